@@ -1,0 +1,47 @@
+"""What comes back: the answer to one prompt, and one slice of a propagated result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .prompts import Box
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Answer to one prompt on one slice.
+
+    Attributes:
+        mask: bool (rows, columns) of the slice.
+        predicted_iou: what the model says of its own mask; about 0..1, not clamped.
+        low_res_logits: float32 (h, w) at the decoder's resolution, before the sigmoid.
+    """
+
+    mask: np.ndarray
+    predicted_iou: float
+    low_res_logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """One slice of a propagated result.
+
+    Attributes:
+        index: slice in the stack.
+        mask: bool (rows, columns); all False where the object is absent.
+        box: prompt that the mask came from, in slice pixels; None if the slice was not prompted.
+        predicted_iou: what the model says of its own mask; about 0..1, not clamped.
+        confidence: 0 (review it) .. 1 (certain).
+        flagged: True where a person should look at the slice.
+        key: True where the user gave the box.
+    """
+
+    index: int
+    mask: np.ndarray
+    box: Box | None
+    predicted_iou: float
+    confidence: float
+    flagged: bool
+    key: bool = False

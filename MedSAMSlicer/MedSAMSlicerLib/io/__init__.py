@@ -1,0 +1,1 @@
+"""Images and segmentations in files outside Slicer (SimpleITK)."""

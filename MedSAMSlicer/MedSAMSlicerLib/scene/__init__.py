@@ -1,0 +1,1 @@
+"""MRML nodes in, segments out. Knows nothing of Qt."""
