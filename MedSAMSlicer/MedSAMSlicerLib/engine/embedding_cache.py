@@ -1,0 +1,54 @@
+"""Keeps embeddings of slices, bounded in bytes; the least recently used go first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from cachetools import LRUCache
+
+DEFAULT_BYTES = 512 << 20
+
+
+class EmbeddingCache:
+    """Embeddings by model and image content, so that nothing but the same pixels ever finds them.
+
+    Args:
+        max_bytes: memory that embeddings may take together; 0 keeps none.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+        self._embeddings: LRUCache[str, np.ndarray] = LRUCache(max_bytes, getsizeof=lambda array: array.nbytes)
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory that embeddings take now."""
+        return int(self._embeddings.currsize)
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self._embeddings.maxsize)
+
+    def __len__(self) -> int:
+        return len(self._embeddings)
+
+    @staticmethod
+    def key(model: str, image: np.ndarray) -> str:
+        """Key of a uint8 image under a model; `model` names the weights, device and runtime too."""
+        digest = hashlib.blake2b(f"{model}|{image.shape}|".encode(), digest_size=20)
+        digest.update(np.ascontiguousarray(image))
+        return digest.hexdigest()
+
+    def get_or_make(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The embedding under `key`; made and kept if it is not there, or only made if it is larger than the cache."""
+        found = self._embeddings.get(key)
+        if found is None:
+            found = make()
+            if found.nbytes <= self.max_bytes:
+                self._embeddings[key] = found
+        return found
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._embeddings.clear()

@@ -1,0 +1,42 @@
+"""From whatever was raised to the one line that a user reads."""
+
+from __future__ import annotations
+
+from .errors import MedSAMError, WorkerError
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """The text with every run of white space made one blank, cut to `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def as_user_error(error: BaseException) -> MedSAMError:
+    """The error itself if a user can read it, else a `WorkerError` that says what happened, caused by it."""
+    if isinstance(error, MedSAMError):
+        return error
+    if _is_out_of_memory(error):
+        found = WorkerError(
+            "inference ran out of memory: close other programs, choose a smaller model, or choose the device cpu"
+        )
+    elif isinstance(error, ImportError):
+        found = WorkerError(
+            f"the Python package {error.name or one_line(str(error), 200)!r} cannot be imported: "
+            "install the packages that MedSAMSlicer requires, then try again"
+        )
+    else:
+        found = WorkerError(
+            f"inference failed unexpectedly ({type(error).__name__}: {one_line(str(error), 200)}): "
+            "try again, and report it with the log if it comes back"
+        )
+    found.__cause__ = error
+    return found
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Told by name and text, so that torch need not be imported to ask."""
+    if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _NO_MEMORY)

@@ -1,0 +1,87 @@
+"""What a model family has to provide: its network, and the way from slices and prompts to the network and back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
+from torch import nn
+
+from ..prompts import Box
+
+EMBEDDING_CHANNELS = 256
+
+
+@dataclass(frozen=True)
+class NetworkPrompt:
+    """A prompt in the pixels of the network's input.
+
+    Attributes:
+        box: float32 (4,) x0, y0, x1, y1.
+    """
+
+    box: np.ndarray
+
+
+class PromptableNetwork(nn.Module):
+    """Image encoder, prompt encoder and mask decoder under the names that all SAM-like weights files use."""
+
+    def __init__(self, image_encoder: nn.Module, input_size: int, embedding_size: int) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder(
+            embed_dim=EMBEDDING_CHANNELS,
+            image_embedding_size=(embedding_size, embedding_size),
+            input_image_size=(input_size, input_size),
+            mask_in_chans=16,
+        )
+        self.mask_decoder = MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8),
+            transformer_dim=EMBEDDING_CHANNELS,
+            iou_head_depth=3,
+            iou_head_hidden_dim=256,
+        )
+
+
+class Family(ABC):
+    """One model family. Stateless: the weights live in the network that `build_network` makes.
+
+    Attributes:
+        input_size: side of the square network input in pixels.
+    """
+
+    input_size: int
+
+    @abstractmethod
+    def build_network(self) -> PromptableNetwork:
+        """The network without its weights, on the CPU, with exactly the authors' parameter names."""
+
+    def fold(self, network: PromptableNetwork) -> None:  # noqa: B027 - most families have nothing to merge
+        """Merge what is constant once the weights are loaded."""
+
+    @abstractmethod
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """uint8 (rows, columns) or (rows, columns, 3) RGB -> float32 (3, input_size, input_size)."""
+
+    @abstractmethod
+    def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
+        """Box on a slice of `rows` x `columns` -> float32 (4,) in pixels of the network's input."""
+
+    @abstractmethod
+    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """Decoder logits (n, 1, h, w) -> (n, rows, columns) scores, positive inside the object."""
+
+
+def rgb(image: np.ndarray) -> np.ndarray:
+    """(rows, columns) grey -> (rows, columns, 3); colour images unchanged."""
+    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
+
+
+def min_max(image: np.ndarray) -> np.ndarray:
+    """uint8 of any shape -> float32 stretched to [0, 1] over all pixels and channels together."""
+    low, high = int(image.min()), int(image.max())
+    return ((image - low) / max(high - low, 1e-8)).astype(np.float32)

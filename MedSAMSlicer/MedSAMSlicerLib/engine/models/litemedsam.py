@@ -1,0 +1,49 @@
+"""LiteMedSAM: TinyViT encoder at 256x256 with SAM's prompt encoder and mask decoder; prompted by boxes.
+
+Steps follow the authors' ``CVPR24_LiteMedSAM_infer.py`` (bowang-lab/MedSAM, branch LiteMedSAM).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..prompts import Box
+from ..resize import area_resize, longest_side_size
+from .family import Family, PromptableNetwork, min_max, rgb
+from .tinyvit import TinyViT
+
+INPUT_SIZE = 256
+EMBEDDING_SIZE = 64
+
+
+class LiteMedSAM(Family):
+    input_size = INPUT_SIZE
+
+    def build_network(self) -> PromptableNetwork:
+        return PromptableNetwork(TinyViT(), INPUT_SIZE, EMBEDDING_SIZE)
+
+    def fold(self, network: PromptableNetwork) -> None:
+        assert isinstance(network.image_encoder, TinyViT)
+        network.image_encoder.fold()
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        height, width = longest_side_size(*image.shape[:2], INPUT_SIZE)
+        resized = min_max(rgb(area_resize(image, height, width)))
+        padded = np.zeros((3, INPUT_SIZE, INPUT_SIZE), np.float32)
+        padded[:, :height, :width] = resized.transpose(2, 0, 1)
+        return padded
+
+    def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
+        ratio = INPUT_SIZE / max(rows, columns)
+        # The authors truncate to whole pixels, in training and in inference.
+        return np.array([int(edge * ratio) for edge in box.xyxy], np.float32)
+
+    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        height, width = longest_side_size(rows, columns, INPUT_SIZE)
+        unpadded = logits[..., :height, :width]
+        return F.interpolate(unpadded, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
+
+
+FAMILY = LiteMedSAM()

@@ -1,0 +1,127 @@
+"""Image resizing exactly as the models' authors do it, without the libraries that they use for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.ndimage
+
+_FIXED_POINT = 2048
+
+
+def longest_side_size(height: int, width: int, target: int) -> tuple[int, int]:
+    """(height, width) after scaling the longer side to `target` pixels and rounding half up; at least one pixel."""
+    scale = target / max(height, width)
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def area_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize as OpenCV's ``INTER_AREA`` does, to the last bit.
+
+    When both sides shrink, each pixel is the mean of the area that it covers. Otherwise OpenCV takes linear
+    interpolation with weights of its own that keep most pixels equal to one source pixel.
+
+    Args:
+        image: uint8 (rows, columns) or (rows, columns, channels).
+
+    Returns:
+        uint8 of the same number of dimensions, `height` x `width`.
+
+    Source: the documented behaviour of ``cv::resize`` (OpenCV 4.10, checked against it).
+    """
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
+        return image.copy()
+    if rows >= height and columns >= width:
+        return _shrink(image, height, width)
+    return _enlarge(image, height, width)
+
+
+def _shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    rows, columns = image.shape[:2]
+    if rows % height == 0 and columns % width == 0:
+        return _shrink_by_whole_factors(image, rows // height, columns // width)
+    across, down = _area_weights(columns, width), _area_weights(rows, height)
+    # float32 sums in OpenCV's order: along a row first, then over rows.
+    reduced = np.zeros((rows, width, *image.shape[2:]), np.float32)
+    for target, source, weight in zip(*across, strict=True):
+        reduced[:, target] += image[:, source].astype(np.float32) * weight
+    result = np.zeros((height, width, *image.shape[2:]), np.float32)
+    for target, source, weight in zip(*down, strict=True):
+        result[target] += reduced[source] * weight
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def _shrink_by_whole_factors(image: np.ndarray, down: int, across: int) -> np.ndarray:
+    rows, columns = image.shape[:2]
+    blocks = image.reshape(rows // down, down, columns // across, across, *image.shape[2:])
+    sums = blocks.sum(axis=(1, 3), dtype=np.int32)
+    if (down, across) == (2, 2):
+        return ((sums + 2) >> 2).astype(np.uint8)
+    return np.rint(sums.astype(np.float32) * np.float32(1.0 / (down * across))).astype(np.uint8)
+
+
+def _area_weights(source_size: int, target_size: int) -> tuple[list[int], list[int], list[np.float32]]:
+    """Which source pixel goes into which target pixel, with what weight."""
+    scale = 1 / (target_size / source_size)  # OpenCV's own rounding
+    targets: list[int] = []
+    sources: list[int] = []
+    weights: list[np.float32] = []
+    for target in range(target_size):
+        begin, end = target * scale, (target + 1) * scale
+        cell = min(scale, source_size - begin)
+        first = int(np.ceil(begin))
+        last = min(int(np.floor(end)), source_size - 1)
+        first = min(first, last)
+        if first - begin > 1e-3:
+            targets.append(target), sources.append(first - 1), weights.append(np.float32((first - begin) / cell))
+        for source in range(first, last):
+            targets.append(target), sources.append(source), weights.append(np.float32(1.0 / cell))
+        if end - last > 1e-3:
+            part = min(min(end - last, 1.0), cell) / cell
+            targets.append(target), sources.append(last), weights.append(np.float32(part))
+    return targets, sources, weights
+
+
+def _enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    left, right, across = _linear_weights(image.shape[1], width)
+    above, below, down = _linear_weights(image.shape[0], height)
+    values = image.astype(np.int32)
+    shape = (1, -1) + (1,) * (image.ndim - 2)
+    mixed = values[:, left] * across[0].reshape(shape) + values[:, right] * across[1].reshape(shape)
+    shape = (-1, 1) + (1,) * (image.ndim - 2)
+    upper = (down[0].reshape(shape) * (mixed[above] >> 4)) >> 16
+    lower = (down[1].reshape(shape) * (mixed[below] >> 4)) >> 16
+    return np.clip((upper + lower + 2) >> 2, 0, 255).astype(np.uint8)
+
+
+def _linear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two source pixels and their 11-bit fixed-point weights for each target pixel."""
+    target = np.arange(target_size)
+    inverse = target_size / source_size
+    scale = 1 / inverse  # OpenCV's own rounding: source_size / target_size differs in the last bit
+    first = np.floor(target * scale).astype(int)
+    fraction = ((target + 1) - (first + 1) * inverse).astype(np.float32)
+    fraction = np.where(fraction <= 0, np.float32(0), fraction - np.floor(fraction)).astype(np.float32)
+    fraction[first >= source_size - 1] = 0
+    first = np.minimum(first, source_size - 1)
+    weights = np.stack([np.float32(1) - fraction, fraction])
+    fixed = np.rint(weights * np.float32(_FIXED_POINT)).astype(np.int32)
+    return first, np.minimum(first + 1, source_size - 1), fixed
+
+
+def spline_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize by cubic B-splines as scikit-image's ``resize(order=3, anti_aliasing=True)`` does, then truncate.
+
+    Args:
+        image: uint8 (rows, columns) or (rows, columns, channels).
+
+    Returns:
+        uint8 of the same number of dimensions, `height` x `width`, within the image's own range.
+    """
+    target = (height, width, *image.shape[2:])
+    values = image.astype(np.float64)
+    factors = np.divide(image.shape, target)
+    if (factors > 1).any():
+        values = scipy.ndimage.gaussian_filter(values, np.maximum(0, (factors - 1) / 2), mode="mirror")
+    resized = scipy.ndimage.zoom(values, 1 / factors, order=3, mode="mirror", grid_mode=True)
+    return np.clip(resized, image.min(), image.max()).astype(np.uint8)

@@ -1,0 +1,31 @@
+"""What a runtime does: run a network's encoder and decoder. Arrays in and out are numpy, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..models.family import NetworkPrompt
+
+
+class Runtime(Protocol):
+    """A loaded network that can be run.
+
+    Attributes:
+        name: "torch" or "openvino".
+        device: "cpu", "cuda" or "mps".
+    """
+
+    name: str
+    device: str
+
+    def encode(self, prepared: np.ndarray) -> np.ndarray:
+        """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        ...
+
+    def decode(self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt]) -> tuple[np.ndarray, np.ndarray]:
+        """Embedding and n prompts on it -> float32 logits (n, 1, H, W) and predicted IoU (n,)."""
+        ...

@@ -1,0 +1,76 @@
+"""Runs networks with PyTorch on the CPU, on CUDA or on MPS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..models.family import NetworkPrompt, PromptableNetwork
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def available_devices() -> list[str]:
+    """Devices that are really there, the fastest first; always ends with "cpu"."""
+    found = []
+    if torch.cuda.is_available():
+        found.append("cuda")
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_device(wanted: str) -> str:
+    """The device for "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: it is unknown, or not there.
+    """
+    if wanted not in DEVICES:
+        raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
+    available = available_devices()
+    if wanted == "auto":
+        return available[0]
+    if wanted not in available:
+        raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
+    return wanted
+
+
+class TorchRuntime:
+    """A network in float32, in evaluation mode.
+
+    Args:
+        network: with its weights loaded.
+        device: as `choose_device` returns it.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: PromptableNetwork, device: str) -> None:
+        self.device = device
+        self._network = network.eval().requires_grad_(False).to(device)
+        with torch.inference_mode():
+            self._position = network.prompt_encoder.get_dense_pe()
+
+    @torch.inference_mode()
+    def encode(self, prepared: np.ndarray) -> np.ndarray:
+        """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        image = torch.from_numpy(prepared).to(self.device).unsqueeze(0)
+        return self._network.image_encoder(image)[0].cpu().numpy()
+
+    @torch.inference_mode()
+    def decode(self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt]) -> tuple[np.ndarray, np.ndarray]:
+        """Embedding and n prompts on it -> float32 logits (n, 1, H, W) and predicted IoU (n,)."""
+        boxes = torch.from_numpy(np.stack([prompt.box for prompt in prompts])).to(self.device)
+        sparse, dense = self._network.prompt_encoder(points=None, boxes=boxes[:, None], masks=None)
+        logits, iou = self._network.mask_decoder(
+            image_embeddings=torch.from_numpy(embedding).to(self.device).unsqueeze(0),
+            image_pe=self._position,
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        return logits.cpu().numpy(), iou[:, 0].cpu().numpy()

@@ -1,0 +1,192 @@
+"""Prompts, results and errors as parts of messages, and back, checked on the way in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from .errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
+from .failures import one_line
+from .messages import MAX_PAYLOAD_BYTES, Message
+from .prompts import Box, StackPrompt
+from .results import Prediction, SliceResult
+from .service_types import LoadedModel, ModelChoice, RunInfo, Timings
+
+Fields = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+_ERRORS: dict[str, type[MedSAMError]] = {
+    kind.__name__: kind for kind in (MedSAMError, InputError, WeightsError, WorkerError, Cancelled)
+}
+
+
+def choice_fields(choice: ModelChoice) -> Fields:
+    return {"choice": asdict(choice)}
+
+
+def read_choice(message: Message) -> ModelChoice:
+    choice = message.part("choice")
+    weights = None if choice.fields.get("weights") is None else choice.text("weights")
+    return ModelChoice(choice.text("model"), weights, choice.text("device"), choice.text("runtime"))
+
+
+def box_fields(name: str, box: Box | None) -> Fields:
+    return {name: None if box is None else [_plain(v) for v in box.xyxy]}
+
+
+def read_box(message: Message, name: str) -> Box:
+    return Box(*message.numbers(name, 4))
+
+
+def read_optional_box(message: Message, name: str) -> Box | None:
+    return None if message.fields.get(name, "") is None else read_box(message, name)
+
+
+def prompt_fields(prompt: StackPrompt) -> Fields:
+    return {
+        "prompt": {
+            "keys": [[int(index), *map(_plain, box.xyxy)] for index, box in prompt.keys.items()],
+            "reach": None if prompt.reach is None else [int(index) for index in prompt.reach],
+            **box_fields("bounds", prompt.bounds),
+        }
+    }
+
+
+def read_prompt(message: Message) -> StackPrompt:
+    prompt = message.part("prompt")
+    listed = prompt.fields.get("keys")
+    if not isinstance(listed, list):
+        raise WorkerError(f"message '{message.kind}' holds no list of key slices")
+    keys = {}
+    for entry in listed:
+        key = Message("prompt.key", {"index": entry[0], "box": entry[1:]} if isinstance(entry, list) and entry else {})
+        keys[key.integer("index")] = read_box(key, "box")
+    reach = prompt.fields.get("reach")
+    if reach is not None:
+        first, last = prompt.integers("reach", 2)
+        reach = (first, last)
+    return StackPrompt(keys, reach, read_optional_box(prompt, "bounds"))
+
+
+def image_arrays(image: np.ndarray) -> Arrays:
+    """A uint8 (rows, columns) slice. Raises WorkerError if it is something else."""
+    if image.dtype != np.uint8 or image.ndim != 2:
+        raise WorkerError(f"a slice is {image.dtype} {image.shape}: the inference process takes uint8 (rows, columns)")
+    return {"image": image}
+
+
+def read_image(message: Message) -> np.ndarray:
+    return message.array("image", "uint8", 2)
+
+
+def mask_parts(mask: np.ndarray) -> tuple[Fields, Arrays]:
+    """A bool (rows, columns) mask: cropped to what is true in it, eight pixels to a byte."""
+    box = Box.around(mask)
+    if box is None:
+        nowhere = {"mask_shape": list(mask.shape), "mask_rows": [0, 0], "mask_columns": [0, 0]}
+        return nowhere, {"mask": np.zeros(0, np.uint8)}
+    rows, columns = (int(box.y0), int(box.y1) + 1), (int(box.x0), int(box.x1) + 1)
+    placed = {"mask_shape": list(mask.shape), "mask_rows": list(rows), "mask_columns": list(columns)}
+    return placed, {"mask": np.packbits(mask[slice(*rows), slice(*columns)])}
+
+
+def read_mask(message: Message) -> np.ndarray:
+    """The bool (rows, columns) mask, as it was before `mask_parts`."""
+    shape = message.integers("mask_shape", 2)
+    rows, columns = message.integers("mask_rows", 2), message.integers("mask_columns", 2)
+    packed = message.array("mask", "uint8", 1)
+    inside = all(0 <= start <= stop <= size for (start, stop), size in zip((rows, columns), shape, strict=True))
+    height, width = rows[1] - rows[0], columns[1] - columns[0]
+    if not inside or shape[0] * shape[1] > MAX_PAYLOAD_BYTES or packed.size != (height * width + 7) // 8:
+        raise WorkerError(f"message '{message.kind}' holds a mask that does not fit its own size")
+    mask = np.zeros(shape, dtype=bool)
+    pixels = np.unpackbits(packed, count=height * width).reshape(height, width)
+    mask[slice(*rows), slice(*columns)] = pixels.astype(bool)
+    return mask
+
+
+def prediction_parts(prediction: Prediction) -> tuple[Fields, Arrays]:
+    placed, arrays = mask_parts(prediction.mask)
+    placed["predicted_iou"] = _or_null(prediction.predicted_iou)
+    return placed, {**arrays, "logits": np.asarray(prediction.low_res_logits, np.float32)}
+
+
+def read_prediction(message: Message) -> Prediction:
+    return Prediction(read_mask(message), message.number("predicted_iou"), message.array("logits", "float32", 2))
+
+
+def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:
+    placed, arrays = mask_parts(result.mask)
+    described = {
+        **placed,
+        "index": int(result.index),
+        **box_fields("box", result.box),
+        "predicted_iou": _or_null(result.predicted_iou),
+        "confidence": _or_null(result.confidence),
+        "flagged": bool(result.flagged),
+        "key": bool(result.key),
+    }
+    return described, arrays
+
+
+def read_result(message: Message) -> SliceResult:
+    return SliceResult(
+        index=message.integer("index"),
+        mask=read_mask(message),
+        box=read_optional_box(message, "box"),
+        predicted_iou=message.number("predicted_iou"),
+        confidence=message.number("confidence"),
+        flagged=message.flag("flagged"),
+        key=message.flag("key"),
+    )
+
+
+def info_fields(info: RunInfo) -> Fields:
+    return {
+        "loaded": None if info.loaded is None else asdict(info.loaded),
+        "timings": {name: _plain(value) for name, value in asdict(info.timings).items()},
+        "notes": [str(note) for note in info.notes],
+    }
+
+
+def read_info(message: Message) -> RunInfo:
+    loaded = None
+    if message.fields.get("loaded") is not None:
+        part = message.part("loaded")
+        loaded = LoadedModel(part.text("model"), part.text("weights_sha256"), part.text("device"), part.text("runtime"))
+    spent = message.part("timings")
+    timings = Timings(
+        **{
+            entry.name: spent.integer(entry.name) if isinstance(entry.default, int) else spent.number(entry.name)
+            for entry in fields(Timings)
+        }
+    )
+    notes = message.fields.get("notes")
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise WorkerError(f"message '{message.kind}' holds no list of notes")
+    return RunInfo(loaded, timings, notes)
+
+
+def error_fields(error: MedSAMError) -> Fields:
+    """The error's kind (its nearest class that both sides know) and its one line."""
+    kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
+    return {"error": kind, "message": one_line(str(error))}
+
+
+def read_error(message: Message) -> MedSAMError:
+    return _ERRORS.get(message.text("error"), WorkerError)(message.text("message"))
+
+
+def _plain(value: Any) -> int | float:
+    """A number as JSON takes it, whole numbers kept whole; numpy's scalars are no JSON."""
+    return int(value) if isinstance(value, (int, np.integer)) else float(value)
+
+
+def _or_null(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
