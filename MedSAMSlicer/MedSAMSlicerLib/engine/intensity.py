@@ -1,0 +1,193 @@
+"""Windows: scanner values to the 0..255 that models were trained on. The source is only ever read.
+
+Follows the authors' ``pre_CT_MR.py`` (bowang-lab/MedSAM): CT is clipped to a window, other grey images to the 0.5
+and 99.5 percentiles of their foreground; then the clipped volume's own minimum and maximum become 0 and 255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .errors import InputError
+from .stack import ValueSource
+
+# Level and width in Hounsfield units.
+CT_PRESETS: dict[str, tuple[float, float]] = {
+    "soft-tissue": (40.0, 400.0),
+    "lung": (-600.0, 1500.0),
+    "mediastinum": (50.0, 350.0),
+    "brain": (40.0, 80.0),
+    "bone": (400.0, 1800.0),
+    "liver": (60.0, 160.0),
+}
+PERCENTILES = (0.5, 99.5)
+# No tissue in MR, PET or ultrasound reads so low; air in CT reads -1000 HU, lung about -700.
+CT_HIGHEST_MINIMUM = -200.0
+# Interpolation leaves small negative values in images that have none (0.3 % of the maximum in a resampled DWI);
+# z-scored images reach -0.3 to -0.6 of it. Above this share, negative values are signal.
+SIGNED_SHARE = 0.05
+_COARSE_BINS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Window:
+    """Linear map of scanner values to grey levels.
+
+    Attributes:
+        lower, upper: values that become 0 and 255; those outside are clipped.
+        name: for the report and the panel.
+        background: voxels of exactly this value stay black even if it lies above `lower`; None: no such value.
+    """
+
+    lower: float
+    upper: float
+    name: str
+    background: float | None = None
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Array of scanner values, any shape -> uint8 of the same shape. Fractions are cut off, as by the authors."""
+        span = max(self.upper - self.lower, 1e-8)
+        grey = np.clip(values, self.lower, self.upper).astype(np.float64)
+        grey -= self.lower
+        grey *= 1 / span
+        grey *= 255.0
+        result = grey.astype(np.uint8)
+        if self.background is not None:
+            result[values == self.background] = 0
+        return result
+
+    def describe(self) -> str:
+        """For example "soft-tissue (level 40, width 400)"."""
+        return f"{self.name} (level {(self.lower + self.upper) / 2:g}, width {self.upper - self.lower:g})"
+
+
+class WindowedStack:
+    """Slices of a `ValueSource` through a window: what models see. Satisfies `SliceSource`."""
+
+    def __init__(self, values: ValueSource, window: Window) -> None:
+        self._values = values
+        self.window = window
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self._values.shape
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        return self._values.spacing
+
+    def slice_uint8(self, index: int) -> np.ndarray:
+        return self.window.apply(self._values.slice_values(index))
+
+
+def choose_window(wanted: str, values: ValueSource, modality: str | None = None) -> Window:
+    """The window for "auto", a preset's name, or "LEVEL,WIDTH".
+
+    "auto" takes the soft-tissue window for CT and percentiles of the foreground for everything else. An image is
+    CT if its DICOM modality says so or, without one, if its smallest value is at most `CT_HIGHEST_MINIMUM`.
+
+    Raises:
+        InputError: the text cannot be understood, the image is constant, or the window shows none of it.
+    """
+    extremes = value_range(values)
+    if extremes[0] == extremes[1]:
+        raise InputError(f"every voxel has the value {extremes[0]:g}: choose an image that shows something")
+    if wanted != "auto":
+        return _limited(_named_window(wanted), extremes)
+    if modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM):
+        return _limited(_named_window("soft-tissue"), extremes)
+    return _percentile_window(values, extremes)
+
+
+def _named_window(wanted: str) -> Window:
+    if wanted in CT_PRESETS:
+        level, width = CT_PRESETS[wanted]
+        return Window(level - width / 2, level + width / 2, wanted)
+    try:
+        level, width = (float(part) for part in wanted.split(","))
+    except ValueError:
+        raise InputError(
+            f"window {wanted!r} is unknown: choose auto, {', '.join(CT_PRESETS)}, or LEVEL,WIDTH such as 40,400"
+        ) from None
+    if not (np.isfinite(level) and np.isfinite(width) and width > 0):
+        raise InputError(f"window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0")
+    return Window(level - width / 2, level + width / 2, "level,width")
+
+
+def _limited(window: Window, extremes: tuple[float, float]) -> Window:
+    """The window as the authors' min-max over the clipped volume leaves it."""
+    lower, upper = (float(np.clip(value, window.lower, window.upper)) for value in extremes)
+    if lower == upper:
+        raise InputError(
+            f"window {window.describe()} shows nothing of this image, whose values run from {extremes[0]:g} to "
+            f"{extremes[1]:g}: choose another window"
+        )
+    return replace(window, lower=lower, upper=upper)
+
+
+def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> Window:
+    signed = extremes[0] < -SIGNED_SHARE * abs(extremes[1])
+    background = extremes[0] if signed else 0.0
+    lower, upper = _percentiles_above(background, values, extremes[1])
+    if lower == upper:  # nearly binary images
+        lower, upper = background, extremes[1]
+    return Window(lower, upper, "percentiles", background=background)
+
+
+def value_range(values: ValueSource) -> tuple[float, float]:
+    """Smallest and largest voxel value of the whole stack, read slice by slice.
+
+    Raises:
+        InputError: a voxel is not a finite number.
+    """
+    lowest, highest = np.inf, -np.inf
+    for index in range(values.shape[0]):
+        one = values.slice_values(index)
+        low, high = float(one.min()), float(one.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(f"slice {index} of the image holds voxels that are not finite numbers: repair the image")
+        lowest, highest = min(lowest, low), max(highest, high)
+    return lowest, highest
+
+
+def _percentiles_above(background: float, values: ValueSource, maximum: float) -> tuple[float, float]:
+    """Exact percentiles (linear interpolation) of the voxels above `background`, in memory for one slice.
+
+    Counts all voxels in coarse bins first, then collects only the bins in which the percentiles lie.
+    """
+    scale = (_COARSE_BINS - 1) / (maximum - background)
+
+    def foreground() -> Iterable[np.ndarray]:
+        for index in range(values.shape[0]):
+            one = values.slice_values(index)
+            yield one[one > background].astype(np.float64)
+
+    def bins_of(voxels: np.ndarray) -> np.ndarray:
+        return ((voxels - background) * scale).astype(np.intp)
+
+    counts = np.zeros(_COARSE_BINS, np.int64)
+    for voxels in foreground():
+        counts += np.bincount(bins_of(voxels), minlength=_COARSE_BINS)
+    ends = np.cumsum(counts)
+    ranks = [(ends[-1] - 1) * percentile / 100 for percentile in PERCENTILES]
+    wanted_ranks = sorted({int(np.floor(rank)) for rank in ranks} | {int(np.ceil(rank)) for rank in ranks})
+    wanted_bins = np.unique(np.searchsorted(ends, wanted_ranks, side="right"))
+    collected: list[np.ndarray] = []
+    for voxels in foreground():
+        collected.append(voxels[np.isin(bins_of(voxels), wanted_bins)])
+    ordered = np.sort(np.concatenate(collected))
+    # Position in `ordered` of a rank in the whole: take away what lies in bins that were not collected.
+    starts = ends - counts
+    kept_before = np.concatenate([[0], np.cumsum(counts[wanted_bins])])
+    at_rank = {}
+    for rank in wanted_ranks:
+        position = np.searchsorted(ends[wanted_bins], rank, side="right")
+        at_rank[rank] = ordered[kept_before[position] + rank - starts[wanted_bins[position]]]
+    limits = []
+    for rank in ranks:
+        low, high = int(np.floor(rank)), int(np.ceil(rank))
+        limits.append(float(at_rank[low] + (at_rank[high] - at_rank[low]) * (rank - low)))
+    return limits[0], limits[1]
