@@ -1,0 +1,155 @@
+"""Headers of the slices of a DICOM series: which files belong to it, where each lies."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+
+from ..engine.errors import InputError
+
+_TAGS = [
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "SpacingBetweenSlices",
+    "SliceThickness",
+]
+# Group 0002 or 0008, little endian: how DICOM files begin that were stored without preamble.
+_BARE_STARTS = (b"\x02\x00", b"\x08\x00")
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """One slice of a series.
+
+    Attributes:
+        size: rows, columns.
+        pixel_spacing: millimetres between rows, between columns.
+        orientation: (2, 3); unit vectors in LPS along which columns and rows are counted.
+        position: (3,); centre of the first pixel in LPS millimetres.
+        modality: "CT", "MR", ...; None if the file does not tell.
+        thickness: millimetres that the slice stands for, or None if the file does not tell.
+    """
+
+    file: Path
+    size: tuple[int, int]
+    pixel_spacing: tuple[float, float]
+    orientation: np.ndarray
+    position: np.ndarray
+    modality: str | None
+    thickness: float | None
+
+
+def headers_of_only_series(folder: Path) -> list[SliceHeader]:
+    """Headers of the one image series in `folder`, in order of file names. Other files are passed over.
+
+    Raises:
+        InputError: the folder cannot be read, holds no DICOM image or several series, or a slice is multi-frame, in
+            colour or without position.
+    """
+    series: dict[str, list[tuple[Path, pydicom.Dataset]]] = {}
+    with warnings.catch_warnings():
+        # Scanners break many rules of value length and form that do not matter here; what matters is checked below.
+        warnings.simplefilter("ignore")
+        for file in _files(folder):
+            dataset = _read(file)
+            if dataset is not None and "Rows" in dataset:
+                series.setdefault(str(dataset.get("SeriesInstanceUID", "")), []).append((file, dataset))
+        if not series:
+            raise InputError(
+                f"{folder} holds no DICOM image (folders inside it are not searched): "
+                "give the folder in which the files of the series lie"
+            )
+        if len(series) > 1:
+            raise InputError(
+                f"{folder} holds {len(series)} DICOM series ({_listed(series.values())}): "
+                "give a folder that holds one series only"
+            )
+        (files,) = series.values()
+        return [_header(file, dataset) for file, dataset in files]
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if entry.is_file())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be listed ({error.strerror}): check its permissions") from error
+
+
+def _read(file: Path) -> pydicom.Dataset | None:
+    """The header of a DICOM file, or None if the file is of another kind."""
+    try:
+        with file.open("rb") as stream:
+            bare = stream.read(2) in _BARE_STARTS
+        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
+    except InvalidDicomError:
+        return None
+    except OSError as error:
+        raise InputError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
+    except Exception as error:  # pydicom lets whatever a broken header causes through
+        raise InputError(
+            f"{file} has a DICOM header that cannot be read ({type(error).__name__}): export the series again"
+        ) from error
+
+
+def _header(file: Path, dataset: pydicom.Dataset) -> SliceHeader:
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise InputError(f"{file} is a multi-frame DICOM file: convert it to NRRD or NIfTI first")
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise InputError(f"{file} is a colour image: give a series of scalar images")
+    try:
+        size = (int(dataset.Rows), int(dataset.Columns))
+        between_rows, between_columns = (float(mm) for mm in dataset.PixelSpacing)
+        orientation = np.array(dataset.ImageOrientationPatient, float).reshape(2, 3)
+        position = np.array(dataset.ImagePositionPatient, float).reshape(3)
+        lengths = np.linalg.norm(orientation, axis=1)
+        upright = abs(orientation[0] @ orientation[1]) < 1e-3 and np.allclose(lengths, 1, atol=1e-2)
+        usable = upright and between_rows > 0 and between_columns > 0 and np.isfinite(position).all()
+    except (AttributeError, TypeError, ValueError) as error:  # a tag is missing, empty or no number
+        raise _unplaced(file) from error
+    if not usable:
+        raise _unplaced(file)
+    modality = str(dataset.get("Modality") or "").strip().upper() or None
+    thickness = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
+    return SliceHeader(
+        file=file,
+        size=size,
+        pixel_spacing=(between_rows, between_columns),
+        orientation=orientation / lengths[:, None],
+        position=position,
+        modality=modality,
+        thickness=abs(float(thickness)) if thickness else None,
+    )
+
+
+def _unplaced(file: Path) -> InputError:
+    return InputError(
+        f"{file} does not tell where in the patient it lies (pixel spacing, orientation or position missing or wrong): "
+        "give a series of CT, MR or PET slices"
+    )
+
+
+def _listed(series: Iterable[list[tuple[Path, pydicom.Dataset]]]) -> str:
+    names = []
+    for files in series:
+        _, dataset = files[0]
+        description = " ".join(str(dataset.get("SeriesDescription") or "without description").split())
+        names.append(
+            f"number {dataset.get('SeriesNumber') or '?'}: {description}, {dataset.get('Modality') or '?'}, "
+            f"{len(files)} file{'s' if len(files) > 1 else ''}"
+        )
+    return "; ".join(names[:4]) + ("; ..." if len(names) > 4 else "")

@@ -1,0 +1,39 @@
+"""Keeps what C++ libraries print away from the user's terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STDERR = 2
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def native_messages_logged() -> Iterator[None]:
+    """Within it, what native code prints to standard error goes to this module's debug log.
+
+    ITK, MetaIO, niftilib and GDCM print by themselves, next to the exception that they raise; a user is to read one
+    line. The descriptor belongs to the whole process: keep the block short.
+    """
+    try:
+        terminal = os.dup(_STDERR)
+    except OSError:  # a process without standard error has nothing to keep clean
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        os.dup2(kept.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, _STDERR)
+            os.close(terminal)
+            kept.seek(0)
+            if text := kept.read().decode(errors="replace").strip():
+                _log.debug("%s", text)
