@@ -1,0 +1,40 @@
+"""Fixtures that tests of every floor share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Reference outputs and development data that lie beside the repository, on the developers' machines only."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "reference").is_dir():
+        pytest.skip(f"needs the reference data in {folder}, which are not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def litemedsam_weights() -> Path:
+    """The LiteMedSAM weights that are installed. In CI, where `make env` has installed them, they must be there."""
+    from MedSAMSlicerLib.engine.errors import WeightsError
+    from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+    from MedSAMSlicerLib.engine.models.weights import find_weights
+
+    try:
+        return find_weights(CATALOGUE["litemedsam"])
+    except WeightsError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
