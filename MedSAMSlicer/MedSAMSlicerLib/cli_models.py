@@ -1,0 +1,66 @@
+"""``medsam-slicer models``: which models are there; import, verify and download weights."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .engine.errors import WeightsError
+from .engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelSpec, find_model
+from .engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
+
+
+def run_models(options: argparse.Namespace) -> None:
+    """Run the action that was asked for; "list" if none was. Raises MedSAMError."""
+    if options.action == "import":
+        print(f"Imported and verified: {import_weights(find_model(options.key), Path(options.file))}")
+    elif options.action == "download":
+        _download(find_model(options.key))
+    elif options.action == "verify":
+        _verify()
+    else:
+        _list()
+
+
+def _list() -> None:
+    for spec in CATALOGUE.values():
+        default = " (default)" if spec.key == DEFAULT_MODEL else ""
+        prompts = ", ".join(sorted(spec.prompts))
+        print(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {spec.input_size}")
+        print(f"  prompts: {prompts}; licence: {spec.licence}")
+        try:
+            print(f"  weights: {find_weights(spec)}")
+        except WeightsError:
+            print(f"  weights: not here; {how_to_get(spec)}")
+
+
+def _verify() -> None:
+    """Checksums of all weights that are here; the first wrong one is the error, after all have been looked at."""
+    wrong: list[WeightsError] = []
+    for spec in CATALOGUE.values():
+        try:
+            path = find_weights(spec)
+        except WeightsError:
+            print(f"{spec.key}: not here")
+            continue
+        try:
+            print(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
+        except WeightsError as error:
+            print(f"{spec.key}: WRONG, {path}")
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
+
+
+def _download(spec: ModelSpec) -> None:
+    with tqdm(unit="B", unit_scale=True, desc=spec.weights.filename, disable=None) as bar:
+
+        def show(done: int, total: int) -> bool:
+            bar.total = total or None
+            bar.update(done - bar.n)
+            return True
+
+        path = download_weights(spec, show)
+    print(f"Downloaded and verified: {path}")

@@ -1,0 +1,120 @@
+"""``medsam-slicer segment``: one object in one image."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .cli_prompts import check_prompt_options, prompt_from_options
+from .engine.errors import InputError
+from .engine.intensity import WindowedStack, choose_window
+from .engine.models.catalogue import find_model
+from .engine.prompts import StackPrompt
+from .engine.results import SliceResult
+from .engine.service_types import ModelChoice, RunInfo
+from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
+from .io.images import read_image
+from .io.report import build_report, write_report
+from .io.segmentations import check_output, write_segmentation
+
+SEGMENT_COLOUR = (1.0, 0.75, 0.0)
+
+
+def run_segment(options: argparse.Namespace) -> None:
+    """Read, segment, write. Raises MedSAMError; then no file was written that would not be whole."""
+    begin = time.perf_counter()
+    _check_before_reading(options)
+    image = read_image(options.image)
+    axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+    i, j, k = image.voxels.shape[::-1]
+    prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis)
+    source = WindowedStack(stack, choose_window(options.window, stack, image.modality))
+
+    choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
+    info = RunInfo()
+    mask, results = _segment(choice, source, prompt, info, options.quiet)
+    if not mask.any():
+        raise InputError(
+            f"the model found no object in the prompt on {options.image}: check the prompt and the window "
+            f"({source.window.describe()}); nothing was written"
+        )
+    in_volume = from_slices_first(mask, axis)
+    write_segmentation(options.output, in_volume, image, options.segment_name, SEGMENT_COLOUR)
+    report = build_report(
+        image=image,
+        axis=axis,
+        prompt=prompt,
+        window=source.window,
+        info=info,
+        results=results,
+        volume_ml=_millilitres(mask, stack),
+        total_seconds=time.perf_counter() - begin,
+    )
+    if options.report:
+        write_report(options.report, report)
+    if options.preview:
+        from .io.preview import write_preview
+
+        write_preview(options.preview, image, axis, source.window, prompt, results)
+    if not options.quiet:
+        _print_summary(options, report)
+
+
+def _check_before_reading(options: argparse.Namespace) -> None:
+    """Everything that can be refused before minutes are spent."""
+    check_prompt_options(options)
+    if options.axis is not None:
+        array_axis(options.axis)
+    find_model(options.model)
+    inputs: list[Path | str] = [path for path in (options.image, options.roi, options.weights) if path]
+    outputs = {"--output": options.output, "--report": options.report, "--preview": options.preview}
+    named = {option: Path(path) for option, path in outputs.items() if path}
+    for option, path in named.items():
+        for other, other_path in named.items():
+            if option < other and path.resolve() == other_path.resolve():
+                raise InputError(f"{option} and {other} name the same file, {path}: give each its own")
+    check_output(options.output, inputs)
+    if options.report:
+        check_output(options.report, inputs, (".json",))
+    if options.preview:
+        check_output(options.preview, inputs, (".png",))
+
+
+def _segment(
+    choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo, quiet: bool
+) -> tuple[np.ndarray, list[SliceResult]]:
+    """Mask (slices, rows, columns) and the results in the order of the slices."""
+    from .engine.service import SegmentationService
+
+    prompt.checked_for(source.shape)
+    service = SegmentationService()
+    service.load(choice)
+    mask = np.zeros(source.shape, bool)
+    results: list[SliceResult] = []
+    total = prompt.reach[1] - prompt.reach[0] + 1 if prompt.reach else None
+    # disable=None: no bar where standard error is not a terminal.
+    with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
+        for result in service.segment(choice, source, prompt, info):
+            mask[result.index] = result.mask
+            results.append(result)
+            bar.update()
+    return mask, sorted(results, key=lambda result: result.index)
+
+
+def _millilitres(mask: np.ndarray, stack: ArrayStack) -> float:
+    return float(np.count_nonzero(mask) * np.prod(stack.spacing) / 1000)
+
+
+def _print_summary(options: argparse.Namespace, report: dict) -> None:
+    flagged = [entry["index"] for entry in report["slices"] if entry["flagged"]]
+    found = [entry["index"] for entry in report["slices"] if entry["area_mm2"] > 0]
+    print(f"{options.segment_name}: {report['volume_ml']:.1f} ml on slices {found[0]} to {found[-1]}", end="")
+    print(f", {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
+    if flagged:
+        print(f"Review {len(flagged)} of {len(report['slices'])} slices: {', '.join(map(str, flagged))}")
+    print(f"Written: {options.output}")

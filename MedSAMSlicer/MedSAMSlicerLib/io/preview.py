@@ -1,0 +1,200 @@
+"""A picture of a result for people: slices with image, prompt, result and, where known, the reference contour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..engine.intensity import Window
+from ..engine.prompts import Box, StackPrompt
+from ..engine.results import SliceResult
+from ..engine.stack import ArrayStack, array_axis
+from .atomic import write_atomically
+from .display import Display, display_of
+from .image_types import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANELS = 6
+COLUMNS = 3
+# Anatomy around the object that a reader needs to find the way.
+SURROUNDINGS_MM = 25.0
+SMALLEST_VIEW_MM = 90.0
+RESULT, TRUTH, BOX, REVIEW = "#ffc000", "#35d0ff", "#ffffff", "#ff5a4d"
+
+
+def write_preview(
+    path: Path | str,
+    image: Image,
+    axis: str,
+    window: Window,
+    prompt: StackPrompt,
+    results: list[SliceResult],
+    truth: np.ndarray | None = None,
+    title: str | None = None,
+) -> None:
+    """Write a PNG, whole or not at all.
+
+    Args:
+        window: the one that the model saw.
+        results: slices of the result along `axis`, in order.
+        truth: bool (k, j, i) reference mask, drawn as a second contour.
+        title: heading; the image's name if None.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    truth_stack = None if truth is None else np.moveaxis(truth, array_axis(axis), 0)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+    display = display_of(image.ijk_to_lps, axis)
+    view = _view(results, prompt, truth_stack, stack)
+    by_index = {result.index: result for result in results}
+    shown = _slices_to_show(results, prompt, truth_stack)
+
+    figure = Figure(figsize=(4 * COLUMNS, 4.15 * -(-len(shown) // COLUMNS) + 0.9), dpi=110, facecolor="black")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(-(-len(shown) // COLUMNS), COLUMNS, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, index in zip(grid.flat, shown, strict=False):
+        truth_slice = None if truth_stack is None else truth_stack[index]
+        _draw(
+            axes,
+            window.apply(stack.slice_values(index)),
+            by_index.get(index),
+            truth_slice,
+            prompt,
+            index,
+            view,
+            display,
+        )
+    _write_key(figure, truth is not None, prompt)
+    heading = title or f"{image.path.name}: {display.plane} slices, {window.describe()}"
+    figure.suptitle(heading, color="white", fontsize=14, y=0.985)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06, top=0.9, wspace=0.03, hspace=0.12)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, facecolor="black", format="png"))
+
+
+def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | None) -> list[int]:
+    """Evenly over the object's extent, ends included, and the first key slice among them."""
+    held = [result.index for result in results if result.mask.any()] or [result.index for result in results]
+    if truth is not None:
+        held += np.flatnonzero(truth.any(axis=(1, 2))).tolist()
+    chosen = {int(round(index)) for index in np.linspace(min(held), max(held), PANELS)}
+    key = next(iter(prompt.keys))
+    if key not in chosen:
+        inner = chosen - {min(chosen), max(chosen)} or chosen
+        chosen.discard(min(inner, key=lambda index: abs(index - key)))
+        chosen.add(key)
+    return sorted(chosen)
+
+
+def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | None, stack: ArrayStack) -> Box:
+    """What to show of every slice: object, prompts and surroundings, in slice pixels."""
+    _slices, rows, columns = stack.shape
+    held = np.zeros((rows, columns), bool)
+    for result in results:
+        held |= result.mask
+    if truth is not None:
+        held |= truth.any(axis=0)
+    boxes = [box for box in (Box.around(held), *prompt.keys.values(), prompt.bounds) if box is not None]
+    _mm, row_mm, column_mm = stack.spacing
+    x0, x1 = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
+    y0, y1 = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
+    side = max((x1 - x0) * column_mm, (y1 - y0) * row_mm, SMALLEST_VIEW_MM - 2 * SURROUNDINGS_MM) + 2 * SURROUNDINGS_MM
+    middle_x, middle_y = (x0 + x1) / 2, (y0 + y1) / 2
+    view = Box(
+        middle_x - side / column_mm / 2,
+        middle_y - side / row_mm / 2,
+        middle_x + side / column_mm / 2,
+        middle_y + side / row_mm / 2,
+    )
+    return view.inside(Box.of_slice(rows, columns)) or Box.of_slice(rows, columns)
+
+
+def _draw(
+    axes: Axes,
+    grey: np.ndarray,
+    result: SliceResult | None,
+    truth: np.ndarray | None,
+    prompt: StackPrompt,
+    index: int,
+    view: Box,
+    display: Display,
+) -> None:
+    x0, y0, x1, y1 = (int(round(edge)) for edge in view.xyxy)
+    cut = (slice(y0, y1 + 1), slice(x0, x1 + 1))
+    row_mm, column_mm = display.pixel_mm
+    shown = display.turn(grey[cut])
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, aspect=row_mm / column_mm, interpolation="bilinear")
+    if truth is not None:
+        _outline(axes, display.turn(truth[cut]), TRUTH, "--", 1.4)
+    if result is not None:
+        _outline(axes, display.turn(result.mask[cut]), RESULT, "-", 1.8)
+    box = prompt.keys.get(index, prompt.bounds)
+    if box is not None and (prompt.reach is None or prompt.reach[0] <= index <= prompt.reach[1]):
+        frame = np.zeros(grey.shape, bool)
+        frame[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
+        _outline(axes, display.turn(frame[cut]), BOX, "-" if index in prompt.keys else ":", 1.1)
+    _write_texts(axes, index, result, index in prompt.keys, display)
+    axes.set_xlim(-0.5, shown.shape[1] - 0.5)
+    axes.set_ylim(shown.shape[0] - 0.5, -0.5)
+
+
+def _outline(axes: Axes, mask: np.ndarray, colour: str, style: str, width: float) -> None:
+    """The edge of the mask along pixel borders, so that what is drawn is what is written."""
+    if not mask.any():
+        return
+    padded = np.pad(mask, 1)
+    down = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])
+    across = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    segments = [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in down]
+    segments += [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in across]
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection(segments, colors=colour, linestyles=style, linewidths=width))
+
+
+def _write_texts(axes: Axes, index: int, result: SliceResult | None, key: bool, display: Display) -> None:
+    from matplotlib.patheffects import withStroke
+
+    def write(x: float, y: float, text: str, colour: str = "white", **options: Any) -> None:
+        # A dark rim keeps letters readable on bright tissue.
+        rim = [withStroke(linewidth=2.5, foreground="black")]
+        axes.text(x, y, text, color=colour, transform=axes.transAxes, fontsize=10, path_effects=rim, **options)
+
+    left, right, top, bottom = display.letters
+    write(0.01, 0.5, left, va="center")
+    write(0.99, 0.5, right, va="center", ha="right")
+    write(0.5, 0.99, top, va="top", ha="center")
+    write(0.5, 0.01, bottom, va="bottom", ha="center")
+    write(0.02, 1.02, f"slice {index}" + (", box given here" if key else ""), va="bottom")
+    if result is None or not result.mask.any():
+        write(
+            0.98,
+            1.02,
+            "no result here",
+            REVIEW if result is not None and result.flagged else "white",
+            ha="right",
+            va="bottom",
+        )
+    elif result.flagged:
+        write(0.98, 1.02, f"review (confidence {result.confidence:.2f})", REVIEW, ha="right", va="bottom")
+    else:
+        write(0.98, 1.02, f"confidence {result.confidence:.2f}", ha="right", va="bottom")
+
+
+def _write_key(figure: object, truth: bool, prompt: StackPrompt) -> None:
+    """What each line means, written in its own colour along the lower edge."""
+    entries = [("result: orange line", RESULT)]
+    if truth:
+        entries.append(("reference contour: blue line", TRUTH))
+    entries.append(("box: white line" + (", dotted where it only limits" if prompt.bounds else ""), BOX))
+    for n, (text, colour) in enumerate(entries):
+        figure.text((n + 0.5) / len(entries), 0.015, text, color=colour, fontsize=12, ha="center")  # type: ignore[attr-defined]

@@ -1,0 +1,82 @@
+"""The report of one run: what was done, with what, and what came out, slice by slice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..engine.intensity import Window
+from ..engine.prompts import StackPrompt
+from ..engine.results import SliceResult
+from ..engine.service_types import RunInfo
+from .atomic import write_atomically
+from .image_types import Image
+
+
+def build_report(
+    *,
+    image: Image,
+    axis: str,
+    prompt: StackPrompt,
+    window: Window,
+    info: RunInfo,
+    results: list[SliceResult],
+    volume_ml: float,
+    total_seconds: float,
+) -> dict[str, Any]:
+    """Report as JSON values. Areas are in square millimetres of the slice's plane; slices count along `axis`.
+
+    Args:
+        results: in the order of the slices.
+        volume_ml: of the whole result.
+        total_seconds: wall time of the whole run; those in `info` are parts of it.
+    """
+    if info.loaded is None:
+        raise ValueError("a report needs a run that has loaded its model")
+    in_plane = [mm for name, mm in zip("IJK", image.spacing_ijk, strict=True) if name != axis]
+    pixel_mm2 = float(np.prod(in_plane))
+    return {
+        "version": __version__,
+        "image": str(image.path),
+        "model": info.loaded.model,
+        "weights_sha256": info.loaded.weights_sha256,
+        "device": info.loaded.device,
+        "runtime": info.loaded.runtime,
+        "window": {"name": window.name, "lower": window.lower, "upper": window.upper},
+        "axis": axis,
+        "prompts": {
+            "keys": [{"slice": index, "box": list(box.xyxy)} for index, box in prompt.keys.items()],
+            "reach": list(prompt.reach) if prompt.reach else None,
+            "bounds": list(prompt.bounds.xyxy) if prompt.bounds else None,
+        },
+        "volume_ml": volume_ml,
+        "seconds": {
+            "load": info.timings.load,
+            "encode": info.timings.encode,
+            "decode": info.timings.decode,
+            "total": total_seconds,
+        },
+        "encoder_calls": info.timings.encoder_calls,
+        "decoder_calls": info.timings.decoder_calls,
+        "notes": list(info.notes),
+        "slices": [
+            {
+                "index": result.index,
+                "area_mm2": int(result.mask.sum()) * pixel_mm2,
+                "predicted_iou": result.predicted_iou,
+                "confidence": result.confidence,
+                "flagged": result.flagged,
+            }
+            for result in results
+        ],
+    }
+
+
+def write_report(path: Path | str, report: dict[str, Any]) -> None:
+    """Write the report, whole or not at all. Raises InputError if it cannot be written."""
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
