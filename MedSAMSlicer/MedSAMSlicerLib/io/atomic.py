@@ -16,7 +16,7 @@ _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _KEPT_OF_NAME = 24
 
 
-def write_atomically(path: Path | str, writer: Callable[[Path], None]) -> None:
+def write_atomically(path: Path | str, writer: Callable[[Path], object]) -> None:
     """Let `writer` fill a temporary file beside `path`, then put it in the place of `path` in one step.
 
     The temporary file has the ending of `path`. Whatever goes wrong, Ctrl-C included, the temporary file is removed
@@ -24,7 +24,7 @@ def write_atomically(path: Path | str, writer: Callable[[Path], None]) -> None:
 
     Args:
         path: file to write.
-        writer: is given the temporary path, which does not exist yet, and must create it.
+        writer: is given the temporary path, which does not exist yet, and must create it; what it returns is ignored.
 
     Raises:
         InputError: the disk is full, the folder not writable, or any other OSError; other exceptions pass through.

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from ..engine.errors import InputError
 
 _TAGS = [
+    "SOPClassUID",
     "SeriesInstanceUID",
     "SeriesNumber",
     "SeriesDescription",
@@ -67,7 +69,11 @@ def headers_of_only_series(folder: Path) -> list[SliceHeader]:
         warnings.simplefilter("ignore")
         for file in _files(folder):
             dataset = _read(file)
-            if dataset is not None and "Rows" in dataset:
+            if dataset is None:
+                continue
+            if "SOPClassUID" not in dataset and not _is_directory(dataset):
+                raise InputError(f"{file} is a damaged DICOM file: copy or export the series again")
+            if "Rows" in dataset:
                 series.setdefault(str(dataset.get("SeriesInstanceUID", "")), []).append((file, dataset))
         if not series:
             raise InputError(
@@ -95,7 +101,8 @@ def _read(file: Path) -> pydicom.Dataset | None:
     try:
         with file.open("rb") as stream:
             bare = stream.read(2) in _BARE_STARTS
-        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=bare)
+        return dataset if not bare or "SOPClassUID" in dataset else None
     except InvalidDicomError:
         return None
     except OSError as error:
@@ -104,6 +111,10 @@ def _read(file: Path) -> pydicom.Dataset | None:
         raise InputError(
             f"{file} has a DICOM header that cannot be read ({type(error).__name__}): export the series again"
         ) from error
+
+
+def _is_directory(dataset: pydicom.Dataset) -> bool:
+    return dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
 
 
 def _header(file: Path, dataset: pydicom.Dataset) -> SliceHeader:

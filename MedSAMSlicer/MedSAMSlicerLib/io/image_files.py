@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
-import math
 import zlib
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import SimpleITK as sitk
 from ..engine.errors import InputError
 from .image_types import Image
 from .native_messages import native_messages_logged
+from .nifti_files import check_nifti
 
 # The reader is named by the ending, so that a file of another kind with this ending is refused, not guessed at.
 _READERS = {
@@ -27,6 +26,7 @@ _READERS = {
 SUPPORTED = "NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or a folder with one DICOM series"
 
 _MODALITY_KEYS = ("0008|0060", "modality", "Modality")
+_OTHER_NAMES = {"DWMRI": "MR", "PET": "PT"}
 _ORTHOGONAL = 1e-3
 _log = logging.getLogger(__name__)
 
@@ -39,14 +39,16 @@ class _Pinned:
         self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
 
 
-def load_file(path: Path) -> Image:
-    """Read one file as it is; voxel values are not judged.
+def load_file(path: Path, *, finite: bool = False) -> Image:
+    """Read one file as it is. Voxel values are not judged, but for one thing that cannot be seen any more later.
 
     Args:
         path: an existing file with one of the endings of `SUPPORTED`. A fourth dimension of size 1 is dropped.
+        finite: refuse NIfTI voxels that are NaN or infinite; else they come as zero.
 
     Raises:
-        InputError: unknown ending; file missing, damaged or incomplete; not 3D; several values per voxel; sheared axes.
+        InputError: unknown ending; file missing, damaged or incomplete; not 3D; several values per voxel; sheared axes;
+            voxels refused by `finite`.
     """
     _check_openable(path)
     kind, image_io = _reader_of(path)
@@ -58,10 +60,10 @@ def load_file(path: Path) -> Image:
             reader.ReadImageInformation()
         _check_header(path, reader)
         if kind == "NIfTI":
-            _check_nifti_complete(path, reader)
+            check_nifti(path, reader, finite=finite)
         with native_messages_logged():
             image = reader.Execute()
-    except RuntimeError as error:  # all that SimpleITK raises
+    except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK raises RuntimeError only
         _log.debug("%s", error)
         raise _unreadable(path, kind, str(error)) from error
 
@@ -124,29 +126,6 @@ def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
         )
 
 
-def _check_nifti_complete(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Refuse a cut file: niftilib would fill what is missing with zeros and say nothing."""
-    dimensions = [int(reader.GetMetaData(f"dim[{n}]")) for n in range(8)]
-    voxels = math.prod(dimensions[1 : dimensions[0] + 1])
-    needed = int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8
-    try:
-        present = _unpacked_size(path) if path.name.lower().endswith(".gz") else path.stat().st_size
-    except (OSError, EOFError, zlib.error) as error:
-        _log.debug("%s", error)
-        raise _unreadable(path, "NIfTI", str(error)) from error
-    if present < needed:
-        raise _unreadable(path, "NIfTI", f"{present} of {needed} bytes")
-
-
-def _unpacked_size(path: Path) -> int:
-    """Bytes that a gzip file unpacks to. Raises OSError, EOFError or zlib.error if it is damaged or cut."""
-    total = 0
-    with gzip.open(path) as file:
-        while block := file.read(1 << 20):
-            total += len(block)
-    return total
-
-
 def _check_geometry(path: Path, spacing: tuple[float, ...], origin: tuple[float, ...], direction: np.ndarray) -> None:
     if not (np.isfinite(spacing).all() and min(spacing) > 0 and np.isfinite(origin).all()):
         raise InputError(f"{path} has no usable geometry (spacing {spacing}, origin {origin}): export it again")
@@ -162,6 +141,9 @@ def _sheared(path: Path) -> InputError:
 
 def _modality(reader: sitk.ImageFileReader) -> str | None:
     for key in _MODALITY_KEYS:
-        if reader.HasMetaDataKey(key) and (text := reader.GetMetaData(key).strip().upper()):
-            return "MR" if text == "DWMRI" else text
+        if reader.HasMetaDataKey(key):
+            text = reader.GetMetaData(key).strip().upper().removeprefix("MET_MOD_")
+            text = _OTHER_NAMES.get(text, text)
+            if len(text) == 2 and text.isalpha():
+                return text
     return None
