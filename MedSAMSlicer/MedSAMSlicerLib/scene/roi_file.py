@@ -1,0 +1,90 @@
+"""Reads an ROI from the Markups file that Slicer saves (`.mrk.json`)."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..engine.errors import InputError
+
+_COORDINATE_SYSTEMS = {
+    "LPS": slicer.vtkMRMLStorageNode.CoordinateSystemLPS,
+    "RAS": slicer.vtkMRMLStorageNode.CoordinateSystemRAS,
+}
+
+
+def load_roi(path: str | Path, scene: slicer.vtkMRMLScene | None = None) -> slicer.vtkMRMLMarkupsROINode:
+    """The one ROI of a `.mrk.json` file as a node, with its rotation; coordinates LPS or RAS as the file says.
+
+    Args:
+        path: file that Slicer saved.
+        scene: where the node is added; None: the node belongs to no scene.
+
+    Raises:
+        InputError: the file cannot be read, holds no ROI, several markups or another kind, or lacks a part of the box.
+    """
+    path = Path(path)
+    markup = _only_roi(path)
+    size, _, _ = (
+        _numbers(path, markup, name, count) for name, count in (("size", 3), ("center", 3), ("orientation", 9))
+    )
+    system = markup.get("coordinateSystem", "LPS")
+    if system not in _COORDINATE_SYSTEMS:
+        raise InputError(f"ROI file {path} has the coordinate system {system!r}: save it in LPS or RAS")
+    units = markup.get("coordinateUnits", "mm")
+    if (units[0] if isinstance(units, list) and units else units) != "mm":
+        raise InputError(f"ROI file {path} is not in millimetres: save it again from Slicer")
+
+    storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
+    storage.SetFileName(str(path))
+    # The storage node reads the box before it reads this property, so it has to know it beforehand.
+    storage.SetCoordinateSystem(_COORDINATE_SYSTEMS[system])
+    node = slicer.vtkMRMLMarkupsROINode()
+    if not storage.ReadData(node):
+        raise InputError(f"ROI file {path} cannot be read: save it again from Slicer")
+    # A file without control points leaves the box with no size.
+    node.SetSize(*size)
+    if not node.GetName():
+        node.SetName(path.name.removesuffix(".json").removesuffix(".mrk"))
+    if scene is not None:
+        scene.AddNode(node)
+        node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _only_roi(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"ROI file {path} does not exist: check the path") from None
+    except OSError as error:
+        raise InputError(f"ROI file {path} cannot be read ({error.strerror}): check the path") from None
+    except ValueError:
+        raise InputError(f"ROI file {path} is not JSON: give a Markups file of Slicer (.mrk.json)") from None
+    markups = content.get("markups") if isinstance(content, dict) else None
+    if not isinstance(markups, list) or not all(isinstance(markup, dict) for markup in markups):
+        raise InputError(f"ROI file {path} holds no markups: give a Markups file of Slicer (.mrk.json)")
+    kinds = [str(markup.get("type")) for markup in markups]
+    if "ROI" not in kinds:
+        found = f"only {', '.join(kinds)}" if kinds else "nothing"
+        raise InputError(f"ROI file {path} holds no ROI, {found}: save an ROI from Slicer's Markups module")
+    if len(kinds) > 1:
+        raise InputError(f"ROI file {path} holds {len(kinds)} markups ({', '.join(kinds)}): save one ROI by itself")
+    return markups[0]
+
+
+def _numbers(path: Path, markup: dict[str, Any], name: str, count: int) -> list[float]:
+    values = markup.get(name)
+    if values is None:
+        raise InputError(f"the ROI in {path} has no {name}: save it again from Slicer")
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values)
+    ):
+        raise InputError(f"the {name} of the ROI in {path} is not {count} numbers: save it again from Slicer")
+    return [float(v) for v in values]

@@ -1,0 +1,119 @@
+"""ROI files that Slicer saved are read as Slicer shows them; others are refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.scene.roi import load_roi, roi_corners
+
+
+def saved_by_slicer(world, roi: Any, path: Path, system: str = "LPS") -> dict[str, Any]:
+    storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
+    world.scene.AddNode(storage)
+    storage.SetFileName(str(path))
+    storage.SetCoordinateSystem(getattr(storage, f"CoordinateSystem{system}"))
+    assert storage.WriteData(roi)
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def file(world, turn, tmp_path) -> tuple[Path, dict[str, Any], np.ndarray]:
+    """Path, content and corners of a turned ROI."""
+    roi = world.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
+    path = tmp_path / "tumour.mrk.json"
+    return path, saved_by_slicer(world, roi, path), roi_corners(roi)
+
+
+@pytest.mark.parametrize("system", ["LPS", "RAS"])
+def test_a_turned_roi_comes_back_from_either_coordinate_system(world, turn, tmp_path, system):
+    roi = world.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
+    content = saved_by_slicer(world, roi, tmp_path / "r.mrk.json", system)
+    assert content["markups"][0]["coordinateSystem"] == system
+    np.testing.assert_allclose(roi_corners(load_roi(tmp_path / "r.mrk.json")), roi_corners(roi), atol=1e-9)
+
+
+def test_the_roi_can_be_added_to_a_scene(world, file):
+    path, _, corners = file
+    roi = load_roi(str(path), world.scene)
+    assert world.scene.IsNodePresent(roi)
+    assert roi.GetDisplayNode() is not None
+    np.testing.assert_allclose(roi_corners(roi), corners, atol=1e-9)
+
+
+def test_a_file_without_control_points_still_has_its_box(file):
+    path, content, corners = file
+    for name in ("controlPoints", "coordinateUnits", "display", "measurements", "name"):
+        content["markups"][0].pop(name, None)
+    path.write_text(json.dumps(content))
+    roi = load_roi(path)
+    np.testing.assert_allclose(roi_corners(roi), corners, atol=1e-9)
+    assert roi.GetName() == "tumour"
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_roi(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_files_that_are_no_markups_file_are_refused(tmp_path):
+    path = tmp_path / "x.mrk.json"
+    assert "does not exist" in refused(path)
+    assert "cannot be read" in refused(tmp_path)
+    for junk in ("", "{", "center = 3"):
+        path.write_text(junk)
+        assert "not JSON" in refused(path)
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    assert "not JSON" in refused(path)
+    for foreign in ("[]", "3", "{}", '{"markups": 3}', '{"markups": [3]}'):
+        path.write_text(foreign)
+        assert "holds no markups" in refused(path)
+
+
+def test_only_a_file_of_one_roi_is_taken(file):
+    path, content, _ = file
+    box = content["markups"][0]
+    for markups, word in (
+        ([], "nothing"),
+        ([{**box, "type": "Fiducial"}], "only Fiducial"),
+        ([{**box, "type": "Plane"}, {**box, "type": "Line"}], "only Plane, Line"),
+        ([box, box], "2 markups"),
+        ([box, {**box, "type": "Fiducial"}], "2 markups"),
+    ):
+        path.write_text(json.dumps({**content, "markups": markups}))
+        assert word in refused(path)
+
+
+@pytest.mark.parametrize("part", ["size", "center", "orientation"])
+def test_a_box_that_lacks_a_part_is_refused(file, part):
+    path, content, _ = file
+    good = content["markups"][0].pop(part)
+    path.write_text(json.dumps(content))
+    assert f"no {part}" in refused(path)
+    for bad in (good[:-1], [*good[:-1], "1"], [*good[:-1], True], [*good[:-1], float("nan")], "big"):
+        content["markups"][0][part] = bad
+        path.write_text(json.dumps(content))
+        assert f"the {part}" in refused(path)
+
+
+def test_other_coordinates_and_units_are_refused(file):
+    path, content, _ = file
+    path.write_text(json.dumps({**content, "markups": [{**content["markups"][0], "coordinateSystem": "XYZ"}]}))
+    assert "coordinate system" in refused(path)
+    for units in ("um", ["um", "UCUM", "micrometer"]):
+        path.write_text(json.dumps({**content, "markups": [{**content["markups"][0], "coordinateUnits": units}]}))
+        assert "millimetres" in refused(path)
+    path.write_text(
+        json.dumps({**content, "markups": [{**content["markups"][0], "coordinateUnits": ["mm", "UCUM", "mm"]}]})
+    )
+    assert load_roi(path).GetSize() == pytest.approx((4, 6, 8))

@@ -1,0 +1,153 @@
+"""A volume comes apart into slices and goes back to where it was, whatever its geometry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.scene.slice_stack import SliceStack, default_axis_of
+
+
+def test_every_pixel_lies_where_slicer_says_its_voxel_is(world, geometry, axis, world_points):
+    volume = world.volume_in(geometry)
+    truth = world_points(volume)
+    stack = SliceStack(volume, axis)
+    _, rows, columns = stack.shape
+
+    for index in range(stack.shape[0]):
+        row, column = np.mgrid[:rows, :columns].reshape(2, -1)
+        pixels = np.stack([column, row, np.zeros_like(row), np.ones_like(row)])
+        here = (stack.slice_to_world(index) @ pixels)[:3].T
+        there = np.take(truth, index, axis="KJI".index(axis)).reshape(-1, 3)
+        np.testing.assert_allclose(here, there, atol=1e-9)
+        back = stack.world_to_slice(there)
+        np.testing.assert_allclose(back, np.stack([np.full_like(row, index), row, column], axis=1), atol=1e-9)
+
+
+def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(world, geometry, axis):
+    volume = world.volume_in(geometry)
+    voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).reshape(9, 12, 14)
+    stack = SliceStack(volume, axis)
+    copied = np.stack([stack.slice_values(index) for index in range(stack.shape[0])])
+    assert copied.dtype == np.int16
+    np.testing.assert_array_equal(stack.to_volume(copied), voxels)
+    assert stack.value_range == (voxels.min(), voxels.max())
+    assert stack.dimensions == (14, 12, 9)
+
+
+def test_spacing_is_measured_in_the_world(world, geometry, axis, world_points):
+    volume = world.volume_in(geometry)
+    truth = world_points(volume)
+    steps = {
+        "K": np.linalg.norm(truth[1, 0, 0] - truth[0, 0, 0]),
+        "J": np.linalg.norm(truth[0, 1, 0] - truth[0, 0, 0]),
+        "I": np.linalg.norm(truth[0, 0, 1] - truth[0, 0, 0]),
+    }
+    across = steps.pop(axis)
+    np.testing.assert_allclose(SliceStack(volume, axis).spacing, [across, *steps.values()])
+
+
+def test_a_parent_that_doubles_the_patient_doubles_the_spacing(world):
+    volume = world.volume_in("axes along the patient")
+    volume.SetAndObserveTransformNodeID(world.transform(np.diag([2.0, 2.0, 2.0])))
+    assert SliceStack(volume, "K").spacing == pytest.approx((6.2, 2.6, 1.6))
+
+
+def test_the_volume_is_neither_copied_nor_open_to_writing(world, axis):
+    volume = world.volume_in("oblique")
+    scalars = volume.GetImageData().GetPointData().GetScalars()
+    own_memory = vtk_to_numpy(scalars)
+    before = own_memory.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime(), scalars.GetMTime()
+
+    stack = SliceStack(volume, axis)
+    for index in range(stack.shape[0]):
+        pixels = stack.slice_values(index)
+        assert np.shares_memory(pixels, own_memory)
+        with pytest.raises(ValueError, match="read-only"):
+            pixels[0, 0] = 1
+    assert stack.value_range[0] < stack.value_range[1]
+
+    assert before == (own_memory.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime(), scalars.GetMTime())
+
+
+def test_a_result_goes_back_without_a_copy(world, axis):
+    stack = SliceStack(world.volume_in("oblique"), axis)
+    mask = np.zeros(stack.shape, dtype=bool)
+    assert np.shares_memory(stack.to_volume(mask), mask)
+    with pytest.raises(InputError, match="shape"):
+        stack.to_volume(mask[:-1])
+
+
+def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(world):
+    volume = world.volume_in("oblique")
+    at = SliceStack(volume, "K").slice_to_world(0) @ [3, 2, 1, 1]
+    image = vtk.vtkImageData()
+    image.DeepCopy(volume.GetImageData())
+    image.SetExtent(3, 16, 2, 13, 1, 9)
+    volume.SetAndObserveImageData(image)
+    np.testing.assert_allclose(SliceStack(volume, "K").slice_to_world(0) @ [0, 0, 0, 1], at)
+
+
+def test_a_labelmap_is_a_volume_too(world):
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[1, 2, 3] = 7
+    stack = SliceStack(world.volume(labels, class_name="vtkMRMLLabelMapVolumeNode"), "I")
+    assert stack.slice_values(3)[1, 2] == 7
+
+
+def test_propagation_runs_along_the_coarse_axis_or_upwards(world):
+    assert default_axis_of(world.volume_in("axes along the patient")) == "K"
+    cube = np.zeros((4, 4, 4), np.uint8)
+    assert default_axis_of(world.volume(cube, directions=np.eye(3)[:, [2, 0, 1]])) == "I"
+    assert default_axis_of(world.volume(cube, parents=[np.diag([1.0, 3.0, 1.0])])) == "J"
+
+
+@pytest.mark.parametrize("name", ["", "I J", "k", "Z"])
+def test_an_unknown_axis_is_refused(world, name):
+    with pytest.raises(InputError, match="choose I, J or K"):
+        SliceStack(world.volume_in("oblique"), name)
+
+
+def test_volumes_that_cannot_be_sliced_are_refused_by_name(world):
+    empty = world.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing here")
+    with pytest.raises(InputError, match="'nothing here' has no voxels"):
+        SliceStack(empty, "K")
+    colour = world.volume(np.zeros((3, 4, 5, 3), np.uint8), name="photo", class_name="vtkMRMLVectorVolumeNode")
+    with pytest.raises(InputError, match="'photo' has 3 values"):
+        SliceStack(colour, "K")
+    flat = world.volume(np.zeros((1, 4, 5), np.uint8), name="x-ray")
+    with pytest.raises(InputError, match=r"'x-ray' is flat \(5 x 4 x 1 voxels\)"):
+        SliceStack(flat, "K")
+    with pytest.raises(InputError, match="no volume is selected"):
+        SliceStack(None, "K")
+    squashed = world.volume_in("oblique", name="squashed")
+    squashed.SetAndObserveTransformNodeID(world.transform(np.diag([1.0, 0.0, 1.0])))
+    with pytest.raises(InputError, match="'squashed' has a geometry"):
+        SliceStack(squashed, "K")
+
+
+def test_a_bending_transform_anywhere_above_has_to_be_hardened_first(world):
+    volume = world.volume_in("parent rotated and moved", name="bent")
+    volume.GetParentTransformNode().SetAndObserveTransformNodeID(world.warp())
+    for ask in (lambda: SliceStack(volume, "K"), lambda: default_axis_of(volume)):
+        with pytest.raises(InputError, match="harden") as caught:
+            ask()
+        assert "volume 'bent'" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_three_slices_are_enough(world):
+    stack = SliceStack(world.volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5)), "K")
+    assert stack.shape == (3, 4, 5)
+    with pytest.raises(InputError, match="slices run from 0 to 2"):
+        stack.slice_to_world(3)
+
+
+def test_microscopic_voxels_are_not_taken_for_flat_ones(world):
+    volume = world.volume(np.zeros((3, 4, 5), np.uint8), spacing=(1e-5, 1e-5, 1e-4))
+    assert SliceStack(volume, "K").spacing == pytest.approx((1e-4, 1e-5, 1e-5))
+    assert isinstance(volume, slicer.vtkMRMLScalarVolumeNode)
