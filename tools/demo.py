@@ -13,26 +13,39 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from demo_data import DemoCase, demo_case
 from MedSAMSlicerLib.engine.errors import MedSAMError
+from MedSAMSlicerLib.engine.intensity import choose_window
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis
+from MedSAMSlicerLib.io.image_types import Image
+from MedSAMSlicerLib.io.images import read_image
+from MedSAMSlicerLib.io.labels import read_label
+from MedSAMSlicerLib.io.preview import write_preview
+
+WINDOW = "lung"
 
 
-def truth_box(label: sitk.Image) -> list[int]:
-    """I0 I1 J0 J1 K0 K1 of the smallest box around the voxels that are not 0, ends included."""
-    statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.Execute(sitk.Cast(label != 0, sitk.sitkUInt8))
-    start_and_size = statistics.GetBoundingBox(1)
-    return [edge for lo, n in zip(start_and_size[:3], start_and_size[3:], strict=True) for edge in (lo, lo + n - 1)]
+def box_around(mask: np.ndarray) -> list[int]:
+    """I0 I1 J0 J1 K0 K1 of the smallest box around the true voxels of a (k, j, i) mask, ends included."""
+    edges: list[int] = []
+    for axis in (2, 1, 0):
+        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        edges += [int(held[0]), int(held[-1])]
+    return edges
 
 
-def on_grid_of(reference: sitk.Image, mask: sitk.Image) -> np.ndarray:
-    """Bool (k, j, i) of a mask on the reference's voxels; a .seg.nrrd may cover only a part of the volume."""
+def read_segment(path: Path, like: Path) -> np.ndarray:
+    """Bool (k, j, i) of a segmentation file on the voxels of an image file; it may cover only a part of the volume."""
+    mask, reference = sitk.ReadImage(str(path)), sitk.ReadImage(str(like))
     resampled = sitk.Resample(mask, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-    return sitk.GetArrayViewFromImage(resampled) != 0
+    return sitk.GetArrayFromImage(resampled) != 0
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -41,29 +54,61 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
-def segment_command(case: DemoCase, box: list[int], output: Path) -> list[str]:
+def segment_command(image: Path, box: list[int], output: Path) -> list[str]:
     """The command that a user would type."""
     program = shutil.which("medsam-slicer", path=str(Path(sys.executable).parent))
     if program is None:
         raise MedSAMError(f"medsam-slicer is not installed beside {sys.executable}: run 'make env'")
-    command = [program, "segment", str(case.image), "--output", str(output / "tumour.seg.nrrd")]
-    command += ["--box", *map(str, box), "--window", "lung", "--segment-name", "Lung tumour"]
-    return [*command, "--report", str(output / "report.json"), "--preview", str(output / "preview.png")]
+    command = [program, "segment", str(image), "--output", str(output / "tumour.seg.nrrd")]
+    command += ["--box", *map(str, box), "--window", WINDOW, "--segment-name", "Lung tumour"]
+    return [*command, "--report", str(output / "report.json")]
 
 
-def run(output: Path) -> None:
+def draw(path: Path, image: Image, mask: np.ndarray, truth: np.ndarray, report: dict[str, Any]) -> None:
+    """The picture that `--preview` makes, with the contour that a person drew beside the result.
+
+    Args:
+        mask, truth: bool (k, j, i).
+        report: of the run, for prompts and confidences.
+    """
+    axis = report["axis"]
+    given = report["prompts"]
+    prompt = StackPrompt(
+        keys={entry["slice"]: Box(*entry["box"]) for entry in given["keys"]},
+        reach=tuple(given["reach"]),
+        bounds=Box(*given["bounds"]),
+    )
+    slices = np.moveaxis(mask, array_axis(axis), 0)
+    results = [
+        SliceResult(
+            index=entry["index"],
+            mask=slices[entry["index"]],
+            box=prompt.keys.get(entry["index"]),
+            predicted_iou=entry["predicted_iou"],
+            confidence=entry["confidence"],
+            flagged=entry["flagged"],
+            key=entry["index"] in prompt.keys,
+        )
+        for entry in report["slices"]
+    ]
+    window = choose_window(WINDOW, ArrayStack(image.voxels, image.spacing_ijk, axis), image.modality)
+    write_preview(path, image, axis, window, prompt, results, truth)
+
+
+def run(case: DemoCase, output: Path) -> None:
+    """Segment, compare, draw, and print the figures."""
     output.mkdir(parents=True, exist_ok=True)
-    case = demo_case()
-    truth = sitk.ReadImage(str(case.label))
-    command = segment_command(case, truth_box(truth), output)
+    image = read_image(case.image)
+    truth = read_label(case.label, "1", like=image)
+    command = segment_command(case.image, box_around(truth), output)
     print(shlex.join(command), flush=True)
     subprocess.run(command, check=True)
 
+    mask = read_segment(output / "tumour.seg.nrrd", case.image)
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
-    result = sitk.ReadImage(str(output / "tumour.seg.nrrd"))
-    score = dice(on_grid_of(truth, result), on_grid_of(truth, truth))
+    draw(output / "preview.png", image, mask, truth, report)
     print(f"volume   {report['volume_ml']:.1f} ml")
-    print(f"DSC      {score:.3f} against the mask that came with the image")
+    print(f"DSC      {dice(mask, truth):.3f} against the mask that came with the image")
     print(f"seconds  {report['seconds']['total']:.1f}")
     print(f"written  {', '.join(str(output / name) for name in ('tumour.seg.nrrd', 'preview.png', 'report.json'))}")
 
@@ -73,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
     options = parser.parse_args(arguments)
     try:
-        run(options.output)
+        run(demo_case(), options.output)
     except MedSAMError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_status

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -112,7 +114,7 @@ class TestFigures:
     @pytest.fixture
     def label(self) -> sitk.Image:
         """A 3 x 2 x 1 block at i 4..6, j 5..6, k 2 of a volume with an origin and a spacing of its own."""
-        voxels = np.zeros((6, 9, 10), dtype=np.int16)
+        voxels = np.zeros((6, 9, 10), dtype=np.uint8)
         voxels[2, 5:7, 4:7] = 1
         image = sitk.GetImageFromArray(voxels)
         image.SetSpacing((0.5, 0.5, 3.0))
@@ -120,12 +122,15 @@ class TestFigures:
         return image
 
     def test_the_prompt_is_the_box_of_the_mask_with_its_last_voxels(self, label: sitk.Image) -> None:
-        assert demo.truth_box(label) == [4, 6, 5, 6, 2, 2]
+        assert demo.box_around(sitk.GetArrayFromImage(label) != 0) == [4, 6, 5, 6, 2, 2]
 
-    def test_a_segmentation_of_a_part_of_the_volume_is_compared_where_it_lies(self, label: sitk.Image) -> None:
-        part = label[3:8, 4:8, 1:4]
-        truth = demo.on_grid_of(label, label)
-        assert demo.dice(demo.on_grid_of(label, part), truth) == 1.0
+    def test_a_segmentation_of_a_part_of_the_volume_is_compared_where_it_lies(
+        self, tmp_path: Path, label: sitk.Image
+    ) -> None:
+        sitk.WriteImage(label, str(tmp_path / "image.nrrd"))
+        sitk.WriteImage(label[3:8, 4:8, 1:4], str(tmp_path / "part.seg.nrrd"))
+        found = demo.read_segment(tmp_path / "part.seg.nrrd", tmp_path / "image.nrrd")
+        assert np.array_equal(found, sitk.GetArrayFromImage(label) != 0)
 
     def test_dice_of_half_an_overlap(self) -> None:
         one, other = np.zeros((2, 4, 4), bool), np.zeros((2, 4, 4), bool)
@@ -133,3 +138,71 @@ class TestFigures:
         other[0, 0, 1:3] = True
         assert demo.dice(one, other) == 0.5
         assert demo.dice(one, ~one) == 0.0
+
+
+class TestWholeRun:
+    """With a stand-in for the command line, which writes what it would write."""
+
+    @pytest.fixture
+    def case(self, tmp_path: Path) -> demo_data.DemoCase:
+        """A ball of 30 HU in noisy air, with its mask."""
+        k, j, i = np.ogrid[:8, :64, :64]
+        ball = (i - 30) ** 2 + (j - 34) ** 2 + (4 * (k - 4)) ** 2 <= 100
+        noise = np.random.default_rng(1).normal(-850, 20, ball.shape)
+        for name, voxels in (("image", np.where(ball, 30, noise)), ("label", ball)):
+            volume = sitk.GetImageFromArray(voxels.astype(np.int16))
+            volume.SetSpacing((1.0, 1.0, 4.0))
+            sitk.WriteImage(volume, str(tmp_path / f"{name}.nrrd"))
+        return demo_data.DemoCase(tmp_path / "image.nrrd", tmp_path / "label.nrrd")
+
+    @pytest.fixture
+    def command_line(self, case: demo_data.DemoCase, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        commands: list[list[str]] = []
+
+        def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            commands.append(command)
+            option = {name: command[n + 1] for n, name in enumerate(command) if name.startswith("--")}
+            shutil.copy(case.label, option["--output"])
+            slices = [
+                {"index": index, "predicted_iou": 0.9, "confidence": 0.8, "flagged": False} for index in range(2, 7)
+            ]
+            bounds = [20, 24, 40, 44]
+            prompts = {"keys": [{"slice": 4, "box": bounds}], "reach": [2, 6], "bounds": bounds}
+            report = {"axis": "K", "volume_ml": 4.2, "seconds": {"total": 1.5}, "prompts": prompts, "slices": slices}
+            Path(option["--report"]).write_text(json.dumps(report))
+            return subprocess.CompletedProcess(command, 0)
+
+        monkeypatch.setattr(subprocess, "run", run)
+        monkeypatch.setattr(shutil, "which", lambda name, path: f"{path}/{name}")
+        return commands
+
+    def test_box_in_figures_and_picture_out(
+        self,
+        case: demo_data.DemoCase,
+        command_line: list[list[str]],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        demo.run(case, tmp_path / "demo")
+        (command,) = command_line
+        at = command.index("--box")
+        assert command[at + 1 : at + 7] == ["20", "40", "24", "44", "2", "6"]
+        printed = capsys.readouterr().out
+        assert "volume   4.2 ml" in printed
+        assert "DSC      1.000" in printed
+        assert "seconds  1.5" in printed
+        assert (tmp_path / "demo" / "preview.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_a_command_line_that_is_not_installed_is_said_plainly(
+        self,
+        case: demo_data.DemoCase,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(demo, "demo_case", lambda: case)
+        monkeypatch.setattr(shutil, "which", lambda name, path: None)
+        assert demo.main(["--output", str(tmp_path / "demo")]) == 1
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "make env" in said
