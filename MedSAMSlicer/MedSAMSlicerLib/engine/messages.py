@@ -27,7 +27,7 @@ MAX_PAYLOAD_BYTES = 1 << 28
 
 _MARK = b"MSW1"
 _PREFIX = struct.Struct("<4sI")
-_DTYPES = {"uint8": np.dtype("<u1"), "float32": np.dtype("<f4")}
+_DTYPES: dict[str, np.dtype] = {"uint8": np.dtype("<u1"), "float32": np.dtype("<f4")}
 _MAX_DIMENSIONS = 3
 _SHOWN_BYTES = 60
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -44,7 +44,7 @@ class Message:
     """
 
     kind: str
-    fields: Mapping[str, Any] = _NOTHING
+    fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     arrays: Mapping[str, np.ndarray] = field(default_factory=lambda: _NOTHING)
 
     def integer(self, name: str) -> int:
@@ -118,19 +118,23 @@ def encode(message: Message) -> bytes:
     """The message as bytes for the pipe.
 
     Raises:
-        WorkerError: an array has another dtype than uint8 or float32, or more than three dimensions, or the message
-            is larger than the limits.
+        WorkerError: an array has another dtype than uint8 or float32, or more than three dimensions, a field is no
+            JSON, or the message is larger than the limits.
     """
-    described, blocks = [], []
+    described = []
     for name, array in message.arrays.items():
         if array.dtype.name not in _DTYPES or array.ndim > _MAX_DIMENSIONS:
             raise WorkerError(f"array '{name}' of '{message.kind}' cannot travel: {array.dtype} {array.shape}")
         described.append({"name": name, "dtype": array.dtype.name, "shape": list(array.shape)})
-        blocks.append(np.ascontiguousarray(array, dtype=_DTYPES[array.dtype.name]).tobytes())
     content = {"kind": message.kind, "fields": dict(message.fields), "arrays": described}
-    header = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
-    if len(header) > MAX_HEADER_BYTES or sum(map(len, blocks)) > MAX_PAYLOAD_BYTES:
+    try:
+        header = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise WorkerError(f"message '{message.kind}' holds a value that cannot travel: {error}") from error
+    payload_bytes = sum(array.nbytes for array in message.arrays.values())
+    if len(header) > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise WorkerError(f"message '{message.kind}' is too large for the inference process: use a smaller image")
+    blocks = [array.astype(_DTYPES[array.dtype.name], copy=False).tobytes() for array in message.arrays.values()]
     return b"".join([_PREFIX.pack(_MARK, len(header)), header, *blocks])
 
 

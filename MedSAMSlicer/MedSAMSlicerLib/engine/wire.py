@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -159,12 +158,10 @@ def read_info(message: Message) -> RunInfo:
         part = message.part("loaded")
         loaded = LoadedModel(part.text("model"), part.text("weights_sha256"), part.text("device"), part.text("runtime"))
     spent = message.part("timings")
-    timings = Timings(
-        **{
-            entry.name: spent.integer(entry.name) if isinstance(entry.default, int) else spent.number(entry.name)
-            for entry in fields(Timings)
-        }
-    )
+    timings = Timings()
+    for entry in fields(Timings):
+        whole = isinstance(entry.default, int)
+        setattr(timings, entry.name, spent.integer(entry.name) if whole else spent.number(entry.name))
     notes = message.fields.get("notes")
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise WorkerError(f"message '{message.kind}' holds no list of notes")
@@ -188,5 +185,3 @@ def _plain(value: Any) -> int | float:
 
 def _or_null(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-

@@ -1,0 +1,355 @@
+"""The inference process, as its parent sees it: a real process with a small engine in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from bright_service import FOLDER, BrightService, ImageStack, bright_inside, noise_stack
+from MedSAMSlicerLib.engine import wire
+from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
+from MedSAMSlicerLib.engine.messages import PROTOCOL_VERSION, Message, encode, read_message
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+
+CHOICE = ModelChoice()
+BOX = Box(3, 4, 20, 15)
+PROMPT = StackPrompt({4: BOX}, (1, 6))
+
+
+class Parent:
+    """The other end of the pipes."""
+
+    def __init__(self, service: str, repository: Any) -> None:
+        paths = [str(repository / "MedSAMSlicer"), str(FOLDER)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "MedSAMSlicerLib.engine.worker", "--service", f"bright_service:{service}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
+        # A worker that never answers must fail a test, not hold it up.
+        self.watchdog = threading.Timer(20, self.process.kill)
+        self.watchdog.start()
+
+    def send(self, kind: str, fields: dict[str, Any] | None = None, image: np.ndarray | None = None) -> None:
+        self.stdin.write(encode(Message(kind, fields or {}, {} if image is None else {"image": image})))
+        self.stdin.flush()
+
+    def receive(self) -> Message:
+        message = read_message(self.stdout)
+        assert message is not None, self.stderr.read().decode()
+        return message
+
+    def preview(self, job: int, image: np.ndarray, choice: ModelChoice = CHOICE) -> None:
+        self.send("preview", {"job": job, **wire.choice_fields(choice), **wire.box_fields("box", BOX)}, image)
+
+    def encode(self, job: int, image: np.ndarray) -> None:
+        self.send("encode", {"job": job, **wire.choice_fields(CHOICE)}, image)
+
+    def segment(self, job: int, stack: ImageStack, prompt: StackPrompt = PROMPT, choice: ModelChoice = CHOICE) -> None:
+        geometry = {"shape": list(stack.shape), "spacing": list(stack.spacing)}
+        self.send("segment", {"job": job, **wire.choice_fields(choice), **wire.prompt_fields(prompt), **geometry})
+
+    def supply(self, request: Message, stack: ImageStack) -> None:
+        index = request.integer("index")
+        self.send("slice", {"job": request.integer("job"), "index": index}, stack.slice_uint8(index))
+
+    def until(self, stack: ImageStack, kind: str) -> tuple[Message, list[Message]]:
+        """The next message of a kind, and what came before it; slices that are needed are supplied."""
+        others = []
+        while (message := self.receive()).kind != kind:
+            if message.kind == "need_slice":
+                self.supply(message, stack)
+            else:
+                others.append(message)
+        return message, others
+
+    def ended_within(self, seconds: float) -> int:
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        self.watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+@pytest.fixture
+def worker(repository: Any) -> Iterator[Callable[[str], Parent]]:
+    started: list[Parent] = []
+
+    def start(service: str = "BrightService") -> Parent:
+        started.append(Parent(service, repository))
+        return started[-1]
+
+    yield start
+    for parent in started:
+        parent.close()
+
+
+def error_of(message: Message) -> MedSAMError:
+    assert message.kind == "failed", message
+    return wire.read_error(message)
+
+
+def assert_same_results(received: list[SliceResult], expected: list[SliceResult]) -> None:
+    assert [result.index for result in received] == [result.index for result in expected]
+    for one, other in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert (one.box, one.predicted_iou, one.confidence) == (other.box, other.predicted_iou, other.confidence)
+        assert (one.flagged, one.key) == (other.flagged, other.key)
+
+
+def test_greeting_load_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:
+    parent, image = worker(), noise_stack().images[0]
+    parent.send("hello", {"version": PROTOCOL_VERSION})
+    assert parent.receive().integer("version") == PROTOCOL_VERSION
+    parent.send("load", {"job": 1, **wire.choice_fields(CHOICE)})
+    loaded = wire.read_info(parent.receive()).loaded
+    assert loaded is not None and (loaded.model, loaded.device) == ("litemedsam", "cpu")
+    parent.encode(2, image)
+    encoded = parent.receive()
+    assert (encoded.kind, encoded.integer("job")) == ("finished", 2)
+    parent.preview(3, image)
+    prediction = wire.read_prediction(parent.receive())
+    np.testing.assert_array_equal(prediction.mask, bright_inside(image, BOX))
+    np.testing.assert_array_equal(prediction.low_res_logits, image[::2, ::2])
+
+
+def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_directly(
+    worker: Callable[..., Parent],
+) -> None:
+    parent, stack, info = worker(), noise_stack(), RunInfo()
+    expected = list(BrightService().segment(CHOICE, noise_stack(), PROMPT, info))
+    parent.segment(1, stack)
+    finished, events = parent.until(stack, "finished")
+    assert {event.kind for event in events} == {"slice_result"}
+    assert_same_results([wire.read_result(event) for event in events], expected)
+    assert wire.read_info(finished) == info
+    assert stack.read == [4, 5, 6, 3, 2, 1]
+
+
+def test_a_second_run_finds_the_model_loaded(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    for job in (1, 2):
+        parent.segment(job, stack)
+        assert wire.read_info(parent.until(stack, "finished")[0]).notes == ["loaded 1 times"]
+
+
+def test_a_cancel_is_acknowledged_within_half_a_second_and_the_next_request_served(
+    worker: Callable[..., Parent],
+) -> None:
+    parent, stack = worker("SlowService"), noise_stack(200)
+    parent.segment(1, stack, StackPrompt({0: BOX}, (0, 199)))
+    parent.until(stack, "slice_result")
+    begin = time.monotonic()
+    parent.send("cancel", {"job": 1})
+    acknowledged, late = parent.until(stack, "cancelled")
+    assert time.monotonic() - begin < 0.5
+    assert acknowledged.integer("job") == 1
+    assert len(late) < 20
+    parent.preview(2, stack.images[0])
+    assert parent.receive().kind == "prediction"
+
+
+def test_a_cancel_is_seen_while_the_run_waits_for_a_slice(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    assert parent.receive().kind == "need_slice"
+    parent.send("cancel", {"job": 1})
+    assert parent.receive().kind == "cancelled"
+
+
+def test_a_cancel_overtakes_what_waits_before_the_run(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker("SlowService"), noise_stack(signal_on=0)
+    parent.encode(1, stack.images[0])
+    parent.segment(2, stack)
+    parent.send("cancel", {"job": 2})
+    assert [parent.receive().kind for _ in range(2)] == ["finished", "cancelled"]
+    assert stack.read == []
+
+
+def test_a_cancel_of_a_run_that_is_over_is_of_no_consequence(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    parent.until(stack, "finished")
+    parent.send("cancel", {"job": 1})
+    parent.segment(2, stack)
+    assert parent.until(stack, "finished")[0].integer("job") == 2
+
+
+def test_of_previews_that_wait_only_the_newest_is_answered(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    needed = parent.receive()
+    for job in range(2, 7):
+        parent.preview(job, stack.images[job])
+    parent.supply(needed, stack)
+    _, events = parent.until(stack, "finished")
+    answers = [event for event in events if event.kind != "slice_result"]
+    kinds = {answer.integer("job"): answer.kind for answer in answers}
+    assert kinds == {**dict.fromkeys(range(2, 6), "superseded"), 6: "prediction"}
+    [prediction] = [answer for answer in answers if answer.kind == "prediction"]
+    np.testing.assert_array_equal(wire.read_prediction(prediction).mask, bright_inside(stack.images[6], BOX))
+
+
+def test_a_preview_of_the_runs_model_is_answered_between_two_slices(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    needed = parent.receive()
+    parent.preview(2, stack.images[5])
+    parent.supply(needed, stack)
+    _, events = parent.until(stack, "finished")
+    assert [event.kind for event in events] == ["slice_result", "prediction", *["slice_result"] * 5]
+
+
+def test_a_preview_of_another_model_waits_for_the_runs_end(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    needed = parent.receive()
+    parent.preview(2, stack.images[5], ModelChoice("medsam"))
+    parent.supply(needed, stack)
+    finished, events = parent.until(stack, "finished")
+    assert wire.read_info(finished).notes == ["loaded 1 times"]
+    assert {event.kind for event in events} == {"slice_result"}
+    assert parent.receive().kind == "prediction"
+
+
+def test_what_libraries_print_does_not_reach_the_messages(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker("TalkativeService"), noise_stack()
+    parent.segment(1, stack, StackPrompt({4: BOX}, (4, 5)))
+    finished, events = parent.until(stack, "finished")
+    assert len(events) == 2 and wire.read_info(finished).loaded is not None
+    parent.stdin.close()
+    said = parent.stderr.read()
+    for words in (b"42%", b"without an end", b"first standard output", b"compiled code", b"by a child"):
+        assert said.count(words) == 2
+
+
+def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    for choice, kind in ((ModelChoice("no-such-model"), InputError), (ModelChoice(weights="/no/such"), WeightsError)):
+        with pytest.raises(kind) as expected:
+            BrightService().load(choice)
+        parent.send("load", {"job": 1, **wire.choice_fields(choice)})
+        parent.preview(2, stack.images[0], choice)
+        parent.segment(3, stack, choice=choice)
+        for error in [error_of(parent.receive()) for _ in range(3)]:
+            assert type(error) is kind
+            assert str(error) == str(expected.value)
+    parent.stdin.close()
+    assert parent.stderr.read() == b""
+
+
+def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker("StarvingService"), noise_stack(signal_on=4)
+    parent.segment(1, stack)
+    error = error_of(parent.until(stack, "failed")[0])
+    assert type(error) is WorkerError and "ran out of memory" in str(error)
+    parent.encode(2, stack.images[4])
+    assert "ran out of memory" in str(error_of(parent.receive()))
+    parent.segment(3, stack, StackPrompt({6: BOX}, (5, 7)))
+    assert parent.until(stack, "finished")[0].integer("job") == 3
+
+
+def test_a_mistake_in_the_engine_is_told_in_one_line_and_listed_in_the_log(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker("BuggyService"), noise_stack(signal_on=5)
+    parent.segment(1, stack)
+    failed, events = parent.until(stack, "failed")
+    assert len(events) == 1
+    error = error_of(failed)
+    assert "ValueError: operands could not be broadcast together with shapes (3,) (4,)" in str(error)
+    assert "\n" not in str(error)
+    parent.stdin.close()
+    log = parent.stderr.read().decode()
+    assert "Traceback" in log and "in compute" in log
+
+
+def test_a_missing_package_is_named(worker: Callable[..., Parent]) -> None:
+    parent = worker("unimportable")
+    parent.send("load", {"job": 1, **wire.choice_fields(CHOICE)})
+    assert "'a_package_that_nobody_has'" in str(error_of(parent.receive()))
+
+
+def test_a_request_that_makes_no_sense_fails_alone(worker: Callable[..., Parent]) -> None:
+    parent = worker()
+    nonsense: list[tuple[str, dict[str, Any]]] = [
+        ("load", {}),
+        ("load", {"choice": {"model": 3, "weights": None, "device": "cpu", "runtime": "auto"}}),
+        ("preview", wire.choice_fields(CHOICE)),
+        ("segment", {**wire.choice_fields(CHOICE), **wire.prompt_fields(PROMPT), "shape": [1, 2]}),
+        ("dance", {}),
+    ]
+    for kind, fields in nonsense:
+        parent.send(kind, {"job": 1, **fields})
+        assert type(error_of(parent.receive())) is WorkerError
+    parent.encode(2, noise_stack().images[0])
+    assert parent.receive().kind == "finished"
+
+
+def test_a_slice_of_the_wrong_size_fails_the_run(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    parent.supply(parent.receive(), noise_stack(rows=21))
+    assert "(21, 30)" in str(error_of(parent.receive()))
+
+
+def test_the_process_ends_with_its_standard_input(worker: Callable[..., Parent]) -> None:
+    parent = worker()
+    parent.encode(1, noise_stack().images[0])
+    parent.receive()
+    parent.stdin.close()
+    assert parent.ended_within(1.0) == 0
+
+
+def test_the_process_ends_with_its_standard_input_even_inside_a_computation(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker("StubbornService"), noise_stack(signal_on=4)
+    parent.segment(1, stack)
+    parent.supply(parent.receive(), stack)
+    parent.stdin.close()
+    assert parent.ended_within(1.5) == 0
+
+
+def test_the_process_ends_when_nobody_reads_its_answers(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.segment(1, stack)
+    assert parent.receive().kind == "need_slice"
+    parent.stdout.close()
+    parent.send("slice", {"job": 1, "index": 4}, stack.images[4])
+    assert parent.ended_within(2.0) == 0
+
+
+def test_rubbish_on_standard_input_ends_the_process_with_a_line_that_says_so(worker: Callable[..., Parent]) -> None:
+    parent = worker()
+    parent.stdin.write(b"GET / HTTP/1.1\r\n")
+    parent.stdin.flush()
+    assert parent.ended_within(2.0) == 1
+    assert b"GET" in parent.stderr.read()
+
+
+def test_the_process_starts_without_the_heavy_libraries(repository: Any) -> None:
+    listing = "import sys, MedSAMSlicerLib.engine.worker; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", listing],
+        env={**os.environ, "PYTHONPATH": str(repository / "MedSAMSlicer")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "numpy" in modules
+    assert not {"torch", "slicer", "vtk", "scipy", "SimpleITK"} & set(modules)
