@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from test_extension_floors import imported_modules
 
 import MedSAMSlicerLib
+from test_extension_floors import imported_modules
 
 if sys.version_info >= (3, 11):
     import tomllib
