@@ -40,12 +40,14 @@ class Window:
         lower, upper: values that become 0 and 255; those outside are clipped.
         name: for the report and the panel.
         background: voxels of exactly this value stay black even if it lies above `lower`; None: no such value.
+        asked: level and width that the user or a preset asked for, where the image's own range is narrower.
     """
 
     lower: float
     upper: float
     name: str
     background: float | None = None
+    asked: tuple[float, float] | None = None
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Array of scanner values, any shape -> uint8 of the same shape. Fractions are cut off, as by the authors."""
@@ -61,7 +63,8 @@ class Window:
 
     def describe(self) -> str:
         """For example "soft-tissue (level 40, width 400)"."""
-        return f"{self.name} (level {(self.lower + self.upper) / 2:g}, width {self.upper - self.lower:g})"
+        level, width = self.asked or ((self.lower + self.upper) / 2, self.upper - self.lower)
+        return f"{self.name} (level {level:.5g}, width {width:.5g})"
 
 
 class WindowedStack:
@@ -105,7 +108,7 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
 def _named_window(wanted: str) -> Window:
     if wanted in CT_PRESETS:
         level, width = CT_PRESETS[wanted]
-        return Window(level - width / 2, level + width / 2, wanted)
+        return Window(level - width / 2, level + width / 2, wanted, asked=(level, width))
     try:
         level, width = (float(part) for part in wanted.split(","))
     except ValueError:
@@ -114,7 +117,7 @@ def _named_window(wanted: str) -> Window:
         ) from None
     if not (np.isfinite(level) and np.isfinite(width) and width > 0):
         raise InputError(f"window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0")
-    return Window(level - width / 2, level + width / 2, "level,width")
+    return Window(level - width / 2, level + width / 2, "level,width", asked=(level, width))
 
 
 def _limited(window: Window, extremes: tuple[float, float]) -> Window:

@@ -1,0 +1,64 @@
+"""The engine as faces and the worker process see it: loads models on demand, answers previews, runs whole stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from .embedding_cache import DEFAULT_BYTES, EmbeddingCache
+from .predictor import Predictor, load_predictor
+from .prompts import Box, StackPrompt
+from .propagation import propagate
+from .results import Prediction, SliceResult
+from .service_types import LoadedModel, ModelChoice, RunInfo, Timings
+from .stack import SliceSource
+
+
+class SegmentationService:
+    """Keeps one loaded model and the embeddings that it made. Satisfies `Service`.
+
+    Args:
+        cache_bytes: memory that embeddings may take.
+    """
+
+    def __init__(self, cache_bytes: int = DEFAULT_BYTES) -> None:
+        self._cache = EmbeddingCache(cache_bytes)
+        self._choice: ModelChoice | None = None
+        self._loaded: tuple[Predictor, LoadedModel] | None = None
+        # Told by the first run after loading, whoever asked for the loading.
+        self._load_seconds = 0.0
+
+    def load(self, choice: ModelChoice) -> LoadedModel:
+        """Load the model unless it is loaded already. Raises InputError or WeightsError."""
+        return self._ready(choice)[1]
+
+    def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
+        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content."""
+        return self._ready(choice)[0].predict(image, box)
+
+    def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
+        """Put the embedding of one uint8 (rows, columns) slice into the cache."""
+        self._ready(choice)[0].embed(image)
+
+    def segment(
+        self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
+    ) -> Iterator[SliceResult]:
+        """Results slice by slice, each slice once. Closing the iterator cancels. `info` is kept up to date."""
+        predictor, info.loaded = self._ready(choice)
+        predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
+        for result in propagate(source, prompt, predictor):
+            info.timings = replace(predictor.timings)
+            yield result
+        info.timings = replace(predictor.timings)
+
+    def clear_cache(self) -> None:
+        """Forget all embeddings."""
+        self._cache.clear()
+
+    def _ready(self, choice: ModelChoice) -> tuple[Predictor, LoadedModel]:
+        if self._loaded is None or self._choice != choice:
+            self._loaded = load_predictor(choice, self._cache)
+            self._choice, self._load_seconds = choice, self._loaded[0].timings.load
+        return self._loaded

@@ -1,0 +1,124 @@
+"""Windows show models what the authors' preprocessing showed them, and never touch the source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.intensity import PERCENTILES, WindowedStack, choose_window
+from MedSAMSlicerLib.engine.stack import ArrayStack
+
+
+def stack(voxels: np.ndarray) -> ArrayStack:
+    return ArrayStack(voxels, (1.0, 1.0, 1.0), "K")
+
+
+def shown(voxels: np.ndarray, wanted: str = "auto", modality: str | None = None) -> np.ndarray:
+    source = WindowedStack(stack(voxels), choose_window(wanted, stack(voxels), modality))
+    return np.stack([source.slice_uint8(k) for k in range(len(voxels))])
+
+
+def as_published(voxels: np.ndarray, lower: float, upper: float) -> np.ndarray:
+    """The steps as the authors describe them: clip, stretch the clipped volume to 0..255, cut fractions off."""
+    clipped = np.clip(voxels.astype(np.float64), lower, upper)
+    return ((clipped - clipped.min()) / (clipped.max() - clipped.min()) * 255).astype(np.uint8)
+
+
+@pytest.fixture
+def ct() -> np.ndarray:
+    return np.random.default_rng(3).integers(-1024, 1500, (4, 30, 20)).astype(np.int16)
+
+
+@pytest.fixture
+def mr() -> np.ndarray:
+    voxels = np.random.default_rng(4).gamma(2, 150, (5, 40, 30)).astype(np.int16)
+    voxels[:, :8] = 0
+    return voxels
+
+
+def test_ct_is_known_by_its_values_and_gets_the_soft_tissue_window(ct: np.ndarray) -> None:
+    assert choose_window("auto", stack(ct)).name == "soft-tissue"
+    assert np.array_equal(shown(ct), as_published(ct, -160, 240))
+
+
+def test_ct_without_air_is_known_by_its_modality(ct: np.ndarray) -> None:
+    liver = np.clip(ct, 0, 200)
+    assert choose_window("auto", stack(liver), "CT").name == "soft-tissue"
+    assert choose_window("auto", stack(liver), "MR").name == "percentiles"
+    # The volume's own range is narrower than the window: the authors stretch it.
+    assert np.array_equal(shown(liver, "auto", "CT"), as_published(liver, -160, 240))
+    assert shown(liver, "auto", "CT").max() == 255
+
+
+def test_mr_is_stretched_between_percentiles_of_its_foreground(mr: np.ndarray) -> None:
+    lower, upper = np.percentile(mr[mr > 0], PERCENTILES)
+    expected = as_published(mr, lower, upper)
+    expected[mr == 0] = 0
+    assert np.array_equal(shown(mr), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_percentiles_are_exact_for_every_voxel_type(mr: np.ndarray, dtype: type) -> None:
+    voxels = mr.astype(dtype) * (1 if np.issubdtype(dtype, np.integer) else dtype(0.37))
+    window = choose_window("auto", stack(voxels))
+    assert (window.lower, window.upper) == pytest.approx(tuple(np.percentile(voxels[voxels > 0], PERCENTILES)), rel=1e-6)
+
+
+def test_a_z_scored_brain_keeps_its_negative_half() -> None:
+    rng = np.random.default_rng(5)
+    voxels = rng.normal(0, 1, (4, 40, 40)).astype(np.float32)
+    background = np.float32(voxels.min() - 1)
+    voxels[:, :15] = background
+    grey = shown(voxels)
+    assert (grey[:, :15] == 0).all()
+    brain = voxels[:, 15:]
+    assert (grey[:, 15:][brain < -0.5] > 0).mean() > 0.9, "clipping at zero would blacken half of the brain"
+
+
+def test_small_negative_values_from_resampling_are_background() -> None:
+    rng = np.random.default_rng(6)
+    voxels = rng.gamma(2, 100, (4, 40, 40))
+    voxels[:, :15] = rng.uniform(-3, 0, voxels[:, :15].shape)
+    window = choose_window("auto", stack(voxels))
+    assert (window.lower, window.upper) == pytest.approx(tuple(np.percentile(voxels[voxels > 0], PERCENTILES)))
+
+
+def test_presets_and_level_with_width(ct: np.ndarray) -> None:
+    assert np.array_equal(shown(ct, "lung"), as_published(ct, -1350, 150))
+    assert np.array_equal(shown(ct, "100,300"), as_published(ct, -50, 250))
+    assert choose_window("lung", stack(ct)).describe() == "lung (level -600, width 1500)"
+
+
+def test_the_source_is_not_touched(ct: np.ndarray) -> None:
+    before = ct.copy()
+    ct.flags.writeable = False
+    shown(ct)
+    shown(ct, "brain")
+    assert np.array_equal(ct, before)
+
+
+def test_a_nearly_binary_image_can_be_seen() -> None:
+    voxels = np.zeros((3, 20, 20), np.uint8)
+    voxels[:, 5:15, 5:15] = 1
+    grey = shown(voxels)
+    assert (grey[voxels == 1] == 255).all() and (grey[voxels == 0] == 0).all()
+
+
+@pytest.mark.parametrize("wanted", ["bones", "40", "40,", "40,0", "40,-10", "nan,400", "1,2,3"])
+def test_an_unknown_window_is_refused_with_the_known_ones(ct: np.ndarray, wanted: str) -> None:
+    with pytest.raises(InputError, match=r"LEVEL,WIDTH"):
+        choose_window(wanted, stack(ct))
+
+
+def test_a_window_beside_the_image_is_refused(ct: np.ndarray) -> None:
+    with pytest.raises(InputError, match="shows nothing"):
+        choose_window("5000,100", stack(ct))
+
+
+def test_constant_and_broken_images_are_refused(mr: np.ndarray) -> None:
+    with pytest.raises(InputError, match="every voxel has the value 7"):
+        choose_window("auto", stack(np.full((2, 3, 4), 7)))
+    broken = mr.astype(np.float32)
+    broken[2, 3, 4] = np.nan
+    with pytest.raises(InputError, match="slice 2"):
+        choose_window("auto", stack(broken))

@@ -1,0 +1,57 @@
+"""MedSAM (ViT-B) gives what the authors' own code gives, with weights filled by the rule of the reference data."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
+from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.resize import spline_resize
+from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
+from PIL import Image
+from support.parity import dice, embedding_difference
+from support.rule_filled import fill_by_rule
+
+INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
+
+
+@pytest.fixture(scope="module")
+def predictor(shared_dir: Path) -> Predictor:
+    network = FAMILY.build_network()
+    fill_by_rule(network)
+    theirs = json.loads((shared_dir / "reference" / "medsam_vit_b__state_dict.json").read_text())
+    ours = network.state_dict()
+    assert {name: list(tensor.shape) for name, tensor in ours.items()} == {name: shape for name, shape, _ in theirs}
+    checksums = json.loads((shared_dir / "reference" / "medsam_vit_b__weights_crc32.json").read_text())
+    assert all(zlib.crc32(ours[name].contiguous().numpy().tobytes()) == checksum for name, checksum in checksums)
+    return Predictor(FAMILY, TorchRuntime(network, "cpu"), "rule-filled MedSAM")
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_resizing_gives_the_authors_pixels(shared_dir: Path, name: str) -> None:
+    image = np.load(shared_dir / "reference" / f"medsam_vit_b__{name}.npz")["image"]
+    theirs = np.asarray(Image.open(shared_dir / "reference" / f"medsam_vit_b__{name}__resized.png"))
+    assert np.array_equal(spline_resize(image, INPUT_SIZE, INPUT_SIZE), theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_slice_gives_the_authors_numbers(shared_dir: Path, predictor: Predictor, name: str) -> None:
+    reference = np.load(shared_dir / "reference" / f"medsam_vit_b__{name}.npz")
+    image, box = reference["image"], Box(*reference["box"].tolist())
+
+    prepared = FAMILY.prepare(image)
+    assert np.abs(prepared[:, ::16, ::16] - reference["model_input_every16"][0]).max() <= 1e-6
+    statistics = np.stack([f(prepared, axis=(1, 2), dtype=np.float64) for f in (np.mean, np.std)], axis=1)
+    assert np.abs(statistics - reference["model_input_stats"][:, :2]).max() <= 1e-6
+    assert embedding_difference(predictor.embed(image), reference) <= 1e-5
+    assert np.abs(FAMILY.network_box(box, *image.shape[:2]) - reference["box_1024"]).max() <= 1e-4
+    prediction = predictor.predict(image, box)
+    assert np.abs(prediction.low_res_logits - reference["low_res_logits"][0, 0]).max() <= 1.5e-7
+    assert abs(prediction.predicted_iou - reference["iou"][0]) <= 5e-8
+    assert dice(prediction.mask, reference["mask"]) >= 0.999

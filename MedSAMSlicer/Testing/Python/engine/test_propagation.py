@@ -1,0 +1,181 @@
+"""Propagation through stacks whose truth is known, with a model that segments what is bright in its box."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.stack import array_axis
+from support.parity import dice
+from support.plain_model import plain_predictor
+from support.shapes import ellipsoid, stack_of
+
+SHAPE = (20, 60, 70)
+CENTRE, RADII = (9.5, 30.0, 35.0), (6.4, 14.0, 18.0)
+FIRST, LAST = 4, 15
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return plain_predictor()
+
+
+@pytest.fixture
+def lesion() -> np.ndarray:
+    return ellipsoid(SHAPE, CENTRE, RADII)
+
+
+def run(predictor: Predictor, mask: np.ndarray, prompt: StackPrompt, **geometry) -> tuple[np.ndarray, list[SliceResult]]:
+    source = stack_of(mask, **geometry)
+    results = list(propagate(source, prompt, predictor))
+    stack = np.zeros(source.shape, bool)
+    for result in results:
+        stack[result.index] = result.mask
+    assert len({result.index for result in results}) == len(results), "a slice came twice"
+    return stack, results
+
+
+def box3d(mask: np.ndarray) -> StackPrompt:
+    held = np.flatnonzero(mask.any(axis=(1, 2)))
+    around = Box.around(mask.any(axis=0))
+    assert around is not None
+    return StackPrompt.from_box3d(int(held[0]), int(held[-1]), around)
+
+
+def test_a_3d_box_gives_the_whole_object(predictor: Predictor, lesion: np.ndarray) -> None:
+    stack, results = run(predictor, lesion, box3d(lesion))
+    assert dice(stack, lesion) > 0.97
+    assert sorted(result.index for result in results) == list(range(FIRST, LAST + 1))
+    assert [result.index for result in results if result.key] == [(FIRST + LAST) // 2]
+
+
+@pytest.mark.parametrize("axis", ["I", "J", "K"])
+def test_the_object_is_found_along_every_axis(predictor: Predictor, axis: str) -> None:
+    lesion = ellipsoid((40, 50, 60), (20.0, 25.0, 30.0), (9.4, 11.4, 13.4))
+    along = np.moveaxis(lesion, array_axis(axis), 0)
+    held = np.flatnonzero(along.any(axis=(1, 2)))
+    around = Box.around(along.any(axis=0))
+    assert around is not None
+    prompt = StackPrompt.from_box3d(int(held[0]), int(held[-1]), around)
+    stack, _results = run(predictor, lesion, prompt, axis=axis, spacing_ijk=(1.0, 1.0, 1.0))
+    assert dice(stack, along) > 0.97
+
+
+def test_one_rectangle_finds_the_extent(predictor: Predictor, lesion: np.ndarray) -> None:
+    rectangle = Box.around(lesion[10])
+    assert rectangle is not None
+    stack, results = run(predictor, lesion, StackPrompt({10: rectangle}))
+    assert dice(stack, lesion) > 0.97
+    held = [result.index for result in results if result.mask.any()]
+    assert (min(held), max(held)) == (FIRST, LAST), "no mask where the object has ended, none missing where it has not"
+
+
+def test_nothing_leaves_the_3d_box(predictor: Predictor) -> None:
+    # A vessel runs out of the object through the side of the box and through every slice.
+    lesion = ellipsoid(SHAPE, CENTRE, RADII)
+    image = lesion.copy()
+    image[:, 28:33, :] = True
+    prompt = box3d(lesion)
+    stack, results = run(predictor, image, prompt)
+    assert prompt.bounds is not None and prompt.reach is not None
+    x0, y0, x1, y1 = (int(edge) for edge in prompt.bounds.xyxy)
+    outside = stack.copy()
+    outside[:, y0 : y1 + 1, x0 : x1 + 1] = False
+    assert not outside.any()
+    assert {result.index for result in results} <= set(range(prompt.reach[0], prompt.reach[1] + 1))
+    for result in results:
+        assert result.box is None or result.box.inside(prompt.bounds) == result.box
+
+
+def test_an_object_that_ends_inside_the_box_ends_there(predictor: Predictor, lesion: np.ndarray) -> None:
+    around = Box.around(lesion.any(axis=0))
+    assert around is not None
+    stack, _results = run(predictor, lesion, StackPrompt.from_box3d(0, 19, around))
+    assert not stack[:FIRST].any() and not stack[LAST + 1 :].any()
+
+
+def test_a_gap_inside_the_box_is_crossed(predictor: Predictor, lesion: np.ndarray) -> None:
+    broken = lesion.copy()
+    broken[12] = False
+    stack, results = run(predictor, broken, box3d(lesion))
+    assert not stack[12].any() and stack[14].any()
+    assert [result.flagged for result in results if result.index == 12] == [True]
+
+
+@pytest.mark.parametrize("slices", [(0, 5), (14, 19)])
+def test_an_object_at_the_first_or_last_slice_of_the_volume(predictor: Predictor, slices: tuple[int, int]) -> None:
+    lesion = np.zeros(SHAPE, bool)
+    lesion[slices[0] : slices[1] + 1] = ellipsoid(SHAPE, CENTRE, RADII)[9]
+    stack, _results = run(predictor, lesion, box3d(lesion))
+    assert dice(stack, lesion) > 0.99
+    rectangle = Box.around(lesion[slices[0]])
+    assert rectangle is not None
+    stack, _results = run(predictor, lesion, StackPrompt({slices[0] + 2: rectangle}))
+    assert dice(stack, lesion) > 0.99
+
+
+def test_a_box_of_one_slice(predictor: Predictor, lesion: np.ndarray) -> None:
+    rectangle = Box.around(lesion[10])
+    assert rectangle is not None
+    stack, results = run(predictor, lesion, StackPrompt.from_box3d(10, 10, rectangle))
+    assert [result.index for result in results] == [10]
+    assert dice(stack[10], lesion[10]) > 0.97
+
+
+def test_key_slices_are_taken_as_they_are(predictor: Predictor, lesion: np.ndarray) -> None:
+    keys = {index: Box.around(lesion[index]) for index in (FIRST, 9, LAST)}
+    stack, results = run(predictor, lesion, StackPrompt(keys))  # type: ignore[arg-type]
+    assert dice(stack, lesion) > 0.93
+    by_index = {result.index: result for result in results}
+    assert {index: by_index[index].box for index in keys} == keys
+    assert [result.index for result in results if result.key] == sorted(keys)
+
+
+def test_between_key_slices_the_object_is_followed_where_it_moves(predictor: Predictor) -> None:
+    # An oblique tube: by the last slice it is nowhere near where it began.
+    tube = np.zeros((21, 80, 120), bool)
+    for k in range(21):
+        tube[k, 30:45, 5 + 5 * k : 20 + 5 * k] = True
+    keys = {index: Box.around(tube[index]) for index in (0, 10, 20)}
+    stack, _results = run(predictor, tube, StackPrompt(keys, reach=(0, 20)))  # type: ignore[arg-type]
+    assert dice(stack, tube) > 0.9
+
+
+def test_an_empty_slice_is_sure_of_nothing(predictor: Predictor) -> None:
+    nothing = np.zeros(SHAPE, bool)
+    stack, results = run(predictor, nothing, StackPrompt.from_box3d(3, 8, Box(10, 10, 30, 30)))
+    assert not stack.any()
+    assert all(result.flagged and 0 <= result.confidence <= 0.5 for result in results)
+
+
+def test_every_slice_says_how_sure_it_is(predictor: Predictor, lesion: np.ndarray) -> None:
+    _stack, results = run(predictor, lesion, box3d(lesion))
+    assert all(0 <= result.confidence <= 1 for result in results)
+    middle = next(result for result in results if result.key)
+    assert not middle.flagged
+
+
+def test_a_prompt_outside_the_stack_is_refused_before_anything_runs(predictor: Predictor, lesion: np.ndarray) -> None:
+    with pytest.raises(InputError):
+        run(predictor, lesion, StackPrompt({25: Box(0, 0, 5, 5)}))
+    assert predictor.timings.encoder_calls == 0
+
+
+def test_slices_outside_the_reach_are_never_read(predictor: Predictor, lesion: np.ndarray) -> None:
+    source = stack_of(lesion)
+    read = []
+    inner = source.slice_uint8
+    source.slice_uint8 = lambda index: read.append(index) or inner(index)  # type: ignore[method-assign]
+    list(propagate(source, box3d(lesion), predictor))
+    assert set(read) == set(range(FIRST, LAST + 1))
+
+
+def test_each_slice_is_encoded_once(predictor: Predictor, lesion: np.ndarray) -> None:
+    run(predictor, lesion, box3d(lesion))
+    assert predictor.timings.encoder_calls == LAST - FIRST + 1
+    run(predictor, lesion, box3d(lesion))
+    assert predictor.timings.encoder_calls == LAST - FIRST + 1, "a second run finds every embedding in the cache"

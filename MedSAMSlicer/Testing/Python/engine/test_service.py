@@ -1,0 +1,59 @@
+"""The engine as faces see it, with the real model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.service import SegmentationService
+from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from support.parity import dice
+from support.shapes import ellipsoid, stack_of
+
+
+def test_from_preview_to_volume_to_a_second_run(litemedsam_weights: Path) -> None:
+    lesion = ellipsoid((5, 64, 64), (2.0, 30.0, 34.0), (2.6, 14.0, 16.0))
+    source = stack_of(lesion, spacing_ijk=(1.0, 1.0, 3.0))
+    around = Box.around(lesion.any(axis=0))
+    assert around is not None
+    prompt = StackPrompt.from_box3d(0, 4, around)
+    service = SegmentationService()
+    choice = ModelChoice("litemedsam", str(litemedsam_weights), device="cpu")
+
+    loaded = service.load(choice)
+    assert (loaded.model, loaded.device) == ("litemedsam", "cpu")
+    preview = service.preview(choice, source.slice_uint8(2), around)
+    assert dice(preview.mask, lesion[2]) > 0.9
+
+    info = RunInfo()
+    results = {result.index: result for result in service.segment(choice, source, prompt, info)}
+    assert info.loaded == loaded
+    assert info.timings.encoder_calls == 4, "the slice of the preview is not encoded again"
+    assert info.timings.load > 0 and info.timings.encode > 0 and info.timings.decode > 0
+    stack = np.stack([results[index].mask for index in range(5)])
+    assert dice(stack, lesion) > 0.9
+
+    again = RunInfo()
+    list(service.segment(choice, source, prompt, again))
+    assert (again.timings.encoder_calls, again.timings.load) == (0, 0)
+    service.clear_cache()
+    service.preview(choice, source.slice_uint8(2), around)
+    last = RunInfo()
+    list(service.segment(choice, source, StackPrompt.from_box3d(2, 2, around), last))
+    assert last.timings.encoder_calls == 0
+
+
+def test_closing_the_results_stops_the_work(litemedsam_weights: Path) -> None:
+    lesion = ellipsoid((5, 64, 64), (2.0, 30.0, 34.0), (2.6, 14.0, 16.0))
+    service = SegmentationService()
+    info = RunInfo()
+    results = service.segment(
+        ModelChoice("litemedsam", str(litemedsam_weights)),
+        stack_of(lesion),
+        StackPrompt.from_box3d(0, 4, Box(15, 12, 55, 48)),
+        info,
+    )
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert info.timings.encoder_calls <= 2
