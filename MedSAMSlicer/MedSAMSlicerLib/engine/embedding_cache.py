@@ -37,7 +37,7 @@ class EmbeddingCache:
     def key(model: str, image: np.ndarray) -> str:
         """Key of a uint8 image under a model; `model` names the weights, device and runtime too."""
         digest = hashlib.blake2b(f"{model}|{image.shape}|".encode(), digest_size=20)
-        digest.update(np.ascontiguousarray(image))
+        digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()
 
     def get_or_make(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:

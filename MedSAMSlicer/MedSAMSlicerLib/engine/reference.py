@@ -46,7 +46,8 @@ def segment_as_authors(
             number itself, so that for higher numbers a smaller part of a pixel is enough to count.
     """
     slices, rows, columns = source.shape
-    first_box = tuple(int(v) for v in predictor.family.network_box(box, rows, columns))
+    x0, y0, x1, y1 = (int(v) for v in predictor.family.network_box(box, rows, columns))
+    first_box = (x0, y0, x1, y1)
     middle = int((last - first) / 2 + first)
     last = min(last, slices - 1)
     middle_mask: np.ndarray | None = None
@@ -63,7 +64,7 @@ def segment_as_authors(
 
 
 def _next_box(mask: np.ndarray, number: int) -> tuple[int, int, int, int] | None:
-    size = longest_side_size(*mask.shape, INPUT_SIZE)
+    size = longest_side_size(mask.shape[0], mask.shape[1], INPUT_SIZE)
     small = Box.around(area_resize(mask.astype(np.uint8) * np.uint8(number), *size) > 0)
     if small is None:
         return None

@@ -43,10 +43,10 @@ def _shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
     across, down = _area_weights(columns, width), _area_weights(rows, height)
     # float32 sums in OpenCV's order: along a row first, then over rows.
     reduced = np.zeros((rows, width, *image.shape[2:]), np.float32)
-    for target, source, weight in zip(*across, strict=True):
+    for target, source, weight in across:
         reduced[:, target] += image[:, source].astype(np.float32) * weight
     result = np.zeros((height, width, *image.shape[2:]), np.float32)
-    for target, source, weight in zip(*down, strict=True):
+    for target, source, weight in down:
         result[target] += reduced[source] * weight
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
@@ -60,12 +60,10 @@ def _shrink_by_whole_factors(image: np.ndarray, down: int, across: int) -> np.nd
     return np.rint(sums.astype(np.float32) * np.float32(1.0 / (down * across))).astype(np.uint8)
 
 
-def _area_weights(source_size: int, target_size: int) -> tuple[list[int], list[int], list[np.float32]]:
-    """Which source pixel goes into which target pixel, with what weight."""
+def _area_weights(source_size: int, target_size: int) -> list[tuple[int, int, np.float32]]:
+    """(target pixel, source pixel, weight) of every part that a source pixel has in a target pixel."""
     scale = 1 / (target_size / source_size)  # OpenCV's own rounding
-    targets: list[int] = []
-    sources: list[int] = []
-    weights: list[np.float32] = []
+    parts: list[tuple[int, int, np.float32]] = []
     for target in range(target_size):
         begin, end = target * scale, (target + 1) * scale
         cell = min(scale, source_size - begin)
@@ -73,13 +71,13 @@ def _area_weights(source_size: int, target_size: int) -> tuple[list[int], list[i
         last = min(int(np.floor(end)), source_size - 1)
         first = min(first, last)
         if first - begin > 1e-3:
-            targets.append(target), sources.append(first - 1), weights.append(np.float32((first - begin) / cell))
+            parts.append((target, first - 1, np.float32((first - begin) / cell)))
         for source in range(first, last):
-            targets.append(target), sources.append(source), weights.append(np.float32(1.0 / cell))
+            parts.append((target, source, np.float32(1.0 / cell)))
         if end - last > 1e-3:
             part = min(min(end - last, 1.0), cell) / cell
-            targets.append(target), sources.append(last), weights.append(np.float32(part))
-    return targets, sources, weights
+            parts.append((target, last, np.float32(part)))
+    return parts
 
 
 def _enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:

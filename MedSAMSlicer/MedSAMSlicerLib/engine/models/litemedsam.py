@@ -29,7 +29,7 @@ class LiteMedSAM(Family):
         network.image_encoder.fold()
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        height, width = longest_side_size(*image.shape[:2], INPUT_SIZE)
+        height, width = longest_side_size(image.shape[0], image.shape[1], INPUT_SIZE)
         resized = min_max(rgb(area_resize(image, height, width)))
         padded = np.zeros((3, INPUT_SIZE, INPUT_SIZE), np.float32)
         padded[:, :height, :width] = resized.transpose(2, 0, 1)

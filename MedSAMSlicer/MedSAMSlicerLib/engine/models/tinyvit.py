@@ -39,6 +39,7 @@ class ConvNorm(nn.Module):
         """Put the normalisation into the convolution's weights. Load the weights first."""
         if isinstance(self.bn, nn.BatchNorm2d):
             bn = self.bn
+            assert bn.running_mean is not None and bn.running_var is not None
             self.c.weight, self.c.bias = fuse_conv_bn_weights(
                 self.c.weight, self.c.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
             )
@@ -108,6 +109,7 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
+        self.offsets: Tensor
         self.register_buffer("offsets", relative_offsets(window), persistent=False)
         self.bias: Tensor | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 
 KIB = 1024

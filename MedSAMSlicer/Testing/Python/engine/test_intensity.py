@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.intensity import PERCENTILES, WindowedStack, choose_window
 from MedSAMSlicerLib.engine.stack import ArrayStack
@@ -61,7 +62,9 @@ def test_mr_is_stretched_between_percentiles_of_its_foreground(mr: np.ndarray) -
 def test_percentiles_are_exact_for_every_voxel_type(mr: np.ndarray, dtype: type) -> None:
     voxels = mr.astype(dtype) * (1 if np.issubdtype(dtype, np.integer) else dtype(0.37))
     window = choose_window("auto", stack(voxels))
-    assert (window.lower, window.upper) == pytest.approx(tuple(np.percentile(voxels[voxels > 0], PERCENTILES)), rel=1e-6)
+    assert (window.lower, window.upper) == pytest.approx(
+        tuple(np.percentile(voxels[voxels > 0], PERCENTILES)), rel=1e-6
+    )
 
 
 def test_a_z_scored_brain_keeps_its_negative_half() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine.models.litemedsam import FAMILY
 from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box

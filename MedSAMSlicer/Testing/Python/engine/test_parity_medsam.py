@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from PIL import Image
 from support.parity import dice, embedding_difference
 from support.rule_filled import fill_by_rule
 

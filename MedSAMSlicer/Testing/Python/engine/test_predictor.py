@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model
@@ -66,7 +67,10 @@ def test_synthetic_slices_give_the_pinned_numbers(litemedsam: Predictor, rows: i
     assert np.abs(litemedsam.embed(image)[::16, ::8, ::8] - golden[f"{name}_embedding"]).max() < 5e-5
     assert np.abs(prediction.low_res_logits[::8, ::8] - golden[f"{name}_logits"]).max() < 5e-3
     assert abs(prediction.predicted_iou - golden[f"{name}_iou"]) < 1e-5
-    assert dice(prediction.mask, np.unpackbits(golden[f"{name}_mask"], count=rows * columns).reshape(rows, columns)) > 0.999
+    assert (
+        dice(prediction.mask, np.unpackbits(golden[f"{name}_mask"], count=rows * columns).reshape(rows, columns))
+        > 0.999
+    )
 
 
 def test_a_bright_disc_is_found(litemedsam: Predictor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box, Points, StackPrompt
 

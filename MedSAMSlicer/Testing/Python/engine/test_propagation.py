@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
@@ -29,7 +30,9 @@ def lesion() -> np.ndarray:
     return ellipsoid(SHAPE, CENTRE, RADII)
 
 
-def run(predictor: Predictor, mask: np.ndarray, prompt: StackPrompt, **geometry) -> tuple[np.ndarray, list[SliceResult]]:
+def run(
+    predictor: Predictor, mask: np.ndarray, prompt: StackPrompt, **geometry
+) -> tuple[np.ndarray, list[SliceResult]]:
     source = stack_of(mask, **geometry)
     results = list(propagate(source, prompt, predictor))
     stack = np.zeros(source.shape, bool)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine.resize import area_resize, longest_side_size, spline_resize
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "area_resize.json").read_text())["sizes"]

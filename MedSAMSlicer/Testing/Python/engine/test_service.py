@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.service import SegmentationService
 from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 import torch
+
 from MedSAMSlicerLib.engine.errors import Cancelled, WeightsError
 from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
 from MedSAMSlicerLib.engine.models import weights

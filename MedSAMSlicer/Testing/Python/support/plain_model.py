@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt, PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import Predictor
@@ -57,7 +58,9 @@ class PlainRuntime:
         ious = np.zeros(len(prompts), np.float32)
         for n, prompt in enumerate(prompts):
             self.boxes.append(prompt.box)
-            x0, y0, x1, y1 = np.ceil(prompt.box[:2]).astype(int).tolist() + np.floor(prompt.box[2:]).astype(int).tolist()
+            x0, y0, x1, y1 = (
+                np.ceil(prompt.box[:2]).astype(int).tolist() + np.floor(prompt.box[2:]).astype(int).tolist()
+            )
             inside = (slice(max(y0, 0), y1 + 1), slice(max(x0, 0), x1 + 1))
             logits[n, 0][inside] = (embedding[0][inside] - BRIGHT) / 4
             ious[n] = 0.9 if (logits[n] > 0).any() else 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis
 
@@ -13,7 +14,9 @@ def ellipsoid(shape: tuple[int, int, int], centre: tuple[float, ...], radii: tup
     return sum(((g - c) / r) ** 2 for g, c, r in zip(grid, centre, radii, strict=True)) <= 1
 
 
-def stack_of(mask: np.ndarray, spacing_ijk: tuple[float, float, float] = (1.0, 1.0, 1.0), axis: str = "K") -> WindowedStack:
+def stack_of(
+    mask: np.ndarray, spacing_ijk: tuple[float, float, float] = (1.0, 1.0, 1.0), axis: str = "K"
+) -> WindowedStack:
     """The mask as an image (200 inside, 50 outside) behind a window that changes nothing.
 
     No two slices are alike in their first pixel: embeddings are kept by content, and tests count encodings.
