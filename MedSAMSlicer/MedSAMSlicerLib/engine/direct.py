@@ -56,9 +56,7 @@ class DirectRunner:
     ) -> None:
         self._preview = _job(lambda: self._service.preview(choice, image, box), on_prediction, on_failed)
 
-    def encode(
-        self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore
-    ) -> None:
+    def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         self._jobs.append(_job(lambda: self._service.encode(choice, image), ignore, on_failed))
 
     def load(

@@ -98,9 +98,7 @@ class Runner(Protocol):
         """Ask for the mask of one uint8 (rows, columns) slice. A preview overtaken by a newer one is never answered."""
         ...
 
-    def encode(
-        self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore
-    ) -> None:
+    def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         """Have the embedding of one uint8 (rows, columns) slice made ahead of its need."""
         ...
 

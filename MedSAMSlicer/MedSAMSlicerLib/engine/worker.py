@@ -1,12 +1,12 @@
 """The inference process: requests on standard input, answers on standard output.
 
 Started as ``python -m MedSAMSlicerLib.engine.worker [--service MODULE:FACTORY]``; it ends when its standard input
-does. Each request but ``hello`` and ``cancel`` carries a ``job`` number and gets exactly one last answer.
+does. It greets with ``hello`` and the version of these messages. Each request carries a ``job`` number and, but for
+``cancel``, gets exactly one last answer.
 
 =========================================== ==========================================================
 request                                     answers
 =========================================== ==========================================================
-``hello`` version                           ``hello`` version
 ``load`` job, choice                        ``finished`` with what was loaded
 ``encode`` job, choice, image               ``finished``
 ``preview`` job, choice, box, image         ``prediction``, or ``superseded`` by a newer preview
@@ -96,15 +96,13 @@ class Worker:
         }
 
     def run(self) -> None:
-        """Serve until the inbox closes. Raises WorkerError on a request without a job number."""
+        """Greet, then serve until the inbox closes. Raises WorkerError on a request without a job number."""
+        self._send(Message("hello", {"version": PROTOCOL_VERSION}))
         with contextlib.suppress(InboxClosed):
             while True:
                 request = self._inbox.take()
                 self._report_superseded()
-                if request.kind == "hello":
-                    self._send(Message("hello", {"version": PROTOCOL_VERSION}))
-                else:
-                    self._serve(request)
+                self._serve(request)
 
     def _serve(self, request: Message) -> None:
         job = request.integer("job")

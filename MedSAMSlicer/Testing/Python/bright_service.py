@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 from MedSAMSlicerLib.engine.errors import InputError, WeightsError
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
@@ -111,7 +112,7 @@ class TalkativeService(BrightService):
     """Prints in every way there is, and reads what it shouldn't."""
 
     def compute(self, image: np.ndarray) -> None:
-        print("a progress bar of some library 42%")
+        print("a progress bar of some library 42%")  # noqa: T201
         sys.stdout.write("a line without an end")
         sys.__stdout__.write("and one to the first standard output\n")
         os.write(1, b"\x00\x01printed by compiled code\n")
@@ -125,7 +126,7 @@ class DyingService(BrightService):
 
     def compute(self, image: np.ndarray) -> None:
         if signalled(image):
-            print("driver: device lost\n  at some address\nfatal: giving up", file=sys.stderr, flush=True)
+            print("driver: device lost\n  at some address\nfatal: giving up", file=sys.stderr, flush=True)  # noqa: T201
             os._exit(3)
 
 

@@ -9,6 +9,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from MedSAMSlicerLib.engine import messages, wire
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.messages import Message, MessageReader, encode, read_message

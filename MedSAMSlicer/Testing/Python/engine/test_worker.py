@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from bright_service import FOLDER, BrightService, ImageStack, bright_inside, noise_stack
 from MedSAMSlicerLib.engine import wire
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
@@ -43,6 +44,7 @@ class Parent:
         # A worker that never answers must fail a test, not hold it up.
         self.watchdog = threading.Timer(20, self.process.kill)
         self.watchdog.start()
+        self.greeting = self.receive()
 
     def send(self, kind: str, fields: dict[str, Any] | None = None, image: np.ndarray | None = None) -> None:
         self.stdin.write(encode(Message(kind, fields or {}, {} if image is None else {"image": image})))
@@ -117,8 +119,7 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
 
 def test_greeting_load_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:
     parent, image = worker(), noise_stack().images[0]
-    parent.send("hello", {"version": PROTOCOL_VERSION})
-    assert parent.receive().integer("version") == PROTOCOL_VERSION
+    assert (parent.greeting.kind, parent.greeting.integer("version")) == ("hello", PROTOCOL_VERSION)
     parent.send("load", {"job": 1, **wire.choice_fields(CHOICE)})
     loaded = wire.read_info(parent.receive()).loaded
     assert loaded is not None and (loaded.model, loaded.device) == ("litemedsam", "cpu")

@@ -1,0 +1,325 @@
+"""A `Runner` whose engine is the inference process: starts it, feeds it, cancels it, replaces it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from ..engine import wire
+from ..engine.errors import Cancelled, InputError, MedSAMError, WorkerError
+from ..engine.failures import as_user_error
+from ..engine.messages import Message
+from ..engine.prompts import Box, StackPrompt
+from ..engine.results import Prediction
+from ..engine.runner import RunListener, Stage, StageReporter, ignore
+from ..engine.service_types import LoadedModel, ModelChoice
+from ..engine.stack import SliceSource
+from .transports import Transport
+from .worker_process import WorkerProcess
+
+ANSWER_TIMEOUT = 300.0
+"""Seconds without a byte after which a process that owes an answer is taken to hang: more than the largest model
+takes for a slice on a slow processor, or a first import of torch under a virus scanner."""
+CANCEL_TIMEOUT = 0.5
+
+Telling = Callable[[], None]
+Handler = Callable[[Message], Telling]
+"""Reads a message, checks it whole, and returns what is to be called then. Raises MedSAMError if it makes no sense."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A request that has not been answered to the end: what may come for it, and whom its failure concerns."""
+
+    handlers: dict[str, Handler]
+    on_failed: Callable[[MedSAMError], None]
+
+
+@dataclass
+class _Run:
+    job: int
+    source: SliceSource
+    listener: RunListener
+    stages: StageReporter
+    found: set[int] = field(default_factory=set)
+    ending: MedSAMError | None = None
+    """Why the run is to end, once the process has been asked to stop."""
+
+
+class WorkerLink:
+    """The inference process behind a transport. Nothing here blocks, and there is no thread.
+
+    The process is started by the first request and kept, with its model and embeddings, for the next. One that dies,
+    answers rubbish, owes an answer for too long or doesn't stop when asked to is ended; what it owed fails with a
+    `WorkerError` (`Cancelled` after a cancel), and the next request starts another.
+
+    Args:
+        transport_factory: makes the transport for one process.
+        answer_timeout: seconds without a byte before a process that owes an answer is ended.
+        cancel_timeout: seconds that the process has to acknowledge a cancel.
+        clock: seconds, never running backwards.
+    """
+
+    def __init__(
+        self,
+        transport_factory: Callable[[], Transport],
+        *,
+        answer_timeout: float = ANSWER_TIMEOUT,
+        cancel_timeout: float = CANCEL_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_transport = transport_factory
+        self._answer_timeout, self._cancel_timeout, self._clock = answer_timeout, cancel_timeout, clock
+        self._process: WorkerProcess | None = None
+        self._jobs: dict[int, _Job] = {}
+        self._last_job = 0
+        self._run: _Run | None = None
+        self._cancel_deadline: float | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._run is not None
+
+    @property
+    def idle(self) -> bool:
+        return not self._jobs
+
+    @property
+    def transport(self) -> Transport | None:
+        """The transport of the present process, None if there is none."""
+        return None if self._process is None else self._process.transport
+
+    def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
+        if self._run is not None:
+            raise InputError("a contour is being computed already: wait for it, or cancel it")
+        prompt.checked_for(source.shape)
+        fields = {
+            **wire.choice_fields(choice),
+            **wire.prompt_fields(prompt),
+            "shape": [int(n) for n in source.shape],
+            "spacing": [float(mm) for mm in source.spacing],
+        }
+        handlers: dict[str, Handler] = {
+            "need_slice": self._slice_needed,
+            "slice_result": self._slice_found,
+            "finished": self._run_finished,
+        }
+        job, process = self._request("segment", fields, {}, handlers, self._fail_run)
+        self._run = _Run(job, source, listener, StageReporter(listener))
+        self._run.stages.enter(Stage.LOADING if process.greeted else Stage.STARTING)
+
+    def preview(
+        self,
+        choice: ModelChoice,
+        image: np.ndarray,
+        box: Box,
+        on_prediction: Callable[[Prediction], None],
+        on_failed: Callable[[MedSAMError], None] = ignore,
+    ) -> None:
+        def answered(message: Message) -> Telling:
+            prediction = wire.read_prediction(message)
+            if prediction.mask.shape != image.shape:
+                raise WorkerError(f"a mask of {prediction.mask.shape} pixels came for a slice of {image.shape}")
+            return partial(self._end_job, message, partial(on_prediction, prediction))
+
+        fields = {**wire.choice_fields(choice), **wire.box_fields("box", box)}
+        handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._nothing_to_tell}
+        self._request("preview", fields, wire.image_arrays(image), handlers, on_failed)
+
+    def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
+        handlers: dict[str, Handler] = {"finished": self._nothing_to_tell}
+        self._request("encode", wire.choice_fields(choice), wire.image_arrays(image), handlers, on_failed)
+
+    def load(
+        self,
+        choice: ModelChoice,
+        on_loaded: Callable[[LoadedModel], None] = ignore,
+        on_failed: Callable[[MedSAMError], None] = ignore,
+    ) -> None:
+        def answered(message: Message) -> Telling:
+            loaded = wire.read_info(message).loaded
+            if loaded is None:
+                raise WorkerError("it does not say what it has loaded")
+            return partial(self._end_job, message, partial(on_loaded, loaded))
+
+        self._request("load", wire.choice_fields(choice), {}, {"finished": answered}, on_failed)
+
+    def cancel(self) -> None:
+        self._stop_run(_cancelled())
+
+    def step(self, timeout: float = 0.0) -> None:
+        if self._process is not None:
+            self._process.pump(timeout)
+        self.tick()
+
+    def tick(self) -> None:
+        """Look at the deadlines. To be called several times a second while the link is not `idle`."""
+        if self._process is None:
+            return
+        self._process.deliver()
+        now = self._clock()
+        if self._process is not None:
+            self._process.tick(now)
+        if self._cancel_deadline is not None and now >= self._cancel_deadline:
+            self._end_process(_cancelled())
+        elif self._jobs and self._process is not None and self._process.silence >= self._answer_timeout:
+            self._end_process(
+                WorkerError(
+                    f"the inference process gave no answer for {self._answer_timeout:g} s and was ended: "
+                    "try again, or choose a smaller model"
+                )
+            )
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+        self._fail_all(_cancelled())
+
+    def _request(
+        self,
+        kind: str,
+        fields: wire.Fields,
+        arrays: wire.Arrays,
+        handlers: dict[str, Handler],
+        on_failed: Callable[[MedSAMError], None],
+    ) -> tuple[int, WorkerProcess]:
+        now = self._clock()
+        if self._process is not None and not self._jobs:
+            # One that died while nobody wanted anything of it is replaced without a word.
+            self._process.pump(0.0)
+        if self._process is None:
+            started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
+            if started.ended:
+                raise WorkerError(
+                    "the inference process ended as it was started: try again, or restart the application"
+                )
+            self._process = started
+        process = self._process
+        if not self._jobs:
+            process.begin_silence(now)
+        self._last_job += 1
+        process.send(kind, {"job": self._last_job, **fields}, arrays)
+        self._jobs[self._last_job] = _Job(handlers, on_failed)
+        return self._last_job, process
+
+    def _on_greeted(self) -> None:
+        if self._run is not None and self._run.ending is None:
+            self._run.stages.enter(Stage.LOADING)
+
+    def _on_message(self, message: Message) -> None:
+        try:
+            tell = self._understand(message)
+        except MedSAMError as error:
+            if self._process is not None:
+                self._process.lose(str(error))
+            return
+        tell()
+
+    def _understand(self, message: Message) -> Telling:
+        job = self._jobs.get(message.integer("job"))
+        if job is None:
+            raise WorkerError(f"message '{message.kind}' answers what was not asked")
+        if message.kind == "failed":
+            return partial(self._end_job, message, partial(job.on_failed, wire.read_error(message)))
+        if message.kind == "cancelled":
+            return partial(self._end_job, message, partial(job.on_failed, _cancelled()))
+        if message.kind not in job.handlers:
+            raise WorkerError(f"message '{message.kind}' does not fit what was asked")
+        return job.handlers[message.kind](message)
+
+    def _end_job(self, message: Message, tell: Telling) -> None:
+        self._jobs.pop(message.integer("job"), None)
+        tell()
+
+    def _nothing_to_tell(self, message: Message) -> Telling:
+        return partial(self._end_job, message, lambda: None)
+
+    def _slice_needed(self, message: Message) -> Telling:
+        run, index = self._running(), message.integer("index")
+        if not 0 <= index < run.source.shape[0]:
+            raise WorkerError(f"it asks for slice {index} of {run.source.shape[0]}")
+        return partial(self._supply, run, index)
+
+    def _supply(self, run: _Run, index: int) -> None:
+        if run.ending is None:
+            run.stages.enter(Stage.SEGMENTING)
+        if run is not self._run or run.ending is not None or self._process is None:
+            return
+        try:
+            image = run.source.slice_uint8(index)
+            self._process.send("slice", {"job": run.job, "index": index}, wire.image_arrays(image))
+        except Exception as error:
+            self._stop_run(as_user_error(error))
+        else:
+            self._process.begin_silence(self._clock())
+
+    def _slice_found(self, message: Message) -> Telling:
+        run, result = self._running(), wire.read_result(message)
+        if not 0 <= result.index < run.source.shape[0] or result.mask.shape != tuple(run.source.shape[1:]):
+            raise WorkerError(f"slice {result.index} with {result.mask.shape} pixels does not fit {run.source.shape}")
+        if result.index in run.found:
+            raise WorkerError(f"slice {result.index} came twice")
+        run.found.add(result.index)
+
+        def tell() -> None:
+            if run.ending is None:
+                run.stages.enter(Stage.SEGMENTING)
+                run.listener.on_slice(result)
+
+        return tell
+
+    def _run_finished(self, message: Message) -> Telling:
+        run, info = self._running(), wire.read_info(message)
+        if run.ending is not None:
+            return partial(self._end_job, message, partial(self._fail_run, run.ending))
+
+        def tell() -> None:
+            self._run = None
+            run.listener.on_finished(info)
+
+        return partial(self._end_job, message, tell)
+
+    def _running(self) -> _Run:
+        if self._run is None:
+            raise WorkerError("it answers a run that is over")
+        return self._run
+
+    def _stop_run(self, error: MedSAMError) -> None:
+        """Ask the process to stop; the run ends with `error` when it has, or when it has had time enough."""
+        if self._run is not None and self._run.ending is None and self._process is not None:
+            self._run.ending = error
+            self._cancel_deadline = self._clock() + self._cancel_timeout
+            self._process.send("cancel", {"job": self._run.job})
+
+    def _fail_run(self, error: MedSAMError) -> None:
+        # The link is free before anyone is told, so that the listener may begin the next run.
+        run, self._run, self._cancel_deadline = self._run, None, None
+        if run is not None:
+            run.listener.on_failed(run.ending or error)
+
+    def _on_lost(self, error: WorkerError) -> None:
+        self._process = None
+        self._fail_all(error)
+
+    def _end_process(self, error: MedSAMError) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+        self._fail_all(error)
+
+    def _fail_all(self, error: MedSAMError) -> None:
+        jobs, self._jobs = self._jobs, {}
+        with contextlib.ExitStack() as told:
+            # All are told, in the order of their asking, whatever one of them raises.
+            for job in reversed(jobs.values()):
+                told.callback(job.on_failed, error)
+
+
+def _cancelled() -> Cancelled:
+    return Cancelled("cancelled: nothing was written")
