@@ -69,6 +69,8 @@ class SegmentWriter:
     ) -> SegmentWriter:
         """A writer with an editor node of its own, which is not saved with the scene, in Segment Editor's defaults.
 
+        Outside Slicer's application a vtkSlicerSegmentationsModuleLogic must have been given the scene before.
+
         Raises:
             InputError: one of the nodes is in no scene.
         """
@@ -104,7 +106,8 @@ class SegmentWriter:
 
         Raises:
             InputError: a node or the segment is gone, masking or geometry cannot be used; nothing was changed.
-            WriteError: Segment Editor failed half-way; the segmentation was put back as it was.
+            WriteError: Segment Editor failed half-way; the segmentation was put back as it was. There is nothing to
+                redo then, and the undo step that was taken changes nothing.
         """
         if mode not in _MODIFICATIONS:
             raise InputError(f"mode {mode!r} is unknown: choose add, replace or remove")
@@ -124,11 +127,7 @@ class SegmentWriter:
     def _apply(self, modifier: Modifier, segment_id: str, mode: Mode) -> None:
         segment = self._segmentation.GetSegment(segment_id)
         labelmap = segment.GetRepresentation(_LABELMAP)
-        if mode == "replace" and (labelmap is None or labelmap.IsEmpty()):
-            mode = "add"
-        elif mode == "replace" and not slicer.vtkOrientedImageDataResample.DoGeometriesMatch(
-            labelmap, modifier.labelmap
-        ):
+        if mode == "replace" and not slicer.vtkOrientedImageDataResample.DoGeometriesMatch(labelmap, modifier.labelmap):
             # Segment Editor takes the old content to have the modifier's voxels; adding nothing gives it those.
             nothing = slicer.vtkOrientedImageData()
             nothing.DeepCopy(modifier.labelmap)

@@ -108,6 +108,24 @@ def test_the_roi_is_placed_on_the_outer_faces_of_the_voxels(world, axis, turn):
     np.testing.assert_allclose(corners.max(axis=0), [3.5, 5.5, 6.5], atol=1e-5)
 
 
+def test_the_roi_of_a_left_handed_volume_is_not_mirrored(world):
+    """Slicer would straighten mirrored axes when it draws them, but save them mirrored."""
+    stack = SliceStack(world.volume_in("left-handed and oblique"), "K")
+    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+    prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
+    assert roi.GetObjectToNodeMatrix().Determinant() == pytest.approx(1)
+
+
+def test_the_roi_of_an_upright_volume_stands_upright(world):
+    stack = SliceStack(world.volume_in("axes along the patient"), "K")
+    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+    prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
+    for n, axis in enumerate((roi.GetXAxisWorld, roi.GetYAxisWorld, roi.GetZAxisWorld)):
+        direction = [0.0, 0.0, 0.0]
+        axis(direction)
+        np.testing.assert_allclose(direction, np.eye(3)[n], atol=1e-9)
+
+
 def test_around_sheared_voxels_the_roi_holds_them_all(world, axis):
     stack = SliceStack(world.volume_in("gantry tilt"), axis)
     roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
@@ -191,6 +209,38 @@ def test_an_roi_outside_the_volume_is_refused(world, turn):
     touching = world.roi((-2.5, 15, 10), (4, 4, 4))  # ends where the volume begins
     with pytest.raises(InputError, match="outside"):
         roi_to_index_box(touching, UNIT_GRID, DIMS)
+
+
+def rod_beside_an_edge() -> tuple[np.ndarray, np.ndarray, tuple, np.ndarray, float]:
+    """A rod that crosses the volume's edge at i = j = -0.5 aslant, one of its own edges turned to it."""
+    along, inwards = np.array([1, -1, 0.7]) / np.linalg.norm([1, -1, 0.7]), np.array([1, 1, 0]) / np.sqrt(2)
+    side = np.cross(along, inwards)
+    axes = np.stack([along, (inwards + side) / np.sqrt(2), (side - inwards) / np.sqrt(2)], axis=1)
+    return np.array([-0.5, -0.5, 10]), -inwards, (60, 4, 4), axes, 2 * np.sqrt(2)
+
+
+def plate_at_a_corner() -> tuple[np.ndarray, np.ndarray, tuple, np.ndarray, float]:
+    """A plate that leans against the volume's first corner, its broad face towards it."""
+    outwards = -np.ones(3) / np.sqrt(3)
+    axes = np.linalg.qr(np.c_[outwards, [1.0, -2.0, 0.5], [0.3, 1.0, 2.0]])[0]
+    return np.full(3, -0.5), outwards, (4, 60, 60), axes, 2
+
+
+def cube_on_its_tip() -> tuple[np.ndarray, np.ndarray, tuple, np.ndarray, float]:
+    """A cube below the middle of the volume's first slice, a corner upwards."""
+    axes = np.linalg.qr([[1.0, 0.3, 1.0], [-0.4, 1.0, 0.9], [0.8, -1.0, 1.0]])[0]
+    return np.array([20, 15, -0.5]), np.array([0, 0, -1.0]), (4, 4, 4), axes, 2 * np.abs(axes[2]).sum()
+
+
+@pytest.mark.parametrize("place", [rod_beside_an_edge, plate_at_a_corner, cube_on_its_tip])
+def test_a_slanted_roi_just_outside_is_told_from_one_just_inside(world, place):
+    contact, outwards, size, axes, reach = place()
+    outside = world.roi(contact + outwards * (reach + 0.1), size, turned=axes)
+    with pytest.raises(InputError, match="outside"):
+        roi_to_index_box(outside, UNIT_GRID, DIMS)
+    inside = world.roi(contact + outwards * (reach - 0.1), size, turned=axes)
+    (i0, _), (j0, _), (k0, _) = roi_to_index_box(inside, UNIT_GRID, DIMS)
+    assert min(i0, j0, k0) == 0
 
 
 @pytest.mark.parametrize("size", [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0), (float("nan"), 4, 4)])

@@ -396,6 +396,20 @@ def test_a_failure_half_way_leaves_the_segmentation_bit_for_bit(clinic, mode, un
     np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, np.ones(SHAPE, bool)))
 
 
+def test_damage_that_nobody_announced_is_put_right_too(clinic):
+    class ScribblesAndDies(BreaksHalfWay):
+        def ModifySegmentByLabelmap(self, segmentation: Any, segment_id: str, *rest: Any) -> None:
+            segment = segmentation.GetSegmentation().GetSegment(segment_id)
+            vtk_to_numpy(segment.GetRepresentation("Binary labelmap").GetPointData().GetScalars())[:] = 77
+            raise self._failure
+
+    before = state(clinic.segmentation)
+    clinic.writer.logic = ScribblesAndDies(clinic.logic, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        clinic.write(RESULT)
+    assert state(clinic.segmentation) == before
+
+
 def test_what_the_logic_only_mutters_is_an_error_too(clinic):
     """vtkSlicerSegmentEditorLogic returns nothing and keeps quiet; its complaint has to reach the user."""
 
