@@ -1,0 +1,82 @@
+"""The table of cases that are to be evaluated."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.errors import InputError
+from ..engine.stack import array_axis
+
+COLUMNS = ("id", "modality", "image", "label", "value", "axis", "window")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One object in one image, with its truth.
+
+    Attributes:
+        image, label: files on the same voxel grid.
+        value: label values that are the object: "1", or "1+3" for two of them.
+        axis: I, J or K; empty: the default of the image.
+        window: as on the command line.
+    """
+
+    id: str
+    modality: str
+    image: Path
+    label: Path
+    value: str
+    axis: str
+    window: str
+
+
+def read_cases(path: Path | str) -> list[Case]:
+    """Cases of a CSV file with the columns `COLUMNS`; paths are relative to the file.
+
+    Raises:
+        InputError: the file or a column is missing, there is no case, an id comes twice, or a file does not exist.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{path} has no column {', '.join(missing)}: its first line must be {','.join(COLUMNS)}"
+                )
+            cases = [_case(path, number, row) for number, row in enumerate(table, start=2)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path} cannot be read ({error}): give a CSV file with the columns {','.join(COLUMNS)}"
+        ) from error
+    if not cases:
+        raise InputError(f"{path} holds no case: add a line for each object")
+    for number, case in enumerate(cases):
+        if case.id in {other.id for other in cases[:number]}:
+            raise InputError(f"{path}: the id {case.id!r} comes twice: give each case its own")
+    return cases
+
+
+def _case(path: Path, line: int, row: dict[str, str | None]) -> Case:
+    texts = {column: (row[column] or "").strip() for column in COLUMNS}
+    for column in ("id", "modality", "image", "label", "value"):
+        if not texts[column]:
+            raise InputError(f"{path}, line {line}: column {column} is empty: fill it in")
+    if texts["axis"]:
+        array_axis(texts["axis"])
+    files = {column: path.parent / texts[column] for column in ("image", "label")}
+    for column, file in files.items():
+        if not file.exists():
+            raise InputError(f"{path}, line {line}: {column} {file} does not exist: correct the path")
+    return Case(
+        id=texts["id"],
+        modality=texts["modality"],
+        image=files["image"],
+        label=files["label"],
+        value=texts["value"],
+        axis=texts["axis"],
+        window=texts["window"] or "auto",
+    )

@@ -1,0 +1,116 @@
+"""Pictures of an evaluation: agreement per modality, and whether confidence tells good slices from bad ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..io.atomic import write_atomically
+from .run_case import CaseScore
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# A slice below this is one that a person has to redraw.
+POOR_SLICE_DSC = 0.7
+
+
+def write_plots(folder: Path, scores: Sequence[CaseScore]) -> list[Path]:
+    """Write `agreement.png` and `confidence.png` into an existing folder. Raises InputError if they cannot be."""
+    figures = {"agreement.png": _agreement_figure(scores), "confidence.png": _confidence_figure(scores)}
+    for name, figure in figures.items():
+        write_atomically(folder / name, partial(figure.savefig, format="png", dpi=110))
+    return [folder / name for name in figures]
+
+
+def poor_slice_auc(scores: Sequence[CaseScore]) -> float | None:
+    """Area under the ROC curve of confidence as a detector of slices with DSC below `POOR_SLICE_DSC`.
+
+    Slices that are empty in truth and result alike are left out. None if there are no poor or no good slices.
+    """
+    from scipy.stats import mannwhitneyu
+
+    _dsc, confidence, poor = _slice_arrays(scores)
+    if not poor.any() or poor.all():
+        return None
+    statistic = mannwhitneyu(confidence[~poor], confidence[poor]).statistic
+    return float(statistic / (poor.sum() * (~poor).sum()))
+
+
+def _slice_arrays(scores: Sequence[CaseScore]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(DSC, confidence, is poor) of all slices."""
+    slices = [one for score in scores for one in score.slices if one.in_truth or one.dsc < 1]
+    dsc = np.array([one.dsc for one in slices])
+    return dsc, np.array([one.confidence for one in slices]), dsc < POOR_SLICE_DSC
+
+
+def _figure(columns: int) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * columns, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _agreement_figure(scores: Sequence[CaseScore]) -> Figure:
+    figure = _figure(3)
+    modalities = sorted({score.case.modality for score in scores})
+    panels = (("dsc", "DSC"), ("nsd_2mm", "NSD at 2 mm"), ("hd95_mm", "HD95 (mm)"))
+    for axes, (attribute, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        groups = [
+            [
+                value
+                for score in scores
+                if score.case.modality == name and np.isfinite(value := getattr(score.agreement, attribute))
+            ]
+            for name in modalities
+        ]
+        axes.boxplot(groups, showfliers=False, medianprops={"color": "black"})
+        for position, group in enumerate(groups, start=1):
+            # Spread sideways by rank, so that equal values stay visible without chance.
+            offsets = np.linspace(-0.15, 0.15, len(group)) if len(group) > 1 else [0.0]
+            axes.plot(np.add(position, offsets), group, "o", color="tab:blue", alpha=0.7, markersize=5)
+        axes.set_xticks(
+            range(1, len(modalities) + 1), [f"{n} ({len(g)})" for n, g in zip(modalities, groups, strict=True)]
+        )
+        axes.set_ylabel(label)
+        if attribute != "hd95_mm":
+            axes.set_ylim(0, 1.02)
+        axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
+    figure = _figure(2)
+    scatter, calibration = figure.subplots(1, 2)
+    dsc, confidence, poor = _slice_arrays(scores)
+    flagged = np.array([one.flagged for score in scores for one in score.slices if one.in_truth or one.dsc < 1], bool)
+    scatter.plot(confidence[~flagged], dsc[~flagged], "o", color="tab:blue", alpha=0.4, label="not flagged")
+    scatter.plot(confidence[flagged], dsc[flagged], "o", color="tab:red", alpha=0.4, label="flagged for review")
+    scatter.axhline(POOR_SLICE_DSC, color="black", linestyle=":", linewidth=1)
+    scatter.set(xlabel="confidence", ylabel="DSC of the slice", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    auc = poor_slice_auc(scores)
+    scatter.set_title("one dot a slice" + ("" if auc is None else f"; finds DSC < {POOR_SLICE_DSC} with AUC {auc:.2f}"))
+    scatter.legend(loc="lower right")
+
+    edges = np.linspace(0, 1, 6)
+    centres, medians, lows, highs = [], [], [], []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        chosen = dsc[(confidence >= low) & ((confidence < high) | (high == 1))]
+        if chosen.size:
+            centres.append((low + high) / 2)
+            quartiles = np.percentile(chosen, (25, 50, 75))
+            lows.append(quartiles[1] - quartiles[0])
+            medians.append(quartiles[1])
+            highs.append(quartiles[2] - quartiles[1])
+    calibration.errorbar(centres, medians, yerr=[lows, highs], fmt="o-", capsize=4)
+    calibration.set(xlabel="confidence", ylabel="DSC: median and quartiles", xlim=(0, 1), ylim=(0, 1.02))
+    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices flagged, {int(poor.sum())} are poor")
+    for axes in (scatter, calibration):
+        axes.grid(alpha=0.3)
+    return figure

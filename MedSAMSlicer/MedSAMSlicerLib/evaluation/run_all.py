@@ -1,0 +1,137 @@
+"""All cases, side by side where it pays, and the tables that come of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from ..engine.predictor import Predictor, load_predictor
+from ..io.atomic import write_atomically
+from .cases import Case
+from .run_case import CaseScore, Task, run_case
+
+RESULT_COLUMNS = [
+    "id",
+    "modality",
+    "prompt",
+    "method",
+    "model",
+    "dsc",
+    "nsd_2mm",
+    "hd95_mm",
+    "volume_error_pct",
+    "slices",
+    "seconds",
+    "seconds_per_slice",
+    "flagged_slices",
+]
+SLICE_COLUMNS = ["id", "modality", "index", "dsc", "predicted_iou", "confidence", "flagged", "key", "in_truth"]
+_predictor: Predictor | None = None
+
+
+def evaluate(cases: Sequence[Case], task: Task, processes: int) -> Iterator[CaseScore]:
+    """Scores as they come. One thread in each process: results do not depend on how many run side by side.
+
+    Raises:
+        MedSAMError: of the first case that fails; its message names the case.
+    """
+    if processes == 1:
+        _prepare(task)
+        for case in cases:
+            yield _run(case, task)
+        return
+    # Started afresh, not forked: a forked copy of a threaded process can hang.
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task,))
+    try:
+        running = [pool.submit(_run, case, task) for case in cases]
+        for future in as_completed(running):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare(task: Task) -> None:
+    global _predictor
+    import torch
+
+    torch.set_num_threads(1)
+    _predictor = load_predictor(task.choice)[0]
+
+
+def _run(case: Case, task: Task) -> CaseScore:
+    return run_case(case, task, _predictor)
+
+
+def result_row(score: CaseScore, task: Task) -> dict[str, str]:
+    """One line of RESULTS.csv, as texts."""
+    count = len(score.slices)
+    return {
+        "id": score.case.id,
+        "modality": score.case.modality,
+        "prompt": str(task.kind),
+        "method": task.method,
+        "model": score.model,
+        "dsc": f"{score.agreement.dsc:.6f}",
+        "nsd_2mm": f"{score.agreement.nsd_2mm:.6f}",
+        "hd95_mm": f"{score.agreement.hd95_mm:.4f}",
+        "volume_error_pct": f"{score.agreement.volume_error_pct:.4f}",
+        "slices": str(count),
+        "seconds": f"{score.seconds:.2f}",
+        "seconds_per_slice": f"{score.seconds / max(count, 1):.3f}",
+        "flagged_slices": str(sum(one.flagged for one in score.slices)),
+    }
+
+
+def slice_rows(score: CaseScore) -> list[dict[str, str]]:
+    """The slices of one case, as texts: what confidence is checked with."""
+    return [
+        {
+            "id": score.case.id,
+            "modality": score.case.modality,
+            "index": str(one.index),
+            "dsc": f"{one.dsc:.6f}",
+            "predicted_iou": f"{one.predicted_iou:.6f}",
+            "confidence": f"{one.confidence:.6f}",
+            "flagged": str(int(one.flagged)),
+            "key": str(int(one.key)),
+            "in_truth": str(int(one.in_truth)),
+        }
+        for one in score.slices
+    ]
+
+
+def write_table(path: Path | str, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
+    """Write a CSV file, whole or not at all. Raises InputError if it cannot be written."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
+
+
+def summary(scores: Sequence[CaseScore]) -> str:
+    """Median, interquartile range and mean per modality and over all cases, as lines of text."""
+    lines = [f"{'modality':<10}{'cases':>6}  {'DSC':<28}{'NSD 2 mm':<28}{'HD95 mm':<28}{'volume error %':<28}"]
+    modalities = sorted({score.case.modality for score in scores})
+    groups = [(name, [score for score in scores if score.case.modality == name]) for name in modalities]
+    for name, group in [*groups, ("all", list(scores))]:
+        cells = []
+        for attribute in ("dsc", "nsd_2mm", "hd95_mm", "volume_error_pct"):
+            cells.append(_spread([getattr(score.agreement, attribute) for score in group]))
+        lines.append(f"{name:<10}{len(group):>6}  {''.join(f'{cell:<28}' for cell in cells)}".rstrip())
+    lines.append("median [25th percentile, 75th percentile], mean")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    # "lower": percentiles between a number and infinity (an empty result's distance) are not defined.
+    low, middle, high = (float(np.percentile(values, q, method="lower")) for q in (25, 50, 75))
+    if np.isfinite(values).all():
+        low, middle, high = (float(value) for value in np.percentile(values, (25, 50, 75)))
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}], {np.mean(values):.3f}"

@@ -1,0 +1,150 @@
+"""One case: prompt from the truth, segment, compare. Runs in a process of its own when cases run side by side."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.errors import InputError, MedSAMError
+from ..engine.intensity import WindowedStack, choose_window
+from ..engine.predictor import Predictor, load_predictor
+from ..engine.prompts import StackPrompt
+from ..engine.propagation import propagate
+from ..engine.reference import segment_as_authors
+from ..engine.results import SliceResult
+from ..engine.service_types import ModelChoice, Timings
+from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis
+from ..io.images import read_image
+from ..io.labels import read_label
+from .cases import Case
+from .metrics import Agreement, agreement, slice_dsc
+from .truth_prompts import PromptKind, prompt_from_truth
+
+METHODS = ("ours", "reference")
+
+
+@dataclass(frozen=True)
+class Task:
+    """How all cases of one evaluation are run."""
+
+    kind: PromptKind
+    method: str = "ours"
+    choice: ModelChoice = ModelChoice()
+    jitter: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """One slice of a result beside the truth; `dsc` is 1 where both are empty."""
+
+    index: int
+    dsc: float
+    predicted_iou: float
+    confidence: float
+    flagged: bool
+    key: bool
+    in_truth: bool
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """What came of one case. Seconds leave out reading the image and loading the model."""
+
+    case: Case
+    model: str
+    agreement: Agreement
+    seconds: float
+    timings: Timings
+    slices: list[SliceScore]
+    extent: tuple[int, int] | None
+    true_extent: tuple[int, int]
+
+
+def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> CaseScore:
+    """Evaluate one case.
+
+    Args:
+        predictor: of `task.choice`, if it is loaded already. Its cache is emptied, so that every case pays for its
+            own encodings.
+
+    Raises:
+        InputError: the image, the label or the prompt cannot be used; the message names the case.
+        WeightsError: the model's weights are missing or wrong.
+    """
+    predictor = predictor or load_predictor(task.choice)[0]
+    predictor.cache.clear()
+    predictor.timings = Timings()
+    try:
+        return _run(case, task, predictor)
+    except MedSAMError as error:
+        raise type(error)(f"case {case.id}: {error}") from error
+
+
+def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
+    image = read_image(case.image)
+    truth = read_label(case.label, case.value, like=image)
+    axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+    source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
+    truth = np.moveaxis(truth, array_axis(axis), 0)
+    prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
+
+    begin = time.perf_counter()
+    results = _segment(source, prompt, predictor, task)
+    seconds = time.perf_counter() - begin
+    mask = np.zeros(source.shape, bool)
+    for result in results:
+        mask[result.index] = result.mask
+    return CaseScore(
+        case=case,
+        model=task.choice.model,
+        agreement=agreement(mask, truth, stack.spacing),
+        seconds=seconds,
+        timings=predictor.timings,
+        slices=[_score(result, truth[result.index]) for result in results],
+        extent=_extent(mask),
+        true_extent=_extent(truth) or (0, 0),
+    )
+
+
+def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, task: Task) -> list[SliceResult]:
+    if task.method == "ours":
+        return sorted(propagate(source, prompt, predictor), key=lambda result: result.index)
+    if task.method != "reference":
+        raise InputError(f"method {task.method!r} is unknown: choose {' or '.join(METHODS)}")
+    if prompt.reach is None or prompt.bounds is None:
+        raise InputError(f"the authors' algorithm knows only 3D boxes: choose --prompt box3d, not {task.kind}")
+    if task.choice.model != "litemedsam":
+        raise InputError("the authors' 3D algorithm is LiteMedSAM's: choose --model litemedsam")
+    first, last = prompt.reach
+    steps = segment_as_authors(source, predictor, first, last, prompt.bounds)
+    # The authors keep no confidence; the model's own opinion stands in for it.
+    return sorted(
+        (
+            SliceResult(
+                step.index, step.mask, None, step.predicted_iou, float(np.clip(step.predicted_iou, 0, 1)), False
+            )
+            for step in steps
+        ),
+        key=lambda result: result.index,
+    )
+
+
+def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
+    return SliceScore(
+        index=result.index,
+        dsc=slice_dsc(result.mask, truth),
+        predicted_iou=result.predicted_iou,
+        confidence=result.confidence,
+        flagged=result.flagged,
+        key=result.key,
+        in_truth=bool(truth.any()),
+    )
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int] | None:
+    held = np.flatnonzero(mask.any(axis=(1, 2)))
+    return (int(held[0]), int(held[-1])) if held.size else None

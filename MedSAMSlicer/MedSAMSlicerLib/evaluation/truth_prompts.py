@@ -1,0 +1,79 @@
+"""Prompts as a user with perfect or unsteady hands would give them, derived from the truth."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.errors import InputError
+from ..engine.prompts import Box, StackPrompt
+
+KINDS = "box3d, midslice, keyslices:N or keyslices:all"
+
+
+@dataclass(frozen=True)
+class PromptKind:
+    """What is told of the truth.
+
+    Attributes:
+        name: "box3d", "midslice" or "keyslices".
+        count: number of key slices; None: all.
+    """
+
+    name: str
+    count: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> PromptKind:
+        """From "box3d", "midslice", "keyslices:3" or "keyslices:all". Raises InputError."""
+        if text in ("box3d", "midslice"):
+            return cls(text)
+        name, _, count = text.partition(":")
+        if name == "keyslices" and (count == "all" or (count.isdecimal() and int(count) >= 1)):
+            return cls(name, None if count == "all" else int(count))
+        raise InputError(f"prompt {text!r} is unknown: choose {KINDS}")
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.count or 'all'}" if self.name == "keyslices" else self.name
+
+
+def prompt_from_truth(
+    truth: np.ndarray, kind: PromptKind, jitter: int = 0, seed: int = 0, case: str = ""
+) -> StackPrompt:
+    """The prompt that `kind` tells of the truth.
+
+    - "box3d": the bounding box of the object.
+    - "midslice": its bounding rectangle on the middle slice of its extent, and no other knowledge.
+    - "keyslices": rectangles on slices evenly spread over its extent, first and last included; these two are told
+      to be its ends. Slices inside the extent where the object is absent get none.
+
+    Args:
+        truth: bool (slices, rows, columns), not empty.
+        jitter: each edge of a box is moved by a uniform whole number of pixels in [-jitter, jitter], within the slice.
+        seed, case: the same seed and case always give the same jitter, whatever else is evaluated.
+    """
+    _slices, rows, columns = truth.shape
+    held = np.flatnonzero(truth.any(axis=(1, 2)))
+    first, last = int(held[0]), int(held[-1])
+    random = np.random.default_rng([seed, zlib.crc32(case.encode())])
+    whole = Box.of_slice(rows, columns)
+
+    def moved(box: Box | None) -> Box:
+        assert box is not None
+        x0, y0, x1, y1 = np.add(box.xyxy, random.integers(-jitter, jitter, 4, endpoint=True)).tolist()
+        # A narrow box may have been turned over; it is still the box between these two edges.
+        inside = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).inside(whole)
+        return inside or box
+
+    if kind.name == "box3d":
+        return StackPrompt.from_box3d(first, last, moved(Box.around(np.asarray(truth.any(axis=0)))))
+    if kind.name == "midslice":
+        middle = int(held[np.abs(held - (first + last) // 2).argmin()])
+        return StackPrompt({middle: moved(Box.around(truth[middle]))})
+    wanted = (
+        held if kind.count is None else np.linspace(first, last, kind.count) if kind.count > 1 else [(first + last) / 2]
+    )
+    chosen = sorted({int(held[np.abs(held - index).argmin()]) for index in wanted})
+    return StackPrompt({index: moved(Box.around(truth[index])) for index in chosen}, reach=(first, last))

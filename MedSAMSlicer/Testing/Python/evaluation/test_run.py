@@ -1,0 +1,118 @@
+"""From a table of cases to scores, tables and pictures, with the model that segments what is bright."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.evaluation import run_all
+from MedSAMSlicerLib.evaluation.cases import Case, read_cases
+from MedSAMSlicerLib.evaluation.plots import poor_slice_auc, write_plots
+from MedSAMSlicerLib.evaluation.run_all import (
+    RESULT_COLUMNS,
+    SLICE_COLUMNS,
+    result_row,
+    slice_rows,
+    summary,
+    write_table,
+)
+from MedSAMSlicerLib.evaluation.run_case import CaseScore, Task, run_case
+from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
+from support.plain_model import plain_predictor
+from support.shapes import ellipsoid
+
+TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> list[Case]:
+    """The same object bright in one image, and with a wrong part as bright as itself in the other."""
+    misleading = TRUTH.copy()
+    misleading[:, 20:24, :] = True
+    for name, shown in (("clear", TRUTH), ("misleading", misleading)):
+        voxels = np.where(shown, 200, 50).astype(np.int16)
+        voxels[0, 0, 0], voxels[0, 0, 1] = 0, 255
+        for suffix, array in (("image", voxels), ("label", TRUTH.astype(np.uint8) * 3)):
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing((1.0, 1.0, 3.0))
+            sitk.WriteImage(image, str(tmp_path / f"{name}_{suffix}.nrrd"))
+    table = tmp_path / "cases.csv"
+    lines = [f'{name},CT,{name}_image.nrrd,{name}_label.nrrd,3,K,"127.5,255"' for name in ("clear", "misleading")]
+    table.write_text("\n".join(["id,modality,image,label,value,axis,window", *lines]) + "\n")
+    return read_cases(table)
+
+
+def score(case: Case, prompt: str = "box3d", **options) -> CaseScore:
+    return run_case(case, Task(PromptKind.parse(prompt), **options), plain_predictor())
+
+
+def test_a_clear_case_scores_high_with_every_prompt(cases: list[Case]) -> None:
+    for prompt in ("box3d", "midslice", "keyslices:3", "keyslices:all"):
+        found = score(cases[0], prompt)
+        assert found.agreement.dsc > 0.9, prompt
+        assert found.extent == found.true_extent == (2, 10)
+
+
+def test_the_authors_algorithm_knows_only_3d_boxes(cases: list[Case]) -> None:
+    with pytest.raises(InputError, match="case clear: the authors' algorithm knows only 3D boxes"):
+        score(cases[0], "midslice", method="reference")
+
+
+def test_every_case_pays_for_its_own_encodings(cases: list[Case]) -> None:
+    predictor = plain_predictor()
+    task = Task(PromptKind.parse("keyslices:all"))
+    first, second = (run_case(cases[0], task, predictor) for _ in range(2))
+    assert first.timings.encoder_calls == second.timings.encoder_calls > 0
+
+
+def test_tables_and_summary(cases: list[Case], tmp_path: Path) -> None:
+    task = Task(PromptKind.parse("box3d"))
+    scores = [score(case) for case in cases]
+    write_table(tmp_path / "results.csv", RESULT_COLUMNS, [result_row(one, task) for one in scores])
+    write_table(tmp_path / "slices.csv", SLICE_COLUMNS, [row for one in scores for row in slice_rows(one)])
+    with (tmp_path / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(RESULT_COLUMNS) == (
+        "id,modality,prompt,method,model,dsc,nsd_2mm,hd95_mm,volume_error_pct,slices,seconds,seconds_per_slice,"
+        "flagged_slices"
+    )
+    assert [row["id"] for row in rows] == ["clear", "misleading"]
+    assert float(rows[0]["dsc"]) == pytest.approx(scores[0].agreement.dsc, abs=1e-6)
+    assert int(rows[0]["slices"]) == 9
+    with (tmp_path / "slices.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 18
+    text = summary(scores)
+    middle = np.median([one.agreement.dsc for one in scores])
+    assert f"{middle:.3f} [" in text and text.splitlines()[1].startswith("CT") and "all" in text
+
+
+def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
+    found = score(cases[0])
+    empty = type(found.agreement)(0.0, 0.0, float("inf"), -100.0)
+    lost = type(found)(**{**vars(found), "agreement": empty})
+    assert "inf" in summary([lost, found, found])
+
+
+def test_side_by_side_is_refused_nothing_that_one_by_one_gives(cases: list[Case], litemedsam_weights: Path) -> None:
+    from MedSAMSlicerLib.engine.service_types import ModelChoice
+
+    small = Task(PromptKind.parse("keyslices:1"), choice=ModelChoice("litemedsam", str(litemedsam_weights), "cpu"))
+    alone = {one.case.id: result_row(one, small) for one in run_all.evaluate(cases, small, 1)}
+    together = {one.case.id: result_row(one, small) for one in run_all.evaluate(cases, small, 2)}
+    for row in (*alone.values(), *together.values()):
+        row.pop("seconds"), row.pop("seconds_per_slice")
+    assert alone == together, "reproducible to the digit"
+
+
+def test_plots_are_written_and_confidence_is_judged(cases: list[Case], tmp_path: Path) -> None:
+    scores = [score(case) for case in cases]
+    for path in write_plots(tmp_path, scores):
+        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
+    auc = poor_slice_auc(scores)
+    assert auc is None or 0 <= auc <= 1
+    assert poor_slice_auc([score(cases[0], "keyslices:all")]) is None, "no poor slice, nothing to find"
