@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import re
+import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from . import __version__
+from .cli_output import complain, prepare_output, say
 from .engine.errors import Cancelled, InputError, MedSAMError
+from .engine.failures import as_user_error
+
+DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
+# Options whose one value may begin with a minus sign, which argparse would take for an option.
+_MAY_BE_NEGATIVE = ("--window", "--key")
+_log = logging.getLogger(f"{__package__}.cli")
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as every other error of the command does."""
+
+    def __init__(self, **options: Any) -> None:
+        # A script that abbreviates an option would break when a longer option with the same beginning comes.
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def print_help(self, file: object = None) -> None:
+        """Print it as everything else is printed; `file` is there for argparse."""
+        say(self.format_help().rstrip())
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see '{self.prog} --help'")
@@ -21,8 +41,13 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line, without running anything."""
-    parser = _Parser(prog="medsam-slicer", description="Contours tumours and organs in volumes with MedSAM.")
-    parser.add_argument("--version", action="version", version=__version__)
+    parser = _Parser(
+        prog="medsam-slicer",
+        description="Contours tumours and organs in volumes with MedSAM.",
+        epilog="Exit status: 0; 2 wrong input; 3 weights missing or not matching their checksum; 130 interrupted; "
+        f"1 anything else. ${DEBUG_VARIABLE}=1 adds a log to standard error.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_segment(commands.add_parser("segment", help="one object in one image", description=_SEGMENT))
     _add_models(commands.add_parser("models", help="which models are there; import, verify or download weights"))
@@ -33,6 +58,8 @@ _SEGMENT = (
     "Contours one object in a NRRD, NIfTI or MetaImage file, or in a folder with one DICOM series. "
     "Voxel indices count from 0 in the image's own index order; ranges include both ends."
 )
+
+_WINDOW = "auto, a CT window (soft-tissue, lung, mediastinum, brain, bone, liver), or LEVEL,WIDTH"
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
@@ -55,12 +82,16 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--key", action="append", default=[], metavar="N:A0,A1,B0,B1", help="a rectangle on a further slice; repeatable"
     )
     options = parser.add_argument_group("options")
-    options.add_argument("--axis", help="I, J or K: direction of propagation (default: the coarsest spacing)")
+    options.add_argument(
+        "--axis",
+        type=str.upper,
+        help="I, J or K: direction of propagation (default: the coarsest spacing; a tie: nearest to superior-inferior)",
+    )
     options.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
     options.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     options.add_argument("--runtime", default="auto", help="auto or torch")
-    options.add_argument("--window", default="auto", help="auto, the name of a CT window, or LEVEL,WIDTH")
+    options.add_argument("--window", default="auto", help=_WINDOW)
     options.add_argument("--segment-name", default="Segment", metavar="TEXT", help="name of the segment in .seg.nrrd")
     options.add_argument("--report", metavar="REPORT.json", help="what was done, slice by slice")
     options.add_argument("--preview", metavar="PREVIEW.png", help="picture of image, prompt and result")
@@ -80,29 +111,68 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0; 2 wrong input; 3 weights; 130 interrupted; 1 anything else."""
-    try:
-        options = build_parser().parse_args(arguments)
-        if options.command == "segment":
-            from .cli_segment import run_segment
+    prepare_output()
+    if os.environ.get(DEBUG_VARIABLE):
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger(__package__).setLevel(logging.DEBUG)
+    failure: MedSAMError | None = None
+    with _interrupted_once():
+        try:
+            _run(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:
+            failure = Cancelled("interrupted; nothing was written")
+        except Exception as error:
+            _log.debug("what led to the error", exc_info=True)
+            failure = as_user_error(error)
+    if failure is None:
+        return 0
+    complain(failure)
+    return failure.exit_status
 
-            run_segment(options)
+
+def _run(arguments: Sequence[str]) -> None:
+    options = build_parser().parse_args(_with_negative_values(arguments))
+    if options.command == "segment":
+        from .cli_segment import run_segment
+
+        run_segment(options)
+    else:
+        from .cli_models import run_models
+
+        run_models(options)
+
+
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """``--window -600,1500`` as ``--window=-600,1500``."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in _MAY_BE_NEGATIVE and re.match(r"-[\d.]", argument):
+            joined[-1] += f"={argument}"
         else:
-            from .cli_models import run_models
-
-            run_models(options)
-    except KeyboardInterrupt:
-        return _fail(Cancelled("interrupted; nothing was written"))
-    except MedSAMError as error:
-        return _fail(error)
-    except BrokenPipeError:
-        # The reader of standard output has gone (for example `| head`); Python must not try to flush it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+            joined.append(argument)
+    return joined
 
 
-def _fail(error: MedSAMError) -> int:
-    print(f"medsam-slicer: {' '.join(str(error).split())}", file=sys.stderr)
-    return error.exit_status
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """The first Ctrl-C ends the run; further ones do not disturb the cleaning up, nor Python while it exits."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def interrupt(*_: object) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .cli_output import say
 from .engine.errors import WeightsError
 from .engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelSpec, find_model
 from .engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
@@ -15,7 +16,7 @@ from .engine.models.weights import download_weights, find_weights, how_to_get, i
 def run_models(options: argparse.Namespace) -> None:
     """Run the action that was asked for; "list" if none was. Raises MedSAMError."""
     if options.action == "import":
-        print(f"Imported and verified: {import_weights(find_model(options.key), Path(options.file))}")
+        say(f"Imported and verified: {import_weights(find_model(options.key), Path(options.file))}")
     elif options.action == "download":
         _download(find_model(options.key))
     elif options.action == "verify":
@@ -28,12 +29,12 @@ def _list() -> None:
     for spec in CATALOGUE.values():
         default = " (default)" if spec.key == DEFAULT_MODEL else ""
         prompts = ", ".join(sorted(spec.prompts))
-        print(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {spec.input_size}")
-        print(f"  prompts: {prompts}; licence: {spec.licence}")
+        say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {spec.input_size}")
+        say(f"  prompts: {prompts}; licence: {spec.licence}")
         try:
-            print(f"  weights: {find_weights(spec)}")
+            say(f"  weights: {find_weights(spec)}")
         except WeightsError:
-            print(f"  weights: not here; {how_to_get(spec)}")
+            say(f"  weights: not here; {how_to_get(spec)}")
 
 
 def _verify() -> None:
@@ -43,12 +44,12 @@ def _verify() -> None:
         try:
             path = find_weights(spec)
         except WeightsError:
-            print(f"{spec.key}: not here")
+            say(f"{spec.key}: not here")
             continue
         try:
-            print(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
+            say(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
         except WeightsError as error:
-            print(f"{spec.key}: WRONG, {path}")
+            say(f"{spec.key}: WRONG, {path}")
             wrong.append(error)
     if wrong:
         raise wrong[0]
@@ -63,4 +64,4 @@ def _download(spec: ModelSpec) -> None:
             return True
 
         path = download_weights(spec, show)
-    print(f"Downloaded and verified: {path}")
+    say(f"Downloaded and verified: {path}")

@@ -79,8 +79,9 @@ def _prompt_from_rectangles(options: argparse.Namespace, dimensions: tuple[int, 
     keys: dict[int, Box] = {}
     for option, index, (a0, a1, b0, b1) in _key_rectangles(options):
         if not 0 <= index < dimensions[along]:
+            where = "--slice" if option == "--rect" else option
             raise InputError(
-                f"{option}: slice {index} lies outside the volume: {axis} runs from 0 to {dimensions[along] - 1}"
+                f"{where}: slice {index} lies outside the volume: {axis} runs from 0 to {dimensions[along] - 1}"
             )
         for letter, low, high, n in (("A", a0, a1, first), ("B", b0, b1, second)):
             if low < 0 or high >= dimensions[n]:

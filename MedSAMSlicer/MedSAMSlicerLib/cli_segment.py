@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from .cli_output import say
 from .cli_prompts import check_prompt_options, prompt_from_options
 from .engine.errors import InputError
 from .engine.intensity import WindowedStack, choose_window
 from .engine.models.catalogue import find_model
+from .engine.models.weights import find_weights
 from .engine.prompts import StackPrompt
 from .engine.results import SliceResult
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
+from .io.atomic import write_atomically
 from .io.images import read_image
 from .io.report import build_report, write_report
 from .io.segmentations import check_output, write_segmentation
@@ -25,7 +31,7 @@ SEGMENT_COLOUR = (1.0, 0.75, 0.0)
 
 
 def run_segment(options: argparse.Namespace) -> None:
-    """Read, segment, write. Raises MedSAMError; then no file was written that would not be whole."""
+    """Read, segment, write. Raises MedSAMError; then no file was written."""
     begin = time.perf_counter()
     _check_before_reading(options)
     image = read_image(options.image)
@@ -43,26 +49,50 @@ def run_segment(options: argparse.Namespace) -> None:
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
             f"({source.window.describe()}); nothing was written"
         )
+
+    @cache
+    def report() -> dict[str, Any]:
+        return build_report(
+            image=image,
+            axis=axis,
+            prompt=prompt,
+            window=source.window,
+            info=info,
+            results=results,
+            volume_ml=_millilitres(mask, stack),
+            total_seconds=time.perf_counter() - begin,
+        )
+
+    files: dict[str, Callable[[Path], object]] = {}
     in_volume = from_slices_first(mask, axis)
-    write_segmentation(options.output, in_volume, image, options.segment_name, SEGMENT_COLOUR)
-    report = build_report(
-        image=image,
-        axis=axis,
-        prompt=prompt,
-        window=source.window,
-        info=info,
-        results=results,
-        volume_ml=_millilitres(mask, stack),
-        total_seconds=time.perf_counter() - begin,
-    )
-    if options.report:
-        write_report(options.report, report)
+    name = options.segment_name
+    files[options.output] = lambda path: write_segmentation(path, in_volume, image, name, SEGMENT_COLOUR)
     if options.preview:
         from .io.preview import write_preview
 
-        write_preview(options.preview, image, axis, source.window, prompt, results)
+        files[options.preview] = lambda path: write_preview(path, image, axis, source.window, prompt, results)
+    if options.report:
+        # Last, so that its seconds hold the writing of the others.
+        files[options.report] = lambda path: write_report(path, report())
+    _write_together(list(files.items()))
     if not options.quiet:
-        _print_summary(options, report)
+        _print_summary(report(), name, axis, list(files))
+
+
+def _write_together(files: list[tuple[str, Callable[[Path], object]]]) -> None:
+    """Fill every file beside its place before the first one is put there, so that all of them appear or none."""
+    if not files:
+        return
+    (path, writer), *others = files
+
+    def write(temporary: Path) -> None:
+        try:
+            writer(temporary)
+        except InputError as error:  # the writer knows the temporary name only
+            raise InputError(str(error).replace(str(temporary), path)) from error
+        _write_together(others)
+
+    write_atomically(path, write)
 
 
 def _check_before_reading(options: argparse.Namespace) -> None:
@@ -70,7 +100,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     check_prompt_options(options)
     if options.axis is not None:
         array_axis(options.axis)
-    find_model(options.model)
+    spec = find_model(options.model)
     inputs: list[Path | str] = [path for path in (options.image, options.roi, options.weights) if path]
     outputs = {"--output": options.output, "--report": options.report, "--preview": options.preview}
     named = {option: Path(path) for option, path in outputs.items() if path}
@@ -83,6 +113,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
         check_output(options.report, inputs, (".json",))
     if options.preview:
         check_output(options.preview, inputs, (".png",))
+    find_weights(spec, options.weights)
 
 
 def _segment(
@@ -110,11 +141,13 @@ def _millilitres(mask: np.ndarray, stack: ArrayStack) -> float:
     return float(np.count_nonzero(mask) * np.prod(stack.spacing) / 1000)
 
 
-def _print_summary(options: argparse.Namespace, report: dict) -> None:
+def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[str]) -> None:
     flagged = [entry["index"] for entry in report["slices"] if entry["flagged"]]
     found = [entry["index"] for entry in report["slices"] if entry["area_mm2"] > 0]
-    print(f"{options.segment_name}: {report['volume_ml']:.1f} ml on slices {found[0]} to {found[-1]}", end="")
-    print(f", {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
+    summary = f"{name}: {report['volume_ml']:.3g} ml on slices {found[0]} to {found[-1]} along {axis}"
+    say(f"{summary}, {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
+    for note in report["notes"]:
+        say(note)
     if flagged:
-        print(f"Review {len(flagged)} of {len(report['slices'])} slices: {', '.join(map(str, flagged))}")
-    print(f"Written: {options.output}")
+        say(f"Review {len(flagged)} of {len(report['slices'])} slices: {', '.join(map(str, flagged))}")
+    say(f"Written: {', '.join(written)}")

