@@ -50,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_segment(commands.add_parser("segment", help="one object in one image", description=_SEGMENT))
+    _add_evaluate(commands.add_parser("evaluate", help="agreement with the truth on a table of cases"))
     _add_models(commands.add_parser("models", help="which models are there; import, verify or download weights"))
     return parser
 
@@ -98,6 +99,23 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
 
 
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", metavar="CASES.csv", help="columns id,modality,image,label,value,axis,window")
+    parser.add_argument("--prompt", required=True, metavar="KIND", help="box3d, midslice, keyslices:N or keyslices:all")
+    parser.add_argument("--output", required=True, metavar="RESULTS.csv", help="one line for each case")
+    parser.add_argument("--method", default="ours", help="ours, or reference: the authors' own 3D algorithm")
+    parser.add_argument("--jitter", type=int, default=0, metavar="PX", help="move each box edge by up to PX pixels")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the jitter")
+    parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
+    parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--runtime", default="auto", help="auto or torch")
+    parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
+    parser.add_argument("--plots", metavar="DIR", help="folder for plots: agreement per modality, DSC by confidence")
+    parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+
+
 def _add_models(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     actions.add_parser("list", help="models, and whether their weights are here (the default)")
@@ -136,6 +154,10 @@ def _run(arguments: Sequence[str]) -> None:
         from .cli_segment import run_segment
 
         run_segment(options)
+    elif options.command == "evaluate":
+        from .cli_evaluate import run_evaluate
+
+        run_evaluate(options)
     else:
         from .cli_models import run_models
 

@@ -8,32 +8,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .cli_output import say
 from .engine.errors import InputError
 from .engine.models.catalogue import find_model
+from .engine.models.weights import find_weights
 from .engine.service_types import ModelChoice
 from .evaluation.cases import read_cases
 from .evaluation.run_all import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
 from .evaluation.run_case import METHODS, Task
-from .evaluation.truth_prompts import KINDS, PromptKind
+from .evaluation.truth_prompts import PromptKind
 from .io.segmentations import check_output
-
-
-def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
-    parser.add_argument("cases", metavar="CASES.csv", help="columns id,modality,image,label,value,axis,window")
-    parser.add_argument("--prompt", required=True, metavar="KIND", help=KINDS)
-    parser.add_argument("--output", required=True, metavar="RESULTS.csv")
-    parser.add_argument("--method", default="ours", choices=METHODS, help="reference: the authors' own 3D algorithm")
-    parser.add_argument("--jitter", type=int, default=0, metavar="PX", help="move each box edge by up to PX pixels")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the jitter")
-    parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
-    parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--runtime", default="auto", help="auto or torch")
-    parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
-    parser.add_argument("--plots", metavar="DIR", help="folder for plots: agreement per modality, DSC by confidence")
-    parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -45,7 +29,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
         jitter=options.jitter,
         seed=options.seed,
     )
-    find_model(options.model)
+    if options.method not in METHODS:
+        raise InputError(f"method {options.method!r} is unknown: choose {' or '.join(METHODS)}")
+    find_weights(find_model(options.model), options.weights)
     if options.jitter < 0 or options.seed < 0:
         raise InputError("--jitter and --seed must not be negative")
     if options.processes is not None and options.processes < 1:
@@ -72,5 +58,5 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
         write_plots(Path(options.plots), scores)
     if not options.quiet:
-        print(summary(scores))
-        print(f"Written: {options.output}")
+        say(summary(scores))
+        say(f"Written: {options.output}")
