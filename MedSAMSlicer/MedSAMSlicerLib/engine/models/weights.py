@@ -110,7 +110,9 @@ def load_state(spec: ModelSpec, path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path} cannot be opened as weights ({type(error).__name__}): {how_to_get(spec)}") from error
+        raise WeightsError(
+            f"{path} cannot be opened as weights ({type(error).__name__}): {how_to_get(spec)}"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} does not hold a table of tensors: {how_to_get(spec)}")
     return state
@@ -143,18 +145,19 @@ def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
         raise WeightsError(f"{spec.title} has no address to download from: {how_to_get(spec)}")
 
     def fetch(target: Path) -> None:
-        with requests.get(url, stream=True, timeout=30) as answer, target.open("wb") as file:
-            answer.raise_for_status()
-            total = int(answer.headers.get("content-length", 0))
-            for chunk in answer.iter_content(_CHUNK):
-                file.write(chunk)
-                if progress and not progress(file.tell(), total):
-                    raise Cancelled(f"the download of {spec.weights.filename} was cancelled")
+        try:
+            with requests.get(url, stream=True, timeout=30) as answer, target.open("wb") as file:
+                answer.raise_for_status()
+                total = int(answer.headers.get("content-length", 0))
+                for chunk in answer.iter_content(_CHUNK):
+                    file.write(chunk)
+                    if progress and not progress(file.tell(), total):
+                        raise Cancelled(f"the download of {spec.weights.filename} was cancelled")
+        except requests.RequestException as error:
+            # Here, because it is an OSError too, and would be told as a full disk.
+            raise WeightsError(f"{url} could not be downloaded ({error}): try again, or {how_to_get(spec)}") from error
 
-    try:
-        return _install(spec, fetch)
-    except requests.RequestException as error:
-        raise WeightsError(f"{url} could not be downloaded ({error}): try again, or {how_to_get(spec)}") from error
+    return _install(spec, fetch)
 
 
 def _install(spec: ModelSpec, write: Callable[[Path], object]) -> Path:
@@ -172,6 +175,8 @@ def _install(spec: ModelSpec, write: Callable[[Path], object]) -> Path:
         verify_weights(spec, part)
         return part.replace(folder / spec.weights.filename)
     except OSError as error:
-        raise WeightsError(f"{spec.weights.filename} cannot be written to {folder} ({error}): free some space") from error
+        raise WeightsError(
+            f"{spec.weights.filename} cannot be written to {folder} ({error}): free some space"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
