@@ -1,0 +1,221 @@
+"""One running application: scene, logics, views, Segment Editor. Made anew for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import slicer
+import vtk
+
+from . import played, slicer_python
+from .abstract_effect import AbstractScriptedSegmentEditorEffect
+from .clock import Clock, renew
+from .doubles import double
+from .facts import APPLICATION, names
+from .hands import Hands
+from .signals import escaped
+
+# Name in slicer.modules -> class of its logic.
+LOGICS = {
+    "units": "vtkSlicerUnitsLogic",
+    "colors": "vtkSlicerColorLogic",
+    "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "transforms": "vtkSlicerTransformLogic",
+    "volumes": "vtkSlicerVolumesLogic",
+    "models": "vtkSlicerModelsLogic",
+    "markups": "vtkSlicerMarkupsLogic",
+    "segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "tables": "vtkSlicerTablesLogic",
+    "texts": "vtkSlicerTextsLogic",
+}
+
+
+class Modules:
+    """slicer.modules. Anything may be set on it, as in Slicer."""
+
+    def __init__(self) -> None:
+        self.sampleDataSources: dict[str, list[Any]] = {}
+
+
+class Host:
+    """What a test holds of the application.
+
+    Attributes:
+        clock: time and events; `hands`: mouse and keys; `editor`: the Segment Editor's widget; `app`: slicer.app.
+        escaped: exceptions that left a slot or an effect's method. A test that expects them clears the list.
+        answers, shown: what the user answers to the next dialogs; which dialogs opened.
+        installed, opened: requirements that would have been installed; addresses that would have been opened.
+        settings: content of QSettings.
+    """
+
+    def __init__(self) -> None:
+        self.clock: Clock = renew()
+        self.escaped = escaped
+        self.answers, self.shown = played.dialogs.answers, played.dialogs.shown
+        self.installed, self.opened = slicer_python.installed, played.files.opened
+        self.settings = played.settings.stored
+        for kept in (escaped, self.answers, self.shown, self.installed, self.opened, self.settings):
+            kept.clear()
+        played.scripted_effect.EffectFactory._one.clear()
+        self.hands = Hands(self)
+        self.editor: Any = None
+        self.app: Any = None
+        self.modules = Modules()
+        self.logics: dict[str, Any] = {}
+        self._tags: list[int] = []
+
+    def start(self) -> None:
+        """Fills the `slicer` module; the fixture undoes it."""
+        self.scene = slicer.vtkMRMLScene()
+        logic = slicer.vtkSlicerApplicationLogic()
+        with _without_warnings():
+            logic.SetMRMLScene(self.scene)
+            for name, class_name in LOGICS.items():
+                self.logics[name] = part = getattr(slicer, class_name)()
+                part.SetMRMLApplicationLogic(logic)
+                part.SetMRMLScene(self.scene)
+                logic.SetModuleLogic(name, part)
+                module = double("qSlicerLoadableModule")()
+                module.__dict__.update(_name=name, _logic=part)
+                setattr(self.modules, name, module)
+        slicer.mrmlScene, slicer.modules = self.scene, self.modules
+        slicer.app = self.app = double(APPLICATION)(self.scene, logic)
+
+    def load_module(self, path: Path) -> Any:
+        """Loads a scripted module's file as Slicer does; returns the object of the module's class."""
+        module = double("qSlicerScriptedLoadableModule")()
+        made = module._load(path)
+        setattr(self.modules, path.stem.lower(), module)
+        return made
+
+    def complete_startup(self) -> None:
+        """Modules are loaded: effects register now."""
+        self.app.startupCompleted.emit()
+
+    def open_editor(self) -> Any:
+        """The Segment Editor, with its singleton parameter node and Slicer's handling of scenes that close."""
+        self.editor = double("qMRMLSegmentEditorWidget")()
+        self.editor.setMRMLScene(self.scene)
+        self._give_node()
+        self._tags = [
+            self.scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_: self._closing()),
+            self.scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, lambda *_: self._give_node()),
+        ]
+        return self.editor
+
+    def _closing(self) -> None:
+        self.editor.setSegmentationNode(None)
+        self.editor.removeViewObservations()
+
+    def _give_node(self) -> None:
+        node = self.scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = self.scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+            node.UnRegister(None)
+            node.SetSingletonTag("SegmentEditor")
+            node = self.scene.AddNode(node)
+        if node is not self.editor.mrmlSegmentEditorNode():
+            self.editor.setMRMLSegmentEditorNode(node)
+        self.editor.updateWidgetFromMRML()
+
+    def edit(self, volume: Any, *segment_names: str) -> Any:
+        """A segmentation with empty segments over a volume, chosen in the editor; the first segment is selected."""
+        node = self.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        for name in segment_names:
+            node.GetSegmentation().AddEmptySegment(name, name)
+        if self.editor is None:
+            self.open_editor()
+        self.editor.setSegmentationNode(node)
+        self.editor.setSourceVolumeNode(volume)
+        return node
+
+    def show(self, volume: Any) -> None:
+        """The volume in the background of all slice views, each fitted to it."""
+        for view in map(self.hands.view, self.app.layoutManager().sliceViewNames()):
+            view.mrmlSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+            view.sliceLogic().FitSliceToAll()
+
+    def wait_until(self, condition: Any, seconds: float = 10.0) -> None:
+        self.clock.wait_until(condition, seconds)
+
+    def stop(self) -> None:
+        """Ends what runs, and takes logics off the scene in order: garbage collection would do it in any."""
+        for process in list(played.process.running):
+            process._end()
+        for selector in list(played.nodes.following):
+            selector._unobserve()
+        for tag in self._tags:
+            self.scene.RemoveObserver(tag)
+        if self.editor is not None:
+            self.editor._end()
+        self.clock.close()
+        if self.app is None:
+            return
+        manager = self.app.layoutManager()
+        application_logic = self.app.applicationLogic()
+        application_logic.GetSliceLogics().RemoveAllItems()
+        with _without_warnings():
+            for logic in [manager.sliceWidget(name).sliceLogic() for name in manager.sliceViewNames()]:
+                _detach(logic)
+            for logic in reversed(self.logics.values()):
+                _detach(logic)
+            application_logic.SetMRMLScene(None)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Some logics complain of files that come with the application, whenever they get a scene or lose it."""
+    before = vtk.vtkObject.GetGlobalWarningDisplay()
+    vtk.vtkObject.SetGlobalWarningDisplay(0)
+    try:
+        yield
+    finally:
+        vtk.vtkObject.SetGlobalWarningDisplay(before)
+
+
+def _detach(logic: Any) -> None:
+    logic.SetMRMLScene(None)
+    logic.SetMRMLApplicationLogic(None)
+
+
+def qt_module(name: str, *groups: str) -> ModuleType:
+    """A module like `qt`, that makes each double when it is first asked for."""
+    listed = set(names(*groups))
+    module = ModuleType(name)
+
+    def missing(attribute: str) -> Any:
+        if attribute not in listed:
+            raise AttributeError(f"module '{name}' has no attribute '{attribute}'")
+        return double(attribute)
+
+    module.__dict__["__getattr__"] = missing
+    module.__dict__["__dir__"] = lambda: sorted(listed)
+    return module
+
+
+def replaced_modules() -> dict[str, ModuleType]:
+    """Name in sys.modules -> what stands in for it while the host runs."""
+    effects = ModuleType("SegmentEditorEffects")
+    effects.__dict__["AbstractScriptedSegmentEditorEffect"] = AbstractScriptedSegmentEditorEffect
+    return {
+        "qt": qt_module("qt", "qt"),
+        "ctk": qt_module("ctk", "ctk"),
+        "qSlicerSegmentationsEditorEffectsPythonQt": qt_module("qSlicerSegmentationsEditorEffectsPythonQt", "effects"),
+        "SegmentEditorEffects": effects,
+        **slicer_python.modules(),
+    }
+
+
+def slicer_classes() -> Any:
+    """`__getattr__` for the module `slicer`: its Qt classes."""
+    return qt_module("slicer", "slicer", "effects").__getattr__
+
+
+__all__ = ["Host", "qt_module", "replaced_modules", "slicer_classes"]

@@ -1,0 +1,367 @@
+"""The host's doubles refuse what a running Slicer lacks, and do what it does."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import slicer
+
+from host.application import Host
+from host.facts import facts_of, names
+from host.played.dialogs import UnansweredDialog
+
+pytest_plugins = ["host.fixture"]
+
+
+@pytest.fixture
+def qt(host: Host) -> ModuleType:
+    return sys.modules["qt"]
+
+
+def test_every_class_that_slicer_lists_has_a_double(host: Host) -> None:
+    import ctk
+    import qt
+
+    for module, groups in ((qt, ["qt"]), (ctk, ["ctk"]), (slicer, ["slicer", "effects"])):
+        for name in names(*groups):
+            assert getattr(module, name).__name__ == name
+
+
+def test_names_that_slicer_lacks_are_refused(qt: ModuleType) -> None:
+    with pytest.raises(AttributeError, match="QPushButtn"):
+        qt.QPushButtn  # noqa: B018
+    with pytest.raises(AttributeError, match="qMRMLNodeCombobox"):
+        slicer.qMRMLNodeCombobox  # noqa: B018
+    with pytest.raises(AttributeError, match="YesPlease"):
+        qt.QMessageBox.YesPlease  # noqa: B018
+    button = qt.QPushButton("Apply")
+    with pytest.raises(AttributeError, match="setTxt"):
+        button.setTxt("x")
+    with pytest.raises(AttributeError, match="no property 'txt'"):
+        button.txt = "x"
+    with pytest.raises(AttributeError, match="clickd"):
+        button.clickd.connect(print)
+
+
+def test_properties_are_attributes_and_calling_one_fails(qt: ModuleType) -> None:
+    button = qt.QPushButton("Apply")
+    assert button.text == "Apply"
+    with pytest.raises(TypeError, match="not callable"):
+        button.text()
+    with pytest.raises(TypeError, match="not callable"):
+        button.enabled()
+    with pytest.raises(TypeError, match="not callable"):
+        button.size()
+    button.setText("Go")
+    assert button.text == "Go"
+    assert button.isEnabled()
+
+
+def test_properties_take_only_values_of_their_type_and_only_if_writable(qt: ModuleType) -> None:
+    with pytest.raises(AttributeError, match="QString does not accept 3"):
+        qt.QLabel().text = 3
+    with pytest.raises(AttributeError, match="does not accept 'wide'"):
+        qt.QSpinBox().maximum = "wide"
+    with pytest.raises(AttributeError, match="not writable"):
+        qt.QComboBox().count = 2
+
+
+def test_methods_and_signals_cannot_be_overwritten_except_in_python_subclasses(qt: ModuleType) -> None:
+    button = qt.QPushButton()
+    with pytest.raises(AttributeError):
+        button.click = print
+    with pytest.raises(AttributeError):
+        button.clicked = print
+
+    class Own(qt.QPushButton):
+        def __init__(self) -> None:
+            super().__init__("mine")
+            self.note = 1
+
+    assert (Own().note, Own().text) == (1, "mine")
+
+
+def test_too_many_arguments_are_refused(qt: ModuleType) -> None:
+    with pytest.raises(ValueError, match="got 1 arguments"):
+        qt.QPushButton().click(True)
+    with pytest.raises(ValueError, match="got 3 arguments"):
+        qt.QComboBox().setCurrentIndex(1, 2, 3)
+    with pytest.raises(TypeError):
+        qt.QSpinBox().setRange(1)
+    with pytest.raises(ValueError, match="no constructor"):
+        qt.QPushButton(3.5, "x")
+    with pytest.raises(TypeError):
+        qt.QLabel(text="x")
+
+
+def test_what_nobody_plays_says_so_instead_of_making_an_answer_up(qt: ModuleType) -> None:
+    with pytest.raises(NotImplementedError, match=r"QCalendar\.daysInMonth"):
+        qt.QCalendar.daysInMonth(qt.QCalendar(), 2, 2026)
+    with pytest.raises(NotImplementedError, match=r"QSpinBox\.stepBy"):
+        qt.QSpinBox().stepBy(2)
+    qt.QWidget().setMinimumSize(1, 2)  # looks only
+
+
+@pytest.mark.parametrize("style", ["by name", "by attribute"])
+def test_signals_fire_in_both_styles(qt: ModuleType, style: str) -> None:
+    box, heard = qt.QCheckBox("show"), []
+    if style == "by name":
+        assert box.connect("toggled(bool)", heard.append)
+    else:
+        assert box.toggled.connect(heard.append)
+    box.checked = True
+    box.checked = True
+    box.click()
+    assert heard == [True, False]
+    assert box.disconnect("toggled(bool)", heard.append) if style == "by name" else box.toggled.disconnect(heard.append)
+    box.checked = True
+    assert heard == [True, False]
+
+
+def test_signals_with_wrong_names_or_arguments_are_refused(qt: ModuleType) -> None:
+    button = qt.QPushButton()
+    with pytest.raises(ValueError, match="no signal 'clicke'"):
+        button.connect("clicke()", print)
+    with pytest.raises(ValueError, match=r"no signature clicked\(int\)"):
+        button.connect("clicked(int)", print)
+    with pytest.raises(ValueError, match="lacks its arguments"):
+        button.connect("clicked", print)
+    with pytest.raises(ValueError, match="currentNodeChanged"):
+        slicer.qMRMLNodeComboBox().connect("currentNodeChanged(QString)", print)
+
+
+def test_a_slot_gets_as_many_arguments_as_it_takes(qt: ModuleType) -> None:
+    button, heard = qt.QPushButton(), []
+    button.clicked.connect(lambda: heard.append("none"))
+    button.connect("clicked(bool)", lambda checked: heard.append(checked))
+    button.connect("clicked()", lambda *everything: heard.append(everything))
+    button.click()
+    assert heard == ["none", False, ()]
+
+
+def test_blocked_signals_do_not_fire(qt: ModuleType) -> None:
+    slider, heard = qt.QSlider(qt.Qt.Horizontal), []
+    slider.valueChanged.connect(heard.append)
+    before = slider.blockSignals(True)
+    slider.value = 5
+    slider.blockSignals(before)
+    slider.value = 1000
+    assert heard == [99]
+
+
+def test_an_exception_in_a_slot_does_not_reach_the_caller_but_is_kept(host: Host, qt: ModuleType) -> None:
+    button = qt.QPushButton()
+    button.clicked.connect(lambda: 1 / 0)
+    button.click()
+    assert [type(error) for error in host.escaped] == [ZeroDivisionError]
+    host.escaped.clear()
+
+
+def test_timers_step_with_the_clock(host: Host, qt: ModuleType) -> None:
+    heard: list[Any] = []
+    timer = qt.QTimer()
+    timer.setInterval(30)
+    timer.timeout.connect(lambda: heard.append(host.clock.now))
+    timer.start()
+    qt.QTimer.singleShot(45, lambda: heard.append("once"))
+    host.clock.advance(29)
+    assert heard == []
+    host.clock.advance(70)
+    assert heard == [30, "once", 60, 90]
+    timer.stop()
+    host.clock.advance(100)
+    assert len(heard) == 4
+
+
+def test_events_wait_until_they_are_processed(host: Host, qt: ModuleType) -> None:
+    heard: list[str] = []
+
+    def again() -> None:
+        heard.append("shot")
+        qt.QTimer.singleShot(0, again)
+
+    qt.QTimer.singleShot(0, again)
+    assert heard == []
+    slicer.app.processEvents()
+    assert heard == ["shot"]
+
+
+def test_a_timer_that_nobody_holds_is_gone(host: Host, qt: ModuleType) -> None:
+    heard: list[int] = []
+    kept, parent = qt.QTimer(), qt.QWidget()
+    for timer in (kept, qt.QTimer(), qt.QTimer(parent)):
+        timer.start(10)
+        timer.connect("timeout()", lambda: heard.append(1))
+    del timer
+    gc.collect()
+    host.clock.advance(10)
+    assert len(heard) == 2
+
+
+def test_deleted_objects_are_dead_with_their_children(host: Host, qt: ModuleType) -> None:
+    parent = qt.QWidget()
+    label = qt.QLabel("inside", parent)
+    parent.deleteLater()
+    assert label.text == "inside"
+    slicer.app.processEvents()
+    with pytest.raises(ValueError, match="was deleted"):
+        label.text  # noqa: B018
+    with pytest.raises(ValueError, match="was deleted"):
+        parent.show()
+
+
+def test_dialogs_need_an_answer(host: Host, qt: ModuleType) -> None:
+    with pytest.raises(UnansweredDialog, match="Download"):
+        slicer.util.confirmOkCancelDisplay("Download 375 MB?")
+    host.answers.append(qt.QMessageBox.Ok)
+    assert slicer.util.confirmOkCancelDisplay("Download 375 MB?")
+    host.answers.append("/data/model.pth")
+    assert qt.QFileDialog.getOpenFileName(None, "Model", "", "*.pth") == "/data/model.pth"
+    assert [shown.text for shown in host.shown] == ["Download 375 MB?", "Download 375 MB?", "*.pth"]
+
+
+def test_settings_last_for_the_test(qt: ModuleType) -> None:
+    qt.QSettings().setValue("MedSAMSlicer/model", "medsam")
+    assert qt.QSettings().value("MedSAMSlicer/model") == "medsam"
+    assert slicer.util.settingsValue("MedSAMSlicer/other", "litemedsam") == "litemedsam"
+
+
+def test_shortcuts_are_pressed_and_two_with_the_same_keys_block_each_other(host: Host, qt: ModuleType) -> None:
+    window, heard = slicer.util.mainWindow(), []
+    shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+J"), window)
+    shortcut.connect("activated()", lambda: heard.append("first"))
+    host.hands.shortcut("Ctrl+J")
+    other = qt.QShortcut(qt.QKeySequence(qt.Qt.ControlModifier + qt.Qt.Key_J), window)
+    other.activated.connect(lambda: heard.append("second"))
+    host.hands.shortcut("Ctrl+J")
+    assert heard == ["first"]
+    shortcut.enabled = False
+    host.hands.shortcut("Ctrl+J")
+    assert heard == ["first", "second"]
+
+
+def test_choosing_tells_of_the_index_the_text_and_the_act(host: Host, qt: ModuleType) -> None:
+    combo, heard = qt.QComboBox(), []
+    combo.addItem("LiteMedSAM", "litemedsam")
+    combo.addItem("MedSAM", "medsam")
+    combo.connect("currentIndexChanged(int)", heard.append)
+    combo.currentTextChanged.connect(heard.append)
+    combo.connect("activated(int)", heard.append)
+    host.hands.choose(combo, "MedSAM")
+    assert heard == ["MedSAM", 1, 1]
+    assert combo.currentData == "medsam"
+    combo.enabled = False
+    with pytest.raises(AssertionError, match="disabled"):
+        host.hands.choose(combo, "LiteMedSAM")
+
+
+def test_node_selector_follows_the_real_scene(host: Host) -> None:
+    selector, heard = slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLMarkupsROINode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
+    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
+    assert selector.currentNode() is None
+    assert selector.nodeCount() == 1
+    selector.setCurrentNode(roi)
+    slicer.mrmlScene.RemoveNode(roi)
+    assert heard == [roi, None]
+    assert selector.currentNodeID == ""
+
+
+def test_enumerators_have_their_numbers_of_qt(qt: ModuleType) -> None:
+    assert qt.QMessageBox.Ok | qt.QMessageBox.Cancel == 0x00400400
+    assert qt.Qt.AlignLeft | qt.Qt.AlignTop == 0x21
+    assert qt.Qt.Key_Escape == 0x01000000
+    assert qt.QProcess.CrashExit == 1
+
+
+def test_facts_name_what_each_class_inherits(host: Host) -> None:
+    button = facts_of("QPushButton")
+    assert button.lineage == ("QPushButton", "QAbstractButton", "QWidget", "QObject")
+    assert button.methods["setObjectName"].most == 1
+    assert button.signals["clicked"] == ("clicked(bool)", "clicked()")
+    assert not button.member("name")
+
+
+def test_ui_file_becomes_named_widgets_with_values_and_connections(host: Host, tmp_path: Path) -> None:
+    file = tmp_path / "panel.ui"
+    file.write_text(PANEL)
+    ui = slicer.util.childWidgetVariables(slicer.util.loadUI(str(file)))
+    assert ui.width.value == 350
+    assert ui.width.maximum == 4000
+    assert ui.hint.alignment == 0x21
+    assert ui.hint.wordWrap
+    assert ui.model.itemText(1) == "MedSAM"
+    assert ui.roi.parent() is ui.box
+    assert ui.box.layout().rowCount() == 0
+    assert ui.box.layout().count() == 3
+    ui.auto.checked = True
+    assert not ui.width.enabled
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ('name="wordWrap"', 'name="wordWarp"', "wordWarp"),
+        ('class="qMRMLNodeComboBox"', 'class="qMRMLNodeCombo"', "qMRMLNodeCombo"),
+        ("toggled(bool)", "toggled(int)", "toggled"),
+        ("Qt::AlignTop", "Qt::AlignUp", "AlignUp"),
+    ],
+)
+def test_a_mistake_in_a_ui_file_is_refused(host: Host, tmp_path: Path, right: str, wrong: str, complaint: str) -> None:
+    file = tmp_path / "panel.ui"
+    file.write_text(PANEL.replace(right, wrong))
+    with pytest.raises((AttributeError, KeyError, ValueError), match=complaint):
+        slicer.util.loadUI(str(file))
+
+
+def test_nothing_is_left_behind() -> None:
+    """Runs without the host, after tests with it."""
+    assert not {"qt", "ctk", "SegmentEditorEffects", "slicer.i18n"} & set(sys.modules)
+    assert not hasattr(slicer, "app")
+    assert not hasattr(slicer, "qMRMLNodeComboBox")
+    assert slicer.util.pip_install.__module__ == "slicer.util"
+
+
+PANEL = """<?xml version="1.0" encoding="UTF-8"?>
+<ui version="4.0">
+ <class>Panel</class>
+ <widget class="qMRMLWidget" name="Panel">
+  <layout class="QVBoxLayout" name="top">
+   <item><widget class="QLabel" name="hint">
+     <property name="text"><string>Drag a rectangle.</string></property>
+     <property name="wordWrap"><bool>true</bool></property>
+     <property name="alignment"><set>Qt::AlignLeft|Qt::AlignTop</set></property>
+   </widget></item>
+   <item><widget class="ctkCollapsibleButton" name="box">
+     <property name="text"><string>Advanced</string></property>
+     <layout class="QFormLayout" name="form">
+      <item row="0" column="0"><widget class="QCheckBox" name="auto"/></item>
+      <item row="0" column="1"><widget class="QSpinBox" name="width">
+        <property name="value"><number>350</number></property>
+        <property name="maximum"><number>4000</number></property>
+      </widget></item>
+      <item row="1" column="1"><widget class="qMRMLNodeComboBox" name="roi">
+        <property name="nodeTypes"><stringlist><string>vtkMRMLMarkupsROINode</string></stringlist></property>
+      </widget></item>
+     </layout>
+   </widget></item>
+   <item><widget class="QComboBox" name="model">
+     <item><property name="text"><string>LiteMedSAM</string></property></item>
+     <item><property name="text"><string>MedSAM</string></property></item>
+   </widget></item>
+  </layout>
+ </widget>
+ <connections>
+  <connection><sender>auto</sender><signal>toggled(bool)</signal><receiver>width</receiver><slot>setDisabled(bool)</slot></connection>
+ </connections>
+</ui>
+"""
