@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import Cancelled, InputError, MedSAMError
 from .failures import as_user_error
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .runner import RunListener, Stage, StageReporter, ignore
 from .service_types import LoadedModel, ModelChoice, RunInfo, Service
@@ -50,11 +50,11 @@ class DirectRunner:
         self,
         choice: ModelChoice,
         image: np.ndarray,
-        box: Box,
+        prompt: Box | SlicePrompt,
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        self._preview = _job(lambda: self._service.preview(choice, image, box), on_prediction, on_failed)
+        self._preview = _job(lambda: self._service.preview(choice, image, prompt), on_prediction, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         self._jobs.append(_job(lambda: self._service.encode(choice, image), ignore, on_failed))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .embedding_cache import EmbeddingCache
-from .errors import WeightsError
-from .models.catalogue import ModelSpec, find_model
-from .models.family import Family, NetworkPrompt
-from .models.weights import find_weights, how_to_get, load_state, verify_weights
-from .prompts import Box
+from .errors import InputError, WeightsError
+from .models.catalogue import ModelSpec, check_kinds, find_model
+from .models.family import Family, NetworkPrompt, PromptableNetwork
+from .models.weights import find_weights, how_to_get, load_state, titles_of, verify_weights
+from .prompts import Box, SlicePrompt
 from .results import Prediction
 from .runtimes.runtime import Runtime
 from .runtimes.torch_runtime import TorchRuntime, choose_device
@@ -29,12 +30,25 @@ class Predictor:
         runtime: the network, ready to run.
         identity: names model, weights, device and runtime; embeddings are kept under it.
         cache: may be shared with other predictors.
+        title: name of the model for people.
+        prompts: kinds of prompt that the model was trained for; `ModelSpec.prompts`.
     """
 
-    def __init__(self, family: Family, runtime: Runtime, identity: str, cache: EmbeddingCache | None = None) -> None:
+    def __init__(
+        self,
+        family: Family,
+        runtime: Runtime,
+        identity: str,
+        cache: EmbeddingCache | None = None,
+        *,
+        title: str = "the model",
+        prompts: Collection[str] = ("box",),
+    ) -> None:
         self.family = family
         self.runtime = runtime
         self.cache = EmbeddingCache() if cache is None else cache
+        self.title = title
+        self.prompts = frozenset(prompts)
         self.timings = Timings()
         self._identity = identity
 
@@ -49,28 +63,75 @@ class Predictor:
         self.timings.encoder_calls += 1
         return embedding
 
+    def check_prompt(self, prompt: SlicePrompt) -> None:
+        """Refuse what the model was not trained for. Raises InputError, which names the model and what it takes."""
+        check_kinds(prompt.kinds, self.title, self.prompts)
+
     def predict(self, image: np.ndarray, box: Box) -> Prediction:
         """Mask of the object in `box` on a uint8 (rows, columns[, 3]) slice."""
         return self.predict_many(image, [box])[0]
 
     def predict_many(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Prediction]:
         """One mask for each box on the same slice; the decoder runs once for all of them."""
+        return self.predict_prompts(image, [SlicePrompt(box=box) for box in boxes])
+
+    def predict_prompt(self, image: np.ndarray, prompt: SlicePrompt, multimask: bool | None = None) -> Prediction:
+        """Mask of one object on a uint8 (rows, columns[, 3]) slice; see `predict_prompts`."""
+        return self.predict_prompts(image, [prompt], multimask)[0]
+
+    def predict_prompts(
+        self, image: np.ndarray, prompts: Sequence[SlicePrompt], multimask: bool | None = None
+    ) -> list[Prediction]:
+        """One prediction for each prompt on the same slice; prompts of the same make-up share a run of the decoder.
+
+        Args:
+            multimask: True: have the decoder give three masks for each prompt, take the one with the highest predicted
+                IoU, and keep them all as `Prediction.candidates`. False: its one mask. None: as the model's authors do
+                with such a prompt (SAM: several for a single point; SAM-Med2D: several always; the others: one).
+
+        Raises:
+            InputError: a prompt is of a kind that the model was not trained for, or does not fit it.
+        """
         rows, columns = image.shape[:2]
-        logits, ious = self.decode(image, [self.family.network_box(box, rows, columns) for box in boxes])
-        scores = self.family.slice_scores(torch.from_numpy(logits), rows, columns).numpy()
-        return [
-            Prediction(mask=score > 0, predicted_iou=float(iou), low_res_logits=low_res[0])
-            for score, iou, low_res in zip(scores, ious, logits, strict=True)
-        ]
+        groups: dict[tuple[bool, tuple[bool, int, bool]], list[int]] = {}
+        network_prompts = []
+        for n, prompt in enumerate(prompts):
+            self.check_prompt(prompt)
+            network_prompt = self.family.network_prompt(prompt, rows, columns)
+            several = self.family.is_ambiguous(prompt) if multimask is None else multimask
+            groups.setdefault((several, network_prompt.composition), []).append(n)
+            network_prompts.append(network_prompt)
+        answers: dict[int, Prediction] = {}
+        for (several, _), members in groups.items():
+            logits, ious = self.decode_prompts(image, [network_prompts[n] for n in members], several)
+            scores = self.family.slice_scores(torch.from_numpy(logits).flatten(0, 1)[:, None], rows, columns).numpy()
+            masks = (scores > 0).reshape(*logits.shape[:2], rows, columns)
+            for n, *answer in zip(members, masks, ious, logits, strict=True):
+                answers[n] = _best(*answer)
+        return [answers[n] for n in range(len(prompts))]
 
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""
+        logits, ious = self.decode_prompts(image, [NetworkPrompt(box) for box in network_boxes])
+        return logits, ious[:, 0]
+
+    def decode_prompts(
+        self, image: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, m, H, W) and predicted IoU (n, m) for prompts of one composition; see `Runtime.decode`."""
         embedding = self.embed(image)
         begin = time.perf_counter()
-        answer = self.runtime.decode(embedding, [NetworkPrompt(box) for box in network_boxes])
+        answer = self.runtime.decode(embedding, prompts, multimask)
         self.timings.decode += time.perf_counter() - begin
-        self.timings.decoder_calls += len(network_boxes)
+        self.timings.decoder_calls += len(prompts)
         return answer
+
+
+def _best(masks: np.ndarray, ious: np.ndarray, logits: np.ndarray) -> Prediction:
+    """The mask of which the model thinks best, with all of them as its candidates if there are several."""
+    candidates = tuple(Prediction(mask, float(iou), low) for mask, iou, low in zip(masks, ious, logits, strict=True))
+    best = candidates[int(np.argmax(ious))]
+    return best if len(candidates) == 1 else replace(best, candidates=candidates)
 
 
 def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> tuple[Predictor, LoadedModel]:
@@ -87,26 +148,40 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     path = find_weights(spec, choice.weights)
     sha256 = verify_weights(spec, path)
     family = spec.load_family()
-    runtime = TorchRuntime(_network_with_weights(spec, family, path), device)
+    runtime = TorchRuntime(load_network(spec, family, path), device)
     loaded = LoadedModel(model=spec.key, weights_sha256=sha256, device=device, runtime=runtime_name)
-    predictor = Predictor(family, runtime, f"{spec.key}|{sha256}|{device}|{runtime_name}", cache)
+    identity = f"{spec.key}|{sha256}|{device}|{runtime_name}"
+    predictor = Predictor(family, runtime, identity, cache, title=spec.title, prompts=spec.prompts)
     predictor.timings.load = time.perf_counter() - begin
     return predictor, loaded
 
 
 def _choose_runtime(wanted: str) -> str:
-    from .errors import InputError
-
     if wanted not in ("auto", "torch"):
         raise InputError(f"runtime {wanted!r} is not available: choose auto or torch")
     return "torch"
 
 
-def _network_with_weights(spec: ModelSpec, family: Family, path: Path):  # type: ignore[no-untyped-def]
+def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:
+    """The network with the weights of a verified file, on the CPU.
+
+    Raises:
+        WeightsError: the file holds something else, or another model's weights; then the message names it.
+    """
     network = family.build_network()
-    try:
-        network.load_state_dict(load_state(spec, path))
-    except RuntimeError as error:
-        raise WeightsError(f"{path} holds another network than {spec.title}: {how_to_get(spec)}") from error
+    state = load_state(spec, path)
+    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if ours != theirs:
+        known_as = [title for title in titles_of(theirs) if title != spec.title]
+        found = f"this is {' or '.join(known_as)}; you chose {spec.title}" if known_as else _difference(ours, theirs)
+        raise WeightsError(f"{path} holds another network than {spec.title}: {found}; {how_to_get(spec)}")
+    # The tensors are taken as they are: a copy would double the memory of a large model.
+    network.load_state_dict(state, assign=True)
     family.fold(network)
     return network
+
+
+def _difference(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
+    other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    return f"{len(other)} tensors are missing, too many or of another shape, such as {other[0]}"

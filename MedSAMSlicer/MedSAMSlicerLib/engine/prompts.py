@@ -79,7 +79,7 @@ class Points:
     """Points in slice pixels; `positive` says for each whether it lies in the object.
 
     Raises:
-        InputError: there is no point, or the two tuples differ in length.
+        InputError: there is no point, the two tuples differ in length, or a coordinate is not finite.
     """
 
     coordinates: tuple[tuple[float, float], ...]
@@ -90,13 +90,99 @@ class Points:
             raise InputError(
                 f"{len(self.coordinates)} points came with {len(self.positive)} signs: give each point one sign"
             )
+        if not all(math.isfinite(x) and math.isfinite(y) for x, y in self.coordinates):
+            raise InputError("a point has a coordinate that is not a number: give two finite values for each")
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def plus(self, x: float, y: float, positive: bool) -> Points:
+        """These points and one more, such as the next click."""
+        return Points((*self.coordinates, (x, y)), (*self.positive, positive))
+
+    def without_last(self) -> Points | None:
+        """All points but the last, None if it was the only one: one click undone."""
+        return Points(self.coordinates[:-1], self.positive[:-1]) if len(self) > 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPrompt:
+    """What is known of the mask already: exactly one of the two.
+
+    Attributes:
+        logits: float32 (h, w) at the decoder's resolution, as `Prediction.low_res_logits` of the same model and slice.
+        mask: bool (rows, columns) of the slice, from wherever it comes; each model turns it into logits of its own.
+
+    Raises:
+        InputError: neither or both are given, or one has another type or shape than that.
+    """
+
+    logits: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if (self.logits is None) == (self.mask is None):
+            raise InputError("a mask prompt is made of logits or of a mask of the slice: give one of the two")
+        if self.logits is not None and not (
+            self.logits.ndim == 2 and self.logits.dtype == np.float32 and np.isfinite(self.logits).all()
+        ):
+            raise InputError(
+                f"logits of {self.logits.dtype} {self.logits.shape} are no mask prompt: give finite float32 (h, w)"
+            )
+        if self.mask is not None and not (self.mask.ndim == 2 and self.mask.dtype == bool):
+            raise InputError(f"a mask of {self.mask.dtype} {self.mask.shape} is no prompt: give bool (rows, columns)")
+        if self.mask is not None and not self.mask.any():
+            raise InputError("the mask prompt is empty on this slice: give a mask that holds the object")
 
 
 @dataclass(frozen=True)
-class MaskPrompt:
-    """Logits of an earlier mask, float32 (rows, columns) at the decoder's resolution."""
+class SlicePrompt:
+    """What the user says of one object on one slice: box, points and mask in any combination.
 
-    logits: np.ndarray
+    Which of them a model understands is in its `ModelSpec.prompts`; the others are refused when they reach it.
+
+    Raises:
+        InputError: nothing is given, or negative points alone, which say where no object is and not where one is.
+    """
+
+    box: Box | None = None
+    points: Points | None = None
+    mask: MaskPrompt | None = None
+
+    def __post_init__(self) -> None:
+        if not self.kinds:
+            raise InputError("the prompt is empty: give a box, points or a mask")
+        if self.kinds == {"points"} and self.points is not None and not any(self.points.positive):
+            raise InputError("all points are negative: add a positive point, a box or a mask")
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Those of "box", "points" and "mask" that are given."""
+        given = (("box", self.box), ("points", self.points), ("mask", self.mask))
+        return frozenset(name for name, value in given if value is not None)
+
+    def checked_for(self, rows: int, columns: int) -> SlicePrompt:
+        """The prompt itself, if it lies in a slice of that size.
+
+        Raises:
+            InputError: the box or a point lies outside, or a mask of the slice has another size.
+        """
+        limits = f"columns run from 0 to {columns - 1}, rows from 0 to {rows - 1}"
+        if self.box is not None and self.box.inside(Box.of_slice(rows, columns)) != self.box:
+            raise InputError(f"box {self.box.xyxy} lies outside the slice: {limits}")
+        for x, y in self.points.coordinates if self.points is not None else ():
+            # Half a pixel further: the outermost pixels can be clicked up to their outer edges.
+            if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
+                raise InputError(f"point {(x, y)} lies outside the slice: {limits}")
+        mask = None if self.mask is None else self.mask.mask
+        if mask is not None and mask.shape != (rows, columns):
+            raise InputError(f"a mask of {mask.shape} pixels does not fit a slice of {(rows, columns)}")
+        return self
+
+
+def as_slice_prompt(prompt: Box | SlicePrompt) -> SlicePrompt:
+    """A box as a prompt of nothing else; a prompt as it is."""
+    return SlicePrompt(box=prompt) if isinstance(prompt, Box) else prompt
 
 
 @dataclass(frozen=True)
@@ -104,29 +190,50 @@ class StackPrompt:
     """Prompts for a stack of slices.
 
     Attributes:
-        keys: slice index -> box that the user gave on that slice (a key slice). At least one.
+        keys: slice index -> box, where the user gave a box and nothing else on that slice.
         reach: first and last slice that may hold the object, included; None: as far as the object goes.
         bounds: box that no mask may leave on any slice; None: the whole slice.
+        slice_prompts: slice index -> prompt, where the user gave points or a mask, with or without a box. These are
+            key slices too; together with `keys` there is at least one.
 
     Raises:
-        InputError: no key slice, a reach turned over, or a key slice outside the reach.
+        InputError: no key slice, a reach turned over, a key slice outside the reach, or two prompts on one slice.
     """
 
     keys: Mapping[int, Box]
     reach: tuple[int, int] | None = None
     bounds: Box | None = field(default=None)
+    slice_prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.keys:
+        if not self.keys and not self.slice_prompts:
             raise InputError("no box was given: give a box on at least one slice")
+        twice = sorted(set(self.keys) & set(self.slice_prompts))
+        if twice:
+            raise InputError(f"slice {twice[0]} has two prompts: put its box, points and mask into one")
         object.__setattr__(self, "keys", MappingProxyType(dict(sorted(self.keys.items()))))
+        object.__setattr__(self, "slice_prompts", MappingProxyType(dict(sorted(self.slice_prompts.items()))))
         if self.reach is not None:
             first, last = self.reach
             if last < first:
                 raise InputError(f"slices {first} to {last} are turned over: give the lower slice first")
-            outside = [index for index in self.keys if not first <= index <= last]
+            outside = [index for index in self.key_slices if not first <= index <= last]
             if outside:
                 raise InputError(f"key slice {outside[0]} lies outside slices {first} to {last}: widen the reach")
+
+    @property
+    def key_slices(self) -> tuple[int, ...]:
+        """Indices of all slices that the user prompted, lowest first."""
+        return tuple(sorted({*self.keys, *self.slice_prompts}))
+
+    def at(self, index: int) -> SlicePrompt:
+        """What the user gave on a key slice. Raises KeyError on any other."""
+        return self.slice_prompts[index] if index in self.slice_prompts else SlicePrompt(box=self.keys[index])
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Those of "box", "points" and "mask" that are given on some slice."""
+        return frozenset().union(*(self.at(index).kinds for index in self.key_slices))
 
     @classmethod
     def from_box3d(cls, first: int, last: int, box: Box) -> StackPrompt:
@@ -139,16 +246,13 @@ class StackPrompt:
         """The prompt itself, if it lies in a stack of `shape` (slices, rows, columns).
 
         Raises:
-            InputError: a key slice, a box, the reach or the bounds lie outside the stack.
+            InputError: a key slice, its prompt, the reach or the bounds lie outside the stack.
         """
         slices, rows, columns = shape
-        for index in [*self.keys, *(self.reach or ())]:
+        for index in [*self.key_slices, *(self.reach or ())]:
             if not 0 <= index < slices:
                 raise InputError(f"slice {index} lies outside the volume: slices run from 0 to {slices - 1}")
-        whole = Box.of_slice(rows, columns)
-        for box in [*self.keys.values(), *([self.bounds] if self.bounds else [])]:
-            if box.inside(whole) != box:
-                raise InputError(
-                    f"box {box.xyxy} lies outside the slice: columns run from 0 to {columns - 1}, rows from 0 to {rows - 1}"
-                )
+        bounds = [] if self.bounds is None else [SlicePrompt(box=self.bounds)]
+        for prompt in [*map(self.at, self.key_slices), *bounds]:
+            prompt.checked_for(rows, columns)
         return self

@@ -17,11 +17,15 @@ class Prediction:
         mask: bool (rows, columns) of the slice.
         predicted_iou: what the model says of its own mask; about 0..1, not clamped.
         low_res_logits: float32 (h, w) at the decoder's resolution, before the sigmoid.
+        candidates: all masks of the prompt, in the decoder's order, where the model was asked for several: this one is
+            the one among them with the highest predicted IoU. Empty otherwise, and for predictions that come from
+            the inference process.
     """
 
     mask: np.ndarray
     predicted_iou: float
     low_res_logits: np.ndarray
+    candidates: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ class SliceResult:
         predicted_iou: what the model says of its own mask; about 0..1, not clamped.
         confidence: 0 (review it) .. 1 (certain).
         flagged: True where a person should look at the slice.
-        key: True where the user gave the box.
+        key: True where the user gave the prompt.
+        low_res_logits: float32 (h, w) of the prediction that the mask came from, if it is at hand: with models that
+            take masks as prompts, a correction of the slice starts from it (`MaskPrompt`).
     """
 
     index: int
@@ -45,3 +51,4 @@ class SliceResult:
     confidence: float
     flagged: bool
     key: bool = False
+    low_res_logits: np.ndarray | None = None

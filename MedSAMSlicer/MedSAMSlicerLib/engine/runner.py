@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import MedSAMError
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .service_types import LoadedModel, ModelChoice, RunInfo
 from .stack import SliceSource
@@ -91,7 +91,7 @@ class Runner(Protocol):
         self,
         choice: ModelChoice,
         image: np.ndarray,
-        box: Box,
+        prompt: Box | SlicePrompt,
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from .embedding_cache import DEFAULT_BYTES, EmbeddingCache
+from .models.catalogue import find_model
 from .predictor import Predictor, load_predictor
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from .propagation import propagate
 from .results import Prediction, SliceResult
 from .service_types import LoadedModel, ModelChoice, RunInfo, Timings
@@ -34,9 +35,16 @@ class SegmentationService:
         """Load the model unless it is loaded already. Raises InputError or WeightsError."""
         return self._ready(choice)[1]
 
-    def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
-        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content."""
-        return self._ready(choice)[0].predict(image, box)
+    def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
+        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content.
+
+        Raises:
+            InputError: the model was not trained for a prompt of that kind, or the prompt lies outside the slice.
+        """
+        checked = as_slice_prompt(prompt).checked_for(*image.shape[:2])
+        # Refused before minutes are spent on loading.
+        find_model(choice.model).check_prompts(checked.kinds)
+        return self._ready(choice)[0].predict_prompt(image, checked)
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         """Put the embedding of one uint8 (rows, columns) slice into the cache."""
@@ -45,7 +53,12 @@ class SegmentationService:
     def segment(
         self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
     ) -> Iterator[SliceResult]:
-        """Results slice by slice, each slice once. Closing the iterator cancels. `info` is kept up to date."""
+        """Results slice by slice, each slice once. Closing the iterator cancels. `info` is kept up to date.
+
+        Raises:
+            InputError: the model was not trained for a prompt of some kind that is given.
+        """
+        find_model(choice.model).check_prompts(prompt.kinds)
         predictor, info.loaded = self._ready(choice)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         for result in propagate(source, prompt, predictor):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .stack import SliceSource
 
@@ -67,8 +67,12 @@ class Service(Protocol):
         """Load the model unless it is loaded already. Raises InputError or WeightsError."""
         ...
 
-    def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
-        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content."""
+    def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
+        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content.
+
+        Raises:
+            InputError: the model was not trained for a prompt of that kind.
+        """
         ...
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from .errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
 from .failures import one_line
 from .messages import MAX_PAYLOAD_BYTES, Message
-from .prompts import Box, StackPrompt
+from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .service_types import LoadedModel, ModelChoice, RunInfo, Timings
 
@@ -45,13 +45,58 @@ def read_optional_box(message: Message, name: str) -> Box | None:
     return None if message.fields.get(name, "") is None else read_box(message, name)
 
 
+def slice_prompt_parts(name: str, prompt: SlicePrompt) -> tuple[Fields, Arrays]:
+    """A prompt on one slice: numbers as fields under `name`, a mask as an array ``name.mask`` or ``name.logits``."""
+    points = None
+    if prompt.points is not None:
+        pairs = zip(prompt.points.coordinates, prompt.points.positive, strict=True)
+        points = [[_plain(x), _plain(y), int(positive)] for (x, y), positive in pairs]
+    fields = {name: {**box_fields("box", prompt.box), "points": points}}
+    if prompt.mask is None:
+        return fields, {}
+    if prompt.mask.logits is not None:
+        return fields, {f"{name}.logits": prompt.mask.logits}
+    return fields, {f"{name}.mask": np.asarray(prompt.mask.mask).astype(np.uint8)}
+
+
+def read_slice_prompt(message: Message, name: str) -> SlicePrompt:
+    prompt = message.part(name)
+    box, points, mask = read_optional_box(prompt, "box"), None, None
+    listed = prompt.fields.get("points", "")
+    if listed is not None:
+        if not isinstance(listed, list):
+            raise WorkerError(f"message '{message.kind}' holds no list of points")
+        triples = [Message("prompt.point", {"point": entry}).numbers("point", 3) for entry in listed]
+        points = Points(tuple((x, y) for x, y, _ in triples), tuple(sign > 0 for _, _, sign in triples))
+    if f"{name}.logits" in message.arrays:
+        mask = MaskPrompt(logits=message.array(f"{name}.logits", "float32", 2))
+    elif f"{name}.mask" in message.arrays:
+        mask = MaskPrompt(mask=message.array(f"{name}.mask", "uint8", 2) > 0)
+    return SlicePrompt(box, points, mask)
+
+
+def prompt_arrays(prompt: StackPrompt) -> Arrays:
+    """What of the prompt travels as arrays, beside its `prompt_fields`."""
+    arrays: Arrays = {}
+    for index, given in prompt.slice_prompts.items():
+        arrays |= slice_prompt_parts(_slice_prompt_name(index), given)[1]
+    return arrays
+
+
+def _slice_prompt_name(index: int) -> str:
+    return f"slice_prompt_{int(index)}"
+
+
 def prompt_fields(prompt: StackPrompt) -> Fields:
+    named = [(_slice_prompt_name(index), given) for index, given in prompt.slice_prompts.items()]
     return {
+        **{name: fields for part, given in named for name, fields in slice_prompt_parts(part, given)[0].items()},
         "prompt": {
             "keys": [[int(index), *map(_plain, box.xyxy)] for index, box in prompt.keys.items()],
             "reach": None if prompt.reach is None else [int(index) for index in prompt.reach],
             **box_fields("bounds", prompt.bounds),
-        }
+            "slice_prompts": [int(index) for index in prompt.slice_prompts],
+        },
     }
 
 
@@ -68,7 +113,10 @@ def read_prompt(message: Message) -> StackPrompt:
     if reach is not None:
         first, last = prompt.integers("reach", 2)
         reach = (first, last)
-    return StackPrompt(keys, reach, read_optional_box(prompt, "bounds"))
+    others = prompt.fields.get("slice_prompts", [])
+    indices = prompt.integers("slice_prompts", len(others)) if isinstance(others, list) and others else ()
+    slice_prompts = {index: read_slice_prompt(message, _slice_prompt_name(index)) for index in indices}
+    return StackPrompt(keys, reach, read_optional_box(prompt, "bounds"), slice_prompts)
 
 
 def image_arrays(image: np.ndarray) -> Arrays:
@@ -129,6 +177,8 @@ def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:
         "flagged": bool(result.flagged),
         "key": bool(result.key),
     }
+    if result.low_res_logits is not None:
+        arrays["logits"] = np.asarray(result.low_res_logits, np.float32)
     return described, arrays
 
 
@@ -141,6 +191,7 @@ def read_result(message: Message) -> SliceResult:
         confidence=message.number("confidence"),
         flagged=message.flag("flagged"),
         key=message.flag("key"),
+        low_res_logits=message.array("logits", "float32", 2) if "logits" in message.arrays else None,
     )
 
 

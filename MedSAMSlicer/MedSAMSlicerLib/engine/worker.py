@@ -9,7 +9,7 @@ request                                     answers
 =========================================== ==========================================================
 ``load`` job, choice                        ``finished`` with what was loaded
 ``encode`` job, choice, image               ``finished``
-``preview`` job, choice, box, image         ``prediction``, or ``superseded`` by a newer preview
+``preview`` job, choice, prompt, image      ``prediction``, or ``superseded`` by a newer preview
 ``segment`` job, choice, shape, spacing,    ``need_slice`` index (to be answered by ``slice`` job, index,
 prompt                                      image) and ``slice_result``, as often as need be; ``finished``
 ``cancel`` job                              ``cancelled``, unless the job had ended by itself
@@ -145,7 +145,7 @@ class Worker:
 
     def _preview(self, job: int, request: Message) -> Message:
         prediction = self._service.preview(
-            wire.read_choice(request), wire.read_image(request), wire.read_box(request, "box")
+            wire.read_choice(request), wire.read_image(request), wire.read_slice_prompt(request, "prompt")
         )
         fields, arrays = wire.prediction_parts(prediction)
         return Message("prediction", {"job": job, **fields}, arrays)

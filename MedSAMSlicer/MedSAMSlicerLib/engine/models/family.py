@@ -10,20 +10,35 @@ import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
-from ..prompts import Box
+from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 
 EMBEDDING_CHANNELS = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkPrompt:
-    """A prompt in the pixels of the network's input.
+    """A prompt in the pixels of the network's input. At least one of box, points and mask.
 
     Attributes:
         box: float32 (4,) x0, y0, x1, y1.
+        points: float32 (n, 2) x, y.
+        labels: float32 (n,), 1 for positive and 0 for negative points; None exactly where `points` is.
+        mask: float32 (1, h, w) as it enters the prompt encoder, at the decoder's resolution.
     """
 
-    box: np.ndarray
+    box: np.ndarray | None = None
+    points: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    @property
+    def only_box(self) -> bool:
+        return self.composition == (True, 0, False)
+
+    @property
+    def composition(self) -> tuple[bool, int, bool]:
+        """Box or not, number of points, mask or not: prompts alike in this go through the decoder together."""
+        return (self.box is not None, 0 if self.points is None else len(self.points), self.mask is not None)
 
 
 class PromptableNetwork(nn.Module):
@@ -70,6 +85,32 @@ class Family(ABC):
     @abstractmethod
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         """Box on a slice of `rows` x `columns` -> float32 (4,) in pixels of the network's input."""
+
+    def network_points(self, points: Points, rows: int, columns: int) -> np.ndarray:
+        """Points on a slice -> float32 (n, 2) in pixels of the network's input; for models that take points."""
+        raise NotImplementedError(f"{type(self).__name__} takes no points")
+
+    def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
+        """Mask prompt -> float32 (1, h, w) as it enters the prompt encoder; for models that take masks.
+
+        Raises:
+            InputError: the logits have another resolution than the decoder's.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no masks")
+
+    def network_prompt(self, prompt: SlicePrompt, rows: int, columns: int) -> NetworkPrompt:
+        """Everything that was given on a slice of `rows` x `columns`, for the network."""
+        points = prompt.points
+        return NetworkPrompt(
+            box=None if prompt.box is None else self.network_box(prompt.box, rows, columns),
+            points=None if points is None else self.network_points(points, rows, columns),
+            labels=None if points is None else np.array(points.positive, np.float32),
+            mask=None if prompt.mask is None else self.network_mask(prompt.mask, rows, columns),
+        )
+
+    def is_ambiguous(self, prompt: SlicePrompt) -> bool:
+        """Whether the authors ask for several masks of such a prompt, to take the one with the best predicted IoU."""
+        return False
 
     @abstractmethod
     def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

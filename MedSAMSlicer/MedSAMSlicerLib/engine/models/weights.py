@@ -1,22 +1,27 @@
 """Finds, verifies, loads, imports and (when asked) downloads weights.
 
-No file is opened by torch before its checksum is known to be right, and none with ``weights_only=False``.
+No file is opened by torch before its checksum is known to be right, and none with ``weights_only=False``. Where the
+authors publish no checksum, or the file is the user's own, importing it is the user's word that it is right: its
+checksum is recorded in a small file beside it and verified from then on. Such a file is never used without one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
+import pickle
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, WeightsError
 from ..folders import WEIGHTS_VARIABLE, weights_folders
-from .catalogue import ModelSpec
+from .catalogue import CATALOGUE, ModelSpec
+from .checkpoints import tensor_shapes, unwrapped
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +61,9 @@ def how_to_get(spec: ModelSpec) -> str:
     if spec.weights.url:
         ways.append(f"'medsam-slicer models download {spec.key}' (from {spec.weights.url})")
     ways.append(f"'medsam-slicer models import FILE --as {spec.key}'")
+    if spec.weights.checksum is None:
+        where = f" from {spec.weights.page}" if spec.weights.page else ""
+        return f"get {spec.weights.filename}{where} (no checksum is published), then {' or '.join(ways)}"
     return (
         f"get {spec.weights.filename} ({spec.weights.checksum}) by {' or '.join(ways)}, "
         f"or put it into a folder named in ${WEIGHTS_VARIABLE}"
@@ -76,13 +84,24 @@ def _in_installed_package(spec: ModelSpec) -> Path | None:
 
 
 def verify_weights(spec: ModelSpec, path: Path) -> str:
-    """SHA-256 of the file, once it matches the checksum in the catalogue.
+    """SHA-256 of the file, once it matches the published checksum or the one that was recorded at its import.
 
     Raises:
-        WeightsError: it cannot be read, or is not the model's file.
+        WeightsError: it cannot be read, is not the model's file, or has no checksum yet.
     """
-    algorithm, expected = spec.weights.checksum.split(":")
-    digests = {name: hashlib.new(name, usedforsecurity=False) for name in {algorithm, "sha256"}}
+    digests = _digests(spec, path)
+    if _is_published(spec, digests) or _recorded(spec, path) == digests["sha256"]:
+        return digests["sha256"]
+    if spec.weights.checksum is not None or _recorded(spec, path) is not None:
+        raise _not_the_file(spec, path, digests)
+    raise WeightsError(
+        f"{path} was not imported, and the authors of {spec.title} publish no checksum that it could be compared with: "
+        f"if you trust it, 'medsam-slicer models import FILE --as {spec.key}' records its own"
+    )
+
+
+def _digests(spec: ModelSpec, path: Path) -> dict[str, str]:
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in ("sha256", "md5")}
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
@@ -90,17 +109,72 @@ def verify_weights(spec: ModelSpec, path: Path) -> str:
                     digest.update(chunk)
     except OSError as error:
         raise WeightsError(f"weights file {path} cannot be read ({error.strerror}): {how_to_get(spec)}") from error
-    found = digests[algorithm].hexdigest()
-    if found != expected:
-        raise WeightsError(
-            f"{path} is not the weights file of {spec.title}: its {algorithm} is {found}, not {expected}; "
-            f"{how_to_get(spec)}"
-        )
-    return digests["sha256"].hexdigest()
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def _is_published(spec: ModelSpec, digests: dict[str, str]) -> bool:
+    if spec.weights.checksum is None:
+        return False
+    algorithm, expected = spec.weights.checksum.split(":")
+    return digests[algorithm] == expected
+
+
+def _not_the_file(spec: ModelSpec, path: Path, digests: dict[str, str]) -> WeightsError:
+    algorithm, expected = (spec.weights.checksum or f"sha256:{_recorded(spec, path)}").split(":")
+    known_as = what_it_is(path, digests)
+    if known_as and spec.title not in known_as:
+        why = f"this is {' or '.join(known_as)}; you chose {spec.title} (its {algorithm}"
+        why += f" is {digests[algorithm]}, not {expected})"
+    else:
+        why = f"its {algorithm} is {digests[algorithm]}, not {expected}"
+        if known_as and spec.weights.checksum is not None:
+            why += "; it fits the network: if you trained it yourself, import it with --own"
+    return WeightsError(f"{path} is not the weights file of {spec.title}: {why}; {how_to_get(spec)}")
+
+
+def what_it_is(path: Path, digests: dict[str, str] | None = None) -> list[str]:
+    """Titles of the models that a file may be of: one by its checksum, else those with such a network; or none.
+
+    The file is not trusted: nothing of it but names and shapes is looked at.
+    """
+    for spec in CATALOGUE.values():
+        if digests is not None and _is_published(spec, digests):
+            return [spec.title]
+    shapes = tensor_shapes(path)
+    return [] if shapes is None else titles_of(shapes)
+
+
+def titles_of(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Titles of the models whose networks have tensors of these names and shapes."""
+    fitting = [spec for spec in CATALOGUE.values() if all(shapes.get(k) == v for k, v in spec.marks.items())]
+    most = max((len(spec.marks) for spec in fitting), default=0)
+    # SAM-Med2D is marked by all that marks SAM at its size, and more.
+    return [spec.title for spec in fitting if len(spec.marks) == most]
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _recorded(spec: ModelSpec, path: Path) -> str | None:
+    """SHA-256 that was recorded when the file was imported as this model.
+
+    Raises:
+        WeightsError: there is a record, and it cannot be read.
+    """
+    record = _record_path(path)
+    if not record.is_file():
+        return None
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+        model, sha256 = str(content["model"]), str(content["sha256"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{record} cannot be read as a record of weights: import {path.name} again") from error
+    return sha256 if model == spec.key else None
 
 
 def load_state(spec: ModelSpec, path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a verified weights file by name, on the CPU.
+    """Tensors of a verified weights file under the model's own names, float32, on the CPU.
 
     Raises:
         WeightsError: the file holds something else than tensors.
@@ -108,24 +182,67 @@ def load_state(spec: ModelSpec, path: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = unwrapped(_opened(path), lambda value: isinstance(value, torch.Tensor))
     except Exception as error:
         raise WeightsError(
             f"{path} cannot be opened as weights ({type(error).__name__}): {how_to_get(spec)}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if state is None:
         raise WeightsError(f"{path} does not hold a table of tensors: {how_to_get(spec)}")
-    return state
+    return {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
 
 
-def import_weights(spec: ModelSpec, source: Path) -> Path:
+class _LeftOut(dict):
+    """Stands for an optimiser beside the model: takes everything, keeps nothing."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _opened(path: Path) -> object:
+    import torch
+
+    def load() -> object:
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+    try:
+        return load()
+    except pickle.UnpicklingError:
+        # SAM-Med2D's training keeps its whole optimiser beside the model. It is read as `_LeftOut`, not made.
+        left_out = ("torch.optim.adam.Adam", "torch.optim.adamw.AdamW", "collections.defaultdict", "builtins.dict")
+        if not hasattr(torch.serialization, "safe_globals"):
+            raise
+        with torch.serialization.safe_globals([(_LeftOut, name) for name in left_out]):
+            return load()
+
+
+def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
     """Copy a file that the user has into the cache folder, after verifying it. Returns where it lies now.
+
+    Args:
+        own: take a checkpoint that is not the authors' file, such as one that the user has trained further. Only its
+            tensors' names and shapes are checked; its checksum is recorded.
 
     Raises:
         WeightsError: the file is missing, is not the model's, or cannot be copied.
     """
-    verify_weights(spec, find_weights(spec, source))
-    return _install(spec, lambda target: shutil.copyfile(source, target))
+    path = find_weights(spec, source)
+    digests = _digests(spec, path)
+    if _is_published(spec, digests):
+        return _install(spec, lambda target: shutil.copyfile(source, target))
+    if spec.weights.checksum is not None and not own:
+        raise _not_the_file(spec, path, digests)
+    known_as = what_it_is(path, digests)
+    if spec.title not in known_as:
+        found = f"this is {' or '.join(known_as)}; you chose {spec.title}" if known_as else "it holds no such network"
+        raise WeightsError(f"{path} is not a checkpoint of {spec.title}: {found}; {how_to_get(spec)}")
+    return _install(spec, lambda target: shutil.copyfile(source, target), record=digests["sha256"])
 
 
 def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
@@ -160,9 +277,14 @@ def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
     return _install(spec, fetch)
 
 
-def _install(spec: ModelSpec, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a file beside the final one, verify it, and only then give it its name."""
+def _install(spec: ModelSpec, write: Callable[[Path], object], record: str | None = None) -> Path:
+    """Let `write` fill a file beside the final one, verify it, and only then give it its name.
+
+    Args:
+        record: SHA-256 to verify it by and to record; None: the published checksum.
+    """
     folder = weights_folders()[-1]
+    final = folder / spec.weights.filename
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
@@ -172,8 +294,17 @@ def _install(spec: ModelSpec, write: Callable[[Path], object]) -> Path:
     part = Path(name)
     try:
         write(part)
-        verify_weights(spec, part)
-        return part.replace(folder / spec.weights.filename)
+        if record is None:
+            verify_weights(spec, part)
+        elif _digests(spec, part)["sha256"] != record:
+            raise WeightsError(f"{spec.weights.filename} changed while it was copied to {folder}: import it again")
+        part.replace(final)
+        if record is None:
+            _record_path(final).unlink(missing_ok=True)
+        else:
+            part.write_text(json.dumps({"model": spec.key, "sha256": record}) + "\n", encoding="utf-8")
+            part.replace(_record_path(final))
+        return final
     except OSError as error:
         raise WeightsError(
             f"{spec.weights.filename} cannot be written to {folder} ({error}): free some space"

@@ -26,6 +26,17 @@ class Runtime(Protocol):
         """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
         ...
 
-    def decode(self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt]) -> tuple[np.ndarray, np.ndarray]:
-        """Embedding and n prompts on it -> float32 logits (n, 1, H, W) and predicted IoU (n,)."""
+    def decode(
+        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Answer n prompts on one embedding.
+
+        Args:
+            embedding: as `encode` returned it.
+            prompts: at least one, all of the same `NetworkPrompt.composition`.
+            multimask: give the decoder's three masks for ambiguous prompts instead of its one.
+
+        Returns:
+            float32 logits (n, m, H, W) and predicted IoU (n, m), with m = 3 or 1.
+        """
         ...

@@ -62,15 +62,27 @@ class TorchRuntime:
         return self._network.image_encoder(image)[0].cpu().numpy()
 
     @torch.inference_mode()
-    def decode(self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt]) -> tuple[np.ndarray, np.ndarray]:
-        """Embedding and n prompts on it -> float32 logits (n, 1, H, W) and predicted IoU (n,)."""
-        boxes = torch.from_numpy(np.stack([prompt.box for prompt in prompts])).to(self.device)
-        sparse, dense = self._network.prompt_encoder(points=None, boxes=boxes[:, None], masks=None)
-        logits, iou = self._network.mask_decoder(
+    def decode(
+        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `Runtime.decode`."""
+        points = self._stacked([prompt.points for prompt in prompts])
+        labels = self._stacked([prompt.labels for prompt in prompts])
+        sparse, dense = self._network.prompt_encoder(
+            points=None if points is None else (points, labels),
+            boxes=self._stacked([prompt.box for prompt in prompts]),
+            masks=self._stacked([prompt.mask for prompt in prompts]),
+        )
+        logits, ious = self._network.mask_decoder(
             image_embeddings=torch.from_numpy(embedding).to(self.device).unsqueeze(0),
             image_pe=self._position,
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
-            multimask_output=False,
+            multimask_output=multimask,
         )
-        return logits.cpu().numpy(), iou[:, 0].cpu().numpy()
+        return logits.cpu().numpy(), ious.cpu().numpy()
+
+    def _stacked(self, parts: list[np.ndarray | None]) -> torch.Tensor | None:
+        """One part of each prompt along a new first axis; None where the prompts go without it."""
+        given = [part for part in parts if part is not None]
+        return torch.from_numpy(np.stack(given)).to(self.device) if given else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +12,15 @@ from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
-from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from support.parity import dice, embedding_difference
-from support.rule_filled import fill_by_rule
+from support.rule_filled import rule_filled_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 
 
 @pytest.fixture(scope="module")
 def predictor(shared_dir: Path) -> Predictor:
-    network = FAMILY.build_network()
-    fill_by_rule(network)
-    theirs = json.loads((shared_dir / "reference" / "medsam_vit_b__state_dict.json").read_text())
-    ours = network.state_dict()
-    assert {name: list(tensor.shape) for name, tensor in ours.items()} == {name: shape for name, shape, _ in theirs}
-    checksums = json.loads((shared_dir / "reference" / "medsam_vit_b__weights_crc32.json").read_text())
-    assert all(zlib.crc32(ours[name].contiguous().numpy().tobytes()) == checksum for name, checksum in checksums)
-    return Predictor(FAMILY, TorchRuntime(network, "cpu"), "rule-filled MedSAM")
+    return rule_filled_predictor(shared_dir / "reference", "medsam_vit_b", FAMILY, {"box"})
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -18,7 +18,7 @@ from bright_service import FOLDER, BrightService, ImageStack, bright_inside, noi
 from MedSAMSlicerLib.engine import wire
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.messages import PROTOCOL_VERSION, Message, encode, read_message
-from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
 
@@ -56,7 +56,8 @@ class Parent:
         return message
 
     def preview(self, job: int, image: np.ndarray, choice: ModelChoice = CHOICE) -> None:
-        self.send("preview", {"job": job, **wire.choice_fields(choice), **wire.box_fields("box", BOX)}, image)
+        prompt, _ = wire.slice_prompt_parts("prompt", SlicePrompt(box=BOX))
+        self.send("preview", {"job": job, **wire.choice_fields(choice), **prompt}, image)
 
     def encode(self, job: int, image: np.ndarray) -> None:
         self.send("encode", {"job": job, **wire.choice_fields(CHOICE)}, image)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.prompts import Box, Points
+from MedSAMSlicerLib.engine.results import Prediction
+
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     """DSC of two masks of the same shape; 1 if both are empty."""
@@ -22,3 +25,20 @@ def embedding_difference(embedding: np.ndarray, reference: Mapping[str, np.ndarr
         float(np.abs(channels.mean(axis=1) - reference["embedding_channel_mean"]).max()),
         float(np.abs(channels.std(axis=1) - reference["embedding_channel_std"]).max()),
     )
+
+
+LOGITS_TOLERANCE, IOU_TOLERANCE = 1.5e-7, 5e-8
+"""For rule-filled weights, as the reference data's README gives them."""
+
+
+def assert_same_answer(prediction: Prediction, logits: np.ndarray, iou: float, mask: np.ndarray) -> None:
+    """A prediction by rule-filled weights equals the authors' logits (h, w), predicted IoU and mask (rows, columns)."""
+    assert np.abs(prediction.low_res_logits - logits).max() <= LOGITS_TOLERANCE
+    assert abs(prediction.predicted_iou - float(iou)) <= IOU_TOLERANCE
+    assert dice(prediction.mask, mask) >= 0.999
+
+
+def reference_prompts(box: np.ndarray) -> tuple[Box, Points]:
+    """The box of a reference file, and the two points that all of them use with it: its centre, and a negative one."""
+    x0, y0, x1, y1 = box.tolist()
+    return Box(x0, y0, x1, y1), Points((((x0 + x1) / 2, (y0 + y1) / 2), (x0 - 5, y0 - 5)), (True, False))

@@ -53,10 +53,14 @@ class PlainRuntime:
         self.encoded += 1
         return prepared[:1].copy()
 
-    def decode(self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt]) -> tuple[np.ndarray, np.ndarray]:
+    def decode(
+        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        assert not multimask
         logits = np.full((len(prompts), 1, SIDE, SIDE), -20, np.float32)
-        ious = np.zeros(len(prompts), np.float32)
+        ious = np.zeros((len(prompts), 1), np.float32)
         for n, prompt in enumerate(prompts):
+            assert prompt.box is not None
             self.boxes.append(prompt.box)
             x0, y0, x1, y1 = (
                 np.ceil(prompt.box[:2]).astype(int).tolist() + np.floor(prompt.box[2:]).astype(int).tolist()

@@ -1,0 +1,127 @@
+"""SAM: vision transformers at 1024x1024, trained on photographs; prompted by boxes, points and masks.
+
+Steps follow the authors' ``SamPredictor`` and ``Sam`` (facebookresearch/segment-anything).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image  # comes with torchvision, which segment-anything imports
+
+from ..errors import InputError
+from ..prompts import Box, MaskPrompt, Points, SlicePrompt
+from ..resize import longest_side_size
+from .family import Family, PromptableNetwork, rgb
+from .vit import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize, vit_network
+
+INPUT_SIZE = 1024
+# Of ImageNet's photographs, for values from 0 to 255, in the order R, G, B.
+PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
+PIXEL_STD = np.array([58.395, 57.12, 57.375], np.float32)
+# The decoder answers with this many pixels for each token of the encoder, along each side.
+LOGITS_PER_TOKEN = 4
+# How sure a mask that somebody drew is of each of its pixels; see `coverage_to_logits`.
+DRAWN_MASK_CERTAINTY = 0.999
+
+
+class PromptedByAll(Family):
+    """What SAM and SAM-Med2D have in common: prompts of every kind, scaled with the slice.
+
+    Args:
+        size: of the image encoder.
+        input_size: side of the square network input in pixels.
+    """
+
+    def __init__(self, size: VitSize, input_size: int) -> None:
+        self.size = size
+        self.input_size = input_size
+
+    @property
+    def logits_size(self) -> int:
+        """Side of the decoder's logits, which masks as prompts have too."""
+        return self.input_size // PATCH_SIZE * LOGITS_PER_TOKEN
+
+    def resized(self, rows: int, columns: int) -> tuple[int, int]:
+        """Height and width that a slice takes up in the network's input."""
+        raise NotImplementedError
+
+    def build_network(self) -> PromptableNetwork:
+        return vit_network(self.size, self.input_size)
+
+    def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
+        return self._scaled(np.array(box.xyxy).reshape(2, 2), rows, columns).reshape(4)
+
+    def network_points(self, points: Points, rows: int, columns: int) -> np.ndarray:
+        return self._scaled(np.array(points.coordinates), rows, columns)
+
+    def _scaled(self, xy: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        height, width = self.resized(rows, columns)
+        return (xy * np.array([width / columns, height / rows])).astype(np.float32)
+
+    def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
+        if mask.mask is not None:
+            return coverage_to_logits(self.coverage(mask.mask))[None]
+        assert mask.logits is not None
+        if mask.logits.shape != (self.logits_size, self.logits_size):
+            raise InputError(
+                f"a mask prompt of {mask.logits.shape} logits does not fit the model, which takes {self.logits_size} x "
+                f"{self.logits_size}: give those of an earlier prediction by the same model"
+            )
+        return mask.logits[None]
+
+    def coverage(self, mask: np.ndarray) -> np.ndarray:
+        """bool (rows, columns) of a slice -> float32 share of each of the decoder's pixels that the mask covers."""
+        rows, columns = mask.shape
+        height, width = self.resized(rows, columns)
+        whole = torch.from_numpy(mask.astype(np.float32))[None, None]
+        resized = F.interpolate(whole, size=(height, width), mode="bilinear", align_corners=False, antialias=True)
+        padded = F.pad(resized, (0, self.input_size - width, 0, self.input_size - height))
+        return F.avg_pool2d(padded, self.input_size // self.logits_size)[0, 0].clamp(0, 1).numpy()
+
+
+def coverage_to_logits(coverage: np.ndarray) -> np.ndarray:
+    """float32 shares from 0 to 1 -> logits that a decoder would give of a mask that it is nearly sure of.
+
+    SAM was trained on the logits of its own previous answer, and its authors publish no way from a drawn mask to
+    logits. This one takes the inverse of the sigmoid, cut off at `DRAWN_MASK_CERTAINTY` (about +-6.9), as micro-sam
+    does (Archit et al., Segment Anything for Microscopy, Nature Methods 22:579, 2025).
+    """
+    share = np.clip(coverage, 1 - DRAWN_MASK_CERTAINTY, DRAWN_MASK_CERTAINTY)
+    return np.log(share / (1 - share)).astype(np.float32)
+
+
+class Sam(PromptedByAll):
+    """SAM with an image encoder of any size."""
+
+    def __init__(self, size: VitSize, input_size: int = INPUT_SIZE) -> None:
+        super().__init__(size, input_size)
+
+    def resized(self, rows: int, columns: int) -> tuple[int, int]:
+        return longest_side_size(rows, columns, self.input_size)
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        height, width = self.resized(*image.shape[:2])
+        resized = rgb(np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)))
+        # Padded after normalising: the padding is not black but of the mean colour.
+        prepared = np.zeros((3, self.input_size, self.input_size), np.float32)
+        prepared[:, :height, :width] = ((resized - PIXEL_MEAN) / PIXEL_STD).transpose(2, 0, 1)
+        return prepared
+
+    def is_ambiguous(self, prompt: SlicePrompt) -> bool:
+        """A single click may mean a part, an object or a group of them; anything more says which."""
+        return prompt.kinds == {"points"} and prompt.points is not None and len(prompt.points) == 1
+
+    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        height, width = self.resized(rows, columns)
+        side = (self.input_size, self.input_size)
+        # In two steps, as the authors do: one step from the logits to the slice gives other contours.
+        whole = F.interpolate(logits, size=side, mode="bilinear", align_corners=False)
+        unpadded = whole[..., :height, :width]
+        return F.interpolate(unpadded, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
+
+
+SAM_VIT_B = Sam(VIT_B)
+SAM_VIT_L = Sam(VIT_L)
+SAM_VIT_H = Sam(VIT_H)
