@@ -1,0 +1,178 @@
+"""Times one slice on every device of this computer and compares the results with the processor's.
+
+    python -m MedSAMSlicerLib.engine.device_check [--model KEY]
+
+Lines, besides those of `engine.tasks`: ``began`` with ``model`` (its title) and ``devices``;
+``device`` with the fields of `DeviceResult`; ``fastest`` with ``device``, or null where none can be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .failures import as_user_error
+from .models.catalogue import DEFAULT_MODEL, find_model
+from .models.weights import find_weights, verify_weights
+from .prompts import Box
+from .results import Prediction
+from .service_types import ModelChoice, Service
+from .tasks import Say, add_attached, run_task
+
+REFERENCE = "cpu"
+LEAST_DICE = 0.99
+"""Rounding moves single pixels of an edge; a driver that computes wrongly gives another shape, or none."""
+LARGEST_IOU_DIFFERENCE = 0.02
+REPEATS = 3
+_ENOUGH_SECONDS = 4.0
+SIDE = 512
+
+
+@dataclass(frozen=True)
+class DeviceResult:
+    """What one device did with the slice.
+
+    Attributes:
+        device: "cpu", "cuda" or "mps".
+        name: what the hardware calls itself.
+        seconds: for one slice, encoder and decoder, the fastest of a few; None if it failed.
+        dice: overlap of its mask with the processor's, 0..1; None if it failed, or there is nothing to compare with.
+        agrees: whether its result may be used.
+        message: why it failed, or ''.
+    """
+
+    device: str
+    name: str
+    seconds: float | None
+    dice: float | None
+    agrees: bool
+    message: str = ""
+
+
+def phantom_slice() -> tuple[np.ndarray, Box]:
+    """A uint8 (512, 512) slice, the same on every computer: a bright round object in noisy tissue; and its box."""
+    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
+    angle = np.arctan2(y - 240, x - 300)
+    radius = np.hypot(y - 240, x - 300)
+    body = ((x - 256) / 220) ** 2 + ((y - 256) / 180) ** 2 < 1
+    lesion = radius < 60 + 6 * np.sin(3 * angle)
+    noise = np.random.default_rng(7).normal(0, 6, (SIDE, SIDE))
+    image = np.where(lesion, 190.0, np.where(body, 100.0, 10.0)) + noise
+    return np.clip(image, 0, 255).astype(np.uint8), Box(230, 170, 370, 310)
+
+
+def check_devices(
+    model: str, devices: Sequence[str], make_service: Callable[[], Service], name_of: Callable[[str], str]
+) -> Iterator[DeviceResult]:
+    """Run the slice on each device, the processor first: it is what the others are compared with.
+
+    Args:
+        model: key of the catalogue.
+        devices: as `available_devices` gives them.
+        make_service: a service that keeps no embeddings, so that each run encodes. One for each device, so that the
+            memory of the one before is free.
+        name_of: what a device calls itself.
+    """
+    image, box = phantom_slice()
+    reference: Prediction | None = None
+    for device in sorted(devices, key=lambda device: device != REFERENCE):
+        service = make_service()
+        choice = ModelChoice(model, device=device)
+        try:
+            service.load(choice)
+            prediction, seconds = _timed(lambda: service.preview(choice, image, box))  # noqa: B023 - called at once
+        except Exception as error:
+            yield DeviceResult(device, name_of(device), None, None, False, str(as_user_error(error)))
+            continue
+        if device == REFERENCE:
+            reference = prediction
+        dice, agrees = _compared(prediction, reference)
+        yield DeviceResult(device, name_of(device), seconds, dice, agrees, _doubt(reference, dice, agrees))
+
+
+def fastest(results: Sequence[DeviceResult]) -> str | None:
+    """The fastest device whose result agrees with the processor's; None if there is none."""
+    usable = [result for result in results if result.agrees and result.seconds is not None]
+    return min(usable, key=lambda result: result.seconds or math.inf).device if usable else None
+
+
+def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
+    """Its answer and the least seconds that it took, after once that does not count: devices warm up."""
+    begin = time.perf_counter()
+    prediction, times = run(), []
+    while len(times) < REPEATS and (not times or time.perf_counter() - begin < _ENOUGH_SECONDS):
+        start = time.perf_counter()
+        prediction = run()
+        times.append(time.perf_counter() - start)
+    return prediction, min(times)
+
+
+def _compared(found: Prediction, reference: Prediction | None) -> tuple[float | None, bool]:
+    if reference is None:
+        return None, False
+    total = int(found.mask.sum()) + int(reference.mask.sum())
+    dice = 2 * int((found.mask & reference.mask).sum()) / total if total else 1.0
+    difference = abs(found.predicted_iou - reference.predicted_iou)
+    # An empty mask agrees with an empty one, but would say nothing; and not-a-number compares as False.
+    usable = total > 0 and bool(np.isfinite(found.low_res_logits).all())
+    return dice, usable and dice >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
+
+
+def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> str:
+    if agrees:
+        return ""
+    if reference is None:
+        return "the processor's result is missing, so that this one cannot be compared with it: choose the device cpu"
+    if not reference.mask.any():
+        return "the processor finds nothing on the test slice: verify the model's weights"
+    return f"its mask differs from the processor's (Dice {dice:.3f}): do not use this device"
+
+
+def name_of_device(device: str) -> str:
+    """What the hardware calls itself."""
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name(0))
+    processor = platform.processor() or platform.machine()
+    if device == "mps":
+        return f"{processor} (Metal)"
+    return f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the check; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_attached(parser)
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
+    options = parser.parse_args(arguments)
+    return run_task(lambda say: _check(options.model, say), options.attached)
+
+
+def _check(model: str, say: Say) -> None:
+    spec = find_model(model)
+    # Missing or wrong weights are no matter of devices: said once, not for each of them, and before torch is loaded.
+    verify_weights(spec, find_weights(spec))
+
+    from .runtimes.torch_runtime import available_devices
+    from .service import SegmentationService
+
+    devices = sorted(available_devices(), key=lambda device: device != REFERENCE)
+    say("began", model=spec.title, devices=devices)
+    results = []
+    for result in check_devices(model, devices, lambda: SegmentationService(cache_bytes=0), name_of_device):
+        results.append(result)
+        say("device", **asdict(result))
+    say("fastest", device=fastest(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The check of this computer: devices are timed, compared with the processor, and trusted only if they agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.engine.device_check import DeviceResult, check_devices, fastest, phantom_slice
+from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.results import Prediction
+from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
+
+
+def honest(image: np.ndarray, box: Box) -> Prediction:
+    """What is bright in the box."""
+    mask = np.zeros(image.shape, bool)
+    mask[170:310, 230:370] = image[170:310, 230:370] > 150
+    return Prediction(mask, 0.9, np.where(mask, 5.0, -5.0).astype(np.float32))
+
+
+def shifted(image: np.ndarray, box: Box) -> Prediction:
+    """A device that computes another shape."""
+    right = honest(image, box)
+    return Prediction(np.roll(right.mask, 8, axis=1), right.predicted_iou, right.low_res_logits)
+
+
+def without_numbers(image: np.ndarray, box: Box) -> Prediction:
+    """A device whose mask looks right, and whose numbers are none."""
+    right = honest(image, box)
+    return Prediction(right.mask, float("nan"), np.full_like(right.low_res_logits, np.nan))
+
+
+def empty(image: np.ndarray, box: Box) -> Prediction:
+    return Prediction(np.zeros(image.shape, bool), 0.9, np.zeros((8, 8), np.float32))
+
+
+class Computer:
+    """Services whose devices do what `behaviour` says; a slice takes `seconds` on each."""
+
+    def __init__(self, seconds: dict[str, float], behaviour: dict[str, Callable[..., Prediction]]) -> None:
+        self.seconds, self.behaviour = seconds, behaviour
+        self.slices: list[str] = []
+
+    def load(self, choice: ModelChoice) -> LoadedModel:
+        return LoadedModel(choice.model, "", choice.device, "torch")
+
+    def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
+        self.slices.append(choice.device)
+        time.sleep(self.seconds[choice.device])
+        return self.behaviour[choice.device](image, box)
+
+    def check(self, devices: list[str]) -> dict[str, DeviceResult]:
+        found = check_devices("litemedsam", devices, lambda: self, lambda device: f"a {device}")  # type: ignore[arg-type, return-value]
+        return {result.device: result for result in found}
+
+
+def no_memory(image: np.ndarray, box: Box) -> Prediction:
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_a_graphics_card_that_agrees_is_faster_and_chosen() -> None:
+    results = Computer({"cpu": 0.03, "cuda": 0.002}, {"cpu": honest, "cuda": honest}).check(["cuda", "cpu"])
+    assert list(results) == ["cpu", "cuda"], "the processor comes first: others are compared with it"
+    assert results["cuda"].agrees and results["cuda"].dice == 1.0
+    assert results["cuda"].name == "a cuda"
+    assert 0.002 <= results["cuda"].seconds < results["cpu"].seconds
+    assert fastest(list(results.values())) == "cuda"
+
+
+def test_the_first_run_is_a_warm_up_that_does_not_count() -> None:
+    computer = Computer({"cpu": 0.0}, {"cpu": honest})
+    computer.check(["cpu"])
+    assert computer.slices == ["cpu"] * 4
+
+
+@pytest.mark.parametrize("wrong", [shifted, without_numbers, empty])
+def test_a_device_with_another_result_is_never_chosen_however_fast(wrong: Callable[..., Prediction]) -> None:
+    results = Computer({"cpu": 0.02, "mps": 0.0}, {"cpu": honest, "mps": wrong}).check(["mps", "cpu"])
+    assert not results["mps"].agrees
+    assert "do not use this device" in results["mps"].message
+    assert fastest(list(results.values())) == "cpu"
+
+
+def test_a_device_that_fails_says_why_and_the_others_go_on() -> None:
+    results = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": honest, "cuda": no_memory}).check(["cuda", "cpu"])
+    assert results["cuda"].seconds is None and not results["cuda"].agrees
+    assert "out of memory" in results["cuda"].message and "\n" not in results["cuda"].message
+    assert fastest(list(results.values())) == "cpu"
+
+
+def test_without_the_processors_result_nothing_is_trusted() -> None:
+    results = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": no_memory, "cuda": honest}).check(["cuda", "cpu"])
+    assert not results["cuda"].agrees and results["cuda"].dice is None
+    assert fastest(list(results.values())) is None
+
+
+def test_a_model_that_finds_nothing_even_on_the_processor_is_no_reference() -> None:
+    results = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": empty, "cuda": empty}).check(["cuda", "cpu"])
+    assert fastest(list(results.values())) is None
+    assert "verify the model's weights" in results["cpu"].message
+
+
+def test_the_slice_is_the_same_on_every_computer_and_the_box_surrounds_the_object() -> None:
+    image, box = phantom_slice()
+    again, _ = phantom_slice()
+    assert image.dtype == np.uint8 and np.array_equal(image, again)
+    rows, columns = np.nonzero(image > 150)
+    assert box.xyxy[0] <= columns.min() and columns.max() <= box.xyxy[2]
+    assert box.xyxy[1] <= rows.min() and rows.max() <= box.xyxy[3]
+
+
+def run_check(*arguments: str, **environment: str) -> tuple[int, list[dict]]:
+    command = [sys.executable, "-m", "MedSAMSlicerLib.engine.device_check", *arguments]
+    library = str(Path(__file__).resolve().parents[3])
+    finished = subprocess.run(
+        command, capture_output=True, env={**os.environ, "PYTHONPATH": library, **environment}, timeout=280
+    )
+    return finished.returncode, [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
+    status, lines = run_check()
+    assert status == 0
+    assert [line["kind"] for line in lines[:1]] == ["began"]
+    assert lines[0]["model"] == "LiteMedSAM" and lines[0]["devices"][0] == "cpu"
+    results = {line["device"]: line for line in lines if line["kind"] == "device"}
+    assert set(results) == set(lines[0]["devices"])
+    assert results["cpu"]["agrees"] and results["cpu"]["dice"] == 1.0 and results["cpu"]["seconds"] > 0
+    assert lines[-2]["kind"] == "fastest" and results[lines[-2]["device"]]["agrees"]
+    assert lines[-1] == {"kind": "done"}
+
+
+def test_missing_weights_are_said_once(tmp_path: Path) -> None:
+    status, lines = run_check("--model", "sam_vit_h", MEDSAM_SLICER_CACHE=str(tmp_path), MEDSAM_SLICER_WEIGHTS="")
+    assert status == 3
+    assert [line["kind"] for line in lines] == ["failed"]
+    assert "SAM ViT-H" in lines[0]["message"]
