@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +12,6 @@ import slicer
 
 from host.application import Host
 from host.facts import facts_of, names
-from host.played.dialogs import UnansweredDialog
 
 pytest_plugins = ["host.fixture"]
 
@@ -215,67 +213,6 @@ def test_deleted_objects_are_dead_with_their_children(host: Host, qt: ModuleType
         parent.show()
 
 
-def test_dialogs_need_an_answer(host: Host, qt: ModuleType) -> None:
-    with pytest.raises(UnansweredDialog, match="Download"):
-        slicer.util.confirmOkCancelDisplay("Download 375 MB?")
-    host.answers.append(qt.QMessageBox.Ok)
-    assert slicer.util.confirmOkCancelDisplay("Download 375 MB?")
-    host.answers.append("/data/model.pth")
-    assert qt.QFileDialog.getOpenFileName(None, "Model", "", "*.pth") == "/data/model.pth"
-    assert [shown.text for shown in host.shown] == ["Download 375 MB?", "Download 375 MB?", "*.pth"]
-
-
-def test_settings_last_for_the_test(qt: ModuleType) -> None:
-    qt.QSettings().setValue("MedSAMSlicer/model", "medsam")
-    assert qt.QSettings().value("MedSAMSlicer/model") == "medsam"
-    assert slicer.util.settingsValue("MedSAMSlicer/other", "litemedsam") == "litemedsam"
-
-
-def test_shortcuts_are_pressed_and_two_with_the_same_keys_block_each_other(host: Host, qt: ModuleType) -> None:
-    window, heard = slicer.util.mainWindow(), []
-    shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+J"), window)
-    shortcut.connect("activated()", lambda: heard.append("first"))
-    host.hands.shortcut("Ctrl+J")
-    other = qt.QShortcut(qt.QKeySequence(qt.Qt.ControlModifier + qt.Qt.Key_J), window)
-    other.activated.connect(lambda: heard.append("second"))
-    host.hands.shortcut("Ctrl+J")
-    assert heard == ["first"]
-    shortcut.enabled = False
-    host.hands.shortcut("Ctrl+J")
-    assert heard == ["first", "second"]
-
-
-def test_choosing_tells_of_the_index_the_text_and_the_act(host: Host, qt: ModuleType) -> None:
-    combo, heard = qt.QComboBox(), []
-    combo.addItem("LiteMedSAM", "litemedsam")
-    combo.addItem("MedSAM", "medsam")
-    combo.connect("currentIndexChanged(int)", heard.append)
-    combo.currentTextChanged.connect(heard.append)
-    combo.connect("activated(int)", heard.append)
-    host.hands.choose(combo, "MedSAM")
-    assert heard == ["MedSAM", 1, 1]
-    assert combo.currentData == "medsam"
-    combo.enabled = False
-    with pytest.raises(AssertionError, match="disabled"):
-        host.hands.choose(combo, "LiteMedSAM")
-
-
-def test_node_selector_follows_the_real_scene(host: Host) -> None:
-    selector, heard = slicer.qMRMLNodeComboBox(), []
-    selector.nodeTypes = ["vtkMRMLMarkupsROINode"]
-    selector.noneEnabled = True
-    selector.setMRMLScene(slicer.mrmlScene)
-    selector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
-    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode")
-    assert selector.currentNode() is None
-    assert selector.nodeCount() == 1
-    selector.setCurrentNode(roi)
-    slicer.mrmlScene.RemoveNode(roi)
-    assert heard == [roi, None]
-    assert selector.currentNodeID == ""
-
-
 def test_enumerators_have_their_numbers_of_qt(qt: ModuleType) -> None:
     assert qt.QMessageBox.Ok | qt.QMessageBox.Cancel == 0x00400400
     assert qt.Qt.AlignLeft | qt.Qt.AlignTop == 0x21
@@ -291,77 +228,9 @@ def test_facts_name_what_each_class_inherits(host: Host) -> None:
     assert not button.member("name")
 
 
-def test_ui_file_becomes_named_widgets_with_values_and_connections(host: Host, tmp_path: Path) -> None:
-    file = tmp_path / "panel.ui"
-    file.write_text(PANEL)
-    ui = slicer.util.childWidgetVariables(slicer.util.loadUI(str(file)))
-    assert ui.width.value == 350
-    assert ui.width.maximum == 4000
-    assert ui.hint.alignment == 0x21
-    assert ui.hint.wordWrap
-    assert ui.model.itemText(1) == "MedSAM"
-    assert ui.roi.parent() is ui.box
-    assert ui.box.layout().rowCount() == 0
-    assert ui.box.layout().count() == 3
-    ui.auto.checked = True
-    assert not ui.width.enabled
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
-    [
-        ('name="wordWrap"', 'name="wordWarp"', "wordWarp"),
-        ('class="qMRMLNodeComboBox"', 'class="qMRMLNodeCombo"', "qMRMLNodeCombo"),
-        ("toggled(bool)", "toggled(int)", "toggled"),
-        ("Qt::AlignTop", "Qt::AlignUp", "AlignUp"),
-    ],
-)
-def test_a_mistake_in_a_ui_file_is_refused(host: Host, tmp_path: Path, right: str, wrong: str, complaint: str) -> None:
-    file = tmp_path / "panel.ui"
-    file.write_text(PANEL.replace(right, wrong))
-    with pytest.raises((AttributeError, KeyError, ValueError), match=complaint):
-        slicer.util.loadUI(str(file))
-
-
 def test_nothing_is_left_behind() -> None:
     """Runs without the host, after tests with it."""
     assert not {"qt", "ctk", "SegmentEditorEffects", "slicer.i18n"} & set(sys.modules)
     assert not hasattr(slicer, "app")
     assert not hasattr(slicer, "qMRMLNodeComboBox")
     assert slicer.util.pip_install.__module__ == "slicer.util"
-
-
-PANEL = """<?xml version="1.0" encoding="UTF-8"?>
-<ui version="4.0">
- <class>Panel</class>
- <widget class="qMRMLWidget" name="Panel">
-  <layout class="QVBoxLayout" name="top">
-   <item><widget class="QLabel" name="hint">
-     <property name="text"><string>Drag a rectangle.</string></property>
-     <property name="wordWrap"><bool>true</bool></property>
-     <property name="alignment"><set>Qt::AlignLeft|Qt::AlignTop</set></property>
-   </widget></item>
-   <item><widget class="ctkCollapsibleButton" name="box">
-     <property name="text"><string>Advanced</string></property>
-     <layout class="QFormLayout" name="form">
-      <item row="0" column="0"><widget class="QCheckBox" name="auto"/></item>
-      <item row="0" column="1"><widget class="QSpinBox" name="width">
-        <property name="value"><number>350</number></property>
-        <property name="maximum"><number>4000</number></property>
-      </widget></item>
-      <item row="1" column="1"><widget class="qMRMLNodeComboBox" name="roi">
-        <property name="nodeTypes"><stringlist><string>vtkMRMLMarkupsROINode</string></stringlist></property>
-      </widget></item>
-     </layout>
-   </widget></item>
-   <item><widget class="QComboBox" name="model">
-     <item><property name="text"><string>LiteMedSAM</string></property></item>
-     <item><property name="text"><string>MedSAM</string></property></item>
-   </widget></item>
-  </layout>
- </widget>
- <connections>
-  <connection><sender>auto</sender><signal>toggled(bool)</signal><receiver>width</receiver><slot>setDisabled(bool)</slot></connection>
- </connections>
-</ui>
-"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,8 @@ class Host:
         self.modules = Modules()
         self.logics: dict[str, Any] = {}
         self._tags: list[int] = []
+        self._remote_io = slicer.vtkMRMLRemoteIOLogic()
+        self._cache = tempfile.TemporaryDirectory(prefix="medsam-host-")
 
     def start(self) -> None:
         """Fills the `slicer` module; the fixture undoes it."""
@@ -83,6 +86,10 @@ class Host:
                 module = double("qSlicerLoadableModule")()
                 module.__dict__.update(_name=name, _logic=part)
                 setattr(self.modules, name, module)
+        # Scene bundles are unpacked in the cache.
+        self._remote_io.SetMRMLScene(self.scene)
+        self._remote_io.GetCacheManager().SetRemoteCacheDirectory(self._cache.name)
+        self._remote_io.AddDataIOToScene()
         slicer.mrmlScene, slicer.modules = self.scene, self.modules
         slicer.app = self.app = double(APPLICATION)(self.scene, logic)
 
@@ -156,8 +163,10 @@ class Host:
         if self.editor is not None:
             self.editor._end()
         self.clock.close()
+        self._cache.cleanup()
         if self.app is None:
             return
+        self._remote_io.RemoveDataIOFromScene()
         manager = self.app.layoutManager()
         application_logic = self.app.applicationLogic()
         application_logic.GetSliceLogics().RemoveAllItems()

@@ -87,7 +87,7 @@ def facts_of(name: str) -> Facts:
     """
     entry = runtime()["classes"][name] if name != APPLICATION else _application()
     base = facts_of(entry["base"]) if entry["base"] else None
-    known = [read("slicer_qt_facts.json.gz").get(ancestor, {}) for ancestor in (name, *(base.lineage if base else ()))]
+    known = _known(name)
     other = entry["other"]
     enums = {key for key, value in other.items() if value in ("type", "PythonQtClassWrapper")}
     properties = {key: value for key, value in other.items() if key not in enums and value not in enums}
@@ -114,6 +114,15 @@ def facts_of(name: str) -> Facts:
     )
 
 
+def _known(name: str | None) -> list[dict[str, Any]]:
+    """What is known of the class and its bases beyond the lists, nearest first."""
+    known: list[dict[str, Any]] = []
+    while name is not None:
+        known.append(read("slicer_qt_facts.json.gz").get(name, {}))
+        name = known[-1].get("base")
+    return known
+
+
 def _application() -> dict[str, Any]:
     return {"group": "slicer", "base": "QObject", **runtime()["app"]}
 
@@ -134,7 +143,7 @@ def _property(name: str, listed: str, known: list[dict[str, Any]]) -> Property:
     entries = [entry["properties"][name] for entry in known if name in entry.get("properties", {})]
     if not entries:
         return Property(name, "" if listed == "property" else listed, None, True, None)
-    kind, _fresh, writable, notify = entries[-1]
+    kind, _fresh, writable, notify = entries[0]
     fresh = next((value for _kind, value, *_rest in entries if value is not None), None)
     return Property(name, kind, fresh, writable, notify)
 

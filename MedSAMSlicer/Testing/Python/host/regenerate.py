@@ -50,6 +50,14 @@ def compact(runtime: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def lineage(name: str, facts: dict[str, Any]) -> list[str]:
+    """The class and its bases, nearest first."""
+    found = [name]
+    while (base := facts.get(found[-1], {}).get("base")) is not None and base not in found:
+        found.append(base)
+    return found
+
+
 def _beyond(own: dict[str, str], inherited: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in own.items() if inherited.get(key) != value}
 
@@ -80,7 +88,8 @@ def main(shared: str, qt_facts: str, header_facts: str) -> None:
     }
     with gzip.open(Path(shared) / "slicer_runtime.json.gz") as file:
         runtime = json.load(file)
-    listed = {name for group in GROUPS for name in runtime[group]}
+    listed = {name for group in GROUPS for name in runtime[group]} | {"qSlicerApplication", "qSlicerCoreApplication"}
+    listed |= {base for name in listed for base in lineage(name, facts)}
     classes = compact(runtime, facts)
     write("slicer_runtime.json.gz", classes)
     write("slicer_qt_facts.json.gz", {name: entry for name, entry in facts.items() if name in listed})

@@ -165,8 +165,9 @@ class IOManager(Double):
         if kind == "SceneFile":
             return write_scene(path)
         node = slicer.mrmlScene.GetNodeByID(properties["nodeID"])
-        storage = node.CreateDefaultStorageNode()
-        storage.UnRegister(None)
+        if node.GetStorageNode() is None:
+            node.AddDefaultStorageNode()
+        storage = node.GetStorageNode()
         storage.SetFileName(path)
         return bool(storage.WriteData(node))
 

@@ -66,6 +66,13 @@ class Dir(Double):
         return os.path.normpath(path)
 
 
+@plays("QStandardPaths")
+class StandardPaths(Double):
+    @staticmethod
+    def writableLocation(_kind: int) -> str:
+        return os.path.join(tempfile.gettempdir(), "medsam-host")
+
+
 @plays("QDesktopServices")
 class DesktopServices(Double):
     @staticmethod

@@ -66,6 +66,48 @@ class Image(Picture):
     pass
 
 
+@plays("QPainter")
+class Painter(Double):
+    """Writes down on the picture what was painted: `picture.__dict__["painted"]` is a list of (what, where, color)."""
+
+    def made(self, picture: Any = None) -> None:
+        self.__dict__.update(_picture=None, _brush=None, _pen=None)
+        if picture is not None:
+            self.begin(picture)
+
+    def begin(self, picture: Any) -> bool:
+        self.__dict__["_picture"] = picture
+        picture.__dict__.setdefault("painted", [])
+        return True
+
+    def end(self) -> bool:
+        self.__dict__["_picture"] = None
+        return True
+
+    def _paint(self, what: str, where: tuple[Any, ...], color: Any) -> None:
+        if self.__dict__["_picture"] is None:
+            raise RuntimeError(f"QPainter.{what} without a picture: Qt paints nothing then")
+        self.__dict__["_picture"].__dict__["painted"].append((what, where, color))
+
+    def setBrush(self, brush: Any) -> None:
+        self.__dict__["_brush"] = brush
+
+    def setPen(self, pen: Any) -> None:
+        self.__dict__["_pen"] = pen
+
+    def fillRect(self, *arguments: Any) -> None:
+        self._paint("fillRect", arguments[:-1], arguments[-1])
+
+    def drawRect(self, *arguments: Any) -> None:
+        self._paint("drawRect", arguments, self.__dict__["_brush"])
+
+    def drawLine(self, *arguments: Any) -> None:
+        self._paint("drawLine", arguments, self.__dict__["_pen"])
+
+    def drawText(self, *arguments: Any) -> None:
+        self._paint("drawText", arguments, self.__dict__["_pen"])
+
+
 @plays("QCursor")
 class Cursor(Double):
     def made(self, *_shape: Any) -> None:

@@ -10,19 +10,25 @@ import vtk
 
 from ..doubles import Double, double, plays
 
-
 following: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-@plays("qMRMLWidget")
-class MRMLWidget(Double):
-    def mrmlScene(self) -> Any:
-        return self.__dict__.get("_scene")
-
+class SceneHolder(Double):
     def setMRMLScene(self, scene: Any) -> None:
         if scene is not self.__dict__.get("_scene"):
             self.__dict__["_scene"] = scene
             self.mrmlSceneChanged.emit(scene)
+
+
+@plays("qSlicerWidget")
+class SlicerWidget(SceneHolder):
+    pass
+
+
+@plays("qMRMLWidget")
+class MRMLWidget(SceneHolder):
+    def mrmlScene(self) -> Any:
+        return self.__dict__.get("_scene")
 
 
 @plays("qMRMLNodeComboBox")

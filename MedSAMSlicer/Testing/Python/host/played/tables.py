@@ -138,6 +138,16 @@ class Table(Double):
     def verticalHeader(self) -> Any:
         return self.__dict__.setdefault("_side", double("QHeaderView")())
 
+    def rowHeight(self, _row: int) -> int:
+        return 24
+
+    def columnWidth(self, _column: int) -> int:
+        return 100
+
+    def selectedItems(self) -> tuple[Any, ...]:
+        item = self.currentItem()
+        return (item,) if item is not None else ()
+
     def selectRow(self, row: int) -> None:
         self.setCurrentCell(row, 0)
 

@@ -191,6 +191,38 @@ class Action(Double):
         self.checked = not self.checked
 
 
+@plays("QMenu")
+class Menu(Double):
+    """A menu's `addAction` takes an action or the text of a new one."""
+
+    def addAction(self, *arguments: Any) -> Any:
+        action = arguments[0] if is_a(arguments[0], "QAction") else double("QAction")(arguments[0], self)
+        self.__dict__.setdefault("_actions", []).append(action)
+        return action
+
+    def addSeparator(self) -> Any:
+        return self.addAction("")
+
+    def clear(self) -> None:
+        self.__dict__["_actions"] = []
+
+
+@plays("QToolButton")
+class ToolButton(Double):
+    def setMenu(self, menu: Any) -> None:
+        self.__dict__["_menu"] = menu
+
+    def menu(self) -> Any:
+        return self.__dict__.get("_menu")
+
+    def setDefaultAction(self, action: Any) -> None:
+        self.__dict__["_default"] = action
+        self.text, self.icon = action.text, action.icon
+
+    def defaultAction(self) -> Any:
+        return self.__dict__.get("_default")
+
+
 @plays("QShortcut")
 class Shortcut(Double):
     """Made with (parent) or (key, parent); pressed by `hands.shortcut`."""
