@@ -128,7 +128,12 @@ class Checker(ast.NodeVisitor):
 
     def visit_If(self, node: ast.If) -> None:
         self.kind(node.test)
-        asks = bool(re.search(r"hasattr|find_spec|[vV]ersion|TYPE_CHECKING", ast.unparse(node.test)))
+        asks = bool(
+            re.search(
+                r"\b(hasattr|find_spec|TYPE_CHECKING|majorVersion|minorVersion|applicationVersion)\b",
+                ast.unparse(node.test),
+            )
+        )
         self.within(node.body, asks)
         self.within(node.orelse, asks)
 
