@@ -15,33 +15,40 @@ from .family import Family, PromptableNetwork, min_max, rgb
 from .tinyvit import TinyViT
 
 INPUT_SIZE = 256
-EMBEDDING_SIZE = 64
+PIXELS_PER_TOKEN = 4
 
 
 class LiteMedSAM(Family):
-    input_size = INPUT_SIZE
+    """LiteMedSAM.
+
+    Args:
+        input_size: side of the square network input in pixels.
+    """
+
+    def __init__(self, input_size: int = INPUT_SIZE) -> None:
+        self.input_size = input_size
 
     def build_network(self) -> PromptableNetwork:
-        return PromptableNetwork(TinyViT(), INPUT_SIZE, EMBEDDING_SIZE)
+        return PromptableNetwork(TinyViT(), self.input_size, self.input_size // PIXELS_PER_TOKEN)
 
     def fold(self, network: PromptableNetwork) -> None:
         assert isinstance(network.image_encoder, TinyViT)
         network.image_encoder.fold()
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        height, width = longest_side_size(image.shape[0], image.shape[1], INPUT_SIZE)
+        height, width = longest_side_size(image.shape[0], image.shape[1], self.input_size)
         resized = min_max(rgb(area_resize(image, height, width)))
-        padded = np.zeros((3, INPUT_SIZE, INPUT_SIZE), np.float32)
+        padded = np.zeros((3, self.input_size, self.input_size), np.float32)
         padded[:, :height, :width] = resized.transpose(2, 0, 1)
         return padded
 
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
-        ratio = INPUT_SIZE / max(rows, columns)
+        ratio = self.input_size / max(rows, columns)
         # The authors truncate to whole pixels, in training and in inference.
         return np.array([int(edge * ratio) for edge in box.xyxy], np.float32)
 
     def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        height, width = longest_side_size(rows, columns, INPUT_SIZE)
+        height, width = longest_side_size(rows, columns, self.input_size)
         unpadded = logits[..., :height, :width]
         return F.interpolate(unpadded, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
 

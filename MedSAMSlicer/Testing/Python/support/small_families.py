@@ -1,0 +1,55 @@
+"""Every family of the catalogue as small as it can be, with weights made by a rule.
+
+The families' own code runs: the same classes with narrower and shallower encoders at a smaller input, the real prompt
+encoder and decoder; LiteMedSAM's encoder at a smaller input. What they find means nothing, but every way through them is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+
+from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sam_med2d
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
+from MedSAMSlicerLib.engine.models.family import Family
+from MedSAMSlicerLib.engine.models.vit import VIT_B, VIT_H, VIT_L, VitSize
+from support.rule_filled import fill_by_rule
+
+SIDE = 128
+
+
+def small(size: VitSize) -> VitSize:
+    """A sixteenth of the width, a third or less of the depth, and both kinds of attention."""
+    return VitSize(size.width // 16, 4, size.heads // 4, (1, 3))
+
+
+SMALL_FAMILIES: dict[str, Family] = {
+    "litemedsam": litemedsam.LiteMedSAM(SIDE // 2),
+    "medsam": medsam.MedSAM(small(VIT_B), SIDE),
+    "sam_vit_b": sam.Sam(small(VIT_B), SIDE),
+    "sam_vit_l": sam.Sam(small(VIT_L), SIDE),
+    "sam_vit_h": sam.Sam(small(VIT_H), SIDE),
+    "sam_med2d": sam_med2d.SamMed2D(small(VIT_B), SIDE),
+}
+
+
+def write_small_weights(key: str, folder: Path) -> Path:
+    """The state dictionary of a small family, filled by the rule, as a file that torch has written."""
+    network = SMALL_FAMILIES[key].build_network()
+    fill_by_rule(network)
+    path = folder / f"{key}.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) -> None:
+    """Have the catalogue load the small families, each from its file with that file's checksum."""
+    monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
+    for key, path in files.items():
+        spec = CATALOGUE[key]
+        known = replace(spec.weights, sha256=sha256(path.read_bytes()).hexdigest(), md5=None)
+        monkeypatch.setitem(catalogue.CATALOGUE, key, replace(spec, weights=known, marks={}))
