@@ -1,0 +1,386 @@
+"""What the Segment Editor effect drives: one segment of one volume, from the first rectangle to the finished result.
+
+Everything that can be decided without Qt is decided here and in the files that this one puts together. Nothing blocks:
+the owner calls `step` from a timer while `busy`, and is told through `on_change` that something looks different.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+import slicer
+
+from ..engine.errors import Cancelled, InputError, MedSAMError
+from ..engine.runner import Runner
+from ..engine.stack_result import StackResult
+from .contour_run import ContourRun
+from .effect_parameters import EffectParameters
+from .kept_result import Basis, KeptResult
+from .look_ahead import LookAhead
+from .node_watch import NodeWatch
+from .progress import Progress
+from .prompts import KeySlice, Prompts
+from .reach import reach_of
+from .rectangle_tool import RectangleTool
+from .roi import roi_to_prompt
+from .slice_reader import SliceReader
+from .slice_stack import SliceStack, default_axis_of
+from .view_plane import Plane, Stack, ViewGeometry, plane_of
+
+SEARCH_SECONDS = 0.02
+"""How long a step may read voxels for the window, so that the application stays responsive."""
+
+
+class Contouring:
+    """Prompts, previews, runs and the result of one segment. Writes nothing; `apply_result` does.
+
+    Args:
+        volume_node, segmentation_node, segment_id: of one scene. When one of them leaves it, `gone` becomes True.
+        runner: may be shared with others; not closed here.
+        parameters: the options; read whenever they matter.
+        on_change: something looks different.
+        on_result: a run has finished.
+        clock: seconds, never running backwards.
+
+    Raises:
+        InputError: a node or the segment is in no scene, or the volume cannot be used.
+    """
+
+    def __init__(
+        self,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+        segment_id: str,
+        runner: Runner,
+        parameters: EffectParameters,
+        on_change: Callable[[], None] = lambda: None,
+        on_result: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.volume_node, self.segmentation_node, self.segment_id = volume_node, segmentation_node, segment_id
+        self.parameters = parameters
+        self.reader = SliceReader(volume_node, parameters, clock)
+        self.rectangle = RectangleTool(self.reader, runner, parameters, lambda: self._on_change(), self._fail)
+        self.kept = KeptResult()
+        self.prompts: Prompts | None = None
+        self.progress: Progress | None = None
+        self.problem: MedSAMError | None = None
+        """What went wrong last; None after the next action."""
+        self.notes: list[str] = []
+        """What the engine wants the user to read about the result."""
+        self.gone = False
+        self._runner, self._on_change, self._on_result = runner, on_change, on_result
+        self._ahead = LookAhead(self.reader, runner, parameters)
+        self._run: ContourRun | None = None
+        self._wanted = False
+        self._before_drawing: list[Prompts | None] = []
+        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lost)
+        default_axis_of(volume_node)
+        self.read_prompts()
+
+    # Where things lie
+
+    @property
+    def plane(self) -> Plane | None:
+        """Plane of the prompts and the result."""
+        return None if self.prompts is None else self.prompts.plane
+
+    def stack(self, plane: Plane | None = None) -> Stack:
+        """The volume in slices of a plane, or of the prompts'. Raises InputError if it cannot be used."""
+        return (plane or self.plane or Plane(default_axis_of(self.volume_node))).stack(self.volume_node)
+
+    def plane_in(self, view: ViewGeometry) -> Plane:
+        """Plane of a rectangle drawn in the view: the one in use, if the view shows that."""
+        if self.plane is not None and self.plane.is_shown_by(view, self.volume_node):
+            return self.plane
+        return plane_of(view, self.volume_node)
+
+    def index_in(self, view: ViewGeometry, plane: Plane | None = None) -> int:
+        """Slice that the view's middle lies in, or the nearest one of the stack."""
+        stack = self.stack(plane or self.plane_in(view))
+        middle = view.to_world((view.size[0] / 2, view.size[1] / 2))
+        return int(np.clip(np.floor(stack.world_to_slice(middle[None])[0, 0] + 0.5), 0, stack.shape[0] - 1))
+
+    @property
+    def result(self) -> StackResult | None:
+        return self.kept.result
+
+    def check_nodes(self) -> None:
+        """Raises InputError if the volume, the segmentation or the segment is gone."""
+        self._watch.check()
+
+    # Drawing
+
+    def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
+        """Begin a rectangle. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""
+        self.problem = None
+        self._ahead.stop()
+        try:
+            self._watch.check()
+            plane = self.plane_in(view)
+            if add and self.plane not in (None, plane):
+                raise InputError(
+                    "the key slices lie in another plane: add one in a view of that plane, or draw without Shift"
+                )
+            self.rectangle.begin(plane, self.stack(plane), view, xy, add)
+        except MedSAMError as error:
+            self._fail(error)
+            return False
+        self.step()
+        self._on_change()
+        return True
+
+    def move(self, xy: tuple[float, float]) -> None:
+        """Draw the rectangle on; its preview is asked for."""
+        if self.rectangle.drag is not None:
+            self.rectangle.move(xy)
+            self._on_change()
+
+    def release(self, xy: tuple[float, float]) -> None:
+        """End the rectangle: its slice becomes a key slice, and a run begins."""
+        drag = self.rectangle.end(xy)
+        if drag is None or drag.box is None:
+            self._on_change()
+            return
+        plane, known = self.rectangle.plane, self.prompts
+        before = self.prompts
+        if known is not None and (plane != known.plane or not (drag.adds_key or drag.index in known.keys)):
+            known = None
+        corrects = known is not None and self.result is not None and drag.index in self.result
+        key = KeySlice(drag.box, "corrected" if corrects else "drawn")
+        self._set_prompts(Prompts(plane, {drag.index: key}) if known is None else known.with_key(drag.index, key))
+        self.run()
+        self._before_drawing = [before]
+
+    def escape(self) -> bool:
+        """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it.
+
+        Returns False if there is neither.
+        """
+        if self.rectangle.drop():
+            self._on_change()
+            return True
+        if not self.running:
+            return False
+        before = list(self._before_drawing)
+        self.cancel()
+        if before:
+            self._set_prompts(before[0])
+            self._on_change()
+        return True
+
+    # Prompts
+
+    def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode) -> None:
+        """Take an ROI as a 3D box, in the volume's own slices, and run. A `problem` says why not."""
+        self.problem = None
+        try:
+            self._watch.check()
+            plane = Plane(default_axis_of(self.volume_node))
+            prompt = roi_to_prompt(roi_node, cast(SliceStack, self.stack(plane)))
+        except MedSAMError as error:
+            self._fail(error)
+            return
+        keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
+        before = self.prompts
+        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds))
+        self.run()
+        self._before_drawing = [before]
+
+    def remove_key(self, index: int) -> None:
+        """Make a key slice an ordinary one; what lies between its neighbours is run again."""
+        if self.prompts is None or index not in self.prompts.keys:
+            return
+        left = self.prompts.without_key(index)
+        if left is None:
+            self.discard()
+        else:
+            self._set_prompts(left)
+            self.run()
+
+    def discard(self) -> None:
+        """Forget prompts and result. What was applied stays in the segment."""
+        self.cancel()
+        self.problem, self.notes = None, []
+        self._set_prompts(None)
+        self.kept.drop()
+        self.rectangle.drop()
+        self._on_change()
+
+    def read_prompts(self) -> None:
+        """Take the key slices that stand in the options: after a scene was loaded, or a script has set them."""
+        try:
+            content = self.parameters.prompts_of(self.segment_id, self.volume_node, self.segmentation_node)
+            if content == (None if self.prompts is None else self.prompts.content()):
+                return
+            self._take(None if content is None else Prompts.from_content(content))
+        except InputError as error:
+            self._fail(error)
+
+    # Running
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on, or is about to begin."""
+        return self._wanted or (self._run is not None and self._run.busy and not self._run.stopping)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has to be called."""
+        under_way = self._run is not None and self._run.busy
+        waiting = self._wanted or under_way or self.rectangle.busy or not self._runner.idle
+        return waiting or (not self.gone and (self._ahead.waiting > 0 or self._searching()))
+
+    def run(self) -> None:
+        """Have the prompts' result computed. What of the earlier result doesn't change is kept."""
+        self.problem = None
+        self._ahead.stop()
+        self._before_drawing = []
+        if self.prompts is None:
+            self._fail(InputError("nothing is marked yet: draw a rectangle around the object in a slice view"))
+            return
+        if self._run is not None and self._run.busy:
+            self._run.cancel()
+        self.progress, self._wanted = None, True
+        self.step()
+        self._on_change()
+
+    def cancel(self) -> None:
+        """End the run without a result. An earlier result stays; nothing is written."""
+        self._wanted = False
+        self._before_drawing = []
+        if self._run is not None and self._run.busy:
+            self._run.cancel()
+        self.rectangle.drop()
+        self._on_change()
+
+    def step(self) -> None:
+        """Let everything go on that waits for time."""
+        self._runner.step()
+        if self.gone:
+            return
+        try:
+            window = self.reader.advance(SEARCH_SECONDS)
+        except MedSAMError as error:
+            if self._wanted or self.rectangle.busy:
+                self._wanted = False
+                self.rectangle.forget_previews()
+                self._fail(error)
+            return
+        self.rectangle.pause(window is None)
+        if window is None or (self._run is not None and self._run.busy):
+            return
+        if self._wanted:
+            self._wanted = False
+            self._begin()
+        elif self.rectangle.drag is None:
+            self._ahead.step()
+
+    def _searching(self) -> bool:
+        try:
+            return self.reader.window is None
+        except MedSAMError:
+            return False  # told when something is asked for that needs it
+
+    def _begin(self) -> None:
+        prompts, window = self.prompts, self.reader.window
+        if prompts is None or window is None:
+            return
+        try:
+            reach = reach_of(self.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
+            prompt = prompts.stack_prompt(reach)
+            basis: Basis = (prompts.plane, prompt.reach, prompt.bounds, self.parameters.choice, self.reader.state)
+            part = self.kept.part_for(prompts, basis)
+            self.kept.begin(self.stack(), part)
+            self._run = ContourRun(
+                self.volume_node,
+                self.segmentation_node,
+                self.segment_id,
+                self._runner,
+                plane=prompts.plane,
+                prompt=prompt,
+                window=window,
+                choice=self.parameters.choice,
+                part=part,
+                earlier=self.result,
+                on_slice=self.kept.add,
+                on_progress=self._progressed,
+                on_finished=lambda result: self._finished(result, prompts, basis),
+                on_failed=self._failed,
+            )
+        except MedSAMError as error:
+            self._failed(error)
+
+    def _progressed(self, progress: Progress) -> None:
+        self.progress = progress
+        self._on_change()
+
+    def _finished(self, result: StackResult, prompts: Prompts, basis: Basis) -> None:
+        self.notes = [] if self._run is None else self._run.notes
+        self.progress, self._before_drawing = None, []
+        self.kept.finish(result, prompts, basis)
+        self.rectangle.drop()
+        self._on_change()
+        if not self._wanted:
+            self._on_result()
+
+    def _failed(self, error: MedSAMError) -> None:
+        self.progress = None
+        if not self.gone:
+            self.kept.restore(self.stack)
+        if not self._wanted:
+            self.rectangle.drop()
+        if not isinstance(error, Cancelled):
+            self._wanted = False
+            self.problem = error
+        self._on_change()
+
+    # Ahead of need
+
+    def look_at(self, view: ViewGeometry) -> None:
+        """The user looks at a view: the slices around its own are encoded while nothing else is to be done."""
+        if self.gone or self.running or self.rectangle.drag is not None or not self.parameters.flag("EncodeAhead"):
+            self._ahead.stop()
+            return
+        try:
+            plane = self.plane_in(view)
+            self._ahead.look_at(plane, self.stack(plane), self.index_in(view, plane))
+        except MedSAMError:
+            self._ahead.stop()  # told when the user draws there
+
+    # The end
+
+    def close(self) -> None:
+        """Cancel what goes on and let go of the scene. The prompts stay in the options."""
+        self._on_change = self._on_result = lambda: None
+        self.cancel()
+        self._ahead.forget()
+        self._watch.stop()
+
+    def _lost(self, reason: MedSAMError) -> None:
+        if self.gone:
+            return
+        if self.running or self.rectangle.drag is not None or (self.result is not None and not self.kept.applied):
+            self.problem = reason
+        self.gone, self._wanted = True, False
+        self._ahead.forget()
+        self.rectangle.drop()
+        self.kept.drop()
+        self._on_change()
+
+    def _fail(self, error: MedSAMError) -> None:
+        self.problem = error
+        self._on_change()
+
+    def _set_prompts(self, prompts: Prompts | None) -> None:
+        self._take(prompts)
+        content = None if prompts is None else prompts.content()
+        self.parameters.set_prompts_of(self.segment_id, self.volume_node, self.segmentation_node, content)
+
+    def _take(self, prompts: Prompts | None) -> None:
+        if prompts is None or prompts.plane != self.kept.plane:
+            self.kept.drop()
+        self.prompts = prompts

@@ -1,0 +1,211 @@
+"""The effect's options as they stand in the scene: attributes of the Segment Editor's parameter node.
+
+A script sets them as `scriptedEffect.setParameter("Reach", "slice")`, or as attributes named ``MedSAM.Reach``:
+
+================ ============================================================================ ==========
+name             values                                                                       default
+================ ============================================================================ ==========
+Model            key of the catalogue                                                         litemedsam
+Device           auto, cpu, cuda, mps                                                         auto
+Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
+Reach            object (as far as it goes), slice (only that one), range                     object
+ReachStart       first slice of a range, counted in ReachPlane; -1: not chosen                -1
+ReachEnd         last slice of a range                                                        -1
+ReachPlane       plane of those two, as `Plane.text` gives it; none: not chosen               none
+Mode             add, replace, remove                                                         add
+ApplyAtOnce      0, 1                                                                         0
+EncodeAhead      0, 1                                                                         1
+ShowModelInput   0, 1                                                                         0
+Prompts          key slices of each segment, as `prompts.Prompts.text` gives them; none       none
+================ ============================================================================ ==========
+
+Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, cast
+
+import slicer
+
+from ..engine.errors import InputError
+from ..engine.intensity import CT_PRESETS
+from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from ..engine.service_types import ModelChoice
+from .segment_writer import Mode
+
+EFFECT_NAME = "MedSAM"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+MODES = ("add", "replace", "remove")
+REACHES = ("object", "slice", "range")
+WINDOWS = ("auto", "display", *CT_PRESETS)
+DEFAULTS = {
+    "Model": DEFAULT_MODEL,
+    "Device": "auto",
+    "Window": "auto",
+    "Reach": "object",
+    "ReachStart": "-1",
+    "ReachEnd": "-1",
+    "ReachPlane": "none",
+    "Mode": "add",
+    "ApplyAtOnce": "0",
+    "EncodeAhead": "1",
+    "ShowModelInput": "0",
+    "Prompts": "none",
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "Model": tuple(CATALOGUE),
+    "Device": DEVICES,
+    "Reach": REACHES,
+    "Mode": MODES,
+    "ApplyAtOnce": ("0", "1"),
+    "EncodeAhead": ("0", "1"),
+    "ShowModelInput": ("0", "1"),
+}
+_NODES = ("ROI", "PromptVolume", "PromptSegmentation")
+
+Reach = Literal["object", "slice", "range"]
+
+
+class EffectParameters:
+    """Reads and writes the options, and checks them on the way in and out.
+
+    Args:
+        node: the Segment Editor's parameter node.
+    """
+
+    def __init__(self, node: slicer.vtkMRMLSegmentEditorNode) -> None:
+        self.node = node
+
+    def set_defaults(self) -> None:
+        """Give every option that has no value its default."""
+        for name, value in DEFAULTS.items():
+            if not self.node.GetAttribute(_full(name)):
+                self._write(name, value)
+
+    def get(self, name: str) -> str:
+        """Value of an option. Raises InputError if it is none of those that it may have."""
+        if name not in DEFAULTS:
+            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+        return self._checked(name, self.node.GetAttribute(_full(name)) or DEFAULTS[name])
+
+    def set(self, name: str, value: str) -> None:
+        """Raises InputError if the option may not have that value; the option keeps the one that it has."""
+        if name not in DEFAULTS:
+            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+        self._write(name, self._checked(name, value))
+
+    def flag(self, name: str) -> bool:
+        return self.get(name) == "1"
+
+    def number(self, name: str) -> int:
+        return int(self.get(name))
+
+    @property
+    def choice(self) -> ModelChoice:
+        return ModelChoice(model=self.get("Model"), device=self.get("Device"))
+
+    @property
+    def mode(self) -> Mode:
+        return cast(Mode, self.get("Mode"))
+
+    @property
+    def reach(self) -> Reach:
+        return cast(Reach, self.get("Reach"))
+
+    def reference(self, name: str) -> slicer.vtkMRMLNode | None:
+        """The node that an option refers to; None if there is none."""
+        return self.node.GetNodeReference(_full(name)) if name in _NODES else None
+
+    def set_reference(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
+        if name not in _NODES:
+            raise InputError(f"there is no node option '{name}': choose one of {', '.join(_NODES)}")
+        if node is not self.reference(name):
+            self.node.SetNodeReferenceID(_full(name), node.GetID() if node is not None else None)
+            self._tell()
+
+    def prompts_of(
+        self,
+        segment_id: str,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+    ) -> object | None:
+        """What `set_prompts_of` was given for a segment of this segmentation over this volume, if anything."""
+        if (self.reference("PromptVolume"), self.reference("PromptSegmentation")) != (volume_node, segmentation_node):
+            return None
+        return self._prompts().get(segment_id)
+
+    def set_prompts_of(
+        self,
+        segment_id: str,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+        content: object | None,
+    ) -> None:
+        """Keep `content`, made of what JSON knows; None forgets. Prompts of another volume or segmentation go."""
+        theirs = (self.reference("PromptVolume"), self.reference("PromptSegmentation"))
+        kept = self._prompts() if theirs == (volume_node, segmentation_node) else {}
+        kept = {name: value for name, value in kept.items() if name != segment_id}
+        if content is not None:
+            kept[segment_id] = content
+        self.set_reference("PromptVolume", volume_node)
+        self.set_reference("PromptSegmentation", segmentation_node)
+        self._write("Prompts", json.dumps(kept) if kept else "none")
+
+    def _prompts(self) -> dict[str, object]:
+        text = self.get("Prompts")
+        return {} if text == "none" else dict(json.loads(text))
+
+    def _checked(self, name: str, value: str) -> str:
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise InputError(f"option {name} is {value!r}: choose one of {', '.join(_CHOICES[name])}")
+        if name in ("ReachStart", "ReachEnd"):
+            _whole_number(name, value)
+        elif name == "Window" and value not in WINDOWS:
+            level_and_width(value)
+        elif name == "Prompts" and value != "none":
+            _mapping(value)
+        return value
+
+    def _write(self, name: str, value: str) -> None:
+        if self.node.GetAttribute(_full(name)) == value:
+            return
+        # As Slicer's own effects do it: the node does not count as modified, which would update all of the editor.
+        before = self.node.GetDisableModifiedEvent()
+        self.node.SetDisableModifiedEvent(1)
+        self.node.SetAttribute(_full(name), value)
+        self.node.SetDisableModifiedEvent(before)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.node.InvokeCustomModifiedEvent(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
+
+
+def level_and_width(text: str) -> tuple[float, float]:
+    """Level and width of a window given as "LEVEL,WIDTH". Raises InputError if it is something else."""
+    try:
+        level, width = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"option Window is {text!r}: choose {', '.join(WINDOWS)}, or LEVEL,WIDTH") from None
+    return level, width
+
+
+def _full(name: str) -> str:
+    return f"{EFFECT_NAME}.{name}"
+
+
+def _whole_number(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise InputError(f"option {name} is {value!r}: give the number of a slice, or -1 for none") from None
+
+
+def _mapping(text: str) -> None:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise InputError("option Prompts cannot be read: set it to none and draw the rectangles again")

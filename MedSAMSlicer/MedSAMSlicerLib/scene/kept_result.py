@@ -1,0 +1,77 @@
+"""The result that is seen over the image, what it was made from, and what of it a new run would leave unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine.results import SliceResult
+from ..engine.stack_result import StackResult
+from .overlay import StackImage
+from .prompts import Prompts
+from .rerun import Part, part_to_run
+from .view_plane import Plane, Stack
+
+Basis = tuple[object, ...]
+
+
+class KeptResult:
+    """Nothing, or one result.
+
+    Attributes:
+        result: None if there is none.
+        image: what the result looks like in the views or, during a run, what has been found of the next one.
+        applied: whether the result, as it is now, was written to the segment.
+    """
+
+    def __init__(self) -> None:
+        self.result: StackResult | None = None
+        self.image: StackImage | None = None
+        self.applied = False
+        self._prompts: Prompts | None = None
+        self._basis: Basis = ()
+
+    @property
+    def plane(self) -> Plane | None:
+        return None if self._prompts is None else self._prompts.plane
+
+    def part_for(self, prompts: Prompts, basis: Basis) -> Part | None:
+        """Part of the stack that a run with these prompts has to go over; None: all of it.
+
+        Args:
+            basis: what a result depends on besides its key slices.
+        """
+        if self.result is None or self._prompts is None or basis != self._basis:
+            return None
+        before = {index: key.box for index, key in self._prompts.keys.items()}
+        after = {index: key.box for index, key in prompts.keys.items()}
+        return part_to_run(before, after, self.result.shape[0])
+
+    def begin(self, stack: Stack, part: Part | None) -> None:
+        """A run begins: show what it leaves unchanged."""
+        self.image = StackImage(stack)
+        for found in self.result or ():
+            if part is not None and not part.replaces(found.index):
+                self.image.put_result(found)
+
+    def add(self, found: SliceResult) -> None:
+        """Show a slice that the run has found."""
+        if self.image is not None:
+            self.image.put_result(found)
+
+    def finish(self, result: StackResult, prompts: Prompts, basis: Basis) -> None:
+        """The run has finished with this result."""
+        self.result, self._prompts, self._basis, self.applied = result, prompts, basis, False
+
+    def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
+        """The run has ended without a result: show the earlier one again, if there is one."""
+        if self.result is None or self.plane is None:
+            self.image = None
+            return
+        self.image = StackImage(stack_of(self.plane))
+        for found in self.result:
+            self.image.put_result(found)
+
+    def drop(self) -> None:
+        """Forget the result; what was applied stays in the segment."""
+        self.result = self.image = self._prompts = None
+        self._basis, self.applied = (), False
