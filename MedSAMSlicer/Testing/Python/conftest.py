@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+# As the command line does, and before anything imports torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither use nor fill the user's cache folder; what one of them converts, the others find."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("MEDSAM_SLICER_WEIGHTS", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
