@@ -1,18 +1,16 @@
-"""Slicer module of MedSAMSlicer: says what is installed and how to begin. Nothing heavy is imported here."""
+"""Slicer module of MedSAMSlicer: its panel, its samples, its effect. Nothing heavy is imported before it is needed."""
 
 from __future__ import annotations
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-
-from MedSAMSlicerLib import __version__
 
 HOMEPAGE = "https://github.com/MedSAMSlicer/MedSAMSlicer"
 
@@ -24,7 +22,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("MedSAMSlicer")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = []
+        parent.dependencies = ["Segmentations"]
         parent.contributors = ["MedSAMSlicer maintainers"]
         parent.helpText = _(
             "Contours tumours and organs from a box with MedSAM models, on this computer."
@@ -35,47 +33,94 @@ class MedSAMSlicer(ScriptedLoadableModule):
             "Built on MedSAM and LiteMedSAM (Ma et al., Nature Communications 15, 654, 2024)"
             " and Segment Anything (Kirillov et al., ICCV 2023)."
         )
+        slicer.app.connect("startupCompleted()", self.applySettings)
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    @staticmethod
+    def applySettings() -> None:
+        """Put folders and limits where inference processes look for them."""
+        from MedSAMSlicerLib import settings
+
+        settings.apply()
+
+    @staticmethod
+    def registerSampleData() -> None:
+        """Add the samples to the Sample Data module."""
+        from MedSAMSlicerLib.setup.sample_data import register_sample_data
+
+        register_sample_data()
 
 
 class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
-    """The module's panel: version and first steps."""
+    """The module's panel."""
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        label = qt.QLabel(getting_started())
-        label.wordWrap = True
-        label.openExternalLinks = True
-        self.layout.addWidget(label)
-        self.layout.addStretch(1)
+        from MedSAMSlicerLib.panel import Panel
+
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAMSlicer.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.panel = Panel(slicer.util.childWidgetVariables(self.uiWidget))
+
+    def enter(self) -> None:
+        """The user has opened the module."""
+        self.panel.enter()
+
+    def cleanup(self) -> None:
+        """The module is about to be unloaded or reloaded."""
+        self.panel.close()
 
 
-def getting_started() -> str:
-    """The panel's text, as HTML."""
-    return _(
-        "<h3>MedSAMSlicer {version}</h3>"
-        "<p>This version segments from the command line; an effect for the Segment Editor is not part of it yet.</p>"
-        "<ol>"
-        '<li>Install the command line as the <a href="{homepage}">documentation</a> says.</li>'
-        "<li>Save the volume as NRRD, NIfTI or MetaImage, or take the folder of its DICOM series.</li>"
-        "<li>Draw a Markups ROI around the object and save it as a .mrk.json file.</li>"
-        "<li>Run <tt>medsam-slicer segment IMAGE --roi ROI.mrk.json --output RESULT.seg.nrrd</tt>.</li>"
-        "<li>Drop RESULT.seg.nrrd on Slicer to load the segmentation, and check it slice by slice.</li>"
-        "</ol>"
-    ).format(version=__version__, homepage=HOMEPAGE)
+class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
+    """What scripts may ask the module. Installs and downloads nothing."""
+
+    def missingPackages(self) -> list[str]:
+        """Names of the Python packages that have to be installed first."""
+        from MedSAMSlicerLib.setup import packages
+
+        return [package.name for package in packages.missing(packages.needed_packages())]
+
+    def usableModels(self) -> list[str]:
+        """Keys of the models whose weights are on this computer. Raises MedSAMError while packages are missing."""
+        from MedSAMSlicerLib import settings
+        from MedSAMSlicerLib.setup.models import ModelShelf
+
+        return [model.spec.key for model in ModelShelf(settings.VerifiedWeights()).models() if model.usable]
+
+    def device(self) -> str:
+        """Device that the check of this computer chose; "auto" before it has run."""
+        from MedSAMSlicerLib import settings
+
+        return settings.device()
 
 
 class MedSAMSlicerTest(ScriptedLoadableModuleTest):
-    """Run inside Slicer by ctest and by 'Reload and Test'."""
+    """Run inside Slicer by ctest and by 'Reload and Test'. Needs no network, no weights and no packages."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear(0)
 
     def runTest(self) -> None:
         self.setUp()
-        self.test_panel_opens_and_says_which_version_is_installed()
+        self.test_panel_opens_and_says_what_to_do_next()
+        self.setUp()
+        self.test_nothing_heavy_was_imported_by_the_panel()
 
-    def test_panel_opens_and_says_which_version_is_installed(self) -> None:
+    def test_panel_opens_and_says_what_to_do_next(self) -> None:
+        from MedSAMSlicerLib import __version__
+
         slicer.util.selectModule("MedSAMSlicer")
         panel = slicer.modules.medsamslicer.widgetRepresentation()
         texts = [label.text for label in slicer.util.findChildren(panel, className="QLabel")]
         self.assertTrue(any(__version__ in text for text in texts), texts)
+        self.assertTrue(any("Next:" in text or "Ready" in text for text in texts), texts)
+
+    def test_nothing_heavy_was_imported_by_the_panel(self) -> None:
+        import sys
+
+        logic = MedSAMSlicerLogic()
+        before = "torch" in sys.modules
+        missing = logic.missingPackages()
+        self.assertEqual(before, "torch" in sys.modules)
+        self.assertTrue(all(isinstance(name, str) for name in missing))

@@ -3,124 +3,161 @@
 from __future__ import annotations
 
 import ast
-import gzip
-import importlib.util
-import json
+import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
+import slicer
 
 import MedSAMSlicerLib
+from host import slicer_python
+from host.fixture import host  # noqa: F401 - a fixture
 
 MAY_BE_IMPORTED = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy", "MedSAMSlicerLib"}
-
-
-class Layout:
-    def __init__(self) -> None:
-        self.widgets: list[SimpleNamespace] = []
-        self.stretches = 0
-
-    def addWidget(self, widget: SimpleNamespace) -> None:
-        self.widgets.append(widget)
-
-    def addStretch(self, factor: int) -> None:
-        self.stretches += 1
-
-
-class ModuleBase:
-    def __init__(self, parent: SimpleNamespace) -> None:
-        self.parent = parent
-
-
-class WidgetBase:
-    def __init__(self) -> None:
-        self.layout = Layout()
-
-    def setup(self) -> None:
-        self.base_was_set_up = True
+HEAVY = {"torch", "torchvision", "segment_anything", "requests", "scipy", "SimpleITK", "numpy", "cachetools", "tqdm"}
+MAY_BE_CLICKED = ("QPushButton", "QCheckBox", "QComboBox", "QSpinBox", "ctkDirectoryButton", "ctkCollapsibleButton")
 
 
 @pytest.fixture
-def loaded(repository: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The module file, imported where Slicer's own modules are stood in for; `translated`: texts that went through `_`."""
-    translated: list[str] = []
-
-    def tr(text: str) -> str:
-        translated.append(text)
-        return text
-
-    stand_ins = {
-        "qt": {"QLabel": lambda text: SimpleNamespace(text=text)},
-        "slicer": {},
-        "slicer.i18n": {"tr": tr, "translate": lambda context, text: f"{context}/{text}"},
-        "slicer.ScriptedLoadableModule": {
-            "ScriptedLoadableModule": ModuleBase,
-            "ScriptedLoadableModuleWidget": WidgetBase,
-            "ScriptedLoadableModuleTest": object,
-        },
-    }
-    for name, content in stand_ins.items():
-        module = ModuleType(name)
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("module_file", repository / "MedSAMSlicer" / "MedSAMSlicer.py")
-    assert spec is not None
-    assert spec.loader is not None
-    file = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(file)
-    return SimpleNamespace(file=file, translated=translated)
+def module_file(repository: Path) -> Path:
+    return repository / "MedSAMSlicer" / "MedSAMSlicer.py"
 
 
-def test_only_what_slicer_has_is_imported_at_file_scope(repository: Path) -> None:
-    tree = ast.parse((repository / "MedSAMSlicer" / "MedSAMSlicer.py").read_text(encoding="utf-8"))
+@pytest.fixture
+def panel_file(repository: Path) -> Path:
+    return repository / "MedSAMSlicer" / "Resources" / "UI" / "MedSAMSlicer.ui"
+
+
+@pytest.fixture
+def loaded(module_file: Path, host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: F811
+    """The module's object in a running Slicer; settings that it puts into the environment are undone."""
+    for name in ("MEDSAM_SLICER_WEIGHTS", "MEDSAM_SLICER_EMBEDDINGS_MB"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path))
+    module = host.load_module(module_file)
+    host.complete_startup()
+    return module
+
+
+def test_only_what_slicer_has_is_imported_at_file_scope(module_file: Path) -> None:
+    tree = ast.parse(module_file.read_text(encoding="utf-8"))
     names = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert {name.split(".")[0] for name in names} <= MAY_BE_IMPORTED | sys.stdlib_module_names
 
 
-def test_slicer_lists_the_module_under_segmentation(loaded: SimpleNamespace) -> None:
-    parent = SimpleNamespace()
-    loaded.file.MedSAMSlicer(parent)
+STARTUP = """
+import sys, time, types
+for name, names in {
+    "slicer": ("app", "util"), "slicer.i18n": ("tr", "translate"),
+    "slicer.ScriptedLoadableModule": ["ScriptedLoadableModule" + part for part in ("", "Logic", "Test", "Widget")],
+}.items():
+    module = types.ModuleType(name)
+    vars(module).update({name: type(name, (), {}) for name in names})
+    sys.modules[name] = module
+before = set(sys.modules)
+begin = time.perf_counter()
+import MedSAMSlicer
+print(time.perf_counter() - begin, *(set(sys.modules) - before))
+"""
+
+
+def test_slicer_starts_as_fast_as_without_us(module_file: Path) -> None:
+    """At most 150 ms for importing the module with nothing used, and nothing heavy with it."""
+    times = []
+    for _ in range(3):
+        finished = subprocess.run(
+            [sys.executable, "-c", STARTUP], cwd=module_file.parent, capture_output=True, text=True, check=True
+        )
+        seconds, *imported = finished.stdout.split()
+        times.append(float(seconds))
+        assert {name.split(".")[0] for name in imported} & HEAVY == set()
+        assert not [name for name in imported if name.startswith("MedSAMSlicerLib.")], "not before it is needed"
+    assert min(times) < 0.15
+
+
+def test_slicers_start_up_imports_nothing_heavy_either(module_file: Path) -> None:
+    """What the module does when Slicer has started: settings and samples."""
+    code = (
+        "import sys, types; qt = types.ModuleType('qt'); qt.QSettings = lambda: types.SimpleNamespace("
+        "value=lambda key, default=None: default); sys.modules['qt'] = qt; before = set(sys.modules)\n"
+        "from MedSAMSlicerLib import settings; settings.apply()\nimport MedSAMSlicerLib.setup.sample_data\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=module_file.parent, capture_output=True, text=True, check=True
+    )
+    assert {name.split(".")[0] for name in finished.stdout.split()} & HEAVY == set()
+
+
+def test_slicer_lists_the_module_under_segmentation(loaded: Any) -> None:
+    parent = loaded.parent
     assert parent.title == "MedSAMSlicer"
-    assert parent.categories == ["qSlicerAbstractCoreModule/Segmentation"]
-    assert parent.contributors == ["MedSAMSlicer maintainers"]
+    assert tuple(parent.categories) == ("Segmentation",)
+    assert tuple(parent.contributors) == ("MedSAMSlicer maintainers",)
     assert "not a medical device" in parent.helpText
     assert "{" not in parent.helpText
     assert "MedSAM" in parent.acknowledgementText
 
 
-def test_panel_shows_the_version_and_the_first_steps(loaded: SimpleNamespace) -> None:
-    widget = loaded.file.MedSAMSlicerWidget()
-    widget.setup()
-    assert widget.base_was_set_up
-    (label,) = widget.layout.widgets
-    assert MedSAMSlicerLib.__version__ in label.text
-    assert "medsam-slicer segment IMAGE --roi" in label.text
-    assert "{" not in label.text
-    assert label.wordWrap
-    assert widget.layout.stretches == 1
+def test_the_panel_shows_the_version_and_can_be_reloaded(loaded: Any, host: Any) -> None:  # noqa: F811
+    panel = slicer.modules.medsamslicer.widgetRepresentation()
+    for _ in range(2):
+        texts = [label.text for label in slicer.util.findChildren(panel, className="QLabel")]
+        assert any(MedSAMSlicerLib.__version__ in text for text in texts), texts
+        panel.self().cleanup()
+        panel.reload()
 
 
-def test_every_text_of_the_panel_can_be_translated(loaded: SimpleNamespace) -> None:
-    loaded.file.MedSAMSlicer(SimpleNamespace())
-    shown = loaded.file.getting_started()
-    assert any(
-        text.format(version=MedSAMSlicerLib.__version__, homepage=loaded.file.HOMEPAGE) == shown
-        for text in loaded.translated
-    )
-    assert len(loaded.translated) == 4
+def test_the_modules_own_test_passes(loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
+    loaded.runTest()
 
 
-def test_slicer_finds_its_classes_by_name(loaded: SimpleNamespace) -> None:
-    for suffix in ("", "Widget", "Test"):
-        assert isinstance(getattr(loaded.file, f"MedSAMSlicer{suffix}"), type)
+def test_slicer_finds_its_classes_by_name(loaded: Any) -> None:
+    for suffix in ("", "Widget", "Logic", "Test"):
+        assert isinstance(getattr(sys.modules["MedSAMSlicer"], f"MedSAMSlicer{suffix}"), type)
 
 
-def test_what_is_set_on_the_label_exists_in_a_running_slicer(shared_dir: Path, loaded: SimpleNamespace) -> None:
-    with gzip.open(shared_dir / "slicer_runtime.json.gz") as file:
-        label = json.load(file)["qt"]["QLabel"]
-    widget = loaded.file.MedSAMSlicerWidget()
-    widget.setup()
-    assert set(vars(widget.layout.widgets[0])) <= set(label["other"])
+def described(panel_file: Path) -> ElementTree.Element:
+    return ElementTree.parse(panel_file).getroot()  # noqa: S314 - the project's own file
+
+
+def texts_shown(widget: Any) -> set[str]:
+    """Texts and tooltips that the code has set, apart from what the .ui file brings, which Qt translates."""
+    return {text for child in widget.findChildren() if child.inherits("QLabel") for text in [child.text] if text}
+
+
+def test_every_text_that_the_code_shows_can_be_translated(loaded: Any, panel_file: Path) -> None:
+    slicer_python.translated.clear()
+    panel = slicer.modules.medsamslicer.widgetRepresentation()
+    in_the_file = {element.text for element in described(panel_file).iter("string")}
+    beginnings = {text.partition("{")[0] for _, text in slicer_python.translated}
+    untranslated = [
+        text
+        for text in texts_shown(panel) - in_the_file
+        if not any(beginning and beginning in text for beginning in beginnings)
+    ]
+    assert untranslated == []
+
+
+def test_whatever_can_be_clicked_has_a_tooltip(panel_file: Path) -> None:
+    widgets = [w for w in described(panel_file).iter("widget") if w.get("class") in MAY_BE_CLICKED]
+    assert len(widgets) > 15
+    without = [w.get("name") for w in widgets if not w.findtext("property[@name='toolTip']/string")]
+    assert without == []
+
+
+def test_no_label_can_widen_the_panel(panel_file: Path) -> None:
+    """Slicer's panel is narrow: long texts are broken into lines."""
+    labels = [w for w in described(panel_file).iter("widget") if w.get("class") == "QLabel"]
+    long = [
+        w.get("name")
+        for w in labels
+        if w.findtext("property[@name='wordWrap']/bool") != "true"
+        and not 0 < len(w.findtext("property[@name='text']/string") or "") < 30
+    ]
+    assert long == []

@@ -25,7 +25,7 @@ DISTRIBUTION_OF = {"slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": 
 SLICER_OR_PYTORCH_EXTENSION_BRINGS = {
     *("numpy", "scipy", "simpleitk", "requests", "pydicom", "vtk", "slicer-core", "torch", "torchvision")
 }
-ONLY_IN_SLICER = {"qt", "ctk"}
+ONLY_IN_SLICER = {"qt", "ctk", "PyTorchUtils", "SampleData"}
 
 
 def requirements_in(file: Path) -> list[Requirement]:

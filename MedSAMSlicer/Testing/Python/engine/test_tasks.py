@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,17 +17,7 @@ import torch
 
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.tasks import remove_stale_parts
-
-MEDSAM_AT = """
-import sys
-from dataclasses import replace
-from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models import tasks
-url, md5, *arguments = sys.argv[1:]
-medsam = CATALOGUE["medsam"]
-CATALOGUE["medsam"] = replace(medsam, weights=replace(medsam.weights, url=url, md5=md5))
-sys.exit(tasks.main(arguments))
-"""
+from support.weights_site import MEDSAM_AT, WeightsSite
 
 
 @pytest.fixture
@@ -39,49 +27,14 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def content(tmp_path: Path) -> bytes:
-    torch.save({"a": torch.zeros(1000, 1000)}, tmp_path / "weights.pth")
+    torch.save({"a": torch.zeros(1000, 1500)}, tmp_path / "weights.pth")
     return (tmp_path / "weights.pth").read_bytes()
 
 
-class Site:
-    """A server of one file on this computer. While `hold` is set it sends the first half and then nothing."""
-
-    def __init__(self, content: bytes) -> None:
-        self.hold = threading.Event()
-        self.half_sent = threading.Event()
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                half = len(content) // 2
-                try:
-                    self.wfile.write(content[:half])
-                    self.wfile.flush()
-                    site.half_sent.set()
-                    while site.hold.is_set():
-                        time.sleep(0.01)
-                    self.wfile.write(content[half:])
-                except OSError:
-                    return  # the one who asked has gone
-
-            def log_message(self, *_: Any) -> None:
-                """Nothing on standard error."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/medsam_vit_b.pth"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
-def site(content: bytes) -> Iterator[Site]:
-    site = Site(content)
-    yield site
-    site.hold.clear()
-    site.server.shutdown()
-    site.server.server_close()
+def site(content: bytes) -> Iterator[WeightsSite]:
+    with WeightsSite(content) as site:
+        yield site
 
 
 def start(arguments: list[str], cache: Path, code: str | None = None, module: str = "") -> subprocess.Popen[bytes]:
@@ -108,7 +61,7 @@ MODELS = "MedSAMSlicerLib.engine.models.tasks"
 
 
 class TestDownload:
-    def test_it_tells_progress_and_the_file_is_verified(self, site: Site, content: bytes, cache: Path) -> None:
+    def test_it_tells_progress_and_the_file_is_verified(self, site: WeightsSite, content: bytes, cache: Path) -> None:
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         status, lines = run([site.url, md5, "download", "medsam"], cache, code=MEDSAM_AT)
         assert status == 0
@@ -122,14 +75,16 @@ class TestDownload:
         ]
         assert file.read_bytes() == content
 
-    def test_another_file_than_expected_is_not_kept(self, site: Site, cache: Path) -> None:
+    def test_another_file_than_expected_is_not_kept(self, site: WeightsSite, cache: Path) -> None:
         status, lines = run([site.url, "0" * 32, "download", "medsam"], cache, code=MEDSAM_AT)
         assert status == 3
         assert lines[-1]["kind"] == "failed"
         assert "is not the weights file of MedSAM" in lines[-1]["message"]
         assert list((cache / "weights").iterdir()) == []
 
-    def test_cancelled_in_the_middle_it_ends_and_leaves_no_part(self, site: Site, content: bytes, cache: Path) -> None:
+    def test_cancelled_in_the_middle_it_ends_and_leaves_no_part(
+        self, site: WeightsSite, content: bytes, cache: Path
+    ) -> None:
         site.hold.set()
         process = start([site.url, "0" * 32, "--attached", "download", "medsam"], cache, code=MEDSAM_AT)
         assert site.half_sent.wait(60)

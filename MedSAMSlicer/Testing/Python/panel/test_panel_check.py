@@ -1,0 +1,145 @@
+"""The user checks the computer: every device is timed, and only one that agrees with the processor is chosen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.panel_views import rows_of
+
+
+def device(name: str, seconds: float | None, agrees: bool, message: str = "", hardware: str = "") -> dict[str, Any]:
+    dice = None if seconds is None else 1.0 if agrees else 0.2
+    return {
+        **{"kind": "device", "device": name, "name": hardware or name, "seconds": seconds, "dice": dice},
+        **{"agrees": agrees, "message": message},
+    }
+
+
+@pytest.fixture
+def computer(tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes up a computer: the process sends these lines, then waits for `go` to be there, then sends the rest."""
+    from MedSAMSlicerLib.panel_parts import computer_check
+
+    def have(first: list[dict[str, Any]], rest: list[dict[str, Any]] | None = None) -> Path:
+        go = tmp_path / "go"
+        (tmp_path / "made_up_check.py").write_text(
+            "import json, pathlib, sys, time\n"
+            "from MedSAMSlicerLib.engine.tasks import run_task\n"
+            f"first, rest = json.loads({json.dumps([first, rest or []])!r})\n"
+            "def work(say):\n"
+            "    for line in first: say(**line)\n"
+            f"    while rest and not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n"
+            "    for line in rest: say(**line)\n"
+            "sys.exit(run_task(work, attached=True))\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(computer_check, "_MODULE", "made_up_check")
+        return go
+
+    return have
+
+
+def wait(host: Any, widget: Any) -> None:
+    host.wait_until(lambda: not widget.panel.check.busy, seconds=60)
+
+
+@pytest.fixture(autouse=True)
+def _weights(litemedsam_weights: Path) -> None:
+    """A model is here."""
+
+
+def began(*devices: str) -> dict[str, Any]:
+    return {"kind": "began", "model": "LiteMedSAM", "devices": list(devices)}
+
+
+def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any, ui: Any, computer: Any) -> None:
+    computer(
+        [
+            began("cpu", "cuda"),
+            device("cpu", 1.04, True, hardware="x86_64, 2 of 2 cores"),
+            device("cuda", 0.0123, True, hardware="NVIDIA RTX"),
+            {"kind": "fastest", "device": "cuda"},
+        ]
+    )
+    assert ui.checkSection.text == "3. Check this computer (not checked yet)"
+    assert not ui.devicesTable.visible
+    host.hands.click(ui.checkComputerButton)
+    assert not ui.checkComputerButton.enabled
+    wait(host, widget)
+    assert rows_of(ui.devicesTable) == [
+        ["CPU: x86_64, 2 of 2 cores", "1.04 s", "reference"],
+        ["CUDA: NVIDIA RTX", "0.012 s", "yes"],
+    ]
+    assert host.settings["MedSAMSlicer/Device"] == "cuda"
+    assert ui.checkSection.text == "3. Check this computer (CUDA)"
+    assert "CUDA" in ui.chosenDeviceLabel.text
+    assert "choose the effect MedSAM" in ui.summaryLabel.text
+    assert ui.checkComputerButton.enabled and not ui.checkProgressFrame.visible
+
+
+def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
+    host: Any, widget: Any, ui: Any, computer: Any
+) -> None:
+    computer(
+        [
+            began("cpu", "mps"),
+            device("cpu", 0.8, True),
+            device("mps", 0.1, False, "its mask differs from the processor's (Dice 0.200): do not use this device"),
+            {"kind": "fastest", "device": "cpu"},
+        ]
+    )
+    host.hands.click(ui.checkComputerButton)
+    wait(host, widget)
+    assert rows_of(ui.devicesTable)[1] == ["MPS: mps", "0.10 s", "NO"]
+    assert "do not use this device" in ui.devicesTable.item(1, 0).toolTip()
+    assert host.settings["MedSAMSlicer/Device"] == "cpu"
+
+
+def test_when_no_device_works_the_panel_says_why_and_chooses_none(
+    host: Any, widget: Any, ui: Any, computer: Any
+) -> None:
+    computer([began("cpu"), device("cpu", None, False, "out of memory"), {"kind": "fastest", "device": None}])
+    host.hands.click(ui.checkComputerButton)
+    wait(host, widget)
+    assert rows_of(ui.devicesTable) == [["CPU: cpu", "failed", "NO"]]
+    assert "Not done:" in ui.checkMessage.text and "out of memory" in ui.checkMessage.text
+    assert "MedSAMSlicer/Device" not in host.settings
+
+
+def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
+    host: Any, widget: Any, ui: Any, computer: Any
+) -> None:
+    host.settings["MedSAMSlicer/Device"] = "cpu"
+    computer([began("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda"}])
+    host.hands.click(ui.checkComputerButton)
+    host.wait_until(lambda: "CUDA" in ui.checkProgressLabel.text, seconds=60)
+    assert ui.checkProgressLabel.text == "Timing CUDA (2 of 2)…"
+    host.hands.click(ui.cancelCheckButton)
+    wait(host, widget)
+    assert "Cancelled" in ui.checkMessage.text
+    assert host.settings["MedSAMSlicer/Device"] == "cpu"
+    assert ui.checkComputerButton.enabled
+
+
+def test_an_error_of_the_engine_is_told_in_the_panel(host: Any, widget: Any, ui: Any, computer: Any) -> None:
+    Path(computer([]).parent, "made_up_check.py").write_text("raise SystemExit('no module named torch')")
+    host.hands.click(ui.checkComputerButton)
+    wait(host, widget)
+    assert "no module named torch" in ui.checkMessage.text
+
+
+def test_the_model_to_check_with_can_be_chosen_among_those_that_are_here(
+    host: Any, widget: Any, ui: Any, cache: Path, computer: Any
+) -> None:
+    assert ui.checkModelComboBox.count == 1
+    (cache / "weights").mkdir(parents=True)
+    (cache / "weights" / "sam_vit_b_01ec64.pth").write_bytes(b"x")
+    widget.panel.refresh()
+    assert [ui.checkModelComboBox.itemText(n) for n in range(2)] == ["LiteMedSAM", "SAM ViT-B"]
+    host.hands.choose(ui.checkModelComboBox, "SAM ViT-B")
+    widget.panel.refresh()
+    assert ui.checkModelComboBox.currentText == "SAM ViT-B", "looking again does not change the choice"

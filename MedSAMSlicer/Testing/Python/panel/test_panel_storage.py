@@ -1,0 +1,94 @@
+"""Where models are kept and how much memory slices may take: both reach the processes that are started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
+from MedSAMSlicerLib.engine.limited_service import allowed_megabytes
+from support.panel_views import rows_of
+
+
+def choose_folder(ui: Any, folder: Path | str) -> None:
+    ui.weightsFolderButton.directory = str(folder)
+
+
+def test_a_chosen_folder_holds_for_the_panel_and_for_processes(
+    litemedsam_weights: Path, no_weights_package: None, host: Any, widget: Any, ui: Any, tmp_path: Path
+) -> None:
+    drive = tmp_path / "lab drive"
+    drive.mkdir()
+    shutil.copyfile(litemedsam_weights, drive / "lite_medsam.pth")
+    assert ui.modelsSection.text == "2. Models (none here yet)"
+    choose_folder(ui, drive)
+    assert host.settings["MedSAMSlicer/WeightsFolder"] == str(drive)
+    assert os.environ[CACHE_VARIABLE] == os.environ[WEIGHTS_VARIABLE] == str(drive)
+    assert rows_of(ui.modelsTable)[0][1] == "here, not verified yet"
+    assert "former folder" in ui.storageMessage.text
+    widget.enter()
+    host.wait_until(lambda: not widget.panel.models.busy, seconds=60)
+    assert rows_of(ui.modelsTable)[0][1] == "here, verified", "the process looked there, too"
+
+
+def test_the_default_folder_comes_back(host: Any, ui: Any, cache: Path, tmp_path: Path) -> None:
+    assert not ui.defaultFolderButton.enabled
+    choose_folder(ui, tmp_path)
+    host.hands.click(ui.defaultFolderButton)
+    assert os.environ[CACHE_VARIABLE] == str(cache)
+    assert not os.environ.get(WEIGHTS_VARIABLE)
+    assert ui.weightsFolderButton.directory == str(cache / "weights")
+    assert not ui.defaultFolderButton.enabled
+
+
+def test_a_chosen_folder_survives_a_restart_of_slicer(host: Any, ui: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    choose_folder(ui, tmp_path)
+    for name in (CACHE_VARIABLE, WEIGHTS_VARIABLE):
+        monkeypatch.setenv(name, "")
+    host.complete_startup()
+    assert os.environ[CACHE_VARIABLE] == str(tmp_path)
+
+
+def test_the_folder_is_shown_in_the_file_browser(host: Any, ui: Any, cache: Path) -> None:
+    host.hands.click(ui.openFolderButton)
+    assert (cache / "weights").is_dir(), "a folder that is not there cannot be shown"
+    assert len(host.opened) == 1 and host.opened[0].endswith("/cache/weights")
+
+
+@pytest.mark.parametrize(("megabytes", "hint"), [(1024, "about 256 slices"), (0, "computed again each time")])
+def test_memory_is_bounded_in_words_and_for_processes(ui: Any, host: Any, megabytes: int, hint: str) -> None:
+    ui.memorySpinBox.value = megabytes
+    assert host.settings["MedSAMSlicer/EncodedSlicesMB"] == megabytes
+    assert allowed_megabytes() == megabytes
+    assert hint in ui.memoryHint.text
+
+
+def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
+    from MedSAMSlicerLib import settings
+
+    host.settings["MedSAMSlicer/EncodedSlicesMB"] = "plenty"
+    host.settings["MedSAMSlicer/VerifiedWeights"] = "[1, 2"
+    settings.apply()
+    assert allowed_megabytes() == 512
+    assert dict(settings.VerifiedWeights()) == {}
+
+
+def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any) -> None:
+    from MedSAMSlicerLib.setup import encoded_slices
+
+    class Keeper:
+        forgot = False
+
+        def forget_encoded_slices(self) -> None:
+            self.forgot = True
+
+    host.hands.click(ui.forgetButton)
+    assert "No slices are kept" in ui.storageMessage.text
+    keeper = Keeper()
+    encoded_slices.register(keeper)
+    host.hands.click(ui.forgetButton)
+    assert keeper.forgot and "given back" in ui.storageMessage.text

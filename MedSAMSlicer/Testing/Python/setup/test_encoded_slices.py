@@ -1,0 +1,37 @@
+"""The memory of encoded slices is bounded and given back."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+from MedSAMSlicerLib.engine.limited_service import allowed_megabytes
+from MedSAMSlicerLib.setup import encoded_slices
+
+
+class Keeper:
+    def __init__(self) -> None:
+        self.forgot = 0
+
+    def forget_encoded_slices(self) -> None:
+        self.forgot += 1
+
+
+def test_everybody_who_lives_is_asked_to_forget() -> None:
+    before = encoded_slices.forget_all()
+    keeper, gone = Keeper(), Keeper()
+    encoded_slices.register(keeper)
+    encoded_slices.register(gone)
+    del gone
+    gc.collect()
+    assert encoded_slices.forget_all() == before + 1
+    assert keeper.forgot == 1
+
+
+def test_processes_that_start_later_learn_of_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(encoded_slices.EMBEDDINGS_VARIABLE, "512")
+    encoded_slices.limit_to(96)
+    assert os.environ[encoded_slices.EMBEDDINGS_VARIABLE] == "96"
+    assert allowed_megabytes() == 96

@@ -1,0 +1,108 @@
+"""The list of models says of each file no more than is known of it."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from MedSAMSlicerLib.engine.errors import MedSAMError
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from MedSAMSlicerLib.setup.models import Model, ModelShelf, Presence, Way, folder_for_weights, readable_bytes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path))
+    monkeypatch.setenv("MEDSAM_SLICER_WEIGHTS", "")
+    (tmp_path / "weights").mkdir()
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def file(folder: Path) -> Path:
+    path = folder / "medsam_vit_b.pth"
+    path.write_bytes(b"0123456789")
+    return path
+
+
+def medsam(shelf: ModelShelf) -> Model:
+    return next(model for model in shelf.models() if model.spec.key == "medsam")
+
+
+def verified(path: Path) -> dict[str, Any]:
+    return {"kind": "verified", "model": "medsam", "path": str(path), "sha256": "0" * 64}
+
+
+def test_all_models_of_the_catalogue_are_listed_with_size_and_way(folder: Path) -> None:
+    models = {model.spec.key: model for model in ModelShelf({}).models()}
+    assert list(models) == list(CATALOGUE)
+    assert models["litemedsam"].is_default and models["litemedsam"].way is Way.PACKAGE
+    assert (models["medsam"].way, models["sam_med2d"].way) == (Way.DOWNLOAD, Way.FILE_ONLY)
+    assert models["medsam"].presence is Presence.MISSING and not models["medsam"].usable
+    # The published file of MedSAM has about 375 MB.
+    assert readable_bytes(models["medsam"].size) == "375 MB"
+
+
+def test_a_file_is_found_then_verified_and_the_next_start_still_knows(file: Path) -> None:
+    remembered: dict[str, str] = {}
+    shelf = ModelShelf(remembered)
+    assert medsam(shelf).presence is Presence.FOUND and medsam(shelf).size == 10
+    shelf.note(verified(file))
+    assert medsam(shelf).presence is Presence.VERIFIED
+    assert medsam(ModelShelf(remembered)).presence is Presence.VERIFIED
+
+
+def test_a_file_that_has_changed_since_has_to_be_verified_again(file: Path) -> None:
+    shelf = ModelShelf({})
+    shelf.note(verified(file))
+    file.write_bytes(b"0123456780")
+    os.utime(file, ns=(1, 1))
+    assert medsam(shelf).presence is Presence.FOUND
+
+
+def test_a_wrong_file_is_not_usable_until_it_is_replaced(file: Path) -> None:
+    remembered: dict[str, str] = {}
+    shelf = ModelShelf(remembered)
+    shelf.note(verified(file))
+    shelf.note({"kind": "wrong", "model": "medsam", "path": str(file), "message": "its md5 is another"})
+    assert medsam(shelf).presence is Presence.WRONG and not medsam(shelf).usable
+    assert medsam(shelf).message == "its md5 is another"
+    assert remembered == {}
+    file.write_bytes(b"the right one")
+    assert medsam(shelf).presence is Presence.FOUND
+
+
+def test_lines_of_other_kinds_and_of_unknown_models_change_nothing(file: Path) -> None:
+    remembered: dict[str, str] = {}
+    shelf = ModelShelf(remembered)
+    for line in ({"kind": "progress", "done": 1}, {**verified(file), "model": "unknown"}, {"kind": "verified"}):
+        shelf.note(line)
+    assert remembered == {} and medsam(shelf).presence is Presence.FOUND
+
+
+def test_before_packages_are_installed_the_user_is_sent_there_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without_platformdirs(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "platformdirs":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_platformdirs)
+    with pytest.raises(MedSAMError, match="install the packages first"):
+        ModelShelf({}).models()
+    with pytest.raises(MedSAMError, match="install the packages first"):
+        folder_for_weights()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(10, "1 MB"), (39_370_479, "39 MB"), (375_000_000, "375 MB"), (2_564_550_879, "2.6 GB")]
+)
+def test_sizes_are_for_people(count: int, text: str) -> None:
+    assert readable_bytes(count) == text

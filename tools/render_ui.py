@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Draws Qt Designer files as PNG, without Slicer, to look at spacing, order and wording.
+
+    python tools/render_ui.py MedSAMSlicer/Resources/UI/MedSAMSlicer.ui --output panel.png [--width 420]
+
+Needs PySide6 (`pip install PySide6-Essentials`). Widgets of Slicer and CTK that it does not know are drawn as frames
+with their names; collapsible sections as boxes with their titles, and open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = None) -> list[str]:
+    """Draw one file. Returns the classes that were drawn as frames.
+
+    Args:
+        width: of the picture in pixels; Slicer's module panel is about 420 wide.
+        fill: object name -> text to show in it, for labels that the code fills.
+    """
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+    application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+    framed: set[str] = set()
+
+    class Loader(QtUiTools.QUiLoader):
+        """Knows Slicer's widgets by name."""
+
+        def createWidget(self, kind: str, parent: Any = None, name: str = "") -> Any:
+            if kind in self.availableWidgets():
+                return super().createWidget(kind, parent, name)
+            if kind in ("qMRMLWidget", "qSlicerWidget"):
+                made: Any = QtWidgets.QWidget(parent)
+            elif kind in ("ctkCollapsibleButton", "ctkCollapsibleGroupBox"):
+                made = QtWidgets.QGroupBox(parent)
+            else:
+                made = _Named(kind, name, parent)
+                framed.add(kind)
+            made.setObjectName(name)
+            return made
+
+    class _Named(QtWidgets.QFrame):
+        def __init__(self, kind: str, name: str, parent: Any) -> None:
+            super().__init__(parent)
+            self.setFrameShape(QtWidgets.QFrame.Shape.Box)
+            self.setMinimumHeight(24)
+            self._text = f"{kind} {name}"
+
+        def paintEvent(self, event: Any) -> None:
+            super().paintEvent(event)
+            painter = QtGui.QPainter(self)
+            painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignCenter, self._text)
+            painter.end()
+
+    device = QtCore.QFile(str(file))
+    if not device.open(QtCore.QFile.OpenModeFlag.ReadOnly):
+        raise SystemExit(f"{file} cannot be opened: check the path")
+    widget = Loader().load(device)
+    device.close()
+    if widget is None:
+        raise SystemExit(f"{file} cannot be loaded as a Qt Designer file")
+    for box in widget.findChildren(QtWidgets.QGroupBox):
+        if box.property("text"):
+            box.setTitle(str(box.property("text")))
+    for name, text in (fill or {}).items():
+        found = widget.findChild(QtWidgets.QWidget, name)
+        if found is None:
+            raise SystemExit(f"{file} has no widget {name}")
+        found.setText(text)
+    widget.setFixedWidth(width)
+    widget.ensurePolished()
+    layout = widget.layout()
+    height = layout.totalHeightForWidth(width) if layout and layout.hasHeightForWidth() else widget.sizeHint().height()
+    widget.resize(width, max(height, 50))
+    widget.show()
+    application.processEvents()
+    widget.grab().save(str(output))
+    return sorted(framed)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--output", type=Path, required=True, metavar="PICTURE.png")
+    parser.add_argument("--width", type=int, default=420)
+    parser.add_argument("--fill", action="append", default=[], metavar="NAME=TEXT", help="text of a label; repeatable")
+    options = parser.parse_args(arguments)
+    pairs = dict(pair.split("=", 1) for pair in options.fill)
+    framed = render(options.file, options.output, options.width, pairs)
+    print(f"{options.output}" + (f"; drawn as frames: {', '.join(framed)}" if framed else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
