@@ -11,6 +11,8 @@ import numpy as np
 _SCREEN = {0: ((0, 1, 0), (0, 0, -1)), 1: ((1, 0, 0), (0, 0, -1)), 2: ((1, 0, 0), (0, 1, 0))}
 _PLANES = ("sagittal", "coronal", "axial")
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
+# Scans are tilted a little to fit the head; beyond this, slices no longer show what the plane's name promises.
+_MOST_TILTED_DEGREES = 10.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Display:
         transpose: rows and columns change places first.
         flip_rows, flip_columns: then these are turned over.
         plane: "axial", "coronal" or "sagittal", the nearest one.
+        oblique: whether the slices are tilted more than 10 degrees from that plane.
         letters: patient directions at the left, right, top and bottom edge.
         pixel_mm: (rows, columns) spacing on the screen.
     """
@@ -29,8 +32,14 @@ class Display:
     flip_rows: bool
     flip_columns: bool
     plane: str
+    oblique: bool
     letters: tuple[str, str, str, str]
     pixel_mm: tuple[float, float]
+
+    @property
+    def title(self) -> str:
+        """What the slices are, for a heading."""
+        return f"oblique slices, nearest to {self.plane}" if self.oblique else f"{self.plane} slices"
 
     def turn(self, image: np.ndarray) -> np.ndarray:
         """A (rows, columns) slice as it is shown."""
@@ -46,7 +55,9 @@ def display_of(ijk_to_lps: np.ndarray, axis: str) -> Display:
     along = "IJK".index(axis)
     columns, rows = (n for n in range(3) if n != along)
     directions = matrix / spacing
-    normal = int(np.abs(directions[:, along]).argmax())
+    across = np.cross(directions[:, columns], directions[:, rows])
+    across = np.abs(across) / np.linalg.norm(across)
+    normal = int(across.argmax())
     right, down = _SCREEN[normal]
     transpose = abs(directions[:, columns] @ right) < abs(directions[:, rows] @ right)
     if transpose:
@@ -60,6 +71,7 @@ def display_of(ijk_to_lps: np.ndarray, axis: str) -> Display:
         flip_rows=flip_rows,
         flip_columns=flip_columns,
         plane=_PLANES[normal],
+        oblique=bool(across[normal] < np.cos(np.radians(_MOST_TILTED_DEGREES))),
         letters=(_letter(-to_right), _letter(to_right), _letter(-to_bottom), _letter(to_bottom)),
         pixel_mm=(float(spacing[rows]), float(spacing[columns])),
     )

@@ -75,7 +75,7 @@ def write_preview(
             display,
         )
     _write_key(figure, truth is not None, prompt)
-    heading = title or f"{image.path.name}: {display.plane} slices, {window.describe()}"
+    heading = title or f"{image.path.name}: {display.title}, {window.describe()}"
     figure.suptitle(heading, color="white", fontsize=14, y=0.985)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06, top=0.9, wspace=0.03, hspace=0.12)
     write_atomically(path, lambda temporary: figure.savefig(temporary, facecolor="black", format="png"))
