@@ -22,7 +22,7 @@ def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = N
 
     Args:
         width: of the picture in pixels; Slicer's module panel is about 420 wide.
-        fill: object name -> text to show in it, for labels that the code fills.
+        fill: object name -> text to show in it, for labels and tables that the code fills; see `_fill` for tables.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
@@ -70,10 +70,13 @@ def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = N
         if box.property("text"):
             box.setTitle(str(box.property("text")))
     for name, text in (fill or {}).items():
-        found = widget.findChild(QtWidgets.QWidget, name)
+        found: Any = widget.findChild(QtWidgets.QWidget, name)
         if found is None:
             raise SystemExit(f"{file} has no widget {name}")
-        found.setText(text)
+        if isinstance(found, QtWidgets.QTableWidget):
+            _fill(found, text)
+        else:
+            found.setText(text)
     widget.setFixedWidth(width)
     widget.ensurePolished()
     layout = widget.layout()
@@ -85,12 +88,35 @@ def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = N
     return sorted(framed)
 
 
+def _fill(table: Any, text: str) -> None:
+    """Rows are separated by ``;`` and cells by ``|``; the first row is the header. The first column takes the room."""
+    from PySide6 import QtWidgets
+
+    headers, *rows = [row.split("|") for row in text.split(";")]
+    table.setColumnCount(len(headers))
+    table.setHorizontalHeaderLabels(headers)
+    table.verticalHeader().hide()
+    modes = QtWidgets.QHeaderView.ResizeMode
+    for column in range(len(headers)):
+        table.horizontalHeader().setSectionResizeMode(column, modes.ResizeToContents if column else modes.Stretch)
+    table.setRowCount(len(rows))
+    for row, cells in enumerate(rows):
+        for column, cell in enumerate(cells):
+            table.setItem(row, column, QtWidgets.QTableWidgetItem(cell))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--output", type=Path, required=True, metavar="PICTURE.png")
     parser.add_argument("--width", type=int, default=420)
-    parser.add_argument("--fill", action="append", default=[], metavar="NAME=TEXT", help="text of a label; repeatable")
+    parser.add_argument(
+        "--fill",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="text of a label, or cells of a table: headers as A|B, then rows after ;. Repeatable",
+    )
     options = parser.parse_args(arguments)
     pairs = dict(pair.split("=", 1) for pair in options.fill)
     framed = render(options.file, options.output, options.width, pairs)

@@ -16,6 +16,7 @@ _GROUP = "MedSAMSlicer"
 WEIGHTS_FOLDER = f"{_GROUP}/WeightsFolder"
 EMBEDDINGS_MB = f"{_GROUP}/EncodedSlicesMB"
 DEVICE = f"{_GROUP}/Device"
+RUNTIME = f"{_GROUP}/Runtime"
 _VERIFIED = f"{_GROUP}/VerifiedWeights"
 LEAST_MB, MOST_MB = 0, 16384
 # As they were when Slicer started: what a user has set outside of Slicer goes on to hold where nothing is set here.
@@ -54,9 +55,15 @@ def device() -> str:
     return str(qt.QSettings().value(DEVICE, "auto") or "auto")
 
 
-def set_device(name: str) -> None:
-    """Remember the device that new contours start with."""
-    _set(DEVICE, name)
+def runtime() -> str:
+    """Runtime that it chose: "torch" or "openvino"; "auto" before it has run."""
+    return str(qt.QSettings().value(RUNTIME, "auto") or "auto")
+
+
+def set_device(device: str, runtime: str) -> None:
+    """Remember what new contours start with."""
+    _set(DEVICE, device)
+    _set(RUNTIME, runtime)
 
 
 def apply() -> None:

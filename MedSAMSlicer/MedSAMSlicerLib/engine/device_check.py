@@ -1,15 +1,16 @@
-"""Times one slice on every device of this computer and compares the results with the processor's.
+"""Times one slice on every device of this computer and compares the results with those of PyTorch on the processor.
 
     python -m MedSAMSlicerLib.engine.device_check [--model KEY]
 
-Lines, besides those of `engine.tasks`: ``began`` with ``model`` (its title) and ``devices``;
-``device`` with the fields of `DeviceResult`; ``fastest`` with ``device``, or null where none can be used.
+Lines, besides those of `engine.tasks`: ``began`` with ``model`` (its title) and ``ways``, each a
+``device`` and a ``runtime``; ``result`` with the fields of `WayResult`; ``fastest`` with ``device`` and ``runtime``, or
+null where none can be used.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import importlib.util
 import os
 import platform
 import sys
@@ -26,8 +27,9 @@ from .prompts import Box
 from .results import Prediction
 from .service_types import ModelChoice, Service
 from .tasks import Say, add_attached, run_task
+from .threads import leave_one_core, share_processor
 
-REFERENCE = "cpu"
+REFERENCE = ("cpu", "torch")
 LEAST_DICE = 0.99
 """Rounding moves single pixels of an edge; a driver that computes wrongly gives another shape, or none."""
 LARGEST_IOU_DIFFERENCE = 0.02
@@ -36,20 +38,26 @@ _ENOUGH_SECONDS = 4.0
 SIDE = 512
 
 
+Way = tuple[str, str]
+"""A device ("cpu", "cuda" or "mps") and a runtime ("torch" or "openvino")."""
+
+
 @dataclass(frozen=True)
-class DeviceResult:
-    """What one device did with the slice.
+class WayResult:
+    """What one device did with the slice, under one runtime.
 
     Attributes:
         device: "cpu", "cuda" or "mps".
+        runtime: "torch" or "openvino".
         name: what the hardware calls itself.
         seconds: for one slice, encoder and decoder, the fastest of a few; None if it failed.
-        dice: overlap of its mask with the processor's, 0..1; None if it failed, or there is nothing to compare with.
+        dice: overlap of its mask with the reference's, 0..1; None if it failed, or there is nothing to compare with.
         agrees: whether its result may be used.
         message: why it failed, or ''.
     """
 
     device: str
+    runtime: str
     name: str
     seconds: float | None
     dice: float | None
@@ -69,45 +77,58 @@ def phantom_slice() -> tuple[np.ndarray, Box]:
     return np.clip(image, 0, 255).astype(np.uint8), Box(230, 170, 370, 310)
 
 
-def check_devices(
-    model: str, devices: Sequence[str], make_service: Callable[[], Service], name_of: Callable[[str], str]
-) -> Iterator[DeviceResult]:
-    """Run the slice on each device, the processor first: it is what the others are compared with.
+def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
+    """All that can be tried, the reference first: what the others are compared with.
+
+    Args:
+        devices: as `available_devices` gives them.
+        openvino: whether it is installed; it runs on the processor.
+    """
+    others = [(device, "torch") for device in devices if device != REFERENCE[0]]
+    return [REFERENCE, *([("cpu", "openvino")] if openvino else []), *others]
+
+
+def check_ways(
+    model: str, tried: Sequence[Way], make_service: Callable[[], Service], name_of: Callable[[str], str]
+) -> Iterator[WayResult]:
+    """Run the slice in each way.
 
     Args:
         model: key of the catalogue.
-        devices: as `available_devices` gives them.
-        make_service: a service that keeps no embeddings, so that each run encodes. One for each device, so that the
+        tried: as `ways` gives them.
+        make_service: a service that keeps no embeddings, so that each run encodes. One for each way, so that the
             memory of the one before is free.
         name_of: what a device calls itself.
     """
     image, box = phantom_slice()
     reference: Prediction | None = None
-    for device in sorted(devices, key=lambda device: device != REFERENCE):
+    for device, runtime in tried:
         service = make_service()
-        choice = ModelChoice(model, device=device)
+        choice = ModelChoice(model, device=device, runtime=runtime)
         try:
             service.load(choice)
             prediction, seconds = _timed(lambda: service.preview(choice, image, box))  # noqa: B023 - called at once
         except Exception as error:
-            yield DeviceResult(device, name_of(device), None, None, False, str(as_user_error(error)))
+            yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
             continue
-        if device == REFERENCE:
+        if (device, runtime) == REFERENCE:
             reference = prediction
         dice, agrees = _compared(prediction, reference)
-        yield DeviceResult(device, name_of(device), seconds, dice, agrees, _doubt(reference, dice, agrees))
+        yield WayResult(device, runtime, name_of(device), seconds, dice, agrees, _doubt(reference, dice, agrees))
 
 
-def fastest(results: Sequence[DeviceResult]) -> str | None:
-    """The fastest device whose result agrees with the processor's; None if there is none."""
+def fastest(results: Sequence[WayResult]) -> Way | None:
+    """The fastest way whose result agrees with the reference; None if there is none."""
     usable = [result for result in results if result.agrees and result.seconds is not None]
-    return min(usable, key=lambda result: result.seconds or math.inf).device if usable else None
+    best = min(usable, key=lambda result: result.seconds or 0.0, default=None)
+    return None if best is None else (best.device, best.runtime)
 
 
 def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
     """Its answer and the least seconds that it took, after once that does not count: devices warm up."""
     begin = time.perf_counter()
-    prediction, times = run(), []
+    prediction = run()
+    times: list[float] = []
     while len(times) < REPEATS and (not times or time.perf_counter() - begin < _ENOUGH_SECONDS):
         start = time.perf_counter()
         prediction = run()
@@ -162,16 +183,20 @@ def _check(model: str, say: Say) -> None:
     # Missing or wrong weights are no matter of devices: said once, not for each of them, and before torch is loaded.
     verify_weights(spec, find_weights(spec))
 
+    # As in the inference process, so that the times are those of real work.
+    share_processor()
+    leave_one_core()
     from .runtimes.torch_runtime import available_devices
     from .service import SegmentationService
 
-    devices = sorted(available_devices(), key=lambda device: device != REFERENCE)
-    say("began", model=spec.title, devices=devices)
+    tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)
+    say("began", model=spec.title, ways=[{"device": device, "runtime": runtime} for device, runtime in tried])
     results = []
-    for result in check_devices(model, devices, lambda: SegmentationService(cache_bytes=0), name_of_device):
+    for result in check_ways(model, tried, lambda: SegmentationService(cache_bytes=0), name_of_device):
         results.append(result)
-        say("device", **asdict(result))
-    say("fastest", device=fastest(results))
+        say("result", **asdict(result))
+    device, runtime = fastest(results) or (None, None)
+    say("fastest", device=device, runtime=runtime)
 
 
 if __name__ == "__main__":

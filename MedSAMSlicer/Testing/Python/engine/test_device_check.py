@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.device_check import DeviceResult, check_devices, fastest, phantom_slice
+from MedSAMSlicerLib.engine.device_check import WayResult, check_ways, fastest, phantom_slice, ways
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
@@ -47,6 +47,7 @@ class Computer:
 
     def __init__(self, seconds: dict[str, float], behaviour: dict[str, Callable[..., Prediction]]) -> None:
         self.seconds, self.behaviour = seconds, behaviour
+        self.behaviour_of_runtime: dict[str, Callable[..., Prediction]] = {}
         self.slices: list[str] = []
 
     def load(self, choice: ModelChoice) -> LoadedModel:
@@ -55,10 +56,10 @@ class Computer:
     def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
         self.slices.append(choice.device)
         time.sleep(self.seconds[choice.device])
-        return self.behaviour[choice.device](image, box)
+        return self.behaviour_of_runtime.get(choice.runtime, self.behaviour[choice.device])(image, box)
 
-    def check(self, devices: list[str]) -> dict[str, DeviceResult]:
-        found = check_devices("litemedsam", devices, lambda: self, lambda device: f"a {device}")  # type: ignore[arg-type, return-value]
+    def check(self, devices: list[str]) -> dict[str, WayResult]:
+        found = check_ways("litemedsam", ways(devices, openvino=False), lambda: self, lambda device: f"a {device}")  # type: ignore[arg-type, return-value]
         return {result.device: result for result in found}
 
 
@@ -72,7 +73,16 @@ def test_a_graphics_card_that_agrees_is_faster_and_chosen() -> None:
     assert results["cuda"].agrees and results["cuda"].dice == 1.0
     assert results["cuda"].name == "a cuda"
     assert 0.002 <= results["cuda"].seconds < results["cpu"].seconds
-    assert fastest(list(results.values())) == "cuda"
+    assert fastest(list(results.values())) == ("cuda", "torch")
+
+
+def test_openvino_is_compared_with_pytorch_on_the_same_processor() -> None:
+    assert ways(["cuda", "cpu"], openvino=True) == [("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")]
+    computer = Computer({"cpu": 0.0}, {"cpu": honest})
+    computer.behaviour_of_runtime["openvino"] = shifted
+    found = list(check_ways("litemedsam", ways(["cpu"], True), lambda: computer, str))  # type: ignore[arg-type, return-value]
+    assert [(result.runtime, result.agrees) for result in found] == [("torch", True), ("openvino", False)]
+    assert fastest(found) == ("cpu", "torch")
 
 
 def test_the_first_run_is_a_warm_up_that_does_not_count() -> None:
@@ -86,14 +96,14 @@ def test_a_device_with_another_result_is_never_chosen_however_fast(wrong: Callab
     results = Computer({"cpu": 0.02, "mps": 0.0}, {"cpu": honest, "mps": wrong}).check(["mps", "cpu"])
     assert not results["mps"].agrees
     assert "do not use this device" in results["mps"].message
-    assert fastest(list(results.values())) == "cpu"
+    assert fastest(list(results.values())) == ("cpu", "torch")
 
 
 def test_a_device_that_fails_says_why_and_the_others_go_on() -> None:
     results = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": honest, "cuda": no_memory}).check(["cuda", "cpu"])
     assert results["cuda"].seconds is None and not results["cuda"].agrees
     assert "out of memory" in results["cuda"].message and "\n" not in results["cuda"].message
-    assert fastest(list(results.values())) == "cpu"
+    assert fastest(list(results.values())) == ("cpu", "torch")
 
 
 def test_without_the_processors_result_nothing_is_trusted() -> None:
@@ -131,11 +141,12 @@ def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
     status, lines = run_check()
     assert status == 0
     assert [line["kind"] for line in lines[:1]] == ["began"]
-    assert lines[0]["model"] == "LiteMedSAM" and lines[0]["devices"][0] == "cpu"
-    results = {line["device"]: line for line in lines if line["kind"] == "device"}
-    assert set(results) == set(lines[0]["devices"])
-    assert results["cpu"]["agrees"] and results["cpu"]["dice"] == 1.0 and results["cpu"]["seconds"] > 0
-    assert lines[-2]["kind"] == "fastest" and results[lines[-2]["device"]]["agrees"]
+    assert lines[0]["model"] == "LiteMedSAM" and lines[0]["ways"][0] == {"device": "cpu", "runtime": "torch"}
+    results = {(line["device"], line["runtime"]): line for line in lines if line["kind"] == "result"}
+    assert list(results) == [(way["device"], way["runtime"]) for way in lines[0]["ways"]]
+    reference = results["cpu", "torch"]
+    assert reference["agrees"] and reference["dice"] == 1.0 and reference["seconds"] > 0
+    assert lines[-2]["kind"] == "fastest" and results[lines[-2]["device"], lines[-2]["runtime"]]["agrees"]
     assert lines[-1] == {"kind": "done"}
 
 

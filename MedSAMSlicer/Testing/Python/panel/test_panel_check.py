@@ -14,7 +14,14 @@ from support.panel_views import rows_of
 def device(name: str, seconds: float | None, agrees: bool, message: str = "", hardware: str = "") -> dict[str, Any]:
     dice = None if seconds is None else 1.0 if agrees else 0.2
     return {
-        **{"kind": "device", "device": name, "name": hardware or name, "seconds": seconds, "dice": dice},
+        **{
+            "kind": "result",
+            "device": name,
+            "runtime": "torch",
+            "name": hardware or name,
+            "seconds": seconds,
+            "dice": dice,
+        },
         **{"agrees": agrees, "message": message},
     }
 
@@ -53,7 +60,10 @@ def _weights(litemedsam_weights: Path) -> None:
 
 
 def began(*devices: str) -> dict[str, Any]:
-    return {"kind": "began", "model": "LiteMedSAM", "devices": list(devices)}
+    return {
+        **{"kind": "began", "model": "LiteMedSAM"},
+        "ways": [{"device": device, "runtime": "torch"} for device in devices],
+    }
 
 
 def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any, ui: Any, computer: Any) -> None:
@@ -62,7 +72,7 @@ def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any
             began("cpu", "cuda"),
             device("cpu", 1.04, True, hardware="x86_64, 2 of 2 cores"),
             device("cuda", 0.0123, True, hardware="NVIDIA RTX"),
-            {"kind": "fastest", "device": "cuda"},
+            {"kind": "fastest", "device": "cuda", "runtime": "torch"},
         ]
     )
     assert ui.checkSection.text == "3. Check this computer (not checked yet)"
@@ -71,11 +81,13 @@ def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any
     assert not ui.checkComputerButton.enabled
     wait(host, widget)
     assert rows_of(ui.devicesTable) == [
-        ["CPU: x86_64, 2 of 2 cores", "1.04 s", "reference"],
-        ["CUDA: NVIDIA RTX", "0.012 s", "yes"],
+        ["CPU, PyTorch", "1.04 s", "reference"],
+        ["CUDA, PyTorch", "0.012 s", "yes"],
     ]
+    assert ui.devicesTable.item(1, 0).toolTip() == "NVIDIA RTX"
     assert host.settings["MedSAMSlicer/Device"] == "cuda"
-    assert ui.checkSection.text == "3. Check this computer (CUDA)"
+    assert host.settings["MedSAMSlicer/Runtime"] == "torch"
+    assert ui.checkSection.text == "3. Check this computer (CUDA, PyTorch)"
     assert "CUDA" in ui.chosenDeviceLabel.text
     assert "choose the effect MedSAM" in ui.summaryLabel.text
     assert ui.checkComputerButton.enabled and not ui.checkProgressFrame.visible
@@ -89,12 +101,12 @@ def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
             began("cpu", "mps"),
             device("cpu", 0.8, True),
             device("mps", 0.1, False, "its mask differs from the processor's (Dice 0.200): do not use this device"),
-            {"kind": "fastest", "device": "cpu"},
+            {"kind": "fastest", "device": "cpu", "runtime": "torch"},
         ]
     )
     host.hands.click(ui.checkComputerButton)
     wait(host, widget)
-    assert rows_of(ui.devicesTable)[1] == ["MPS: mps", "0.10 s", "NO"]
+    assert rows_of(ui.devicesTable)[1] == ["MPS, PyTorch", "0.10 s", "NO"]
     assert "do not use this device" in ui.devicesTable.item(1, 0).toolTip()
     assert host.settings["MedSAMSlicer/Device"] == "cpu"
 
@@ -102,10 +114,16 @@ def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
 def test_when_no_device_works_the_panel_says_why_and_chooses_none(
     host: Any, widget: Any, ui: Any, computer: Any
 ) -> None:
-    computer([began("cpu"), device("cpu", None, False, "out of memory"), {"kind": "fastest", "device": None}])
+    computer(
+        [
+            began("cpu"),
+            device("cpu", None, False, "out of memory"),
+            {"kind": "fastest", "device": None, "runtime": None},
+        ]
+    )
     host.hands.click(ui.checkComputerButton)
     wait(host, widget)
-    assert rows_of(ui.devicesTable) == [["CPU: cpu", "failed", "NO"]]
+    assert rows_of(ui.devicesTable) == [["CPU, PyTorch", "failed", "NO"]]
     assert "Not done:" in ui.checkMessage.text and "out of memory" in ui.checkMessage.text
     assert "MedSAMSlicer/Device" not in host.settings
 
@@ -114,10 +132,12 @@ def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
     host: Any, widget: Any, ui: Any, computer: Any
 ) -> None:
     host.settings["MedSAMSlicer/Device"] = "cpu"
-    computer([began("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda"}])
+    computer(
+        [began("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda", "runtime": "torch"}]
+    )
     host.hands.click(ui.checkComputerButton)
     host.wait_until(lambda: "CUDA" in ui.checkProgressLabel.text, seconds=60)
-    assert ui.checkProgressLabel.text == "Timing CUDA (2 of 2)…"
+    assert ui.checkProgressLabel.text == "Timing CUDA, PyTorch (2 of 2)…"
     host.hands.click(ui.cancelCheckButton)
     wait(host, widget)
     assert "Cancelled" in ui.checkMessage.text

@@ -83,6 +83,7 @@ def test_a_fresh_slicer_lacks_torch_and_what_the_file_lists(computer: Computer) 
     assert names(needed) == PYTORCH + OURS
     assert [package.name for package in needed if package.from_pytorch] == PYTORCH
     assert packages.missing(needed) == needed
+    assert [package.wanted for package in needed if package.name == "cachetools"] == [">=5.3,<9"]
 
 
 def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
