@@ -192,17 +192,16 @@ def load_state(spec: ModelSpec, path: Path) -> dict[str, torch.Tensor]:
     return {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
 
 
-class _LeftOut(dict):
-    """Stands for an optimiser beside the model: takes everything, keeps nothing."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__()
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
+class _LeftOut:
+    """Stands for an optimiser beside the model, and keeps nothing of it."""
 
     def __setstate__(self, state: object) -> None:
         pass
+
+
+def _table(*_: object) -> dict:
+    """Stands for `defaultdict`, which optimisers keep their state in."""
+    return {}
 
 
 def _opened(path: Path) -> object:
@@ -214,11 +213,12 @@ def _opened(path: Path) -> object:
     try:
         return load()
     except pickle.UnpicklingError:
-        # SAM-Med2D's training keeps its whole optimiser beside the model. It is read as `_LeftOut`, not made.
-        left_out = ("torch.optim.adam.Adam", "torch.optim.adamw.AdamW", "collections.defaultdict", "builtins.dict")
-        if not hasattr(torch.serialization, "safe_globals"):
+        # SAM-Med2D's training keeps its whole optimiser beside the model. It is read past, not made.
+        stand_ins = [(_LeftOut, "torch.optim.adam.Adam"), (_LeftOut, "torch.optim.adamw.AdamW")]
+        tables = [(_table, "collections.defaultdict"), (dict, "builtins.dict")]
+        if not hasattr(torch.serialization, "safe_globals"):  # torch before 2.5
             raise
-        with torch.serialization.safe_globals([(_LeftOut, name) for name in left_out]):
+        with torch.serialization.safe_globals([*stand_ins, *tables]):
             return load()
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from MedSAMSlicerLib.engine import messages, wire
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.messages import Message, MessageReader, encode, read_message
-from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo, Timings
 
@@ -306,3 +307,56 @@ def test_an_error_stays_what_it_was_with_its_exit_status(sent: MedSAMError, kind
     assert type(received) is kind
     assert received.exit_status == sent.exit_status
     assert str(received) == str(sent).replace("\n", " ")
+
+
+def assert_same_prompts(one: SlicePrompt, other: SlicePrompt) -> None:
+    assert (one.box, one.points, one.kinds) == (other.box, other.points, other.kinds)
+    if one.mask is not None and other.mask is not None:
+        np.testing.assert_equal((one.mask.logits, one.mask.mask), (other.mask.logits, other.mask.mask))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        SlicePrompt(box=Box(1.5, 2, 30, 40)),
+        SlicePrompt(points=Points(((3, 4.25), (np.float32(7.5), np.int64(9))), (True, np.bool_(False)))),
+        SlicePrompt(Box(0, 0, 4, 5), Points(((2, 2),), (False,)), MaskPrompt(mask=np.eye(6, 5, dtype=bool))),
+        SlicePrompt(mask=MaskPrompt(logits=np.linspace(-9, 9, 64 * 64, dtype=np.float32).reshape(64, 64))),
+    ],
+)
+def test_a_prompt_on_a_slice_comes_back_as_it_was(prompt: SlicePrompt) -> None:
+    sent = Message("preview", *wire.slice_prompt_parts("prompt", prompt))
+    assert_same_prompts(wire.read_slice_prompt(there_and_back(sent), "prompt"), prompt)
+
+
+def test_a_prompt_for_a_stack_comes_back_with_its_points_and_masks() -> None:
+    logits = np.ones((4, 4), np.float32)
+    others = {
+        9: SlicePrompt(mask=MaskPrompt(mask=np.eye(6, 5, dtype=bool))),
+        3: SlicePrompt(Box(0, 0, 4, 5), Points(((2, 2),), (True,)), MaskPrompt(logits=logits)),
+    }
+    prompt = StackPrompt({5: Box(1, 2, 3, 4)}, (2, 10), Box(0, 0, 4, 5), others)
+    received = wire.read_prompt(
+        there_and_back(Message("segment", wire.prompt_fields(prompt), wire.prompt_arrays(prompt)))
+    )
+    assert (received.keys, received.reach, received.bounds) == (prompt.keys, prompt.reach, prompt.bounds)
+    assert received.key_slices == (3, 5, 9)
+    for index, other in others.items():
+        assert_same_prompts(received.at(index), other)
+
+
+@pytest.mark.parametrize("points", [3, [[1, 2]], [[1, 2, "left"]], "", [[1, 2, 1], None]])
+def test_points_that_make_no_sense_are_refused(points: object) -> None:
+    with pytest.raises(WorkerError):
+        wire.read_slice_prompt(Message("preview", {"prompt": {"box": None, "points": points}}), "prompt")
+
+
+def test_a_result_may_carry_its_logits() -> None:
+    logits = np.linspace(-3, 3, 16, dtype=np.float32).reshape(4, 4)
+    sent = SliceResult(3, np.eye(5, dtype=bool), Box(0, 0, 4, 4), 0.5, 0.5, False, low_res_logits=logits)
+    received = wire.read_result(there_and_back(Message("slice_result", *wire.result_parts(sent))))
+    np.testing.assert_array_equal(received.low_res_logits, logits)
+    bare = wire.read_result(
+        there_and_back(Message("slice_result", *wire.result_parts(replace(sent, low_res_logits=None))))
+    )
+    assert bare.low_res_logits is None

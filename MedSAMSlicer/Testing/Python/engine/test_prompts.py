@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.prompts import Box, Points, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 
 
 def test_a_box_includes_its_edges() -> None:
@@ -76,3 +76,62 @@ def test_prompts_that_contradict_themselves_are_refused() -> None:
 def test_a_prompt_outside_the_stack_is_refused(prompt: StackPrompt, words: str) -> None:
     with pytest.raises(InputError, match=words):
         prompt.checked_for((10, 20, 30))
+
+
+def test_clicks_are_added_and_undone_one_by_one() -> None:
+    first = Points(((3, 4),), (True,))
+    second = first.plus(7.5, 2, False)
+    assert (second.coordinates, second.positive) == (((3, 4), (7.5, 2)), (True, False))
+    assert second.without_last() == first and first.without_last() is None and len(second) == 2
+    with pytest.raises(InputError, match="not a number"):
+        first.plus(float("nan"), 2, True)
+
+
+def test_a_mask_prompt_is_logits_or_a_mask_of_the_slice() -> None:
+    logits, mask = np.zeros((64, 64), np.float32), np.eye(5, dtype=bool)
+    assert SlicePrompt(mask=MaskPrompt(logits)).kinds == {"mask"}
+    for given, words in (
+        ({}, "one of the two"),
+        ({"logits": logits, "mask": mask}, "one of the two"),
+        ({"logits": logits.astype(float)}, "float64"),
+        ({"logits": logits + np.float32("inf")}, "finite"),
+        ({"mask": mask.astype(np.uint8)}, "uint8"),
+        ({"mask": np.zeros((5, 5), bool)}, "empty"),
+    ):
+        with pytest.raises(InputError, match=words):
+            MaskPrompt(**given)
+
+
+def test_a_prompt_on_a_slice_says_something_and_lies_in_it() -> None:
+    clicks = Points(((29.5, -0.5),), (True,))
+    mask = MaskPrompt(mask=np.ones((20, 30), bool))
+    whole = SlicePrompt(Box(0, 0, 29, 19), clicks, mask)
+    assert whole.kinds == {"box", "points", "mask"} and whole.checked_for(20, 30) is whole
+    with pytest.raises(InputError, match="empty"):
+        SlicePrompt()
+    with pytest.raises(InputError, match="all points are negative"):
+        SlicePrompt(points=Points(((1, 1),), (False,)))
+    assert SlicePrompt(Box(0, 0, 1, 1), Points(((1, 1),), (False,))).kinds == {"box", "points"}
+    for prompt, words in (
+        (SlicePrompt(Box(0, 0, 30, 5)), "columns run from 0 to 29"),
+        (SlicePrompt(points=Points(((1, 1), (30, 3)), (True, True))), r"point \(30, 3\) lies outside"),
+        (SlicePrompt(mask=MaskPrompt(mask=np.ones((30, 20), bool))), "does not fit a slice"),
+    ):
+        with pytest.raises(InputError, match=words):
+            prompt.checked_for(20, 30)
+
+
+def test_slices_with_points_are_key_slices_beside_those_with_boxes() -> None:
+    box, click = Box(1, 2, 3, 4), SlicePrompt(points=Points(((3, 3),), (True,)))
+    prompt = StackPrompt({4: box}, slice_prompts={7: click, 2: click}).checked_for((10, 20, 30))
+    assert prompt.key_slices == (2, 4, 7) and list(prompt.slice_prompts) == [2, 7]
+    assert prompt.at(4) == SlicePrompt(box) and prompt.at(7) is click
+    assert prompt.kinds == {"box", "points"}
+    with pytest.raises(KeyError):
+        prompt.at(5)
+    with pytest.raises(InputError, match="slice 4 has two prompts"):
+        StackPrompt({4: box}, slice_prompts={4: click})
+    with pytest.raises(InputError, match="key slice 7 lies outside"):
+        StackPrompt({}, (0, 5), slice_prompts={7: click})
+    with pytest.raises(InputError, match="slice 12 lies outside the volume"):
+        StackPrompt({}, slice_prompts={12: click}).checked_for((10, 20, 30))

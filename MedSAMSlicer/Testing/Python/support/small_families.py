@@ -47,9 +47,17 @@ def write_small_weights(key: str, folder: Path) -> Path:
 
 
 def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) -> None:
-    """Have the catalogue load the small families, each from its file with that file's checksum."""
+    """Have the catalogue load the small families and know them by their marks.
+
+    Args:
+        files: weights of some of them, whose checksums are known then.
+    """
     monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
-    for key, path in files.items():
+    for key, family in SMALL_FAMILIES.items():
         spec = CATALOGUE[key]
-        known = replace(spec.weights, sha256=sha256(path.read_bytes()).hexdigest(), md5=None)
-        monkeypatch.setitem(catalogue.CATALOGUE, key, replace(spec, weights=known, marks={}))
+        state = family.build_network().state_dict()
+        spec = replace(spec, marks={name: tuple(state[name].shape) for name in spec.marks})
+        if key in files:
+            digest = sha256(files[key].read_bytes()).hexdigest()
+            spec = replace(spec, weights=replace(spec.weights, sha256=digest, md5=None))
+        monkeypatch.setitem(catalogue.CATALOGUE, key, spec)
