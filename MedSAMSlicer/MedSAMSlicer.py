@@ -35,6 +35,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
         )
         slicer.app.connect("startupCompleted()", self.applySettings)
         slicer.app.connect("startupCompleted()", self.registerSampleData)
+        slicer.app.connect("startupCompleted()", self.registerEffect)
 
     @staticmethod
     def applySettings() -> None:
@@ -49,6 +50,13 @@ class MedSAMSlicer(ScriptedLoadableModule):
         from MedSAMSlicerLib.setup.sample_data import register_sample_data
 
         register_sample_data()
+
+    @staticmethod
+    def registerEffect() -> None:
+        """Add the effect MedSAM to the Segment Editor."""
+        from MedSAMSlicerLib.effect.registration import register_effect
+
+        register_effect()
 
 
 class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):

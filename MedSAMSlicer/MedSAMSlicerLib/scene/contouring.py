@@ -14,6 +14,7 @@ import numpy as np
 import slicer
 
 from ..engine.errors import Cancelled, InputError, MedSAMError
+from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
 from .contour_run import ContourRun
@@ -73,7 +74,7 @@ class Contouring:
         """What the engine wants the user to read about the result."""
         self.gone = False
         self._runner, self._on_change, self._on_result = runner, on_change, on_result
-        self._ahead = LookAhead(self.reader, runner, parameters)
+        self._ahead = LookAhead(self.reader, runner, parameters, clock)
         self._run: ContourRun | None = None
         self._wanted = False
         self._before_drawing: list[Prompts | None] = []
@@ -306,13 +307,18 @@ class Contouring:
                 choice=self.parameters.choice,
                 part=part,
                 earlier=self.result,
-                on_slice=self.kept.add,
+                on_slice=self._slice_found,
                 on_progress=self._progressed,
                 on_finished=lambda result: self._finished(result, prompts, basis),
                 on_failed=self._failed,
             )
         except MedSAMError as error:
             self._failed(error)
+
+    def _slice_found(self, found: SliceResult) -> None:
+        self.kept.add(found)
+        if self.rectangle.shown is not None and self.rectangle.shown.index == found.index:
+            self.rectangle.forget_previews()
 
     def _progressed(self, progress: Progress) -> None:
         self.progress = progress
@@ -350,6 +356,10 @@ class Contouring:
             self._ahead.look_at(plane, self.stack(plane), self.index_in(view, plane))
         except MedSAMError:
             self._ahead.stop()  # told when the user draws there
+
+    def stop_looking(self) -> None:
+        """Encode nothing more ahead until the next `look_at`."""
+        self._ahead.stop()
 
     # The end
 

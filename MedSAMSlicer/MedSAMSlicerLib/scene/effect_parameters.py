@@ -78,11 +78,11 @@ class EffectParameters:
     def __init__(self, node: slicer.vtkMRMLSegmentEditorNode) -> None:
         self.node = node
 
-    def set_defaults(self) -> None:
-        """Give every option that has no value its default."""
-        for name, value in DEFAULTS.items():
+    def set_defaults(self, device: str = "auto") -> None:
+        """Give every option that has no value its default; `device`: the one that suits this computer."""
+        for name, value in {**DEFAULTS, "Device": device}.items():
             if not self.node.GetAttribute(_full(name)):
-                self._write(name, value)
+                self._write(name, self._checked(name, value))
 
     def get(self, name: str) -> str:
         """Value of an option. Raises InputError if it is none of those that it may have."""

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from ..engine.embedding_cache import DEFAULT_BYTES
+import time
+from collections.abc import Callable
+
 from ..engine.errors import MedSAMError
+from ..engine.limited_service import allowed_megabytes
 from ..engine.runner import Runner
 from .effect_parameters import EffectParameters
 from .pre_encode import PreEncoder
 from .slice_reader import SliceReader
 from .view_plane import Plane, Stack
 
+PAUSE = 0.4
+"""Seconds for which the view must stand still: whoever scrolls is not there yet, and an encoder once begun goes on."""
+
 
 class LookAhead:
     """Follows the view. Trouble is not told: nobody has asked for anything, and it will be told when somebody does."""
 
-    def __init__(self, reader: SliceReader, runner: Runner, parameters: EffectParameters) -> None:
-        self._reader, self._runner, self._parameters = reader, runner, parameters
-        self._encoder = PreEncoder(self._encode, DEFAULT_BYTES)
+    def __init__(
+        self,
+        reader: SliceReader,
+        runner: Runner,
+        parameters: EffectParameters,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader, self._runner, self._parameters, self._clock = reader, runner, parameters, clock
+        self._encoder = PreEncoder(self._encode, allowed_megabytes() << 20)
+        self._looked = clock()
         self._where: tuple[Plane, Stack] | None = None
         self._what: tuple[object, ...] = ()
 
@@ -31,12 +44,12 @@ class LookAhead:
         if what != self._what:
             self._encoder.forget()
             self._what = what
-        self._where = (plane, stack)
+        self._where, self._looked = (plane, stack), self._clock()
         self._encoder.look_at(index, stack.shape[0])
 
     def step(self) -> None:
-        """Encode one slice, if the engine has nothing to do."""
-        if self._runner.idle:
+        """Encode one slice, if the view stands still and the engine has nothing to do."""
+        if self._clock() - self._looked >= PAUSE and self._runner.idle:
             self._encoder.step()
 
     def stop(self) -> None:

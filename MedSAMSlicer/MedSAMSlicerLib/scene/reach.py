@@ -33,9 +33,7 @@ def reach_of(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) ->
     first, last = min(start, end), max(start, end)
     outside = [index for index in keys if not first <= index <= last]
     if outside:
-        raise InputError(
-            f"key slice {outside[0] + 1} lies outside slices {first + 1} to {last + 1}: widen the reach, or remove it"
-        )
+        raise InputError(f"key slice {outside[0]} lies outside slices {first} to {last}: widen the reach, or remove it")
     return (first, last)
 
 

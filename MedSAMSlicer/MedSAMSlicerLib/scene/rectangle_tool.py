@@ -48,6 +48,12 @@ class RectangleTool:
         self._stack: Stack | None = None
 
     @property
+    def stack(self) -> Stack:
+        """Slices that the rectangle is drawn on. There is none before the first `begin`."""
+        assert self._stack is not None
+        return self._stack
+
+    @property
     def busy(self) -> bool:
         return self._queue.busy
 
@@ -95,15 +101,12 @@ class RectangleTool:
     def _ask(
         self, request: PreviewRequest, on_answer: Callable[[Prediction], None], on_failed: Callable[[MedSAMError], None]
     ) -> None:
-        assert self._stack is not None
-        image = self._reader.image(self.plane, self._stack, request.index)
+        image = self._reader.image(self.plane, self.stack, request.index)
         self._runner.preview(self._parameters.choice, image, request.box, on_answer, on_failed)
 
     def _answered(self, request: PreviewRequest, prediction: Prediction) -> None:
-        if self._stack is None:
-            return
         if self.image is None or self.shown is None or self.shown.index != request.index:
-            self.image = StackImage(self._stack, request.index, 1)
+            self.image = StackImage(self.stack, request.index, 1)
         self.shown = request
         self.image.put(request.index, prediction.mask)
         self._on_change()

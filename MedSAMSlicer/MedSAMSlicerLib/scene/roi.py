@@ -27,14 +27,20 @@ def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode) -> np.ndarray:
     """(8, 3) corners of the ROI in world RAS mm, as Slicer draws it, parent transforms included.
 
     Raises:
-        InputError: no ROI, or one without extent in some direction.
+        InputError: no ROI, or one without extent in some direction: too flat, a bounding box of too few control
+            points, or under a transform that takes its volume away.
     """
     if roi_node is None:
         raise InputError("no ROI is selected: choose or draw one")
     half = np.array(roi_node.GetSize()) / 2
+    bounding = roi_node.GetROIType() == slicer.vtkMRMLMarkupsROINode.ROITypeBoundingBox
+    if bounding and roi_node.GetNumberOfControlPoints() < 2:
+        raise InputError(f"{label(roi_node)} is a bounding box of too few control points: place more around the object")
     corners = apply(to_array(roi_node.GetObjectToWorldMatrix()), box_corners(-half, half))
-    if not (np.isfinite(corners).all() and (half > 0).all()):
+    if not (half > 0).all():
         raise InputError(f"{label(roi_node)} is empty: draw it so that it has width, height and depth")
+    if not np.isfinite(corners).all():
+        raise InputError(f"{label(roi_node)} has no orientation, or its transform has none: draw it again")
     return corners
 
 
@@ -54,8 +60,10 @@ def roi_to_index_box(
         First and last index, included, along I, J, K; within the volume.
 
     Raises:
-        InputError: the ROI is empty, or no part of it lies in the volume.
+        InputError: the ROI is empty or inside out, or no part of it lies in the volume.
     """
+    if roi_node is not None and roi_node.GetInsideOut():
+        raise InputError(f"{label(roi_node)} is inside out, so it means all but the box: switch 'Inside out' off")
     corners = apply(np.linalg.inv(ijk_to_ras), roi_corners(roi_node))
     low_face, high_face = np.full(3, -0.5), np.array(dims_ijk) - 0.5
     if _apart(corners, box_corners(low_face, high_face)):
@@ -76,7 +84,7 @@ def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> 
     """The ROI as a 3D box in the slices of `stack`, clipped to the volume.
 
     Raises:
-        InputError: the ROI is empty, or no part of it lies in the volume.
+        InputError: the ROI is empty or inside out, or no part of it lies in the volume.
     """
     ranges = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
     (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
@@ -122,6 +130,7 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
     events = roi_node.StartModify()
     try:
         roi_node.SetROIType(slicer.vtkMRMLMarkupsROINode.ROITypeBox)
+        roi_node.SetInsideOut(False)
         roi_node.SetAndObserveObjectToNodeMatrix(to_matrix(object_to_node))
         roi_node.SetSize(*((high_mm - low_mm) * scale))
     finally:

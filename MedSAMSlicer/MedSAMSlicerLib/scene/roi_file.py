@@ -7,10 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
 
 from ..engine.errors import InputError
 
+_ROI_TYPES = ("Box", "BoundingBox")
+# Sine of the angle below which two axes of an ROI count as one.
+_SAME_DIRECTION = 1e-3
 _COORDINATE_SYSTEMS = {
     "LPS": slicer.vtkMRMLStorageNode.CoordinateSystemLPS,
     "RAS": slicer.vtkMRMLStorageNode.CoordinateSystemRAS,
@@ -25,13 +29,16 @@ def load_roi(path: str | Path, scene: slicer.vtkMRMLScene | None = None) -> slic
         scene: where the node is added; None: the node belongs to no scene.
 
     Raises:
-        InputError: the file cannot be read, holds no ROI, several markups or another kind, or lacks a part of the box.
+        InputError: the file cannot be read, holds no ROI, several markups or another kind, or lacks a part of the box;
+            the ROI is inside out, or a bounding box of fewer than two control points.
     """
     path = Path(path)
     markup = _only_roi(path)
-    size, _, _ = (
+    size, _, orientation = (
         _numbers(path, markup, name, count) for name, count in (("size", 3), ("center", 3), ("orientation", 9))
     )
+    _check_orientation(path, np.reshape(orientation, (3, 3)))
+    _check_kind(path, markup)
     system = markup.get("coordinateSystem", "LPS")
     if system not in _COORDINATE_SYSTEMS:
         raise InputError(f"ROI file {path} has the coordinate system {system!r}: save it in LPS or RAS")
@@ -75,6 +82,33 @@ def _only_roi(path: Path) -> dict[str, Any]:
     if len(kinds) > 1:
         raise InputError(f"ROI file {path} holds {len(kinds)} markups ({', '.join(kinds)}): save one ROI by itself")
     return markups[0]
+
+
+def _check_orientation(path: Path, axes: np.ndarray) -> None:
+    lengths = np.linalg.norm(axes, axis=0)
+    if not lengths.all() or abs(np.linalg.det(axes / lengths)) < _SAME_DIRECTION:
+        raise InputError(
+            f"the orientation of the ROI in {path} is no rotation (an axis is zero or two are the same): "
+            "save it again from Slicer"
+        )
+
+
+def _check_kind(path: Path, markup: dict[str, Any]) -> None:
+    kind = markup.get("roiType", "Box")
+    if kind not in _ROI_TYPES:
+        raise InputError(f"the ROI in {path} is of the type {kind!r}: save one of the type Box from Slicer")
+    points = markup.get("controlPoints")
+    count = len(points) if isinstance(points, list) else 0
+    if kind == "BoundingBox" and count < 2:
+        raise InputError(
+            f"the ROI in {path} is a bounding box of {count} control point{'' if count == 1 else 's'}, so it has no "
+            "extent: place more around the object, or save an ROI of the type Box"
+        )
+    if markup.get("insideOut"):
+        raise InputError(
+            f"the ROI in {path} is inside out, so it means all but the box: switch 'Inside out' off in Slicer and save "
+            "it again"
+        )
 
 
 def _numbers(path: Path, markup: dict[str, Any], name: str, count: int) -> list[float]:

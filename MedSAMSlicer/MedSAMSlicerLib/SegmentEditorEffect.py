@@ -1,0 +1,318 @@
+"""The effect MedSAM of the Segment Editor: mouse, keys and widgets on one side, `scene.contouring` on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
+from slicer.i18n import tr as _
+
+from . import settings
+from .effect import slice_views
+from .effect.driver import Driver
+from .effect.editor import SegmentEditor
+from .effect.options_frame import OptionsFrame
+from .effect.overlays import Overlays
+from .effect.qprocess_transport import inference_process
+from .effect.registration import new_scripted_effect
+from .effect.shortcuts import Shortcuts
+from .effect.texts import help_text
+from .engine.errors import InputError, MedSAMError
+from .scene.contouring import Contouring
+from .scene.doubtful import next_doubtful
+from .scene.effect_parameters import EFFECT_NAME, EffectParameters
+from .scene.reach import set_reach_end
+from .scene.roi_around import roi_around_segment
+from .scene.transports import Transport
+from .scene.view_plane import ViewGeometry
+
+_ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
+
+
+class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
+    """Scripts may set options (`scene.effect_parameters`) and call `run`, `cancel`, `apply` and `contouring`.
+
+    Attributes:
+        make_transport: makes the transport to an inference process; another may be set before the effect is used.
+    """
+
+    def __init__(self, scriptedEffect: Any) -> None:
+        scriptedEffect.name = EFFECT_NAME
+        scriptedEffect.title = _("MedSAM")
+        scriptedEffect.perSegment = True
+        scriptedEffect.requireSegments = True
+        AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
+        self.make_transport: Callable[[], Transport] = inference_process
+        self._driver = Driver(lambda: self.make_transport(), self._changed, self._finished)
+        self._overlays = Overlays(scriptedEffect)
+        self._frame: OptionsFrame | None = None
+        self._shortcuts: Shortcuts | None = None
+        self._view: Any = None
+        self._observed: tuple[Any, int] | None = None
+        self._active = False
+
+    # What Slicer asks of every effect
+
+    def clone(self) -> Any:
+        return new_scripted_effect()
+
+    def icon(self) -> Any:
+        dark = slicer.app.palette().color(qt.QPalette.Window).lightness() < 128
+        return qt.QIcon(str(_ICONS / ("SegmentEditorEffect-dark.png" if dark else "SegmentEditorEffect.png")))
+
+    def helpText(self) -> str:
+        return help_text()
+
+    def createCursor(self, _widget: Any) -> Any:
+        return qt.QCursor(qt.Qt.CrossCursor)
+
+    def setMRMLDefaults(self) -> None:
+        node = self.scriptedEffect.parameterSetNode()
+        if node is not None:
+            EffectParameters(node).set_defaults(settings.device())
+
+    def setupOptionsFrame(self) -> None:
+        self._frame = OptionsFrame(self._parameters, self.goToSlice)
+        ui = self._frame.ui
+        for button, action in (
+            (ui.runButton, self.run),
+            (ui.cancelButton, self.cancel),
+            (ui.applyButton, self.apply),
+            (ui.discardButton, self.discard),
+            (ui.nextDoubtfulButton, self.nextDoubtful),
+            (ui.fromHereButton, lambda: self._reach_end("ReachStart")),
+            (ui.toHereButton, lambda: self._reach_end("ReachEnd")),
+            (ui.roiRunButton, self.runInROI),
+            (ui.roiAroundButton, self.putROIAroundSegment),
+            (ui.goToKeyButton, self._go_to_key),
+            (ui.correctKeyButton, self._go_to_key),
+            (ui.removeKeyButton, self._remove_key),
+        ):
+            button.connect("clicked()", action)
+        self.scriptedEffect.addOptionsWidget(self._frame.widget)
+
+    def activate(self) -> None:
+        self._active = True
+        node = self.scriptedEffect.parameterSetNode()
+        if node is not None:
+            # Nothing else tells an effect that another segment was selected.
+            self._observed = (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow()))
+        self._overlays.attach()
+        self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
+        self._follow()
+
+    def deactivate(self) -> None:
+        self._active = False
+        if self._observed is not None:
+            self._observed[0].RemoveObserver(self._observed[1])
+            self._observed = None
+        if self._shortcuts is not None:
+            self._shortcuts.remove()
+            self._shortcuts = None
+        if self.contouring is not None:
+            self.contouring.cancel()
+            self.contouring.stop_looking()
+        self._overlays.detach()
+        self._driver.wake()
+
+    def cleanup(self) -> None:
+        if self._active:
+            self.deactivate()
+        self._driver.close()
+        if self._frame is not None:
+            self._frame.models.close()
+
+    def updateGUIFromMRML(self) -> None:
+        self._follow()
+        if self._frame is not None:
+            self._frame.read_options()
+        if self.contouring is not None and not self.contouring.gone:
+            self.contouring.read_prompts()
+        self._changed()
+
+    def updateMRMLFromGUI(self) -> None:
+        """Widgets write what the user sets at once."""
+
+    def sourceVolumeNodeChanged(self) -> None:
+        if self._active:
+            self._follow()
+
+    def layoutChanged(self) -> None:
+        if self._active:
+            self._view = None
+            self._overlays.attach()
+            self._changed()
+
+    def processViewNodeEvents(self, _node: Any, _event: int, viewWidget: Any) -> None:
+        if not slice_views.is_slice_view(viewWidget):
+            return
+        self._overlays.update(self.contouring, only=viewWidget)
+        if viewWidget is self._view:
+            self._look()
+            self._show()
+
+    def processInteractionEvents(self, interactor: Any, event: int, viewWidget: Any) -> bool:
+        contouring, events = self.contouring, vtk.vtkCommand
+        if contouring is None or contouring.gone or not slice_views.is_slice_view(viewWidget):
+            return False
+        xy = interactor.GetEventPosition()
+        if event == events.LeftButtonPressEvent:
+            if slice_views.on_a_handle(contouring.parameters.reference("ROI")):
+                return False
+            self._view = viewWidget
+            return contouring.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
+        if event == events.KeyPressEvent:
+            return interactor.GetKeySym() == "Escape" and self.escape()
+        if event == events.EnterEvent:
+            self._view = viewWidget
+            self._look()
+            self._show()
+            return False
+        if contouring.rectangle.drag is None or viewWidget is not self._view:
+            return False
+        if event == events.MouseMoveEvent:
+            contouring.move(xy)
+            return True
+        if event == events.LeftButtonReleaseEvent:
+            contouring.release(xy)
+            return True
+        return False
+
+    # What user and scripts can do
+
+    @property
+    def contouring(self) -> Contouring | None:
+        """Prompts, runs and result of the selected segment; None if nothing is selected that could be contoured."""
+        return self._driver.contouring
+
+    def run(self) -> None:
+        """Contour again from the key slices."""
+        if self.contouring is not None:
+            self.contouring.run()
+
+    def cancel(self) -> None:
+        """End the run; nothing is written."""
+        if self.contouring is not None:
+            self.contouring.cancel()
+
+    def escape(self) -> bool:
+        """Drop what is being drawn, or end the run that the last rectangle began. False if there is neither."""
+        return self.contouring is not None and self.contouring.escape()
+
+    def apply(self) -> None:
+        """Write the result to the selected segment in one undo step, if there is one that is not written yet."""
+        contouring, writer = self.contouring, self._driver.writer
+        if contouring is None or writer is None or contouring.result is None or contouring.kept.applied:
+            return
+        try:
+            written = writer.write(SegmentEditor(self.scriptedEffect))
+        except MedSAMError as error:
+            contouring.problem = error
+        else:
+            contouring.problem = None
+            if written.voxels_outside:
+                contouring.notes = [
+                    _("{count} voxels lie outside of the segmentation's geometry and were left out.").format(
+                        count=written.voxels_outside
+                    )
+                ]
+        self._changed()
+
+    def discard(self) -> None:
+        """Forget key slices and result."""
+        if self.contouring is not None:
+            self.contouring.discard()
+
+    def goToSlice(self, index: int) -> None:
+        """Show a slice of the result, or a key slice, in the slice views."""
+        if self.contouring is not None and not self.contouring.gone:
+            slice_views.go_to(self.contouring, index)
+
+    def nextDoubtful(self) -> None:
+        """Go to the next slice that a person should look at."""
+        contouring = self.contouring
+        if contouring is not None and contouring.result is not None:
+            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
+            if index is not None:
+                self.goToSlice(index)
+
+    def runInROI(self) -> None:
+        """Contour inside the ROI of the options."""
+        contouring = self.contouring
+        if contouring is not None:
+            contouring.take_roi(contouring.parameters.reference("ROI"))
+
+    def putROIAroundSegment(self) -> None:
+        """Put the ROI of the options around the selected segment; make one if there is none."""
+        contouring = self.contouring
+        if contouring is None:
+            return
+        try:
+            contouring.problem = None
+            roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))
+            contouring.parameters.set_reference("ROI", roi)
+        except MedSAMError as error:
+            contouring.problem = error
+        self._changed()
+
+    # Between the parts
+
+    def _parameters(self) -> EffectParameters | None:
+        node = self.scriptedEffect.parameterSetNode()
+        return None if node is None else EffectParameters(node)
+
+    def _follow(self) -> None:
+        if self._active:
+            self._driver.follow(self.scriptedEffect.parameterSetNode())
+
+    def _changed(self) -> None:
+        """Something looks different."""
+        self._driver.wake()
+        if self._active:
+            self._overlays.update(self.contouring)
+            self._show()
+
+    def _show(self) -> None:
+        if self._frame is not None and self._active:
+            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem)
+
+    def _finished(self) -> None:
+        if self._active and self.contouring is not None and self.contouring.parameters.flag("ApplyAtOnce"):
+            self.apply()
+
+    def _view_geometry(self) -> ViewGeometry | None:
+        """The view that the user works in, or the first one."""
+        views = [self._view] if self._view is not None else slice_views.slice_views()
+        return slice_views.geometry_of(views[0]) if views else None
+
+    def _look(self) -> None:
+        geometry = self._view_geometry()
+        if self.contouring is not None and geometry is not None:
+            self.contouring.look_at(geometry)
+            self._driver.wake()
+
+    def _reach_end(self, name: str) -> None:
+        contouring, view = self.contouring, self._view_geometry()
+        if contouring is None or view is None:
+            return
+        try:
+            plane = contouring.plane_in(view)
+            set_reach_end(contouring.parameters, name, contouring.index_in(view, plane), plane)
+        except InputError as error:
+            contouring.problem = error
+        self._changed()
+
+    def _go_to_key(self) -> None:
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None:
+            self.goToSlice(index)
+
+    def _remove_key(self) -> None:
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None and self.contouring is not None:
+            self.contouring.remove_key(index)

@@ -1,0 +1,99 @@
+"""Bytes to and from the inference process through Qt's event loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import qt
+
+from ..engine.limited_service import LIMITED_SERVICE
+from ..scene.transports import TransportListener, worker_command, worker_environment
+
+CLOSE_MILLISECONDS = 1000
+"""How long a process may take to end by itself."""
+# Qt's objects must outlive the slots that are running, and a process its end; nothing else holds one that was let go.
+_ending: list[Any] = []
+
+
+def inference_process() -> QProcessTransport:
+    """A process with the engine, its memory bounded as the user has set it."""
+    return QProcessTransport(worker_command(LIMITED_SERVICE), worker_environment())
+
+
+class QProcessTransport:
+    """A `Transport` that moves bytes whenever Qt processes events; it never waits."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command, self._environment = list(command), dict(environment)
+        self._process: Any = None
+        self._listener: TransportListener | None = None
+
+    def start(self, listener: TransportListener) -> None:
+        process = qt.QProcess()
+        environment = qt.QProcessEnvironment.systemEnvironment()
+        for name, value in self._environment.items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
+        process.connect("readyReadStandardOutput()", self._read)
+        process.connect("readyReadStandardError()", self._read_errors)
+        process.connect("finished(int,QProcess::ExitStatus)", self._finished)
+        process.connect("errorOccurred(QProcess::ProcessError)", self._error_occurred)
+        self._process, self._listener = process, listener
+        process.start(self._command[0], self._command[1:])
+
+    def write(self, data: bytes) -> None:
+        if self._process is not None:
+            self._process.write(qt.QByteArray(data))
+
+    def pump(self, timeout: float) -> None:
+        """Nothing: the event loop does it."""
+
+    def kill(self) -> None:
+        process = self._let_go()
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        process = self._let_go()
+        if process is not None:
+            process.closeWriteChannel()
+            qt.QTimer.singleShot(CLOSE_MILLISECONDS, process.kill)
+
+    def _let_go(self) -> Any:
+        """Hear nothing more of the process."""
+        process, self._process, self._listener = self._process, None, None
+        if process is not None:
+            _ending[:] = [one for one in _ending if one.state() != qt.QProcess.NotRunning]
+            _ending.append(process)
+        return process
+
+    def _read(self) -> None:
+        if self._process is None or self._listener is None:
+            return
+        data = self._process.readAllStandardOutput().data()
+        if data:
+            self._listener.on_bytes(data)
+
+    def _read_errors(self) -> None:
+        if self._process is not None and self._listener is not None:
+            self._listener.on_stderr(self._process.readAllStandardError().data())
+
+    def _finished(self, code: int, how: int) -> None:
+        # The last words may still wait to be read.
+        self._read()
+        self._read_errors()
+        listener = self._listener
+        self._let_go()
+        if listener is not None:
+            crashed = how == qt.QProcess.CrashExit
+            # There, Qt gives the number of the signal.
+            listener.on_exit(-code if crashed and os.name == "posix" else code)
+
+    def _error_occurred(self, error: int) -> None:
+        if error == qt.QProcess.FailedToStart:
+            listener = self._listener
+            self._let_go()
+            if listener is not None:
+                listener.on_exit(None)

@@ -1,0 +1,99 @@
+"""Words of the effect that say how things stand."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from ..engine.runner import Stage
+from ..scene.contouring import Contouring
+from ..scene.doubtful import doubtful_slices
+from ..scene.progress import Progress
+from ..scene.prompts import Origin
+from ..scene.view_plane import Plane, Stack, anatomical_name, position_of
+
+
+def help_text() -> str:
+    """Help of the effect, as HTML; the first sentence stands above the options."""
+    return "<html>{first}<br>{more}</html>".format(
+        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
+        more="<p>"
+        + "<p>".join(
+            (
+                _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
+                _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
+                  " slices are computed again."),
+                _("<b>Drag again</b> on a key slice: replace its rectangle."),
+                _("<b>Esc</b>: drop the rectangle, or end the run that it began."),
+                _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
+                _("In views that show the volume's own slices these are used, in other views slices in the view's"
+                  " plane. A Markups ROI of any rotation serves as a 3D box."),
+                _("The result is shown over the image first. 'Apply' writes it with the masking settings below, in one"
+                  " step that can be undone."),
+                _("For research use; not a medical device. Check every slice."),
+            )
+        ),
+    )  # fmt: skip
+
+
+def plane_name(stack: Stack) -> str:
+    """Name of a plane, for the beginning of a sentence."""
+    names = {"axial": _("Axial"), "sagittal": _("Sagittal"), "coronal": _("Coronal")}
+    return names[anatomical_name(stack)]
+
+
+def plane_text(plane: Plane, stack: Stack) -> str:
+    """Which slices a rectangle drawn in the view at hand would be on."""
+    if plane.axis is not None:
+        return _("{plane}: the volume's own slices, {spacing} mm apart.").format(
+            plane=plane_name(stack), spacing=f"{stack.spacing[0]:.3g}"
+        )
+    return _("Oblique, nearest to {plane}: slices in the plane of the view, {spacing} mm apart.").format(
+        plane=plane_name(stack).lower(), spacing=f"{stack.spacing[0]:.3g}"
+    )
+
+
+def position_text(stack: Stack, index: int) -> str:
+    """For example "S -260.0 mm"."""
+    letter, millimetres = position_of(stack, index)
+    return _("{letter} {position} mm").format(letter=letter, position=f"{millimetres:.1f}")
+
+
+def origin_text(origin: Origin) -> str:
+    """How a key slice came about."""
+    return {"drawn": _("drawn"), "corrected": _("corrected"), "roi": _("from ROI")}[origin]
+
+
+def progress_text(progress: Progress | None) -> str:
+    """What a run is doing, how far it has come and how long it will take."""
+    if progress is None:
+        return _("Reading the image…")
+    if progress.stage is Stage.STARTING:
+        return _("Starting the inference process…")
+    if progress.stage is Stage.LOADING:
+        return _("Loading the model…")
+    if progress.total is None:
+        return _("{done} slices, {seconds} s").format(done=progress.done, seconds=round(progress.seconds))
+    if progress.remaining is None:
+        return _("Slice {done} of {total}").format(done=progress.done, total=progress.total)
+    return _("Slice {done} of {total}, {seconds} s left").format(
+        done=progress.done, total=progress.total, seconds=max(round(progress.remaining), 1)
+    )
+
+
+def result_text(contouring: Contouring) -> str:
+    """What there is of a result, and how many of its slices are doubtful."""
+    result = contouring.result
+    if result is None:
+        return ""
+    count = sum(1 for found in result if found.mask.any())
+    if count == 0:
+        return _("Nothing was found in the rectangle: draw it closer around the object, or choose another window.")
+    doubtful = len(doubtful_slices(result))
+    if doubtful == 0:
+        words = _("none of them doubtful")
+    elif doubtful == 1:
+        words = _("one of them doubtful")
+    else:
+        words = _("{count} of them doubtful").format(count=doubtful)
+    state = _("Applied") if contouring.kept.applied else _("Preview")
+    return _("{state}: {count} slices, {doubtful}.").format(state=state, count=count, doubtful=words)
