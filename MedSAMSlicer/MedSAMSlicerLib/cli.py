@@ -36,6 +36,13 @@ class _Parser(argparse.ArgumentParser):
         """Print it as everything else is printed; `file` is there for argparse."""
         say(self.format_help().rstrip())
 
+    def parse_known_args(self, *arguments: Any, **options: Any) -> tuple[argparse.Namespace, list[str]]:  # type: ignore[override]
+        """As argparse's, but what is unknown is refused here: only this parser knows whose help tells more."""
+        found, unknown = super().parse_known_args(*arguments, **options)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see '{self.prog} --help'")
 

@@ -19,18 +19,12 @@ def check_prompt_options(options: argparse.Namespace) -> None:
     Raises:
         InputError: no prompt, several prompts, or one that is turned over or cannot be read.
     """
-    given = [
-        name
-        for name, present in (
-            ("--box", options.box is not None),
-            ("--roi", options.roi is not None),
-            ("--slice and --rect", options.slice is not None or options.rect is not None),
-        )
-        if present
-    ]
+    rectangle = [f"--{name}" for name in ("slice", "rect") if getattr(options, name) is not None]
+    given = [f"--{name}" for name in ("box", "roi") if getattr(options, name) is not None]
+    given += [" with ".join(rectangle)] if rectangle else []
     if len(given) != 1:
-        found = " and ".join(given) if given else "none"
-        raise InputError(f"one prompt is needed, {found} was given: give --box, --roi, or --slice with --rect")
+        found = f"{', '.join(given[:-1])} and {given[-1]} were given" if given else "none was given"
+        raise InputError(f"one prompt is needed, {found}: give --box, --roi, or --slice with --rect")
     if (options.slice is None) != (options.rect is None):
         raise InputError("--slice and --rect belong together: give both")
     if options.key and options.slice is None:

@@ -30,9 +30,11 @@ def check_finite(path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...
             where = f"i {i}, j {j}, k {k}"
         count += bad
         seen += block.size
+    if count == 1:
+        raise InputError(f"{path} has 1 voxel that is NaN or infinite (at {where}): replace it by a background value")
     if count:
         raise InputError(
-            f"{path} has {count} voxel{'s' if count > 1 else ''} that are NaN or infinite (the first at {where}): "
+            f"{path} has {count} voxels that are NaN or infinite (the first at {where}): "
             "replace them by a background value"
         )
 

@@ -198,7 +198,11 @@ def test_voxels_that_are_no_numbers(
     values = voxels.astype(np.float32)
     values[2, 3, 1] = values[3, 0, 0] = bad
     path = save(values, tmp_path / f"scan{ending}")
-    with refused(path, "2 voxels", "NaN or infinite", "i 1, j 3, k 2", "replace"):
+    with refused(path, "2 voxels that are NaN or infinite (the first at i 1, j 3, k 2): replace them"):
+        read_image(path)
+    values[3, 0, 0] = 0
+    path = save(values, tmp_path / f"scan{ending}")
+    with refused(path, "1 voxel that is NaN or infinite (at i 1, j 3, k 2): replace it"):
         read_image(path)
 
 
