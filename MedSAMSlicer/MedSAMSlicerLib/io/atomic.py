@@ -47,7 +47,11 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     """The line that a user reads when `path` could not be written because of `error`."""
     if error.errno in _NO_ROOM:
         return InputError(f"{path} was not written: the disk is full; free some space or choose another folder")
-    if error.errno in _NOT_ALLOWED:
+    # Some file systems (/proc, network disks) say that a file they will not make does not exist.
+    missing = error.errno == errno.ENOENT
+    if missing and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        return InputError(f"{path} was not written: its folder does not exist; create it or choose another folder")
+    if missing or error.errno in _NOT_ALLOWED:
         return InputError(f"{path} was not written: its folder is not writable; choose another folder")
     return InputError(f"{path} was not written ({error.strerror or error}): choose another path")
 

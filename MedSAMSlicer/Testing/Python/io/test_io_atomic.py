@@ -62,6 +62,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
         (errno.ENOSPC, "the disk is full; free some space"),
         (errno.EACCES, "its folder is not writable"),
         (errno.EROFS, "its folder is not writable"),
+        (errno.ENOENT, "its folder is not writable"),
         (errno.EIO, os.strerror(errno.EIO)),
     ],
 )
@@ -95,7 +96,7 @@ def test_a_disk_that_tells_only_at_the_end_that_it_is_full(
 
 def test_a_folder_that_is_missing(tmp_path: Path, refused: Callable) -> None:
     target = tmp_path / "missing" / "report.json"
-    with refused(target, "was not written"):
+    with refused(target, "was not written", "folder does not exist", "create it"):
         write_atomically(target, lambda path: path.write_text("new"))
     assert not target.parent.exists()
 

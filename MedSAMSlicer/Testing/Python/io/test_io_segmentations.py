@@ -216,9 +216,9 @@ def test_a_folder_that_is_not_writable(
     oblique_image: Image, mask: np.ndarray, unwritable: Path, refused: Callable
 ) -> None:
     path = unwritable / "tumour.seg.nrrd"
-    with refused(path, "was not written", "choose another"):
+    with refused(path, "was not written", "folder is not writable", "choose another"):
         check_output(path, [])
-    with refused(path, "was not written", "choose another"):
+    with refused(path, "was not written", "folder is not writable", "choose another"):
         write_segmentation(path, mask, oblique_image, NAME, COLOUR)
 
 
