@@ -253,3 +253,21 @@ def test_an_empty_roi_is_refused(world, size):
 def test_no_roi_is_refused():
     with pytest.raises(InputError, match="no ROI is selected"):
         roi_to_index_box(None, UNIT_GRID, DIMS)
+
+
+def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(world):
+    roi = world.roi((20, 15, 10), (4, 4, 4))
+    roi.SetInsideOut(True)
+    with pytest.raises(InputError, match="ROI 'R' is inside out.*switch 'Inside out' off"):
+        roi_to_index_box(roi, UNIT_GRID, DIMS)
+    stack = SliceStack(world.volume(np.zeros(DIMS[::-1], np.int16)), "K")
+    prompt_to_roi(roi, stack, 2, 3, Box(4, 5, 6, 7))
+    assert roi_to_prompt(roi, stack).reach == (2, 3)
+
+
+def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(world):
+    roi = world.roi((20, 15, 10), (4, 4, 4))
+    roi.SetROIType(roi.ROITypeBoundingBox)
+    roi.RemoveAllControlPoints()
+    with pytest.raises(InputError, match="ROI 'R' is a bounding box of too few control points: place more"):
+        roi_to_index_box(roi, UNIT_GRID, DIMS)

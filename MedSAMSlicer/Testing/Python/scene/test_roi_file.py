@@ -106,6 +106,49 @@ def test_a_box_that_lacks_a_part_is_refused(file, part):
         assert f"the {part}" in refused(path)
 
 
+@pytest.mark.parametrize("axes", [[0] * 9, [1, 0, 0, 0, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 1]], ids=str)
+def test_an_orientation_that_spans_no_box_is_named(file, axes):
+    path, content, _ = file
+    content["markups"][0]["orientation"] = axes
+    path.write_text(json.dumps(content))
+    assert "the orientation" in (message := refused(path)) and "no rotation" in message
+
+
+def test_a_bounding_box_needs_control_points_to_have_an_extent(world, tmp_path):
+    roi = world.roi((0, 0, 0), (1, 1, 1))
+    roi.SetROIType(roi.ROITypeBoundingBox)
+    roi.RemoveAllControlPoints()
+    for point in ((-3, 0, 1), (5, 6, 7), (2, 2, 9)):
+        roi.AddControlPointWorld(*point)
+    path = tmp_path / "bounding.mrk.json"
+    content = saved_by_slicer(world, roi, path)
+    corners = roi_corners(load_roi(path))
+    np.testing.assert_allclose(corners, roi_corners(roi), atol=1e-6)
+    np.testing.assert_allclose(corners.max(axis=0) - corners.min(axis=0), (8, 6, 8), atol=1e-6)
+    for points, words in (
+        (content["markups"][0]["controlPoints"][:1], "of 1 control point,"),
+        ([], "of 0 control points,"),
+        (None, "of 0 control points,"),
+    ):
+        content["markups"][0]["controlPoints"] = points
+        path.write_text(json.dumps(content))
+        assert words in (message := refused(path)) and "type Box" in message and "empty" not in message
+
+
+def test_an_roi_of_a_type_that_is_no_box_is_refused(file):
+    path, content, _ = file
+    content["markups"][0]["roiType"] = "Sphere"
+    path.write_text(json.dumps(content))
+    assert "'Sphere'" in refused(path)
+
+
+def test_an_roi_that_is_inside_out_is_refused(world, tmp_path):
+    roi = world.roi((11, -22, 33), (4, 6, 8))
+    roi.SetInsideOut(True)
+    saved_by_slicer(world, roi, tmp_path / "r.mrk.json")
+    assert "inside out" in refused(tmp_path / "r.mrk.json")
+
+
 def test_other_coordinates_and_units_are_refused(file):
     path, content, _ = file
     path.write_text(json.dumps({**content, "markups": [{**content["markups"][0], "coordinateSystem": "XYZ"}]}))
