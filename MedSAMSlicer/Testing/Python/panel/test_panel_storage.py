@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,10 @@ def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
     assert dict(settings.VerifiedWeights()) == {}
 
 
-def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any) -> None:
+def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from MedSAMSlicerLib.setup import encoded_slices
+
+    monkeypatch.setattr(encoded_slices, "_keepers", weakref.WeakSet())
 
     class Keeper:
         forgot = False
