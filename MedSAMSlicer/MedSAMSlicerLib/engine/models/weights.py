@@ -214,11 +214,15 @@ def _opened(path: Path) -> object:
         return load()
     except pickle.UnpicklingError:
         # SAM-Med2D's training keeps its whole optimiser beside the model. It is read past, not made.
-        stand_ins = [(_LeftOut, "torch.optim.adam.Adam"), (_LeftOut, "torch.optim.adamw.AdamW")]
-        tables = [(_table, "collections.defaultdict"), (dict, "builtins.dict")]
+        read_past: list[tuple[Callable[..., object], str]] = [
+            (_LeftOut, "torch.optim.adam.Adam"),
+            (_LeftOut, "torch.optim.adamw.AdamW"),
+            (_table, "collections.defaultdict"),
+            (dict, "builtins.dict"),
+        ]
         if not hasattr(torch.serialization, "safe_globals"):  # torch before 2.5
             raise
-        with torch.serialization.safe_globals([*stand_ins, *tables]):
+        with torch.serialization.safe_globals(read_past):
             return load()
 
 

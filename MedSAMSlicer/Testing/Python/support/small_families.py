@@ -6,6 +6,7 @@ encoder and decoder; LiteMedSAM's encoder at a smaller input. What they find mea
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sa
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
 from MedSAMSlicerLib.engine.models.family import Family
 from MedSAMSlicerLib.engine.models.vit import VIT_B, VIT_H, VIT_L, VitSize
+from MedSAMSlicerLib.engine.service import SegmentationService
 from support.rule_filled import fill_by_rule
 
 SIDE = 128
@@ -61,3 +63,16 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
             digest = sha256(files[key].read_bytes()).hexdigest()
             spec = replace(spec, weights=replace(spec.weights, sha256=digest, md5=None))
         monkeypatch.setitem(catalogue.CATALOGUE, key, spec)
+
+
+WEIGHTS_FOLDER = "SMALL_FAMILIES_WEIGHTS"
+
+
+def small_service() -> SegmentationService:
+    """The engine with the small families, for inference processes: weights are in ``$SMALL_FAMILIES_WEIGHTS``.
+
+    Not for the process of the tests: there the catalogue would stay as it is changed here.
+    """
+    files = {path.stem: path for path in Path(os.environ[WEIGHTS_FOLDER]).glob("*.pth")}
+    use_small_families(pytest.MonkeyPatch(), files)
+    return SegmentationService()
