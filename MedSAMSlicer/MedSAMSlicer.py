@@ -62,6 +62,8 @@ class MedSAMSlicer(ScriptedLoadableModule):
 class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
     """The module's panel."""
 
+    panel = None
+
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
         from MedSAMSlicerLib.panel import Panel
@@ -73,11 +75,13 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
 
     def enter(self) -> None:
         """The user has opened the module."""
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.enter()
 
     def cleanup(self) -> None:
         """The module is about to be unloaded or reloaded."""
-        self.panel.close()
+        if self.panel is not None:
+            self.panel.close()
 
 
 class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
