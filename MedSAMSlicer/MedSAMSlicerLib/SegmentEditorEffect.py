@@ -77,23 +77,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             EffectParameters(node).set_defaults(settings.device())
 
     def setupOptionsFrame(self) -> None:
-        self._frame = OptionsFrame(self._parameters, self.goToSlice)
-        ui = self._frame.ui
-        for button, action in (
-            (ui.runButton, self.run),
-            (ui.cancelButton, self.cancel),
-            (ui.applyButton, self.apply),
-            (ui.discardButton, self.discard),
-            (ui.nextDoubtfulButton, self.nextDoubtful),
-            (ui.fromHereButton, lambda: self._reach_end("ReachStart")),
-            (ui.toHereButton, lambda: self._reach_end("ReachEnd")),
-            (ui.roiRunButton, self.runInROI),
-            (ui.roiAroundButton, self.putROIAroundSegment),
-            (ui.goToKeyButton, self._go_to_key),
-            (ui.correctKeyButton, self._go_to_key),
-            (ui.removeKeyButton, self._remove_key),
-        ):
-            button.connect("clicked()", action)
+        self._frame = OptionsFrame(self._parameters, self)
         self.scriptedEffect.addOptionsWidget(self._frame.widget)
 
     def activate(self) -> None:
@@ -260,6 +244,30 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             contouring.problem = error
         self._changed()
 
+    def setReachEnd(self, name: str) -> None:
+        """Make the slice in view the start ("ReachStart") or the end ("ReachEnd") of the reach."""
+        contouring, view = self.contouring, self._view_geometry()
+        if contouring is None or view is None:
+            return
+        try:
+            plane = contouring.plane_in(view)
+            set_reach_end(contouring.parameters, name, contouring.index_in(view, plane), plane)
+        except InputError as error:
+            contouring.problem = error
+        self._changed()
+
+    def goToKey(self) -> None:
+        """Show the key slice that is selected in the list; a rectangle drawn there replaces its own."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None:
+            self.goToSlice(index)
+
+    def removeKey(self) -> None:
+        """Make the key slice that is selected in the list an ordinary one."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None and self.contouring is not None:
+            self.contouring.remove_key(index)
+
     # Between the parts
 
     def _parameters(self) -> EffectParameters | None:
@@ -295,24 +303,3 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         if self.contouring is not None and geometry is not None:
             self.contouring.look_at(geometry)
             self._driver.wake()
-
-    def _reach_end(self, name: str) -> None:
-        contouring, view = self.contouring, self._view_geometry()
-        if contouring is None or view is None:
-            return
-        try:
-            plane = contouring.plane_in(view)
-            set_reach_end(contouring.parameters, name, contouring.index_in(view, plane), plane)
-        except InputError as error:
-            contouring.problem = error
-        self._changed()
-
-    def _go_to_key(self) -> None:
-        index = None if self._frame is None else self._frame.keys.selected
-        if index is not None:
-            self.goToSlice(index)
-
-    def _remove_key(self) -> None:
-        index = None if self._frame is None else self._frame.keys.selected
-        if index is not None and self.contouring is not None:
-            self.contouring.remove_key(index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
@@ -24,20 +24,36 @@ UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEdi
 CUSTOM_WINDOW = "custom"
 
 
+class Actions(Protocol):
+    """What buttons do."""
+
+    def run(self) -> None: ...
+    def cancel(self) -> None: ...
+    def apply(self) -> None: ...
+    def discard(self) -> None: ...
+    def nextDoubtful(self) -> None: ...
+    def runInROI(self) -> None: ...
+    def putROIAroundSegment(self) -> None: ...
+    def setReachEnd(self, name: str) -> None: ...
+    def goToSlice(self, index: int) -> None: ...
+    def goToKey(self) -> None: ...
+    def removeKey(self) -> None: ...
+
+
 class OptionsFrame:
     """Widgets of `SegmentEditorEffect.ui`.
 
     Args:
         parameters: gives the options, None while there is no scene for them.
-        on_slice: the user wants to go to a slice.
+        actions: the effect.
     """
 
-    def __init__(self, parameters: Callable[[], EffectParameters | None], on_slice: Callable[[int], None]) -> None:
+    def __init__(self, parameters: Callable[[], EffectParameters | None], actions: Actions) -> None:
         self.widget = slicer.util.loadUI(str(UI_FILE))
         self.ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._parameters = parameters
         self.keys = KeyList(ui)
-        self.strip = ConfidenceStrip(ui.stripTable, on_slice)
+        self.strip = ConfidenceStrip(ui.stripTable, actions.goToSlice)
         self.models = ModelOptions(ui, parameters)
         _fill(ui.reachComboBox, (
             ("object", _("As far as the object goes")), ("slice", _("This slice only")), ("range", _("From slice to slice")),
@@ -60,7 +76,19 @@ class OptionsFrame:
             (ui.showInputButton, "ShowModelInput"),
         ):
             button.connect("clicked(bool)", lambda checked, name=name: self.set(name, "1" if checked else "0"))
-        ui.roiSelector.setMRMLScene(slicer.mrmlScene)
+        ui.runButton.connect("clicked()", actions.run)
+        ui.cancelButton.connect("clicked()", actions.cancel)
+        ui.applyButton.connect("clicked()", actions.apply)
+        ui.discardButton.connect("clicked()", actions.discard)
+        ui.nextDoubtfulButton.connect("clicked()", actions.nextDoubtful)
+        ui.fromHereButton.connect("clicked()", lambda: actions.setReachEnd("ReachStart"))
+        ui.toHereButton.connect("clicked()", lambda: actions.setReachEnd("ReachEnd"))
+        ui.roiRunButton.connect("clicked()", actions.runInROI)
+        ui.roiAroundButton.connect("clicked()", actions.putROIAroundSegment)
+        ui.goToKeyButton.connect("clicked()", actions.goToKey)
+        ui.correctKeyButton.connect("clicked()", actions.goToKey)
+        ui.removeKeyButton.connect("clicked()", actions.removeKey)
+        self.widget.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._roi_chosen)
         self.show(None, None, None)
 

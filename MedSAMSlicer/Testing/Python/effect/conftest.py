@@ -1,0 +1,125 @@
+"""The test host, and the effect in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("slicer", reason="the effect needs Slicer's MRML (slicer-core)")
+import slicer.util
+
+import bright_service
+from host.application import Host
+from host.fixture import host  # noqa: F401
+
+SHAPE = (20, 60, 80)
+
+
+class Bench:
+    """A volume with a bright ball in the host, two segments, and the effect on the first of them."""
+
+    def __init__(self, host: Host, repository: Path, service: str = "BrightService") -> None:  # noqa: F811
+        self.host = host
+        k, j, i = np.indices(SHAPE)
+        self.truth = ((k - 10) * 2.0) ** 2 + (j - 30) ** 2 + (i - 40) ** 2 <= 13**2
+        self.volume = slicer.util.addVolumeFromArray(np.where(self.truth, 200, 20).astype(np.int16), name="CT")
+        self.volume.SetSpacing(1, 1, 2)
+        host.show(self.volume)
+        host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
+        host.complete_startup()
+        self.segmentation = host.edit(self.volume, "tumour", "other")
+        host.editor.setActiveEffectByName("MedSAM")
+        self.effect = host.editor.effectByName("MedSAM").self()
+        self.serve(service)
+        self.effect.scriptedEffect.setParameter("Window", "127.5,255")
+
+    def serve(self, service: str) -> None:
+        """Have inference processes run an engine of the tests from now on."""
+        from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
+
+        name = service if ":" in service else f"bright_service:{service}"
+        environment = worker_environment([bright_service.FOLDER])
+        self.effect.make_transport = lambda: QProcessTransport(worker_command(name), environment)
+
+    @property
+    def ui(self) -> Any:
+        return self.effect._frame.ui
+
+    @property
+    def contouring(self) -> Any:
+        return self.effect.contouring
+
+    def xy(self, view: str, *jik: float) -> tuple[int, int]:
+        """View pixel of a voxel (k, j, i)."""
+        node = self.host.hands.view(view).mrmlSliceNode()
+        to_ras = slicer.util.arrayFromVTKMatrix(self._ijk_to_ras())
+        to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(node.GetXYToRAS()))
+        x, y = (to_xy @ to_ras @ [*jik[::-1], 1])[:2]
+        return round(x), round(y)
+
+    def _ijk_to_ras(self) -> Any:
+        import vtk
+
+        matrix = vtk.vtkMatrix4x4()
+        self.volume.GetIJKToRASMatrix(matrix)
+        return matrix
+
+    def at(self, view: str, share: float) -> tuple[int, int]:
+        """View pixel `share` of 17 mm to the right of and above the ball's middle."""
+        x, y = self.xy(view, 10, 30, 40)
+        node = self.host.hands.view(view).mrmlSliceNode()
+        pixels = share * 17 * node.GetDimensions()[0] / node.GetFieldOfView()[0]
+        return round(x + pixels), round(y + pixels)
+
+    def centre(self) -> None:
+        """All views through the ball's middle."""
+        ras = slicer.util.arrayFromVTKMatrix(self._ijk_to_ras()) @ [40, 30, 10, 1]
+        for name in ("Red", "Yellow", "Green"):
+            self.host.hands.view(name).mrmlSliceNode().JumpSliceByOffsetting(*map(float, ras[:3]))
+
+    def drag(self, view: str = "Red", half: float = 1.0, shift: bool = False, wait: bool = True) -> None:
+        assert self.host.hands.drag(view, self.at(view, -half), self.at(view, half), shift)
+        if wait:
+            self.finish()
+
+    def finish(self) -> None:
+        self.host.wait_until(lambda: not self.contouring.running)
+
+    def voxels(self, segment: str = "tumour") -> np.ndarray:
+        array = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, segment, self.volume)
+        return np.zeros(SHAPE, bool) if array is None else np.asarray(array) > 0
+
+    def result(self) -> np.ndarray:
+        stack = self.contouring.stack(self.contouring.plane)
+        return np.asarray(stack.to_volume(self.contouring.result.to_stack()))
+
+    def visible(self, actor: str, view: str = "Red") -> bool:
+        """Whether one of the effect's actors is seen in a view."""
+        for drawn in self.effect._overlays._views:
+            if drawn.widget is self.host.hands.view(view):
+                return bool(getattr(drawn, f"_{actor}").actor.GetVisibility())
+        return False
+
+
+@pytest.fixture
+def bench(host: Host, repository: Path) -> Bench:  # noqa: F811
+    made = Bench(host, repository)
+    made.centre()
+    return made
+
+
+@pytest.fixture
+def bench_with(host: Host, repository: Path) -> Callable[[str], Bench]:  # noqa: F811
+    """Makes a bench whose inference process runs a service of `bright_service`."""
+
+    def make(service: str) -> Bench:
+        made = Bench(host, repository, service)
+        made.centre()
+        return made
+
+    return make

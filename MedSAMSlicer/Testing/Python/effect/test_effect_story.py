@@ -1,0 +1,77 @@
+"""The whole story in the host: the one that runs in a real Slicer, there on a chest of air, here on the lung CT too."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer.util
+import vtk
+
+from host.application import Host
+
+
+@pytest.fixture
+def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The self test's class, taught to step the host's clock."""
+    folder = repository / "MedSAMSlicer" / "Testing" / "Python"
+    monkeypatch.syspath_prepend(str(folder))
+    host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
+    host.complete_startup()
+    sys.modules.pop("MedSAMSlicerEffectTest", None)
+    base = importlib.import_module("MedSAMSlicerEffectTest").MedSAMSlicerEffectTest
+
+    class InHost(base):  # type: ignore[misc, valid-type]
+        def wait(self, condition: Any, what: str, seconds: float = 60.0) -> None:
+            host.wait_until(condition, seconds)
+
+        def make_editor(self) -> Any:
+            return host.open_editor()
+
+        def take_loaded_editor_node(self) -> None:
+            """The host's editor takes it by itself, as Slicer's module does."""
+
+        def show(self) -> None:
+            host.show(self.volume)
+            for name in ("Red", "Yellow", "Green"):
+                self.view(name).mrmlSliceNode().JumpSliceByCentering(*self.middle)
+
+    yield InHost
+    sys.modules.pop("MedSAMSlicerEffectTest", None)
+
+
+def test_the_self_test_passes_in_the_host(story: Any) -> None:
+    story().runTest()
+
+
+def test_the_story_on_the_lung_ct(story: Any, shared_dir: Path) -> None:
+    folder = shared_dir / "data" / "pyradiomics"
+    image, label = folder / "lung2_image.nrrd", folder / "lung2_label.nrrd"
+    if not image.is_file():
+        pytest.skip(f"needs {image}, which is not part of the repository")
+
+    class OnTheLung(story):
+        radius = 24.0
+
+        def make_volume(self) -> tuple[Any, np.ndarray]:
+            volume = slicer.util.loadVolume(str(image))
+            truth = slicer.util.loadLabelVolume(str(label))
+            k, j, i = np.nonzero(slicer.util.arrayFromVolume(truth))
+            at = k == round(k.mean())
+            ijk_to_ras = vtk.vtkMatrix4x4()
+            truth.GetIJKToRASMatrix(ijk_to_ras)
+            middle = ijk_to_ras.MultiplyPoint((i[at].mean(), j[at].mean(), round(k.mean()), 1))
+            slicer.mrmlScene.RemoveNode(truth)
+            return volume, np.array(middle[:3])
+
+        def start_effect(self) -> Any:
+            effect = super().start_effect()
+            effect.scriptedEffect.setParameter("EncodeAhead", "0")
+            return effect
+
+    OnTheLung().runTest()
