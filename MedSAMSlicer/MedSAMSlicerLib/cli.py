@@ -131,6 +131,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     importing = actions.add_parser("import", help="copy a weights file into the cache folder")
     importing.add_argument("file", metavar="FILE")
     importing.add_argument("--as", dest="key", required=True, metavar="KEY", help="the model that the file belongs to")
+    importing.add_argument(
+        "--own",
+        action="store_true",
+        help="a checkpoint of your own: only its network is checked, its checksum recorded",
+    )
     download = actions.add_parser("download", help="download the weights of a model into the cache folder")
     download.add_argument("key", metavar="KEY")
 

@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from .cli_output import say
 from .engine.errors import WeightsError
-from .engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelSpec, find_model
+from .engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
 from .engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
 
 
 def run_models(options: argparse.Namespace) -> None:
     """Run the action that was asked for; "list" if none was. Raises MedSAMError."""
     if options.action == "import":
-        say(f"Imported and verified: {import_weights(find_model(options.key), Path(options.file))}")
+        _import(find_model(options.key), Path(options.file), options.own)
     elif options.action == "download":
         _download(find_model(options.key))
     elif options.action == "verify":
@@ -28,13 +28,32 @@ def run_models(options: argparse.Namespace) -> None:
 def _list() -> None:
     for spec in CATALOGUE.values():
         default = " (default)" if spec.key == DEFAULT_MODEL else ""
-        prompts = ", ".join(sorted(spec.prompts))
-        say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {spec.input_size}")
-        say(f"  prompts: {prompts}; licence: {spec.licence}")
-        try:
-            say(f"  weights: {find_weights(spec)}")
-        except WeightsError:
-            say(f"  weights: not here; {how_to_get(spec)}")
+        prompts = ", ".join(kind for kind in PROMPT_KINDS if kind in spec.prompts)
+        size = f"{spec.input_size} x {spec.input_size}"
+        say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
+        say(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
+        say(f"  cite: {spec.citation}")
+        say(f"  weights: {_presence(spec)}")
+
+
+def _presence(spec: ModelSpec) -> str:
+    try:
+        path = find_weights(spec)
+    except WeightsError:
+        return f"not here; {how_to_get(spec)}"
+    try:
+        verify_weights(spec, path)
+    except WeightsError as error:
+        return f"{path}, not to be used: {error}"
+    return f"{path}, verified"
+
+
+def _import(spec: ModelSpec, source: Path, own: bool) -> None:
+    placed = import_weights(spec, source, own)
+    if spec.weights.checksum is None or own:
+        say(f"Imported, checksum recorded: {placed}")
+    else:
+        say(f"Imported and verified: {placed}")
 
 
 def _verify() -> None:

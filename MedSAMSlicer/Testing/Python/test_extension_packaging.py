@@ -21,9 +21,9 @@ else:
     tomllib = pytest.importorskip("tomli")
 
 # Distributions whose import name is not their own name.
-DISTRIBUTION_OF = {"slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": "slicer-core"}
+DISTRIBUTION_OF = {"PIL": "pillow", "slicer": "slicer-core", "vtk": "slicer-core", "vtkmodules": "slicer-core"}
 SLICER_OR_PYTORCH_EXTENSION_BRINGS = {
-    *("numpy", "scipy", "simpleitk", "requests", "pydicom", "vtk", "slicer-core", "torch", "torchvision")
+    *("numpy", "scipy", "simpleitk", "requests", "pydicom", "vtk", "slicer-core", "torch", "torchvision", "pillow")
 }
 ONLY_IN_SLICER = {
     *("qt", "ctk", "PyTorchUtils", "SampleData"),

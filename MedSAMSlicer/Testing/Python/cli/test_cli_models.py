@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from support.small_families import use_small_families, write_small_weights
 
 CONTENT = b"numbers that were learnt" * 100_000
 
@@ -45,6 +46,30 @@ class TestListAndVerify:
         assert str(litemedsam_weights) in ran.out
         assert "medsam: MedSAM (ViT-B)" in ran.out
         assert "not here; get medsam_vit_b.pth (md5:3bb6db55bd0c9ca30b61248bca72f8d6)" in ran.out
+
+    def test_what_each_model_takes_and_where_it_comes_from(self, medsam_slicer: Callable) -> None:
+        out = medsam_slicer("models", "list").out
+        for spec in CATALOGUE.values():
+            start = out.index(f"{spec.key} (default): " if spec.key == DEFAULT_MODEL else f"\n{spec.key}: ")
+            first, second, third = out[start:].strip().splitlines()[:3]
+            assert f"{spec.title}, {spec.parameters / 1e6:.1f} M parameters" in first
+            assert f"input {spec.input_size} x {spec.input_size}" in first
+            assert f"licence: {spec.licence}; weights from {spec.weights.origin}" in second
+            assert spec.citation in third
+        assert out.count("prompts: box, points, mask;") == 4 and out.count("prompts: box;") == 2
+        assert "get sam-med2d_b.pth from https://github.com/OpenGVLab/SAM-Med2D (no checksum is published)" in out
+
+    def test_weights_that_are_here_are_listed_as_verified_or_as_not_to_be_used(
+        self, medsam_slicer: Callable, published: bytes, cache: Path
+    ) -> None:
+        (cache / "weights").mkdir(parents=True)
+        right, wrong = cache / "weights" / "medsam_vit_b.pth", cache / "weights" / "sam-med2d_b.pth"
+        right.write_bytes(published)
+        wrong.write_bytes(published)
+        ran = medsam_slicer("models", "list")
+        assert (ran.status, ran.err) == (0, "")
+        assert f"weights: {right}, verified" in ran.out
+        assert f"weights: {wrong}, not to be used: {wrong} was not imported" in ran.out
 
     def test_weights_that_are_right(self, medsam_slicer: Callable, litemedsam_weights: Path) -> None:
         ran = medsam_slicer("models", "verify")
@@ -84,6 +109,27 @@ class TestImport:
         with refused("other.pth", "MedSAM (ViT-B)", "3bb6db55", status=3) as run:
             run("models", "import", tmp_path / "other.pth", "--as", "medsam")
         assert not cache.exists()
+
+    def test_a_file_without_a_published_checksum_is_recorded(
+        self, medsam_slicer: Callable, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_small_families(monkeypatch, {})
+        ran = medsam_slicer("models", "import", write_small_weights("sam_med2d", tmp_path), "--as", "sam_med2d")
+        placed = cache / "weights" / "sam-med2d_b.pth"
+        assert (ran.status, ran.out, ran.err) == (0, f"Imported, checksum recorded: {placed}\n", "")
+        assert "sam_med2d: verified" in medsam_slicer("models", "verify").out
+
+    def test_another_model_is_refused_by_name_and_ones_own_is_taken_when_one_says_so(
+        self, medsam_slicer: Callable, refused: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_small_families(monkeypatch, {})
+        vit_l, mine = write_small_weights("sam_vit_l", tmp_path), write_small_weights("medsam", tmp_path)
+        with refused("this is SAM ViT-L; you chose MedSAM (ViT-B)", status=3) as run:
+            run("models", "import", vit_l, "--as", "medsam")
+        with refused("if you trained it yourself, import it with --own", status=3) as run:
+            run("models", "import", mine, "--as", "medsam")
+        assert medsam_slicer("models", "import", mine, "--as", "medsam", "--own").status == 0
+        assert "medsam: verified" in medsam_slicer("models", "verify").out
 
     def test_a_missing_file(self, refused: Callable, tmp_path: Path) -> None:
         with refused(tmp_path / "gone.pth", "does not exist", status=3) as run:
