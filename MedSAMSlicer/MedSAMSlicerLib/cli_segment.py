@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,10 @@ from .engine.prompts import StackPrompt
 from .engine.results import SliceResult
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
-from .io.atomic import write_atomically
 from .io.images import read_image
 from .io.report import build_report, write_report
 from .io.segmentations import check_output, write_segmentation
+from .io.together import Writer, check_apart, write_together
 
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
 
@@ -63,7 +62,7 @@ def run_segment(options: argparse.Namespace) -> None:
             total_seconds=time.perf_counter() - begin,
         )
 
-    files: dict[str, Callable[[Path], object]] = {}
+    files: dict[str, Writer] = {}
     in_volume = from_slices_first(mask, axis)
     name = options.segment_name
     files[options.output] = lambda path: write_segmentation(path, in_volume, image, name, SEGMENT_COLOUR)
@@ -74,25 +73,9 @@ def run_segment(options: argparse.Namespace) -> None:
     if options.report:
         # Last, so that its seconds hold the writing of the others.
         files[options.report] = lambda path: write_report(path, report())
-    _write_together(list(files.items()))
+    write_together(files)
     if not options.quiet:
         _print_summary(report(), name, axis, list(files))
-
-
-def _write_together(files: list[tuple[str, Callable[[Path], object]]]) -> None:
-    """Fill every file beside its place before the first one is put there, so that all of them appear or none."""
-    if not files:
-        return
-    (path, writer), *others = files
-
-    def write(temporary: Path) -> None:
-        try:
-            writer(temporary)
-        except InputError as error:  # the writer knows the temporary name only
-            raise InputError(str(error).replace(str(temporary), path)) from error
-        _write_together(others)
-
-    write_atomically(path, write)
 
 
 def _check_before_reading(options: argparse.Namespace) -> None:
@@ -102,12 +85,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
         array_axis(options.axis)
     spec = find_model(options.model)
     inputs: list[Path | str] = [path for path in (options.image, options.roi, options.weights) if path]
-    outputs = {"--output": options.output, "--report": options.report, "--preview": options.preview}
-    named = {option: Path(path) for option, path in outputs.items() if path}
-    for option, path in named.items():
-        for other, other_path in named.items():
-            if option < other and path.resolve() == other_path.resolve():
-                raise InputError(f"{option} and {other} name the same file, {path}: give each its own")
+    check_apart({"--output": options.output, "--report": options.report, "--preview": options.preview})
     check_output(options.output, inputs)
     if options.report:
         check_output(options.report, inputs, (".json",))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..engine.errors import InputError
@@ -29,16 +30,46 @@ def write_atomically(path: Path | str, writer: Callable[[Path], object]) -> None
     Raises:
         InputError: the disk is full, the folder not writable, or any other OSError; other exceptions pass through.
     """
+    with filled_beside(path, writer) as put:
+        put()
+
+
+@contextmanager
+def filled_beside(path: Path | str, writer: Callable[[Path], object]) -> Iterator[Callable[[], None]]:
+    """`write_atomically` in two steps: the temporary file is stored on entry, and gone again on exit.
+
+    Args:
+        path, writer: as for `write_atomically`.
+
+    Yields:
+        What puts the temporary file in the place of `path`.
+
+    Raises:
+        InputError: as `write_atomically`, at either step.
+    """
     path = Path(path)
-    try:
+    with _told_of(path):
         target = path.resolve()
         temporary = target.with_name(f".{secrets.token_hex(8)}-{target.name[-_KEPT_OF_NAME:]}")
-        try:
+
+    def put() -> None:
+        with _told_of(path):
+            os.replace(temporary, target)
+
+    try:
+        with _told_of(path):
             writer(temporary)
             _flush(temporary)
-            os.replace(temporary, target)
-        finally:
+        yield put
+    finally:
+        with _told_of(path):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise cannot_write(path, error) from error
 

@@ -38,7 +38,11 @@ def on_storing(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseExceptio
     monkeypatch.setattr(os, "fsync", fsync)
 
 
-@pytest.mark.parametrize(("number", "name"), [(1, "out.seg.nrrd"), (2, "preview.png"), (3, "report.json")])
+# Each file is stored by its writer, and once more beside its place.
+STORED = ("out.seg.nrrd", "out.seg.nrrd", "preview.png", "preview.png", "report.json", "report.json")
+
+
+@pytest.mark.parametrize(("number", "name"), enumerate(STORED, start=1))
 def test_a_disk_that_is_full_when_any_of_the_files_is_stored(
     everything: Callable, files_of: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, name: str
 ) -> None:
