@@ -13,15 +13,16 @@ from .engine.errors import InputError
 from .engine.models.catalogue import find_model
 from .engine.models.weights import find_weights
 from .engine.service_types import ModelChoice
-from .evaluation.cases import read_cases
+from .evaluation.cases import Case, read_cases
 from .evaluation.run_all import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
 from .evaluation.run_case import METHODS, Task
 from .evaluation.truth_prompts import PromptKind
 from .io.segmentations import check_output
+from .io.together import Writer, check_apart, write_together
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Evaluate and write the tables. Raises MedSAMError; then no table was written."""
+    """Evaluate and write tables and plots. Raises MedSAMError; then none of them was written."""
     task = Task(
         kind=PromptKind.parse(options.prompt),
         method=options.method,
@@ -37,11 +38,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if options.processes is not None and options.processes < 1:
         raise InputError(f"--processes {options.processes} runs nothing: give 1 or more")
     cases = read_cases(options.cases)
-    for path in (options.output, options.slices):
-        if path:
-            check_output(path, [options.cases], (".csv",))
-    if options.plots and not Path(options.plots).is_dir():
-        raise InputError(f"{options.plots} is not a folder: create it or choose another one")
+    _check_outputs(options, cases)
 
     processes = min(options.processes or os.cpu_count() or 1, len(cases))
     found = {}
@@ -50,13 +47,33 @@ def run_evaluate(options: argparse.Namespace) -> None:
             found[score.case.id] = score
             bar.update()
     scores = [found[case.id] for case in cases]
-    write_table(options.output, RESULT_COLUMNS, [result_row(score, task) for score in scores])
+    files: dict[str, Writer] = {}
+    results = [result_row(score, task) for score in scores]
+    files[options.output] = lambda path: write_table(path, RESULT_COLUMNS, results)
     if options.slices:
-        write_table(options.slices, SLICE_COLUMNS, [row for score in scores for row in slice_rows(score)])
+        slices = [row for score in scores for row in slice_rows(score)]
+        files[options.slices] = lambda path: write_table(path, SLICE_COLUMNS, slices)
     if options.plots:
-        from .evaluation.plots import write_plots
+        from .evaluation.plots import plot_writers
 
-        write_plots(Path(options.plots), scores)
+        files |= {str(Path(options.plots) / name): writer for name, writer in plot_writers(scores).items()}
+    write_together(files)
     if not options.quiet:
         say(summary(scores))
-        say(f"Written: {options.output}")
+        say(f"Written: {', '.join(files)}")
+
+
+def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
+    """Refuse, before hours are spent, what could not be written or would spoil what is read."""
+    from .evaluation.plots import PLOTS
+
+    inputs = [options.cases, *(path for case in cases for path in (case.image, case.label))]
+    check_apart({"--output": options.output, "--slices": options.slices})
+    for path in (options.output, options.slices):
+        if path:
+            check_output(path, inputs, (".csv",))
+    if options.plots:
+        if not Path(options.plots).is_dir():
+            raise InputError(f"{options.plots} is not a folder: create it or choose another one")
+        for name in PLOTS:
+            check_output(Path(options.plots) / name, inputs, (".png",))

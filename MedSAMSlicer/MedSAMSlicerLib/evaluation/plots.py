@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..io.atomic import write_atomically
 from .run_case import CaseScore
 
 if TYPE_CHECKING:
@@ -19,12 +18,13 @@ if TYPE_CHECKING:
 POOR_SLICE_DSC = 0.7
 
 
-def write_plots(folder: Path, scores: Sequence[CaseScore]) -> list[Path]:
-    """Write `agreement.png` and `confidence.png` into an existing folder. Raises InputError if they cannot be."""
-    figures = {"agreement.png": _agreement_figure(scores), "confidence.png": _confidence_figure(scores)}
-    for name, figure in figures.items():
-        write_atomically(folder / name, partial(figure.savefig, format="png", dpi=110))
-    return [folder / name for name in figures]
+PLOTS = ("agreement.png", "confidence.png")
+
+
+def plot_writers(scores: Sequence[CaseScore]) -> dict[str, Callable[[Path], object]]:
+    """Name (`PLOTS`) -> what writes that picture, as PNG, to the path that it is given."""
+    figures = (_agreement_figure(scores), _confidence_figure(scores))
+    return {name: partial(figure.savefig, format="png", dpi=110) for name, figure in zip(PLOTS, figures, strict=True)}
 
 
 def poor_slice_auc(scores: Sequence[CaseScore]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.predictor import Predictor, load_predictor
+from ..engine.service_types import LoadedModel, ModelChoice
 from ..engine.threads import THREADS_VARIABLE
 from ..io.atomic import write_atomically
 from .cases import Case
@@ -34,17 +35,24 @@ RESULT_COLUMNS = [
     "flagged_slices",
 ]
 SLICE_COLUMNS = ["id", "modality", "index", "dsc", "predicted_iou", "confidence", "flagged", "key", "in_truth"]
+LoadModel = Callable[[ModelChoice], tuple[Predictor, LoadedModel]]
 _predictor: Predictor | None = None
 
 
-def evaluate(cases: Sequence[Case], task: Task, processes: int) -> Iterator[CaseScore]:
+def evaluate(
+    cases: Sequence[Case], task: Task, processes: int, load: LoadModel = load_predictor
+) -> Iterator[CaseScore]:
     """Scores as they come. One thread in each process: results do not depend on how many run side by side.
+
+    Args:
+        processes: how many cases run at once, each in a process of its own.
+        load: a function of a module, not a lambda: makes each process's model out of `task.choice`.
 
     Raises:
         MedSAMError: of the first case that fails; its message names the case.
     """
     # Started afresh, not forked: a forked copy of a threaded process can hang.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task,))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task, load))
     try:
         running = [pool.submit(_run, case, task) for case in cases]
         for future in as_completed(running):
@@ -53,10 +61,10 @@ def evaluate(cases: Sequence[Case], task: Task, processes: int) -> Iterator[Case
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _prepare(task: Task) -> None:
+def _prepare(task: Task, load: LoadModel) -> None:
     global _predictor
     os.environ[THREADS_VARIABLE] = "1"
-    _predictor = load_predictor(task.choice)[0]
+    _predictor = load(task.choice)[0]
 
 
 def _run(case: Case, task: Task) -> CaseScore:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedSAMSlicerLib import cli_evaluate
 from MedSAMSlicerLib.cli import main
+from MedSAMSlicerLib.evaluation.run_all import evaluate
+from MedSAMSlicerLib.evaluation.run_case import run_case
+from support.plain_model import load_plain, plain_predictor
 from support.shapes import ellipsoid
 
 
@@ -26,8 +33,14 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_case_is_scored_and_shown(
-    table: Path, tmp_path: Path, litemedsam_weights: Path, capsys: pytest.CaptureFixture[str]
+    table: Path,
+    tmp_path: Path,
+    litemedsam_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """In a process of its own, as always, but with the model that finds what is bright: seconds instead of minutes."""
+    monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
     plots = tmp_path / "plots"
     plots.mkdir()
     results, slices = tmp_path / "results.csv", tmp_path / "slices.csv"
@@ -49,6 +62,8 @@ def test_a_case_is_scored_and_shown(
         (["--processes", "0"], "give 1 or more"),
         (["--plots", "nowhere"], "is not a folder"),
         (["--output", "results.txt"], "ending"),
+        (["--slices", "slices.txt"], "ending"),
+        (["--output", "both.csv", "--slices", "./both.csv"], "--output and --slices name the same file"),
         (["--model", "unet"], "is unknown"),
     ],
 )
@@ -60,3 +75,60 @@ def test_what_cannot_be_run_is_refused_in_one_line(
     told = capsys.readouterr().err
     assert words in told and told.count("\n") == 1
     assert not (tmp_path / "results.csv").exists()
+
+
+def test_an_output_in_a_folder_of_slices_that_are_read_is_refused(
+    table: Path, tmp_path: Path, litemedsam_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    series = tmp_path / "series"
+    series.mkdir()
+    table.write_text(table.read_text().replace("image.nrrd", "series"))
+    for more in (["--slices", str(series / "slices.csv")], ["--plots", str(series)]):
+        arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(tmp_path / "results.csv")]
+        assert main([*arguments, *more]) == 2
+        assert "lies in the folder that is read" in capsys.readouterr().err
+
+
+NAMES = ("results.csv", "slices.csv", "agreement.png", "confidence.png")
+# Tables are stored by their writer, and as pictures are, beside their place.
+STORED = ("results.csv", "results.csv", "slices.csv", "slices.csv", "agreement.png", "confidence.png")
+
+
+@pytest.mark.parametrize("number", [*range(len(STORED)), None])
+def test_tables_and_plots_are_written_all_or_none(
+    table: Path,
+    tmp_path: Path,
+    litemedsam_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int | None,
+) -> None:
+    """A disk that is full when one of the four is stored; the model is one that finds what is bright."""
+    monkeypatch.setattr(
+        cli_evaluate, "evaluate", lambda cases, task, _: (run_case(case, task, plain_predictor()) for case in cases)
+    )
+    store, stored = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        stored.append(descriptor)
+        if number == len(stored) - 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        store(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    paths = [tmp_path / name for name in NAMES]
+    for path in paths:
+        path.write_text("older")
+    arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(paths[0]), "--slices", str(paths[1])]
+    before = sorted(tmp_path.iterdir())
+    status = main([*arguments, "--plots", str(tmp_path), "--processes", "1"])
+    told = capsys.readouterr()
+    assert sorted(tmp_path.iterdir()) == before
+    if number is None:
+        assert len(stored) == len(STORED)
+        assert status == 0 and f"Written: {', '.join(map(str, paths))}" in told.out
+        assert not [path for path in paths if path.read_bytes() == b"older"]
+    else:
+        assert status == 2 and told.out == ""
+        assert f"{tmp_path / STORED[number]} was not written: the disk is full" in told.err
+        assert [path.read_text() for path in paths] == ["older"] * len(paths)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.evaluation import run_all
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
-from MedSAMSlicerLib.evaluation.plots import poor_slice_auc, write_plots
+from MedSAMSlicerLib.evaluation.plots import PLOTS, plot_writers, poor_slice_auc
 from MedSAMSlicerLib.evaluation.run_all import (
     RESULT_COLUMNS,
     SLICE_COLUMNS,
@@ -25,6 +25,7 @@ from MedSAMSlicerLib.evaluation.run_case import CaseScore, Task, run_case
 from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid
+from support.small_predictor import load_small
 
 TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
 
@@ -98,20 +99,32 @@ def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
     assert "inf" in summary([lost, found, found])
 
 
-def test_side_by_side_is_refused_nothing_that_one_by_one_gives(cases: list[Case], litemedsam_weights: Path) -> None:
-    from MedSAMSlicerLib.engine.service_types import ModelChoice
-
-    small = Task(PromptKind.parse("keyslices:1"), choice=ModelChoice("litemedsam", str(litemedsam_weights), "cpu"))
-    alone = {one.case.id: result_row(one, small) for one in run_all.evaluate(cases, small, 1)}
-    together = {one.case.id: result_row(one, small) for one in run_all.evaluate(cases, small, 2)}
-    for row in (*alone.values(), *together.values()):
-        row.pop("seconds"), row.pop("seconds_per_slice")
-    assert alone == together, "reproducible to the digit"
+@pytest.mark.slow
+def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]) -> None:
+    """With a real network, small and with made-up weights: what it finds means nothing, but every digit is computed."""
+    task = Task(PromptKind.parse("keyslices:3"), jitter=2, seed=5)
+    alone, together = (
+        {one.case.id: one for one in run_all.evaluate(cases, task, processes, load_small)} for processes in (1, 2)
+    )
+    assert sorted(alone) == sorted(together) == ["clear", "misleading"]
+    for name, one in alone.items():
+        other = together[name]
+        assert one.slices == other.slices, "reproducible to the digit"
+        assert (one.agreement, one.extent, one.timings.encoder_calls) == (
+            other.agreement,
+            other.extent,
+            other.timings.encoder_calls,
+        )
+        assert len({found.predicted_iou for found in one.slices}) > 3, "the network looked at the slices"
+    assert alone["clear"].slices != alone["misleading"].slices
 
 
 def test_plots_are_written_and_confidence_is_judged(cases: list[Case], tmp_path: Path) -> None:
     scores = [score(case) for case in cases]
-    for path in write_plots(tmp_path, scores):
+    writers = plot_writers(scores)
+    assert tuple(writers) == PLOTS
+    for name, write in writers.items():
+        write(path := tmp_path / name)
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
     auc = poor_slice_auc(scores)
     assert auc is None or 0 <= auc <= 1

@@ -14,6 +14,7 @@ from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt, PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
 
 SIDE = 128
 BRIGHT = 128
@@ -74,3 +75,8 @@ class PlainRuntime:
 def plain_predictor(cache: EmbeddingCache | None = None) -> Predictor:
     """A predictor of the plain model; its `runtime` counts and keeps what it was asked."""
     return Predictor(PlainFamily(), PlainRuntime(), "plain", cache)
+
+
+def load_plain(choice: ModelChoice) -> tuple[Predictor, LoadedModel]:
+    """The plain model whatever is chosen, for processes that know nothing of a test's own."""
+    return plain_predictor(), LoadedModel(choice.model, "0" * 64, PlainRuntime.device, PlainRuntime.name)
