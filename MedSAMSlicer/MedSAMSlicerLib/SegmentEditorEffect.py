@@ -89,6 +89,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._overlays.attach()
         self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
         self._follow()
+        self._changed()
 
     def deactivate(self) -> None:
         self._active = False

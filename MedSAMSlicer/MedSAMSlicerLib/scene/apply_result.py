@@ -42,6 +42,7 @@ class ResultWriter:
     def __init__(self, contouring: Contouring) -> None:
         self._contouring = contouring
         self._added: np.ndarray | None = None
+        self._lineage: int | None = None
 
     def write(self, editor: Editor) -> Written:
         """Write in one undo step; none is taken if there is nothing to do.
@@ -60,6 +61,8 @@ class ResultWriter:
             raise InputError("the segmentation has no geometry to write to: choose its source volume")
         mask = contouring.stack(plane).to_volume(result.to_stack())
         modifier = make_modifier(mask, contouring.volume_node, contouring.segmentation_node, reference)
+        if contouring.kept.lineage != self._lineage:
+            self._added, self._lineage = None, contouring.kept.lineage
         new = np.asarray(_voxels(modifier.labelmap) > 0)
         stale = self._stale(new, mode)
         if modifier.voxels == 0 and stale is None and mode != "replace":

@@ -34,6 +34,11 @@ class KeptResult:
     def plane(self) -> Plane | None:
         return None if self._prompts is None else self._prompts.plane
 
+    @property
+    def lineage(self) -> int | None:
+        """Differs between results that are not corrections of each other."""
+        return None if self._prompts is None else self._prompts.lineage
+
     def part_for(self, prompts: Prompts, basis: Basis) -> Part | None:
         """Part of the stack that a run with these prompts has to go over; None: all of it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
@@ -29,12 +30,14 @@ class Prompts:
         plane: plane of the slices that everything is counted in.
         keys: slice index -> key slice; at least one.
         reach, bounds: as in `StackPrompt`; given by a 3D box, None otherwise.
+        lineage: the same for prompts that were made of each other: they are about one object, corrected.
     """
 
     plane: Plane
     keys: Mapping[int, KeySlice] = field(default_factory=dict)
     reach: tuple[int, int] | None = None
     bounds: Box | None = None
+    lineage: int = field(default_factory=itertools.count().__next__, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", dict(sorted(self.keys.items())))

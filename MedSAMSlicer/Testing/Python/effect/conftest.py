@@ -82,6 +82,11 @@ class Bench:
         for name in ("Red", "Yellow", "Green"):
             self.host.hands.view(name).mrmlSliceNode().JumpSliceByOffsetting(*map(float, ras[:3]))
 
+    def zoom_out(self, view: str) -> None:
+        node = self.host.hands.view(view).mrmlSliceNode()
+        x, y, z = node.GetFieldOfView()
+        node.SetFieldOfView(3 * x, 3 * y, z)
+
     def drag(self, view: str = "Red", half: float = 1.0, shift: bool = False, wait: bool = True) -> None:
         assert self.host.hands.drag(view, self.at(view, -half), self.at(view, half), shift)
         if wait:

@@ -1,0 +1,146 @@
+"""The options frame: what the user sets is in the scene, what is in the scene is shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import slicer
+
+
+def parameter(bench: Any, name: str) -> str:
+    return bench.host.editor.mrmlSegmentEditorNode().GetAttribute(f"MedSAM.{name}")
+
+
+def test_every_option_has_its_default_in_the_scene(bench: Any) -> None:
+    from MedSAMSlicerLib.scene.effect_parameters import DEFAULTS
+
+    bench.effect.scriptedEffect.setParameter("Window", "auto")
+    assert {name: parameter(bench, name) for name in DEFAULTS} == DEFAULTS
+
+
+def test_what_the_user_chooses_is_in_the_scene(bench: Any) -> None:
+    hands, ui = bench.host.hands, bench.ui
+    hands.choose(ui.reachComboBox, "This slice only")
+    hands.choose(ui.modeComboBox, "Replace segment")
+    hands.choose(ui.windowComboBox, "As the volume is displayed")
+    hands.click(ui.applyAtOnceCheckBox)
+    hands.click(ui.encodeAheadCheckBox)
+    found = [parameter(bench, name) for name in ("Reach", "Mode", "Window", "ApplyAtOnce", "EncodeAhead")]
+    assert found == ["slice", "replace", "display", "1", "0"]
+    assert not ui.levelFrame.visible
+    hands.choose(ui.windowComboBox, "Level and width")
+    assert ui.levelFrame.visible
+    ui.levelSpinBox.value, ui.widthSpinBox.value = 35.5, 300
+    assert parameter(bench, "Window") == "35.5,300.0"
+
+
+def test_what_a_script_sets_is_shown(bench: Any) -> None:
+    effect, ui = bench.effect.scriptedEffect, bench.ui
+    effect.setParameter("Reach", "range")
+    effect.setParameter("Window", "-600,1500")
+    effect.setParameter("Mode", "remove")
+    effect.setParameter("ApplyAtOnce", "1")
+    assert ui.reachComboBox.currentText == "From slice to slice" and ui.rangeFrame.visible
+    assert (ui.levelSpinBox.value, ui.widthSpinBox.value) == (-600, 1500)
+    assert ui.modeComboBox.currentText == "Remove from segment"
+    assert ui.applyAtOnceCheckBox.checked
+
+
+def test_an_option_that_makes_no_sense_is_told_when_it_matters(bench: Any) -> None:
+    bench.effect.scriptedEffect.setParameter("Reach", "everywhere")
+    assert bench.ui.reachComboBox.currentIndex == 0
+    bench.drag()
+    assert "Reach is 'everywhere'" in bench.ui.problemLabel.text
+    assert bench.contouring.result is None
+
+
+def test_the_range_is_taken_from_the_slice_in_view(bench: Any) -> None:
+    hands, ui = bench.host.hands, bench.ui
+    hands.choose(ui.reachComboBox, "From slice to slice")
+    node = hands.view("Red").mrmlSliceNode()
+    middle = node.GetSliceOffset()
+    for offset, button in ((-4, ui.fromHereButton), (6, ui.toHereButton)):
+        node.SetSliceOffset(middle + offset)
+        hands.click(button)
+    assert (parameter(bench, "ReachStart"), parameter(bench, "ReachEnd")) == ("8", "13")
+    assert ui.fromLabel.text.startswith("8 (S ")
+    node.SetSliceOffset(middle)
+    bench.drag()
+    assert bench.result().any(axis=(1, 2)).nonzero()[0].tolist() == [8, 9, 10, 11, 12, 13]
+
+
+def test_devices_are_asked_of_a_process_when_the_options_are_opened(bench: Any) -> None:
+    combo = bench.ui.deviceComboBox
+    assert [combo.itemText(n) for n in range(combo.count)] == ["Automatic", "CPU"]
+    bench.effect.scriptedEffect.setParameter("Device", "cuda")
+    assert combo.currentText == "CUDA"
+    bench.ui.optionsSection.checked = False
+    bench.ui.optionsSection.checked = True
+    bench.host.wait_until(lambda: bench.effect._frame.models._devices.known, 60)
+    assert combo.currentText in ("CUDA", "CUDA (not on this computer)")
+    assert "CPU" in [combo.itemText(n) for n in range(combo.count)]
+
+
+def test_a_model_that_is_not_installed_is_said_to_be_so(bench: Any) -> None:
+    bench.effect.scriptedEffect.setParameter("Model", "sam_vit_h")
+    assert bench.ui.modelComboBox.currentText == "SAM ViT-H (not installed)"
+
+
+def test_the_window_in_use_is_said(bench: Any) -> None:
+    bench.host.wait_until(lambda: bench.contouring.reader.window is not None)
+    bench.effect._changed()
+    assert "level 127.5, width 255" in bench.ui.windowInUseLabel.text
+
+
+def test_the_roi_is_chosen_made_and_used(bench: Any) -> None:
+    hands, ui = bench.host.hands, bench.ui
+    assert not ui.roiRunButton.enabled
+    hands.click(ui.roiAroundButton)
+    assert "is empty" in ui.problemLabel.text
+    bench.drag()
+    bench.effect.apply()
+    hands.click(ui.roiAroundButton)
+    roi = ui.roiSelector.currentNode()
+    assert roi is not None and roi.GetName() == "tumour ROI"
+    assert bench.host.editor.mrmlSegmentEditorNode().GetNodeReference("MedSAM.ROI") is roi
+    bounds = [0.0] * 6
+    roi.GetRASBounds(bounds)
+    # 27 voxels of 1 mm and two more on each side
+    assert bounds[1] - bounds[0] == 31
+    hands.click(ui.roiRunButton)
+    bench.finish()
+    assert (bench.result() == bench.truth).all()
+    assert ui.keysTable.item(0, 2).text() == "from ROI"
+    slicer.mrmlScene.RemoveNode(roi)
+    assert ui.roiSelector.currentNode() is None
+
+
+def test_texts_and_tooltips_are_there(bench: Any) -> None:
+    ui = bench.ui
+    for button in (ui.runButton, ui.cancelButton, ui.applyButton, ui.discardButton, ui.nextDoubtfulButton):
+        assert button.text and button.toolTip
+    assert "not a medical device" in bench.effect.helpText()
+    assert not bench.effect.icon().isNull()
+
+
+def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
+    """What the effect imports, in a process of its own: Slicer must never get torch, or what only its packages bring."""
+    import subprocess
+
+    code = (
+        "import sys; sys.path[:0] = ['MedSAMSlicer/Testing/Python']; before = set(sys.modules)\n"
+        "from host.application import replaced_modules; import slicer\n"
+        "sys.modules.update(replaced_modules()); slicer.__getattr__ = sys.modules['qt'].__getattr__\n"
+        "import MedSAMSlicerLib.SegmentEditorEffect\n"
+        "print(sorted({'torch', 'torchvision', 'cachetools', 'scipy', 'SimpleITK', 'platformdirs'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=repository,
+        env={"PYTHONPATH": "MedSAMSlicer", "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"

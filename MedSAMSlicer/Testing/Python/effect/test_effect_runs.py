@@ -1,0 +1,310 @@
+"""Runs and results: progress, cancel, apply, correct, and everything that may go away meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import slicer
+
+from bright_service import SIGNAL
+
+
+def started(bench: Any) -> None:
+    bench.drag(wait=False)
+    bench.host.wait_until(lambda: bench.contouring.progress is not None and bench.contouring.progress.done > 1)
+
+
+def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("SlowService")
+    bench.effect.scriptedEffect.setParameter("ReachPlane", "K")
+    bench.effect.scriptedEffect.setParameter("ReachStart", "4")
+    bench.effect.scriptedEffect.setParameter("ReachEnd", "16")
+    bench.effect.scriptedEffect.setParameter("Reach", "range")
+    started(bench)
+    ui = bench.ui
+    assert ui.progressFrame.visible and ui.cancelButton.enabled and not ui.runButton.enabled
+    assert ui.progressBar.maximum == 13 and ui.progressBar.value > 1
+    assert "of 13" in ui.progressLabel.text and "s left" in ui.progressLabel.text
+    assert bench.visible("result")
+    bench.finish()
+    assert not ui.progressFrame.visible and not ui.cancelButton.enabled
+    assert ui.resultLabel.text.startswith("Preview: 13 slices")
+
+
+def test_cancel_takes_less_than_half_a_second(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("SlowService")
+    started(bench)
+    begin = time.monotonic()
+    bench.host.hands.click(bench.ui.cancelButton)
+    assert not bench.ui.progressFrame.visible
+    bench.host.wait_until(lambda: not bench.contouring.busy)
+    assert time.monotonic() - begin < 0.5
+    assert bench.contouring.result is None and not bench.visible("result") and not bench.voxels().any()
+    bench.host.hands.click(bench.ui.runButton)
+    bench.finish()
+    assert (bench.result() == bench.truth).all()
+
+
+def test_apply_undo_redo(bench: Any) -> None:
+    bench.drag()
+    bench.host.hands.click(bench.ui.applyButton)
+    assert (bench.voxels() == bench.truth).all()
+    assert not bench.ui.applyButton.enabled and not bench.visible("result")
+    assert bench.ui.resultLabel.text.startswith("Applied")
+    bench.host.editor.undo()
+    assert not bench.voxels().any()
+    bench.host.editor.redo()
+    assert (bench.voxels() == bench.truth).all()
+    assert not bench.voxels("other").any()
+
+
+def test_apply_at_once(bench: Any) -> None:
+    bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
+    bench.drag()
+    bench.host.wait_until(lambda: bench.contouring.kept.applied)
+    assert (bench.voxels() == bench.truth).all()
+
+
+def test_a_correction_takes_the_place_of_what_was_applied_and_of_nothing_else(bench: Any) -> None:
+    bench.effect.scriptedEffect.setParameter("Reach", "slice")
+    bench.drag(half=0.3)
+    bench.effect.apply()
+    own = bench.voxels()
+    bench.effect.discard()
+    bench.effect.scriptedEffect.setParameter("Reach", "object")
+    bench.drag()
+    bench.effect.apply()
+    assert (bench.voxels() == bench.truth).all()
+    bench.drag(half=0.2)
+    corrected = bench.result()
+    assert corrected.sum() < bench.truth.sum()
+    bench.effect.apply()
+    assert (bench.voxels() == (corrected | own)).all()
+    bench.host.editor.undo()
+    assert (bench.voxels() == bench.truth).all()
+
+
+def test_a_second_object_is_added_to_the_first(bench: Any) -> None:
+    bench.effect.scriptedEffect.setParameter("Reach", "slice")
+    bench.drag(half=0.3)
+    bench.effect.apply()
+    first = bench.voxels()
+    node = bench.host.hands.view("Red").mrmlSliceNode()
+    node.SetSliceOffset(node.GetSliceOffset() + 6)
+    bench.drag(half=0.3)
+    second = bench.result()
+    bench.effect.apply()
+    assert first.any() and second.any() and not (first & second).any()
+    assert (bench.voxels() == (first | second)).all()
+
+
+def test_replace_and_remove(bench: Any) -> None:
+    bench.drag()
+    bench.effect.apply()
+    bench.effect.discard()
+    bench.effect.scriptedEffect.setParameter("Mode", "replace")
+    bench.drag(half=0.4)
+    small = bench.result()
+    bench.effect.apply()
+    assert (bench.voxels() == small).all() and small.any() and small.sum() < bench.truth.sum()
+    bench.effect.discard()
+    bench.effect.scriptedEffect.setParameter("Mode", "remove")
+    bench.drag()
+    bench.effect.apply()
+    assert not bench.voxels().any()
+
+
+def test_masking_by_another_segment_is_respected(bench: Any) -> None:
+    bench.drag(half=0.4)
+    bench.effect.apply()
+    first = bench.voxels()
+    bench.host.editor.setCurrentSegmentID("other")
+    assert bench.contouring.segment_id == "other" and bench.ui.keysTable.rowCount == 0
+    node = bench.host.editor.mrmlSegmentEditorNode()
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
+    bench.drag()
+    bench.effect.apply()
+    assert (bench.voxels("other") == (bench.truth & ~first)).all()
+    assert (bench.voxels() == first).all()
+
+
+@pytest.mark.parametrize("what", ["segment", "effect", "volume", "segmentation", "removed segment", "scene"])
+def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
+    bench_with: Callable[[str], Any], what: str
+) -> None:
+    bench = bench_with("SlowService")
+    bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
+    started(bench)
+    editor, scene = bench.host.editor, bench.host.scene
+    if what == "segment":
+        editor.setCurrentSegmentID("other")
+    elif what == "effect":
+        editor.setActiveEffect(None)
+    elif what == "volume":
+        scene.RemoveNode(bench.volume)
+    elif what == "segmentation":
+        scene.RemoveNode(bench.segmentation)
+    elif what == "removed segment":
+        bench.segmentation.GetSegmentation().RemoveSegment("tumour")
+    else:
+        scene.Clear(0)
+    bench.host.wait_until(lambda: bench.effect._driver.link.idle)
+    bench.host.clock.advance(200)
+    if what in ("segment", "effect", "volume"):
+        segmentation = bench.segmentation.GetSegmentation()
+        for name in ("tumour", "other"):
+            image = segmentation.GetSegment(name).GetRepresentation("Binary labelmap")
+            assert image is None or image.GetNumberOfPoints() == 0
+    if what == "effect":
+        editor.setActiveEffectByName("MedSAM")
+        bench.host.hands.click(bench.ui.runButton)
+        bench.host.wait_until(lambda: bench.contouring.kept.applied)
+        assert (bench.voxels() == bench.truth).all()
+
+
+def test_a_worker_that_dies_is_told_and_replaced(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("DyingService")
+    voxels = slicer.util.arrayFromVolume(bench.volume)
+    voxels[0, 0, 1:3] = 0, 255
+    voxels[13, 0, 0] = SIGNAL
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.drag()
+    assert "ended unexpectedly with status 3" in bench.ui.problemLabel.text
+    assert bench.contouring.result is None and not bench.voxels().any()
+    voxels[13, 0, 0] = 0
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.host.hands.click(bench.ui.runButton)
+    bench.finish()
+    assert bench.ui.problemLabel.text == "" and bench.contouring.result is not None
+
+
+def test_a_worker_that_cannot_be_cancelled_is_replaced(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("StubbornService")
+    voxels = slicer.util.arrayFromVolume(bench.volume)
+    voxels[0, 0, 1:3] = 0, 255
+    voxels[13, 0, 0] = SIGNAL
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    started(bench)
+    begin = time.monotonic()
+    bench.effect.cancel()
+    bench.host.wait_until(lambda: not bench.contouring.busy)
+    assert time.monotonic() - begin < 1.0
+    voxels[13, 0, 0] = 0
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.drag()
+    assert bench.contouring.result is not None
+
+
+def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(bench_with: Callable[[str], Any]) -> None:
+    from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+
+    bench = bench_with("StarvingService")
+    voxels = slicer.util.arrayFromVolume(bench.volume)
+    voxels[0, 0, 1:3] = 0, 255
+    voxels[13, 0, 0] = SIGNAL
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.drag()
+    assert "memory" in bench.ui.problemLabel.text.lower()
+    bench.effect._driver.link.close()
+    bench.effect.make_transport = lambda: QProcessTransport(["/no/such/program"], {})
+    bench.drag()
+    assert "could not be started" in bench.ui.problemLabel.text
+
+
+def test_key_slices_are_listed_and_can_be_corrected_and_removed(bench: Any) -> None:
+    hands, ui = bench.host.hands, bench.ui
+    bench.drag()
+    node = hands.view("Red").mrmlSliceNode()
+    node.SetSliceOffset(node.GetSliceOffset() + 6)
+    bench.drag(half=0.7, shift=True)
+    rows = [[ui.keysTable.item(row, column).text() for column in range(3)] for row in range(ui.keysTable.rowCount)]
+    assert [row[0] for row in rows] == ["10", "13"]
+    assert [row[2] for row in rows] == ["drawn", "corrected"]
+    assert rows[0][1].startswith("S ")
+    assert ui.keysSection.title == "Key slices (2)"
+    ui.keysTable.selectRow(0)
+    hands.click(ui.correctKeyButton)
+    assert bench.contouring.index_in(bench.effect._view_geometry()) == 10
+    before = bench.contouring.prompts.keys[10].box
+    bench.drag(half=0.8)
+    assert bench.contouring.prompts.keys[10].box != before
+    ui.keysTable.selectRow(1)
+    hands.click(ui.removeKeyButton)
+    bench.finish()
+    assert ui.keysTable.rowCount == 1
+    hands.click(ui.discardButton)
+    assert ui.keysTable.rowCount == 0 and not ui.resultFrame.visible and not ui.removeKeyButton.enabled
+
+
+def test_confidence_strip_and_doubtful_slices(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("effect_service:DoubtingService")
+    bench.drag()
+    ui, first = bench.ui, min(found.index for found in bench.contouring.result)
+    assert ui.stripTable.columnCount == len(bench.contouring.result)
+    doubtful = [first + n for n in range(ui.stripTable.columnCount) if ui.stripTable.item(0, n).text() == "!"]
+    assert doubtful == [8, 12, 16] or doubtful == [4, 8, 12, 16]
+    assert ui.stripTable.item(0, 10 - first).text() == "◆"
+    assert "confidence 20 %, doubtful" in ui.stripTable.item(0, 8 - first).toolTip()
+    assert (
+        ui.stripTable.item(0, 8 - first).background().color().name()
+        != ui.stripTable.item(0, 9 - first).background().color().name()
+    )
+    assert f"{len(doubtful)} of them doubtful" in ui.resultLabel.text
+
+    def shown() -> int:
+        from MedSAMSlicerLib.effect.slice_views import geometry_of
+
+        return bench.contouring.index_in(geometry_of(bench.host.hands.view("Red")))
+
+    ui.stripTable.cellClicked.emit(0, 9 - first)
+    assert shown() == 9
+    bench.host.hands.click(ui.nextDoubtfulButton)
+    assert shown() == 12
+    bench.host.hands.shortcut("N")
+    assert shown() == 16
+    bench.host.hands.shortcut("N")
+    assert shown() == doubtful[0]
+
+
+def test_shortcuts_work_only_while_the_effect_is_active(bench: Any) -> None:
+    bench.drag()
+    bench.host.hands.shortcut("Ctrl+Return")
+    assert (bench.voxels() == bench.truth).all()
+    bench.host.editor.setActiveEffect(None)
+    with pytest.raises(AssertionError, match="no enabled shortcut"):
+        bench.host.hands.shortcut("Ctrl+Return")
+
+
+def test_slices_are_encoded_ahead_when_the_mouse_comes_into_a_view(bench: Any) -> None:
+    link = bench.effect._driver.link
+    asked: list[Any] = []
+    encode = link.encode
+    link.encode = lambda *arguments: (asked.append(arguments), encode(*arguments))[1]
+    bench.host.hands._send("Red", "EnterEvent", (200, 150), False, False)
+    bench.host.wait_until(lambda: len(asked) > 3)
+    bench.host.hands.press("Red", bench.at("Red", -1))
+    count = len(asked)
+    bench.host.clock.advance(300)
+    assert len(asked) <= count + 1
+
+
+def test_the_memory_of_encoded_slices_can_be_given_back(bench: Any) -> None:
+    from MedSAMSlicerLib.setup import encoded_slices
+
+    bench.drag()
+    bench.host.wait_until(lambda: bench.effect._driver.link.idle)
+    assert bench.effect._driver.link.transport is not None
+    assert encoded_slices.forget_all() >= 1
+    assert bench.effect._driver.link.transport is None
+    bench.drag()
+    assert (bench.result() == bench.truth).all()
+
+
+def test_cleanup_ends_the_process(bench: Any) -> None:
+    bench.drag()
+    process = bench.effect._driver.link.transport._process
+    bench.effect.cleanup()
+    bench.host.wait_until(lambda: process.state() == process.NotRunning)
