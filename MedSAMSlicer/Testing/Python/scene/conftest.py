@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,16 @@ import pytest
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+import bright_service
+from bright_service import FOLDER, BrightService
+from MedSAMSlicerLib.engine.direct import DirectRunner
+from MedSAMSlicerLib.engine.runner import Runner
+from MedSAMSlicerLib.scene.transports import SubprocessTransport, worker_command, worker_environment
+from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from support.clinic import Clinic
+from support.session_cases import Case
+from support.worker_runs import Link
 
 
 def rotation(*degrees_xyz: float) -> np.ndarray:
@@ -211,3 +221,56 @@ def looked_up(segmentation: Any, segment_id: str, volume: Any) -> np.ndarray:
 @pytest.fixture
 def segment_in() -> Callable[[Any, str, Any], np.ndarray]:
     return read_segment
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    """Makes links to real processes with one of the engines of `bright_service`, or with another command."""
+    made: list[WorkerLink] = []
+
+    def make(service: str = "BrightService", command: list[str] | None = None, **more: Any) -> WorkerLink:
+        command = command or worker_command(f"bright_service:{service}")
+        environment = worker_environment([FOLDER])
+        made.append(WorkerLink(lambda: SubprocessTransport(command, environment), **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def clinic(world, segment_in) -> Clinic:
+    return Clinic(world, segment_in)
+
+
+@pytest.fixture(params=["direct", "process"])
+def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runner]]:
+    """Makes runners of an engine of `bright_service`: called directly, or in a process of its own."""
+    made: list[Runner] = []
+
+    def make(service: str = "BrightService") -> Runner:
+        if request.param == "direct":
+            made.append(DirectRunner(getattr(bright_service, service)()))
+        else:
+            command = worker_command(f"bright_service:{service}")
+            made.append(WorkerLink(lambda: SubprocessTransport(command, worker_environment([FOLDER]))))
+        return made[-1]
+
+    yield make
+    for runner in made:
+        runner.close()
+
+
+@pytest.fixture
+def case(world: Any, make_runner: Callable[..., Runner], segment_in: Any) -> Callable[..., Case]:
+    """Makes a case for either way of running."""
+    return lambda service="BrightService", **options: Case(world, make_runner(service), segment_in, **options)
+
+
+@pytest.fixture
+def direct(world: Any, segment_in: Any) -> Callable[..., Case]:
+    """Makes a case for the engine called directly, where the way of running makes no difference."""
+    return lambda service=None, **options: Case(
+        world, DirectRunner((service or BrightService)()), segment_in, **options
+    )

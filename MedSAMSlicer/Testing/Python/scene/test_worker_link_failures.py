@@ -1,0 +1,218 @@
+"""Inference processes that die, hang or talk rubbish, and more than one thing asked of them at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bright_service import SIGNAL, BrightService, ImageStack, bright_inside, noise_stack
+from MedSAMSlicerLib.engine.direct import DirectRunner
+from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.results import Prediction, SliceResult
+from MedSAMSlicerLib.engine.runner import RunListener, Runner
+from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
+from MedSAMSlicerLib.scene.transports import (
+    SubprocessTransport,
+    TransportListener,
+)
+from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, drive, exists, process_of, run
+
+
+def test_a_killed_process_is_reported_and_replaced(link: Link) -> None:
+    one = link("SlowService")
+    told = run(one, noise_stack(), on_slice=lambda _: os.kill(process_of(one), signal.SIGKILL))
+    assert type(told.error) is WorkerError
+    assert "SIGKILL" in str(told.error) and "memory" in str(told.error)
+    assert one.transport is None and one.idle
+    assert len(run(one, noise_stack()).results) == 6
+
+
+def test_a_process_that_dies_is_reported_with_its_last_words(link: Link) -> None:
+    one = link("DyingService")
+    error = run(one, noise_stack(signal_on=5)).error
+    assert type(error) is WorkerError
+    assert "status 3" in str(error)
+    assert "driver: device lost | fatal: giving up" in str(error)
+    assert len(run(one, noise_stack()).results) == 6
+
+
+def test_a_process_that_died_while_idle_is_replaced_without_a_word(link: Link) -> None:
+    one = link()
+    run(one, noise_stack())
+    pid = process_of(one)
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.05)
+    assert len(run(one, noise_stack()).results) == 6
+    assert process_of(one) != pid
+
+
+def test_a_process_that_gives_no_answer_is_ended(link: Link) -> None:
+    one, told, stack = link("StubbornService", answer_timeout=0.6), Told(), noise_stack(signal_on=5)
+    run(one, noise_stack())
+    pid = process_of(one)
+    one.segment(CHOICE, stack, PROMPT, told.listener())
+    assert 0.5 < drive(one, lambda: told.over) < 1.5
+    assert "no answer for 0.6 s" in str(told.error)
+    assert not exists(pid)
+    assert len(run(one, noise_stack()).results) == 6
+
+
+def test_slices_that_are_slow_to_come_are_not_held_against_the_process(link: Link) -> None:
+    class Slow(ImageStack):
+        def slice_uint8(self, index: int) -> np.ndarray:
+            time.sleep(0.3)
+            return super().slice_uint8(index)
+
+    one = link(answer_timeout=0.25)
+    drive_started(one)
+    told = run(one, Slow(noise_stack().images), StackPrompt({4: BOX}, (4, 6)))
+    assert len(told.results) == 3 and told.infos
+
+
+def drive_started(link: WorkerLink) -> None:
+    """Have the process up, without a timeout to fear on a busy machine."""
+    loaded: list[LoadedModel] = []
+    timeout, link._answer_timeout = link._answer_timeout, 15.0
+    link.load(CHOICE, loaded.append)
+    drive(link, lambda: bool(loaded))
+    link._answer_timeout = timeout
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("print('Downloading model: 42%', flush=True)", id="prints"),
+        pytest.param("import os; os.write(1, bytes(range(256)) * 4000)", id="binary"),
+    ],
+)
+def test_rubbish_on_standard_output_ends_the_process(link: Link, script: str) -> None:
+    one = link(command=[sys.executable, "-c", f"{script}; import time; time.sleep(60)"])
+    told = Told()
+    one.segment(CHOICE, noise_stack(), PROMPT, told.listener())
+    pid = process_of(one)
+    drive(one, lambda: told.over)
+    assert type(told.error) is WorkerError and "make no sense" in str(told.error)
+    assert not exists(pid)
+
+
+def test_a_program_that_does_not_exist_is_named(link: Link) -> None:
+    one = link(command=["/no/such/python"])
+    with pytest.raises(WorkerError, match="/no/such/python"):
+        one.segment(CHOICE, noise_stack(), PROMPT, Told().listener())
+    assert one.idle and not one.running
+
+
+def test_a_python_without_this_package_is_reported(link: Link) -> None:
+    one = link(command=[sys.executable, "-m", "no_such_package"])
+    assert "No module named no_such_package" in str(run(one, noise_stack()).error)
+
+
+def test_a_child_that_keeps_standard_error_open_does_not_hide_the_end(link: Link) -> None:
+    script = "import subprocess, sys; subprocess.Popen(['sleep', '5'], stdin=0, stdout=2); sys.exit('the end')"
+    one, told = link(command=[sys.executable, "-c", script]), Told()
+    one.segment(CHOICE, noise_stack(), PROMPT, told.listener())
+    assert drive(one, lambda: told.over) < 3
+    assert "the end" in str(told.error)
+
+
+# Much at once
+
+
+def test_large_slices_and_results_do_not_stop_each_other(link: Link) -> None:
+    images = np.random.default_rng(6).integers(0, 256, (4, 1500, 2000), dtype=np.uint8)
+    whole, stack = Box.of_slice(1500, 2000), ImageStack(images)
+    predictions: list[Prediction] = []
+    one = link()
+
+    def ask_for_more(_: SliceResult) -> None:
+        for _index in range(3):
+            one.preview(CHOICE, images[0], whole, predictions.append)
+
+    told = run(one, stack, StackPrompt({0: whole}, (0, 3)), ask_for_more)
+    drive(one, lambda: one.idle)
+    for result in told.results:
+        np.testing.assert_array_equal(result.mask, images[result.index] >= 128)
+    assert len(told.results) == 4
+    assert 1 <= len(predictions) <= 12
+    np.testing.assert_array_equal(predictions[-1].mask, images[0] >= 128)
+
+
+def test_a_write_never_waits_for_a_process_that_does_not_read() -> None:
+    transport = SubprocessTransport([sys.executable, "-c", "import time; time.sleep(60)"])
+    transport.start(TransportListener(lambda _: None, lambda _: None, lambda _: None))
+    begin = time.monotonic()
+    transport.write(bytes(50_000_000))
+    assert time.monotonic() - begin < 0.5
+    assert transport.waiting_bytes > 49_000_000
+    transport.kill()
+    assert transport.pid is None
+
+
+def test_only_the_newest_of_several_previews_is_answered(link: Link) -> None:
+    one, images = link("SlowService"), noise_stack().images
+    images[0, 0, 0] = SIGNAL
+    answered: list[tuple[int, Prediction]] = []
+    for index in range(6):
+        one.preview(CHOICE, images[index], BOX, lambda prediction, index=index: answered.append((index, prediction)))
+    drive(one, lambda: one.idle)
+    assert len(answered) <= 3
+    index, prediction = answered[-1]
+    assert index == 5
+    np.testing.assert_array_equal(prediction.mask, bright_inside(images[5], BOX))
+
+
+def test_load_and_encode_can_be_asked_for_ahead(link: Link) -> None:
+    loaded: list[LoadedModel] = []
+    errors: list[MedSAMError] = []
+    for runner in (link(), DirectRunner(BrightService())):
+        runner.load(CHOICE, loaded.append)
+        runner.load(ModelChoice("no-such-model"), loaded.append, errors.append)
+        runner.encode(CHOICE, noise_stack().images[0], errors.append)
+        drive(runner, lambda runner=runner: runner.idle)
+    assert loaded == [BrightService().load(CHOICE)] * 2
+    assert [type(error) for error in errors] == [InputError] * 2
+
+
+def test_a_listener_may_begin_the_next_run_when_one_is_over(link: Link) -> None:
+    for runner in (link(), DirectRunner(BrightService())):
+        second = Told()
+
+        def again(_: object, runner: Runner = runner, second: Told = second) -> None:
+            runner.segment(CHOICE, noise_stack(), PROMPT, second.listener())
+
+        runner.segment(CHOICE, noise_stack(), PROMPT, RunListener(lambda _: None, again, again))
+        drive(runner, lambda second=second: second.over)
+        assert len(second.results) == 6
+
+
+def test_a_callback_that_raises_costs_no_messages(link: Link) -> None:
+    one, told, raised = link(), Told(), []
+
+    def fail_once(_: SliceResult) -> None:
+        if not raised:
+            raised.append(True)
+            raise RuntimeError("a mistake of the face")
+
+    one.segment(CHOICE, noise_stack(), PROMPT, told.listener(fail_once))
+    with pytest.raises(RuntimeError, match="of the face"):
+        drive(one, lambda: told.over)
+    drive(one, lambda: told.over)
+    assert len(told.results) == 6 and told.infos
+
+
+def test_closing_ends_the_process_and_the_run_and_the_link_can_be_used_again(link: Link) -> None:
+    one, told, stack = link("StubbornService"), Told(), noise_stack(signal_on=4)
+    one.segment(CHOICE, stack, PROMPT, told.listener())
+    drive(one, lambda: stack.read == [4])
+    pid = process_of(one)
+    one.close()
+    assert isinstance(told.error, Cancelled)
+    assert not exists(pid) and one.idle
+    assert len(run(one, noise_stack()).results) == 6

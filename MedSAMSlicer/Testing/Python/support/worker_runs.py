@@ -1,0 +1,104 @@
+"""What the tests of runners share: a run from its beginning to its end, and what it told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bright_service import ImageStack
+from MedSAMSlicerLib.engine.errors import MedSAMError
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.runner import RunListener, Runner, Stage
+from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.scene.transports import (
+    SubprocessTransport,
+)
+from MedSAMSlicerLib.scene.worker_link import WorkerLink
+
+CHOICE = ModelChoice()
+BOX = Box(3, 4, 20, 15)
+PROMPT = StackPrompt({4: BOX}, (1, 6))
+
+
+@dataclass
+class Told:
+    """What a run told."""
+
+    results: list[SliceResult] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    infos: list[RunInfo] = field(default_factory=list)
+    errors: list[MedSAMError] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        assert len(self.infos) + len(self.errors) <= 1
+        return bool(self.infos or self.errors)
+
+    @property
+    def error(self) -> MedSAMError:
+        assert not self.infos
+        [error] = self.errors
+        assert "\n" not in str(error)
+        return error
+
+    def listener(self, on_slice: Callable[[SliceResult], None] | None = None) -> RunListener:
+        def slice_found(result: SliceResult) -> None:
+            assert not self.over
+            self.results.append(result)
+            if on_slice is not None:
+                on_slice(result)
+
+        return RunListener(slice_found, self.infos.append, self.errors.append, self.stages.append)
+
+
+def drive(runner: Runner, done: Callable[[], bool], seconds: float = 15.0) -> float:
+    """Step until `done`; the seconds that it took."""
+    begin = time.monotonic()
+    while not done():
+        assert time.monotonic() - begin < seconds, "the runner came to no end"
+        runner.step(0.02)
+    return time.monotonic() - begin
+
+
+def run(
+    runner: Runner,
+    stack: ImageStack,
+    prompt: StackPrompt = PROMPT,
+    on_slice: Callable[[SliceResult], None] | None = None,
+    choice: ModelChoice = CHOICE,
+) -> Told:
+    """A run from its beginning to its end."""
+    told = Told()
+    runner.segment(choice, stack, prompt, told.listener(on_slice))
+    drive(runner, lambda: told.over)
+    assert not runner.running
+    return told
+
+
+def assert_same_results(received: list[SliceResult], expected: list[SliceResult]) -> None:
+    assert [result.index for result in received] == [result.index for result in expected]
+    for one, other in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert (one.box, one.predicted_iou, one.confidence) == (other.box, other.predicted_iou, other.confidence)
+        assert (one.flagged, one.key) == (other.flagged, other.key)
+
+
+Link = Callable[..., WorkerLink]
+
+
+def process_of(link: WorkerLink) -> int:
+    assert isinstance(link.transport, SubprocessTransport) and link.transport.pid is not None
+    return link.transport.pid
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
