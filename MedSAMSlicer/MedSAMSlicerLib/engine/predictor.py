@@ -113,6 +113,10 @@ class Predictor:
                 answers[n] = _best(*answer)
         return [answers[n] for n in range(len(prompts))]
 
+    def mask_of(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        """Logits (h, w) at the decoder's resolution -> bool (rows, columns) mask of the slice."""
+        return (self.family.slice_scores(torch.from_numpy(logits)[None, None], rows, columns)[0] > 0).numpy()
+
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""
         logits, ious = self.decode_prompts(image, [NetworkPrompt(box) for box in network_boxes])

@@ -45,7 +45,11 @@ class SegmentationService:
         checked = as_slice_prompt(prompt).checked_for(*image.shape[:2])
         # Refused before minutes are spent on loading.
         find_model(choice.model).check_prompts(checked.kinds)
-        return self._ready(choice)[0].predict_prompt(image, checked)
+        predictor = self._ready(choice)[0]
+        if checked.box is not None:
+            # As on a key slice of a run: what was previewed is what comes.
+            checked = replace(checked, box=predictor.family.loosened(checked.box, *image.shape[:2]))
+        return predictor.predict_prompt(image, checked)
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         """Put the embedding of one uint8 (rows, columns) slice into the cache."""

@@ -86,6 +86,14 @@ class Family(ABC):
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         """Box on a slice of `rows` x `columns` -> float32 (4,) in pixels of the network's input."""
 
+    def loosened(self, box: Box, rows: int, columns: int, slack: float = 1.0) -> Box:
+        """The box with the room around the object that the model was trained with, within the slice.
+
+        Args:
+            slack: times the family's own slack.
+        """
+        return box
+
     def network_points(self, points: Points, rows: int, columns: int) -> np.ndarray:
         """Points on a slice -> float32 (n, 2) in pixels of the network's input; for models that take points."""
         raise NotImplementedError(f"{type(self).__name__} takes no points")

@@ -114,7 +114,9 @@ def test_an_object_at_the_first_or_last_slice_of_the_volume(predictor: Predictor
     lesion = np.zeros(SHAPE, bool)
     lesion[slices[0] : slices[1] + 1] = ellipsoid(SHAPE, CENTRE, RADII)[9]
     stack, _results = run(predictor, lesion, box3d(lesion))
-    assert dice(stack, lesion) > 0.99
+    # The plain model cuts at its rectangle, which is expected to be narrower than the 3D box; a real one does not.
+    assert dice(stack, lesion) > 0.95
+    assert stack[slices[0]].any() and stack[slices[1]].any()
     rectangle = Box.around(lesion[slices[0]])
     assert rectangle is not None
     stack, _results = run(predictor, lesion, StackPrompt({slices[0] + 2: rectangle}))

@@ -58,3 +58,15 @@ def test_closing_the_results_stops_the_work(litemedsam_weights: Path) -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert info.timings.encoder_calls <= 2
+
+
+def test_what_is_previewed_is_what_comes(litemedsam_weights: Path) -> None:
+    lesion = ellipsoid((3, 64, 64), (1.0, 30.0, 34.0), (2.6, 14.0, 16.0))
+    source = stack_of(lesion)
+    rectangle = Box.around(lesion[1])
+    assert rectangle is not None
+    service, choice = SegmentationService(), ModelChoice("litemedsam", str(litemedsam_weights))
+    preview = service.preview(choice, source.slice_uint8(1), rectangle)
+    prompt = StackPrompt({1: rectangle}, reach=(1, 1))
+    (result,) = service.segment(choice, source, prompt, RunInfo())
+    assert np.array_equal(result.mask, preview.mask) and result.box == rectangle

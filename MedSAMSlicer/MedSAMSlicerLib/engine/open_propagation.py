@@ -1,0 +1,132 @@
+"""Beyond the outermost key slices, as far as the object goes.
+
+Each slice is asked with two rectangles around the neighbouring mask, a close one and a loose one: close ones lose an edge
+at every slice, loose ones leak. The answer that the model, the neighbouring mask and the grey levels agree on best is
+kept. The object has ended where its contrast is gone, its grey levels are others, or hardly anything is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .confidence import needs_review, overlap, slice_confidence
+from .prompts import Box
+from .results import SliceResult
+from .slice_asker import Answer, Appearance, SliceAsker
+
+# Times the family's slack: 2 and 5 network pixels of 256 for LiteMedSAM.
+CLOSE, LOOSE = 1.0, 2.5
+# Share of the newest slice in what the object is taken to look like.
+NEWEST_SHARE = 0.3
+# Grey levels (of 255) that differences are at least measured in: noise of a windowed image.
+SMALLEST_SPREAD = 6.0
+
+# The object has ended where ...
+LARGEST_CHANGE = 2.0  # ... its mean grey level is so many spreads from what it was,
+SMALLEST_CONTRAST = 0.2  # ... so small a share of the key slice's contrast with its surroundings is left,
+SMALLEST_PREDICTED_IOU = 0.55  # ... the model itself doubts so much,
+SMALLEST_AREA = 0.04  # ... so small a share of the key slice's area is left,
+SMALLEST_OVERLAP = 0.3  # ... or the mask agrees so little (DSC) with its neighbour.
+# Contrast below this share of the spread says nothing of where the object ends ...
+TELLING_CONTRAST = 0.5
+# ... and then half of its length is taken to be at most this share of its largest diameter on the key slice.
+HALF_LENGTH = 0.6
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What propagation into the open starts from: the outermost key slice's mask and its appearance."""
+
+    index: int
+    mask: np.ndarray
+    appearance: Appearance
+    reach_mm: float
+
+    @classmethod
+    def of(cls, asker: SliceAsker, result: SliceResult) -> Origin | None:
+        """None where the key slice's mask is empty: there is nothing to follow."""
+        around = Box.around(result.mask)
+        if around is None:
+            return None
+        seen = asker.appearance(result.index, result.mask)
+        telling = abs(seen.contrast) > max(SMALLEST_SPREAD, TELLING_CONTRAST * seen.spread)
+        _mm, row_mm, column_mm = asker.source.spacing
+        diameter = max(around.width * column_mm, around.height * row_mm)
+        return cls(result.index, result.mask, seen, np.inf if telling else HALF_LENGTH * diameter)
+
+
+def propagate_outwards(asker: SliceAsker, origin: Origin, indices: range, stop: bool = True) -> Iterator[SliceResult]:
+    """Slices away from the origin, nearest first.
+
+    Args:
+        stop: end where the object does. False: the user said how far it reaches, so every slice is answered.
+    """
+    previous, known = origin.mask, origin.appearance
+    for index in indices:
+        distance = abs(index - origin.index) * asker.source.spacing[0]
+        around = Box.around(previous)
+        if around is None or (stop and distance > origin.reach_mm):
+            return
+        answer, seen = _best(asker, index, around, previous, known)
+        if seen is None or (stop and _ended(answer, seen, previous, known, origin)):
+            if stop:
+                return
+            yield _result(index, answer, 0.0)
+            continue
+        yield _result(index, answer, slice_confidence(answer))
+        previous, known = answer.mask, _mixed(known, seen)
+
+
+def _best(
+    asker: SliceAsker, index: int, around: Box, previous: np.ndarray, known: Appearance
+) -> tuple[Answer, Appearance | None]:
+    candidates = [asker.ask(index, [around], slack)[0] for slack in (CLOSE, LOOSE)]
+    judged = []
+    for candidate in candidates:
+        if candidate.mask.any():
+            seen = asker.appearance(index, candidate.mask)
+            merit = candidate.predicted_iou + overlap(candidate.mask, previous) - min(_change(seen, known), 2) / 2
+            judged.append((merit, candidate, seen))
+    if not judged:
+        return candidates[0], None
+    _merit, answer, seen = max(judged, key=lambda entry: entry[0])
+    return answer, seen
+
+
+def _change(seen: Appearance, known: Appearance) -> float:
+    """How many spreads the mean grey level has moved."""
+    return abs(seen.mean - known.mean) / max(known.spread, SMALLEST_SPREAD)
+
+
+def _ended(answer: Answer, seen: Appearance, previous: np.ndarray, known: Appearance, origin: Origin) -> bool:
+    if np.isinf(origin.reach_mm) and seen.contrast / origin.appearance.contrast < SMALLEST_CONTRAST:
+        return True
+    return (
+        _change(seen, known) > LARGEST_CHANGE
+        or answer.predicted_iou < SMALLEST_PREDICTED_IOU
+        or answer.mask.sum() < SMALLEST_AREA * origin.mask.sum()
+        or overlap(answer.mask, previous) < SMALLEST_OVERLAP
+    )
+
+
+def _mixed(known: Appearance, seen: Appearance) -> Appearance:
+    old, new = 1 - NEWEST_SHARE, NEWEST_SHARE
+    return Appearance(
+        old * known.mean + new * seen.mean,
+        old * known.spread + new * seen.spread,
+        old * known.ring_mean + new * seen.ring_mean,
+    )
+
+
+def _result(index: int, answer: Answer, confidence: float) -> SliceResult:
+    return SliceResult(
+        index=index,
+        mask=answer.mask,
+        box=answer.box,
+        predicted_iou=answer.predicted_iou,
+        confidence=confidence,
+        flagged=needs_review(confidence),
+    )

@@ -1,0 +1,109 @@
+"""Asks a model about slices of a stack, and looks at what the image shows where it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .predictor import Predictor
+from .prompts import Box
+from .results import Prediction
+from .stack import SliceSource
+
+# Logits this far from the border count as sure; SAM's own measure of stability uses the same offset.
+STABILITY_OFFSET = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One mask with what is known about it.
+
+    Attributes:
+        box: what was asked, in slice pixels.
+        mask: bool (rows, columns), within the bounds that were set.
+        predicted_iou: as the model gives it.
+        stability: share of the mask that stays when the border moves by `STABILITY_OFFSET` logits, 0..1.
+        logits: float32 at the decoder's resolution.
+    """
+
+    box: Box
+    mask: np.ndarray
+    predicted_iou: float
+    stability: float
+    logits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Grey levels (0..255) inside a mask and in a ring around it."""
+
+    mean: float
+    spread: float
+    ring_mean: float
+
+    @property
+    def contrast(self) -> float:
+        return self.mean - self.ring_mean
+
+
+class SliceAsker:
+    """Puts boxes to a model on the slices of one stack; masks never leave `bounds`."""
+
+    def __init__(self, source: SliceSource, predictor: Predictor, bounds: Box | None = None) -> None:
+        self.source, self.predictor, self.bounds = source, predictor, bounds
+        _slices, self.rows, self.columns = source.shape
+
+    def ask(self, index: int, boxes: Sequence[Box], slack: float = 1.0) -> list[Answer]:
+        """One answer for each box on a slice; the decoder runs once for all of them.
+
+        Args:
+            slack: how many times the family's own slack each box is given; see `Family.loosened`.
+        """
+        loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
+        predictions = self.predictor.predict_many(self.source.slice_uint8(index), loosened)
+        return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
+
+    def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
+        """The answer with `share` of the other's logits mixed in."""
+        logits = (1 - share) * answer.logits + share * other.logits
+        mask = self.predictor.mask_of(logits, self.rows, self.columns)
+        return Answer(answer.box, self._kept(mask), answer.predicted_iou, answer.stability, logits)
+
+    def appearance(self, index: int, mask: np.ndarray) -> Appearance:
+        """What the image shows inside a mask that is not empty, and around it."""
+        image = self.source.slice_uint8(index)
+        # The ring leaves out the border itself, where both sides are mixed.
+        step = max(1, round(max(self.rows, self.columns) / 128))
+        around = Box.around(mask)
+        assert around is not None
+        reach = around.grown(4 * step, 4 * step).inside(Box.of_slice(self.rows, self.columns)) or around
+        cut = (slice(int(reach.y0), int(reach.y1) + 1), slice(int(reach.x0), int(reach.x1) + 1))
+        inside, image = mask[cut], image[cut]
+        near = ndimage.binary_dilation(inside, iterations=step)
+        ring = ndimage.binary_dilation(near, iterations=2 * step) & ~near
+        values, outside = image[inside], image[ring]
+        mean = float(values.mean())
+        return Appearance(mean, float(values.std()), float(outside.mean()) if outside.size else mean)
+
+    def _answer(self, box: Box, prediction: Prediction) -> Answer:
+        logits = prediction.low_res_logits
+        wide, narrow = int((logits > -STABILITY_OFFSET).sum()), int((logits > STABILITY_OFFSET).sum())
+        return Answer(
+            box=box,
+            mask=self._kept(prediction.mask),
+            predicted_iou=prediction.predicted_iou,
+            stability=narrow / wide if wide else 0.0,
+            logits=logits,
+        )
+
+    def _kept(self, mask: np.ndarray) -> np.ndarray:
+        if self.bounds is None:
+            return mask
+        kept = np.zeros_like(mask)
+        x0, y0 = int(np.ceil(self.bounds.x0)), int(np.ceil(self.bounds.y0))
+        inside = (slice(y0, int(self.bounds.y1) + 1), slice(x0, int(self.bounds.x1) + 1))
+        kept[inside] = mask[inside]
+        return kept
