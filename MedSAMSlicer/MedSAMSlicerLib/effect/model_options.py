@@ -9,10 +9,10 @@ from slicer.i18n import tr as _
 
 from .. import settings
 from ..engine.errors import MedSAMError
+from ..engine.intensity import CT_PRESETS
 from ..engine.models.catalogue import CATALOGUE
 from ..scene.contouring import Contouring
 from ..scene.effect_parameters import EffectParameters
-from ..setup.models import ModelShelf
 from .devices import Devices
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
@@ -30,6 +30,8 @@ class ModelOptions:
         self._ui, self._parameters = ui, parameters
         self._devices = Devices(self.read)
         self._offered: dict[str, list[tuple[str, str]]] = {}
+        self.level_and_width = CT_PRESETS["soft-tissue"]
+        """Of the window that is in use, or was last."""
         ui.modelComboBox.connect("activated(int)", lambda index: self._set("Model", ui.modelComboBox, index))
         ui.deviceComboBox.connect("activated(int)", lambda index: self._set("Device", ui.deviceComboBox, index))
         # Asking for devices costs a process that imports torch: only for those who look.
@@ -58,6 +60,11 @@ class ModelOptions:
         if contouring is not None and not contouring.gone:
             try:
                 window = contouring.reader.window
+                if window is not None:
+                    self.level_and_width = window.asked or (
+                        (window.lower + window.upper) / 2,
+                        window.upper - window.lower,
+                    )
                 text = _("Searching for the window…") if window is None else _("In use: {window}").format(
                     window=window.describe()
                 )  # fmt: skip
@@ -74,6 +81,9 @@ class ModelOptions:
         return self._devices.known or sorted({"cpu", chosen} - {"auto"})
 
     def _usable_models(self) -> list[str]:
+        # Slicer starts with the effect, but without these options.
+        from ..setup.models import ModelShelf
+
         try:
             return [model.spec.key for model in ModelShelf(settings.VerifiedWeights()).models() if model.usable]
         except MedSAMError:

@@ -142,7 +142,7 @@ class OptionsFrame:
         result = None if gone or contouring is None else contouring.result
         applied = result is not None and contouring is not None and contouring.kept.applied
         wrong = problem if contouring is None else contouring.problem or problem
-        _text(ui.problemLabel, "" if wrong is None else str(wrong))
+        _text(ui.problemLabel, "" if wrong is None else f"⚠ {wrong}")
         _text(ui.noteLabel, "" if gone or contouring is None else " ".join(contouring.notes))
         ui.runButton.enabled = not gone and contouring is not None and contouring.prompts is not None and not running
         ui.cancelButton.enabled = running
@@ -186,6 +186,9 @@ class OptionsFrame:
     def _window_chosen(self, index: int) -> None:
         wanted = self.ui.windowComboBox.itemData(index)
         if wanted == CUSTOM_WINDOW:
+            level, width = self.models.level_and_width
+            _quietly(self.ui.levelSpinBox, "value", level)
+            _quietly(self.ui.widthSpinBox, "value", width)
             self._level_or_width_set()
         else:
             self.set("Window", wanted)

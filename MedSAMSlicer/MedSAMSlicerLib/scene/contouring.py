@@ -14,6 +14,7 @@ import numpy as np
 import slicer
 
 from ..engine.errors import Cancelled, InputError, MedSAMError
+from ..engine.intensity import Window
 from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
@@ -77,6 +78,7 @@ class Contouring:
         self._ahead = LookAhead(self.reader, runner, parameters, clock)
         self._run: ContourRun | None = None
         self._wanted = False
+        self._window: Window | None = None
         self._before_drawing: list[Prompts | None] = []
         self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lost)
         default_axis_of(volume_node)
@@ -272,6 +274,9 @@ class Contouring:
                 self._fail(error)
             return
         self.rectangle.pause(window is None)
+        if window != self._window:
+            self._window = window
+            self._on_change()
         if window is None or (self._run is not None and self._run.busy):
             return
         if self._wanted:

@@ -26,7 +26,8 @@ macro(slicerMacroBuildScriptedModule)
   endforeach()
 endmacro()
 macro(slicer_add_python_unittest)
-  message(STATUS "UNITTEST=${ARGN}")
+  get_filename_component(name ${ARGV1} NAME_WE)
+  message(STATUS "UNITTEST_${name}=${ARGN}")
 endmacro()
 """
 FAKE_CPACK = """
@@ -68,7 +69,8 @@ def test_slicer_is_handed_the_listed_files_and_all_of_them_exist(repository: Pat
     assert configured["MODULE_SCRIPTS"].split(";") == listed["scripts"]
     assert configured["MODULE_RESOURCES"].split(";") == listed["resources"]
     assert configured["MODULE_UNPARSED_ARGUMENTS"] == ""
-    assert configured["UNITTEST"] == "SCRIPT;MedSAMSlicer.py"
+    for name in ("MedSAMSlicer", "MedSAMSlicerEffectTest"):
+        assert configured[f"UNITTEST_{name}"] == f"SCRIPT;{name}.py"
     assert all((repository / "MedSAMSlicer" / name).is_file() for name in listed["scripts"] + listed["resources"])
 
 

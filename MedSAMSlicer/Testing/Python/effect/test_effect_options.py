@@ -29,8 +29,11 @@ def test_what_the_user_chooses_is_in_the_scene(bench: Any) -> None:
     found = [parameter(bench, name) for name in ("Reach", "Mode", "Window", "ApplyAtOnce", "EncodeAhead")]
     assert found == ["slice", "replace", "display", "1", "0"]
     assert not ui.levelFrame.visible
+    bench.effect.scriptedEffect.setParameter("Window", "100,50")
+    bench.host.wait_until(lambda: "level 100, width 50" in ui.windowInUseLabel.text)
     hands.choose(ui.windowComboBox, "Level and width")
     assert ui.levelFrame.visible
+    assert (ui.levelSpinBox.value, ui.widthSpinBox.value) == (100, 50)
     ui.levelSpinBox.value, ui.widthSpinBox.value = 35.5, 300
     assert parameter(bench, "Window") == "35.5,300.0"
 
@@ -88,9 +91,7 @@ def test_a_model_that_is_not_installed_is_said_to_be_so(bench: Any) -> None:
 
 
 def test_the_window_in_use_is_said(bench: Any) -> None:
-    bench.host.wait_until(lambda: bench.contouring.reader.window is not None)
-    bench.effect._changed()
-    assert "level 127.5, width 255" in bench.ui.windowInUseLabel.text
+    bench.host.wait_until(lambda: "level 127.5, width 255" in bench.ui.windowInUseLabel.text)
 
 
 def test_the_roi_is_chosen_made_and_used(bench: Any) -> None:

@@ -1,0 +1,95 @@
+"""The effect's options in the scene: checked, saved, and of the segment that they belong to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from MedSAMSlicerLib.engine.errors import InputError
+
+slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
+from MedSAMSlicerLib.scene.effect_parameters import DEFAULTS, EffectParameters  # noqa: E402
+
+
+@pytest.fixture
+def parameters(world: Any) -> EffectParameters:
+    made = EffectParameters(world.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+    made.set_defaults()
+    return made
+
+
+def test_defaults_do_not_replace_what_is_there(parameters: EffectParameters) -> None:
+    assert {name: parameters.get(name) for name in DEFAULTS} == DEFAULTS
+    parameters.set("Reach", "slice")
+    parameters.set_defaults("cuda")
+    assert parameters.reach == "slice" and parameters.get("Device") == "auto"
+    fresh = EffectParameters(slicer.vtkMRMLSegmentEditorNode())
+    fresh.set_defaults("cuda")
+    assert fresh.choice.device == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Model", "best"), ("Device", "gpu"), ("Reach", "all"), ("Mode", "paint"), ("ApplyAtOnce", "yes"),
+        ("ReachStart", "first"), ("Window", "wide"), ("Window", "1,2,3"), ("Prompts", "{"), ("Prompts", "[1]"),
+    ],
+)  # fmt: skip
+def test_values_that_mean_nothing_are_refused(parameters: EffectParameters, name: str, value: str) -> None:
+    with pytest.raises(InputError, match=name):
+        parameters.set(name, value)
+    assert parameters.get(name) == DEFAULTS[name]
+    parameters.node.SetAttribute(f"MedSAM.{name}", value)
+    with pytest.raises(InputError, match=name):
+        parameters.get(name)
+
+
+def test_an_option_that_does_not_exist_is_refused(parameters: EffectParameters) -> None:
+    for refused in (lambda: parameters.get("Colour"), lambda: parameters.set("Colour", "red")):
+        with pytest.raises(InputError, match="Colour"):
+            refused()
+
+
+def test_a_change_is_told_as_slicers_effects_tell_it(parameters: EffectParameters) -> None:
+    told: list[str] = []
+    node = parameters.node
+    node.AddObserver(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified, lambda *_: told.append("parameter"))
+    node.AddObserver("ModifiedEvent", lambda *_: told.append("node"))
+    parameters.set("Mode", "remove")
+    parameters.set("Mode", "remove")
+    assert told == ["parameter"]
+
+
+def test_options_and_nodes_are_saved_with_the_scene(world: Any, parameters: EffectParameters, tmp_path: Any) -> None:
+    volume = world.volume_in("oblique")
+    segmentation = world.segmentation(volume, "tumour")
+    roi = world.roi((0, 0, 0), (3, 3, 3))
+    parameters.set("Window", "40,400")
+    parameters.set_reference("ROI", roi)
+    parameters.set_prompts_of("tumour", volume, segmentation, {"any": [1, 2.5, "text"]})
+    world.scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert world.scene.Commit()
+    world.scene.Clear(0)
+    for name in ("vtkMRMLSegmentEditorNode", "vtkMRMLMarkupsROINode"):
+        world.scene.RegisterNodeClass(getattr(slicer, name)())
+    world.scene.SetURL(str(tmp_path / "scene.mrml"))
+    world.scene.Import()
+    again = EffectParameters(world.scene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode"))
+    assert again.get("Window") == "40,400"
+    loaded = [world.scene.GetFirstNodeByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Segmentation")]
+    assert again.prompts_of("tumour", *loaded) == {"any": [1, 2.5, "text"]}
+
+
+def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(world: Any, parameters: EffectParameters) -> None:
+    volume, other = world.volume_in("oblique"), world.volume_in("oblique")
+    segmentation = world.segmentation(volume, "a", "b")
+    parameters.set_prompts_of("a", volume, segmentation, {"of": "a"})
+    parameters.set_prompts_of("b", volume, segmentation, {"of": "b"})
+    assert parameters.prompts_of("a", volume, segmentation) == {"of": "a"}
+    assert parameters.prompts_of("a", other, segmentation) is None
+    parameters.set_prompts_of("a", volume, segmentation, None)
+    assert parameters.prompts_of("a", volume, segmentation) is None
+    assert parameters.prompts_of("b", volume, segmentation) == {"of": "b"}
+    parameters.set_prompts_of("a", other, segmentation, {"of": "the other"})
+    assert parameters.prompts_of("b", other, segmentation) is None

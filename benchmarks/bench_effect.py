@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Times what a user of the effect feels, in the test host: preview, cancel, stretches without an answer, imports.
+
+    python benchmarks/bench_effect.py IMAGE [--engine litemedsam|bright] [--moves N]
+
+The mouse moves 60 times a second over the middle slice of the volume. A preview counts from the newest mouse move that
+it answers to the moment at which its overlay is set. A stretch without an answer is one pass of the event loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "MedSAMSlicer" / "Testing" / "Python"
+sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(TESTS)]
+FRAME = 1 / 60
+
+
+class Loop:
+    """The host's event loop in real time; remembers how long each pass took."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        self.passes: list[float] = []
+        self._last = time.perf_counter()
+
+    def once(self) -> None:
+        time.sleep(0.001)
+        begin = time.perf_counter()
+        self.host.clock.advance((begin - self._last) * 1000)
+        self._last = begin
+        self.passes.append(time.perf_counter() - begin)
+
+    def until(self, condition: Callable[[], Any], seconds: float = 300) -> None:
+        end = time.perf_counter() + seconds
+        while not condition():
+            if time.perf_counter() > end:
+                raise TimeoutError("what was waited for did not happen")
+            self.once()
+
+    def pause(self, seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        self.until(lambda: time.perf_counter() >= end)
+
+
+def import_milliseconds(times: int = 5) -> float:
+    """Median time to import the effect where only Slicer's own modules are there already."""
+    code = (
+        "import sys, time\n"
+        "from host.application import replaced_modules; import slicer, numpy, vtk, slicer.util\n"
+        "from vtk.util import numpy_support\n"
+        "sys.modules.update(replaced_modules())\n"
+        "begin = time.perf_counter(); import MedSAMSlicerLib.SegmentEditorEffect\n"
+        "print(time.perf_counter() - begin)"
+    )
+    environment = {"PYTHONPATH": f"{ROOT / 'MedSAMSlicer'}:{TESTS}", "PATH": "/usr/bin"}
+    found = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], env=environment, capture_output=True, check=True
+            ).stdout.split()[-1]
+        )
+        for _ in range(times)
+    ]
+    return 1000 * float(np.median(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--engine", choices=("litemedsam", "bright"), default="litemedsam")
+    parser.add_argument("--moves", type=int, default=120)
+    parser.add_argument("--preview-only", action="store_true")
+    options = parser.parse_args()
+    print(f"import of the effect: {import_milliseconds():.0f} ms")
+
+    from _pytest.fixtures import FixtureFunctionDefinition
+
+    import host.fixture
+
+    function = host.fixture.host
+    generator = (function._get_wrapped_function() if isinstance(function, FixtureFunctionDefinition) else function)()
+    running = next(generator)
+    try:
+        measure(running, options)
+    finally:
+        generator.close()
+
+
+def measure(host: Any, options: argparse.Namespace) -> None:
+    import slicer.util
+
+    volume = slicer.util.loadVolume(str(options.image))
+    host.show(volume)
+    host.load_module(ROOT / "MedSAMSlicer" / "MedSAMSlicer.py")
+    host.complete_startup()
+    host.edit(volume, "object")
+    print(f"{options.image.name}: {slicer.util.arrayFromVolume(volume).shape} voxels, engine {options.engine}")
+    host.editor.setActiveEffectByName("MedSAM")
+    effect = host.editor.activeEffect().self()
+    if options.engine == "bright":
+        from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
+
+        command, environment = worker_command("effect_service:DoubtingService"), worker_environment([TESTS])
+        effect.make_transport = lambda: QProcessTransport(command, environment)
+    effect.scriptedEffect.setParameter("EncodeAhead", "0")
+    loop = Loop(host)
+    preview(host, effect, loop, options.moves)
+    if not options.preview_only:
+        run_and_cancel(host, effect, loop)
+        begin = time.perf_counter()
+        effect.apply()
+        print(f"apply: {1000 * (time.perf_counter() - begin):.0f} ms")
+    effect.cleanup()
+
+
+def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
+    contouring, rectangle = effect.contouring, effect.contouring.rectangle
+    asked: dict[Any, float] = {}
+    waited: list[float] = []
+    answered = rectangle._queue._on_preview
+
+    def note(request: Any, prediction: Any) -> None:
+        answered(request, prediction)
+        waited.append(time.perf_counter() - asked[request.box])
+
+    rectangle._queue._on_preview = note
+    host.hands.press("Red", (140, 100))
+    host.hands.move("Red", (180, 140))
+    asked[rectangle.drag.box] = time.perf_counter()
+    loop.until(lambda: rectangle.shown is not None)
+    print(f"first preview, process and model started, slice encoded: {waited[0]:.2f} s")
+    waited.clear()
+    loop.passes.clear()
+    for n in range(moves):
+        share = np.sin(n / 9)
+        begin = time.perf_counter()
+        host.hands.move("Red", (round(200 + 40 * share), round(165 + 30 * np.cos(n / 7))))
+        asked[rectangle.drag.box] = begin
+        while time.perf_counter() - begin < FRAME:
+            loop.once()
+    loop.until(lambda: not rectangle.busy)
+    print(
+        f"{moves} mouse moves, {len(waited)} previews: median {1000 * np.median(waited):.0f} ms, "
+        f"95th percentile {1000 * np.percentile(waited, 95):.0f} ms; last one shown: {rectangle.shown.box == rectangle.drag.box}"
+    )
+    print(f"longest stretch without an answer while drawing: {1000 * max(loop.passes):.0f} ms")
+    assert contouring.problem is None, contouring.problem
+
+
+def run_and_cancel(host: Any, effect: Any, loop: Loop) -> None:
+    contouring = effect.contouring
+    latencies = []
+    host.hands.release("Red", (230, 190))
+    for _ in range(3):
+        loop.until(lambda: contouring.progress is not None and contouring.progress.done >= 3)
+        begin = time.perf_counter()
+        effect.cancel()
+        loop.until(lambda: not contouring.busy)
+        latencies.append(time.perf_counter() - begin)
+        effect.run()
+    print("cancel: " + ", ".join(f"{1000 * one:.0f}" for one in latencies) + " ms")
+    loop.passes.clear()
+    begin = time.perf_counter()
+    loop.until(lambda: not contouring.running)
+    print(
+        f"run: {len(contouring.result)} slices in {time.perf_counter() - begin:.1f} s; "
+        f"longest stretch without an answer {1000 * max(loop.passes):.0f} ms, "
+        f"99th percentile {1000 * np.percentile(loop.passes, 99):.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
