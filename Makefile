@@ -10,6 +10,8 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard MedSAMSlicer/Resources/requirements*.txt requirements/*.txt)
 WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
 EXTRAS := test,openvino
+# Of the tests; each computes with one thread.
+PROCESSES := 2
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
@@ -32,7 +34,7 @@ demo: env
 	$(BIN)/python tools/demo.py
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 lint: env
 	$(BIN)/ruff format --check $(CODE)

@@ -53,7 +53,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._frame: OptionsFrame | None = None
         self._shortcuts: Shortcuts | None = None
         self._view: Any = None
-        self._observed: tuple[Any, int] | None = None
+        self._observed: tuple[Any, int] = (None, 0)
         self._active = False
 
     # What Slicer asks of every effect
@@ -82,20 +82,15 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     def activate(self) -> None:
         self._active = True
-        node = self.scriptedEffect.parameterSetNode()
-        if node is not None:
-            # Nothing else tells an effect that another segment was selected.
-            self._observed = (node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow()))
         self._overlays.attach()
         self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
         self._follow()
+        self._look()
         self._changed()
 
     def deactivate(self) -> None:
         self._active = False
-        if self._observed is not None:
-            self._observed[0].RemoveObserver(self._observed[1])
-            self._observed = None
+        self._observe(None)
         if self._shortcuts is not None:
             self._shortcuts.remove()
             self._shortcuts = None
@@ -190,9 +185,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         return self.contouring is not None and self.contouring.escape()
 
     def apply(self) -> None:
-        """Write the result to the selected segment in one undo step, if there is one that is not written yet."""
+        """Write the result to the selected segment in one undo step, if there is one; again, if it was undone."""
         contouring, writer = self.contouring, self._driver.writer
-        if contouring is None or writer is None or contouring.result is None or contouring.kept.applied:
+        if contouring is None or writer is None or contouring.result is None or contouring.running:
             return
         try:
             written = writer.write(SegmentEditor(self.scriptedEffect))
@@ -277,13 +272,26 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     def _follow(self) -> None:
         if self._active:
-            self._driver.follow(self.scriptedEffect.parameterSetNode())
+            node = self.scriptedEffect.parameterSetNode()
+            self._observe(node)
+            self._driver.follow(node)
+
+    def _observe(self, node: Any) -> None:
+        """Nothing else tells an effect that another segment was selected."""
+        before, tag = self._observed
+        if before is not node:
+            if before is not None:
+                before.RemoveObserver(tag)
+            seen = 0 if node is None else node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow())
+            self._observed = (node, seen)
 
     def _changed(self) -> None:
-        """Something looks different."""
+        """Something looks different; while a rectangle is drawn only in its own view, to keep up with the mouse."""
         self._driver.wake()
         if self._active:
-            self._overlays.update(self.contouring)
+            drag = None if self.contouring is None else self.contouring.rectangle.drag
+            # The first change takes an earlier result from all views.
+            self._overlays.update(self.contouring, only=None if drag is None or drag.box is None else self._view)
             self._show()
 
     def _show(self) -> None:

@@ -104,6 +104,13 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     options.add_argument("--segment-name", default="Segment", metavar="TEXT", help="name of the segment in .seg.nrrd")
     options.add_argument("--report", metavar="REPORT.json", help="what was done, slice by slice")
     options.add_argument("--preview", metavar="PREVIEW.png", help="picture of image, prompt and result")
+    options.add_argument(
+        "--consensus",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ask N slightly different rectangles on every slice and report where they disagree",
+    )
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
 
 

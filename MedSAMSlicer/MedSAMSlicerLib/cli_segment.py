@@ -6,7 +6,7 @@ import argparse
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -26,6 +26,11 @@ from .io.report import build_report, write_report
 from .io.segmentations import check_output, write_segmentation
 from .io.together import Writer, check_apart, write_together
 
+if TYPE_CHECKING:
+    from .engine.consensus import Consensus
+
+# A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn.
+DISPUTED_BELOW = 0.9
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
 
 
@@ -42,7 +47,7 @@ def run_segment(options: argparse.Namespace) -> None:
 
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()
-    mask, results = _segment(choice, source, prompt, info, options.quiet)
+    mask, results, consensus = _segment(choice, source, prompt, info, options.consensus, options.quiet)
     if not mask.any():
         raise InputError(
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
@@ -58,6 +63,7 @@ def run_segment(options: argparse.Namespace) -> None:
             window=source.window,
             info=info,
             results=results,
+            consensus=consensus,
             volume_ml=_millilitres(mask, stack),
             total_seconds=time.perf_counter() - begin,
         )
@@ -81,6 +87,8 @@ def run_segment(options: argparse.Namespace) -> None:
 def _check_before_reading(options: argparse.Namespace) -> None:
     """Everything that can be refused before minutes are spent."""
     check_prompt_options(options)
+    if options.consensus != 0 and options.consensus < 2:
+        raise InputError(f"--consensus {options.consensus} compares nothing: give 2 or more rectangles")
     if options.axis is not None:
         array_axis(options.axis)
     spec = find_model(options.model)
@@ -95,9 +103,9 @@ def _check_before_reading(options: argparse.Namespace) -> None:
 
 
 def _segment(
-    choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo, quiet: bool
-) -> tuple[np.ndarray, list[SliceResult]]:
-    """Mask (slices, rows, columns) and the results in the order of the slices."""
+    choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo, asked: int, quiet: bool
+) -> tuple[np.ndarray, list[SliceResult], dict[int, Consensus]]:
+    """Mask (slices, rows, columns), the results in the order of the slices, and the consensus of `asked` rectangles."""
     from .engine.service import SegmentationService
 
     prompt.checked_for(source.shape)
@@ -105,14 +113,18 @@ def _segment(
     service.load(choice)
     mask = np.zeros(source.shape, bool)
     results: list[SliceResult] = []
+    consensus: dict[int, Consensus] = {}
     total = prompt.reach[1] - prompt.reach[0] + 1 if prompt.reach else None
     # disable=None: no bar where standard error is not a terminal.
     with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
         for result in service.segment(choice, source, prompt, info):
             mask[result.index] = result.mask
             results.append(result)
+            if asked and result.box is not None:
+                image = source.slice_uint8(result.index)
+                consensus[result.index] = service.consensus(choice, image, result.box, asked)
             bar.update()
-    return mask, sorted(results, key=lambda result: result.index)
+    return mask, sorted(results, key=lambda result: result.index), consensus
 
 
 def _millilitres(mask: np.ndarray, stack: ArrayStack) -> float:
@@ -126,6 +138,9 @@ def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[s
     say(f"{summary}, {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
     for note in report["notes"]:
         say(note)
+    disputed = [entry["index"] for entry in report["slices"] if entry.get("consensus", 1) < DISPUTED_BELOW]
+    if disputed:
+        say(f"Rectangles disagree on {len(disputed)} slices: {', '.join(map(str, disputed))}")
     if flagged:
         say(f"Review {len(flagged)} of {len(report['slices'])} slices: {', '.join(map(str, flagged))}")
     say(f"Written: {', '.join(written)}")

@@ -37,6 +37,7 @@ class Driver:
         self.problem: MedSAMError | None = None
         """Why there is no contouring, where there might be one."""
         self._on_change, self._on_result = on_change, on_result
+        self._forgetting = False
         self._timer: Any = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
         self._timer.connect("timeout()", self._step)
@@ -82,8 +83,15 @@ class Driver:
         self._timer.stop()
 
     def forget_encoded_slices(self) -> None:
-        """End a process that has nothing to do; the next one begins with nothing encoded."""
-        if self.link.idle:
+        """End the process when it has nothing to do; the next one begins with nothing encoded."""
+        self._forgetting = True
+        if self.contouring is not None:
+            self.contouring.forget_encoded()
+        self._forget_if_idle()
+
+    def _forget_if_idle(self) -> None:
+        if self._forgetting and self.link.idle:
+            self._forgetting = False
             self.link.close()
 
     def _step(self) -> None:
@@ -91,6 +99,7 @@ class Driver:
             self.contouring.step()
         else:
             self.link.step()
+        self._forget_if_idle()
         self.wake()
 
     def _changed(self) -> None:

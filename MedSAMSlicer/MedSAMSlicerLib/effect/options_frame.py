@@ -140,7 +140,6 @@ class OptionsFrame:
         gone = contouring is None or contouring.gone
         running = contouring is not None and not gone and contouring.running
         result = None if gone or contouring is None else contouring.result
-        applied = result is not None and contouring is not None and contouring.kept.applied
         wrong = problem if contouring is None else contouring.problem or problem
         _text(ui.problemLabel, "" if wrong is None else f"⚠ {wrong}")
         _text(ui.noteLabel, "" if gone or contouring is None else " ".join(contouring.notes))
@@ -154,7 +153,7 @@ class OptionsFrame:
         if contouring is not None and result is not None:
             ui.resultLabel.text = result_text(contouring)
             ui.nextDoubtfulButton.enabled = bool(doubtful_slices(result))
-            ui.applyButton.enabled = not applied and not running
+            ui.applyButton.enabled = not running
         self.keys.show(contouring)
         if contouring is not None and not gone:
             self._show_place(contouring, view)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .consensus import Consensus, box_consensus
 from .embedding_cache import DEFAULT_BYTES, EmbeddingCache
 from .errors import InputError
 from .models.catalogue import find_model
@@ -74,6 +75,10 @@ class SegmentationService:
             info.timings = replace(predictor.timings)
             yield result
         info.timings = replace(predictor.timings)
+
+    def consensus(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> Consensus:
+        """What `count` slightly different rectangles make of one uint8 (rows, columns) slice; see `box_consensus`."""
+        return box_consensus(self._ready(choice)[0], image, box, count)
 
     def clear_cache(self) -> None:
         """Forget all embeddings."""

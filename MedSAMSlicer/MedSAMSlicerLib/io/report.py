@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from ..engine.service_types import RunInfo
 from .atomic import write_atomically
 from .image_types import Image
 
+if TYPE_CHECKING:
+    from ..engine.consensus import Consensus
+
 
 def build_report(
     *,
@@ -26,6 +30,7 @@ def build_report(
     window: Window,
     info: RunInfo,
     results: list[SliceResult],
+    consensus: Mapping[int, Consensus] | None = None,
     volume_ml: float,
     total_seconds: float,
 ) -> dict[str, Any]:
@@ -33,6 +38,7 @@ def build_report(
 
     Args:
         results: in the order of the slices.
+        consensus: by slice, if it was asked for; adds the agreement and the disputed area to these slices.
         volume_ml: of the whole result.
         total_seconds: wall time of the whole run; those in `info` are parts of it.
 
@@ -74,10 +80,17 @@ def build_report(
                 "predicted_iou": _number(result.predicted_iou),
                 "confidence": _number(result.confidence),
                 "flagged": bool(result.flagged),
+                **_consensus_of((consensus or {}).get(result.index), pixel_mm2),
             }
             for result in results
         ],
     }
+
+
+def _consensus_of(found: Consensus | None, pixel_mm2: float) -> dict[str, float]:
+    if found is None:
+        return {}
+    return {"consensus": found.agreement, "disputed_mm2": int(found.disputed.sum()) * pixel_mm2}
 
 
 def _number(value: float) -> float | None:

@@ -366,6 +366,10 @@ class Contouring:
         """Encode nothing more ahead until the next `look_at`."""
         self._ahead.stop()
 
+    def forget_encoded(self) -> None:
+        """The engine is about to lose what it has encoded."""
+        self._ahead.forget()
+
     # The end
 
     def close(self) -> None:

@@ -10,6 +10,10 @@ import pytest
 
 # As the command line does, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests that run side by side must not compete for the cores that they share.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MEDSAM_SLICER_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -133,3 +133,14 @@ def test_an_opinion_that_is_not_a_number_is_left_out(image: Image, info: RunInfo
 def test_a_report_that_cannot_be_written(image: Image, info: RunInfo, tmp_path: Path, refused: Callable) -> None:
     with refused(tmp_path / "missing" / "report.json", "was not written"):
         write_report(tmp_path / "missing" / "report.json", report_of(image, info))
+
+
+def test_a_consensus_that_was_asked_for_is_told_of_its_slices_only() -> None:
+    from MedSAMSlicerLib.engine.consensus import Consensus
+    from MedSAMSlicerLib.io.report import _consensus_of
+
+    disputed = np.zeros((4, 5), bool)
+    disputed[1, 1:4] = True
+    found = Consensus(0.75, np.ones((4, 5), bool), disputed)
+    assert _consensus_of(found, 2.0) == {"consensus": 0.75, "disputed_mm2": 6.0}
+    assert _consensus_of(None, 2.0) == {}
