@@ -21,8 +21,11 @@ from .slice_asker import Answer, Appearance, SliceAsker
 CLOSE, LOOSE = 1.0, 2.5
 # Share of the newest slice in what the object is taken to look like.
 NEWEST_SHARE = 0.3
-# Grey levels (of 255) that differences are at least measured in: noise of a windowed image.
+# Differences of grey levels are measured in the object's spread, but at least in these levels (of 255), the noise of a
+# windowed image, ...
 SMALLEST_SPREAD = 6.0
+# ... and in this share of its contrast: a mask that takes in a little of the surroundings is still on the object.
+SPREAD_OF_CONTRAST = 0.25
 
 # The object has ended where ...
 LARGEST_CHANGE = 2.0  # ... its mean grey level is so many spreads from what it was,
@@ -98,7 +101,8 @@ def _best(
 
 def _change(seen: Appearance, known: Appearance) -> float:
     """How many spreads the mean grey level has moved."""
-    return abs(seen.mean - known.mean) / max(known.spread, SMALLEST_SPREAD)
+    unit = max(known.spread, SMALLEST_SPREAD, SPREAD_OF_CONTRAST * abs(known.contrast))
+    return abs(seen.mean - known.mean) / unit
 
 
 def _ended(answer: Answer, seen: Appearance, previous: np.ndarray, known: Appearance, origin: Origin) -> bool:
