@@ -14,28 +14,23 @@ from slicer.i18n import tr as _
 
 from . import settings
 from .effect import slice_views
+from .effect.commands import Commands
 from .effect.driver import Driver
-from .effect.editor import SegmentEditor
 from .effect.options_frame import OptionsFrame
 from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import help_text
-from .engine.errors import InputError, MedSAMError
-from .scene.contouring import Contouring
-from .scene.doubtful import next_doubtful
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
-from .scene.reach import set_reach_end
-from .scene.roi_around import roi_around_segment
 from .scene.transports import Transport
 from .scene.view_plane import ViewGeometry
 
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
-class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
-    """Scripts may set options (`scene.effect_parameters`) and call `run`, `cancel`, `apply` and `contouring`.
+class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
+    """Scripts may set options (`scene.effect_parameters`) and call what is in `effect.commands`.
 
     Attributes:
         make_transport: makes the transport to an inference process; another may be set before the effect is used.
@@ -162,107 +157,6 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             contouring.release(xy)
             return True
         return False
-
-    # What user and scripts can do
-
-    @property
-    def contouring(self) -> Contouring | None:
-        """Prompts, runs and result of the selected segment; None if nothing is selected that could be contoured."""
-        return self._driver.contouring
-
-    def run(self) -> None:
-        """Contour again from the key slices."""
-        if self.contouring is not None:
-            self.contouring.run()
-
-    def cancel(self) -> None:
-        """End the run; nothing is written."""
-        if self.contouring is not None:
-            self.contouring.cancel()
-
-    def escape(self) -> bool:
-        """Drop what is being drawn, or end the run that the last rectangle began. False if there is neither."""
-        return self.contouring is not None and self.contouring.escape()
-
-    def apply(self) -> None:
-        """Write the result to the selected segment in one undo step, if there is one; again, if it was undone."""
-        contouring, writer = self.contouring, self._driver.writer
-        if contouring is None or writer is None or contouring.result is None or contouring.running:
-            return
-        try:
-            written = writer.write(SegmentEditor(self.scriptedEffect))
-        except MedSAMError as error:
-            contouring.problem = error
-        else:
-            contouring.problem = None
-            if written.voxels_outside:
-                contouring.notes = [
-                    _("{count} voxels lie outside of the segmentation's geometry and were left out.").format(
-                        count=written.voxels_outside
-                    )
-                ]
-        self._changed()
-
-    def discard(self) -> None:
-        """Forget key slices and result."""
-        if self.contouring is not None:
-            self.contouring.discard()
-
-    def goToSlice(self, index: int) -> None:
-        """Show a slice of the result, or a key slice, in the slice views."""
-        if self.contouring is not None and not self.contouring.gone:
-            slice_views.go_to(self.contouring, index)
-
-    def nextDoubtful(self) -> None:
-        """Go to the next slice that a person should look at."""
-        contouring = self.contouring
-        if contouring is not None and contouring.result is not None:
-            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
-            if index is not None:
-                self.goToSlice(index)
-
-    def runInROI(self) -> None:
-        """Contour inside the ROI of the options."""
-        contouring = self.contouring
-        if contouring is not None:
-            contouring.take_roi(contouring.parameters.reference("ROI"))
-
-    def putROIAroundSegment(self) -> None:
-        """Put the ROI of the options around the selected segment; make one if there is none."""
-        contouring = self.contouring
-        if contouring is None:
-            return
-        try:
-            contouring.problem = None
-            roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))
-            contouring.parameters.set_reference("ROI", roi)
-        except MedSAMError as error:
-            contouring.problem = error
-        self._changed()
-
-    def setReachEnd(self, name: str) -> None:
-        """Make the slice in view the start ("ReachStart") or the end ("ReachEnd") of the reach."""
-        contouring, view = self.contouring, self._view_geometry()
-        if contouring is None or view is None:
-            return
-        try:
-            plane = contouring.plane_in(view)
-            set_reach_end(contouring.parameters, name, contouring.index_in(view, plane), plane)
-        except InputError as error:
-            contouring.problem = error
-        self._changed()
-
-    def goToKey(self) -> None:
-        """Show the key slice that is selected in the list; a rectangle drawn there replaces its own."""
-        index = None if self._frame is None else self._frame.keys.selected
-        if index is not None:
-            self.goToSlice(index)
-
-    def removeKey(self) -> None:
-        """Make the key slice that is selected in the list an ordinary one."""
-        index = None if self._frame is None else self._frame.keys.selected
-        if index is not None and self.contouring is not None:
-            self.contouring.remove_key(index)
 
     # Between the parts
 

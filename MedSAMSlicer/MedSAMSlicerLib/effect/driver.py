@@ -68,7 +68,7 @@ class Driver:
 
     def wake(self) -> None:
         """Let the timer run as long as there is something to do."""
-        busy = self.contouring.busy if self.contouring is not None else not self.link.idle
+        busy = self._forgetting or (self.contouring.busy if self.contouring is not None else not self.link.idle)
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():

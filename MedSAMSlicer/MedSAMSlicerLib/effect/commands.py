@@ -1,0 +1,130 @@
+"""What the user's buttons and keys do, and scripts may do, with the effect: `effect = editor.activeEffect().self()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..engine.errors import MedSAMError
+from ..scene.contouring import Contouring
+from ..scene.doubtful import next_doubtful
+from ..scene.reach import set_reach_end
+from ..scene.roi_around import roi_around_segment
+from ..scene.view_plane import ViewGeometry
+from . import slice_views
+from .driver import Driver
+from .editor import SegmentEditor
+from .options_frame import OptionsFrame
+
+
+class Commands:
+    """The commands of an effect. What goes wrong is `contouring.problem` then, and stands in the options frame."""
+
+    scriptedEffect: Any
+    _driver: Driver
+    _frame: OptionsFrame | None
+
+    @property
+    def contouring(self) -> Contouring | None:
+        """Prompts, runs and result of the selected segment; None if nothing is selected that could be contoured."""
+        return self._driver.contouring
+
+    def run(self) -> None:
+        """Contour again from the key slices."""
+        if self.contouring is not None:
+            self.contouring.run()
+
+    def cancel(self) -> None:
+        """End the run; nothing is written."""
+        if self.contouring is not None:
+            self.contouring.cancel()
+
+    def escape(self) -> bool:
+        """Drop what is being drawn, or end the run that the last rectangle began. False if there is neither."""
+        return self.contouring is not None and self.contouring.escape()
+
+    def apply(self) -> None:
+        """Write the result to the selected segment in one undo step, if there is one; again, if it was undone."""
+        if self.contouring is not None and self.contouring.result is not None and not self.contouring.running:
+            self._attempt(self._apply)
+
+    def discard(self) -> None:
+        """Forget key slices and result."""
+        if self.contouring is not None:
+            self.contouring.discard()
+
+    def goToSlice(self, index: int) -> None:
+        """Show a slice of the result, or a key slice, in the slice views."""
+        self._attempt(lambda contouring: slice_views.go_to(contouring, index))
+
+    def nextDoubtful(self) -> None:
+        """Go to the next slice that a person should look at."""
+        contouring = self.contouring
+        if contouring is not None and contouring.result is not None:
+            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
+            if index is not None:
+                self.goToSlice(index)
+
+    def runInROI(self) -> None:
+        """Contour inside the ROI of the options."""
+        if self.contouring is not None:
+            self.contouring.take_roi(self.contouring.parameters.reference("ROI"))
+
+    def putROIAroundSegment(self) -> None:
+        """Put the ROI of the options around the selected segment; make one if there is none."""
+        self._attempt(self._put_roi)
+
+    def setReachEnd(self, name: str) -> None:
+        """Make the slice in view the start ("ReachStart") or the end ("ReachEnd") of the reach."""
+        self._attempt(lambda contouring: self._set_reach_end(contouring, name))
+
+    def goToKey(self) -> None:
+        """Show the key slice that is selected in the list; a rectangle drawn there replaces its own."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None:
+            self.goToSlice(index)
+
+    def removeKey(self) -> None:
+        """Make the key slice that is selected in the list an ordinary one."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None and self.contouring is not None:
+            self.contouring.remove_key(index)
+
+    def _changed(self) -> None:
+        """Something looks different."""
+        raise NotImplementedError
+
+    def _view_geometry(self) -> ViewGeometry | None:
+        """The view that the user works in."""
+        raise NotImplementedError
+
+    def _attempt(self, action: Callable[[Contouring], None]) -> None:
+        contouring = self.contouring
+        if contouring is None or contouring.gone:
+            return
+        contouring.problem = None
+        try:
+            action(contouring)
+        except MedSAMError as error:
+            contouring.problem = error
+        self._changed()
+
+    def _apply(self, contouring: Contouring) -> None:
+        if self._driver.writer is None:
+            return
+        written = self._driver.writer.write(SegmentEditor(self.scriptedEffect))
+        if written.voxels_outside:
+            text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
+            contouring.notes = [text.format(count=written.voxels_outside)]
+
+    def _put_roi(self, contouring: Contouring) -> None:
+        roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))
+        contouring.parameters.set_reference("ROI", roi)
+
+    def _set_reach_end(self, contouring: Contouring, name: str) -> None:
+        view = self._view_geometry()
+        if view is not None:
+            plane = contouring.plane_in(view)
+            set_reach_end(contouring.parameters, name, contouring.index_in(view, plane), plane)
