@@ -18,9 +18,10 @@ from .engine.intensity import WindowedStack, choose_window
 from .engine.models.catalogue import find_model
 from .engine.models.weights import find_weights
 from .engine.prompts import StackPrompt
-from .engine.results import SliceResult
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
+from .engine.stack_result import StackResult
+from .io.image_types import reduced_to
 from .io.images import read_image
 from .io.report import build_report, write_report
 from .io.segmentations import check_output, write_segmentation
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 # A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn.
 DISPUTED_BELOW = 0.9
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
+# One run asks for each slice a few times in a row: a dozen embeddings of 4 MiB are plenty.
+_CACHE_BYTES = 48 << 20
 
 
 def run_segment(options: argparse.Namespace) -> None:
@@ -43,16 +46,22 @@ def run_segment(options: argparse.Namespace) -> None:
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
     i, j, k = image.voxels.shape[::-1]
     prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis)
-    source = WindowedStack(stack, choose_window(options.window, stack, image.modality))
+    prompt.checked_for(stack.shape)
+    window = choose_window(options.window, stack, image.modality)
+    if prompt.reach is not None:
+        image = reduced_to(image, axis, *prompt.reach)
+        stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()
-    mask, results, consensus = _segment(choice, source, prompt, info, options.consensus, options.quiet)
-    if not mask.any():
+    source = WindowedStack(stack, window)
+    found, consensus = _segment(choice, source, prompt, info, options.consensus, options.quiet)
+    if not found.pixels:
         raise InputError(
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
-            f"({source.window.describe()}); nothing was written"
+            f"({window.describe()}); nothing was written"
         )
+    results = list(found)
 
     @cache
     def report() -> dict[str, Any]:
@@ -60,22 +69,22 @@ def run_segment(options: argparse.Namespace) -> None:
             image=image,
             axis=axis,
             prompt=prompt,
-            window=source.window,
+            window=window,
             info=info,
             results=results,
             consensus=consensus,
-            volume_ml=_millilitres(mask, stack),
+            volume_ml=float(found.pixels * np.prod(stack.spacing) / 1000),
             total_seconds=time.perf_counter() - begin,
         )
 
     files: dict[str, Writer] = {}
-    in_volume = from_slices_first(mask, axis)
+    in_volume = from_slices_first(found.to_stack(), axis)
     name = options.segment_name
     files[options.output] = lambda path: write_segmentation(path, in_volume, image, name, SEGMENT_COLOUR)
     if options.preview:
         from .io.preview import write_preview
 
-        files[options.preview] = lambda path: write_preview(path, image, axis, source.window, prompt, results)
+        files[options.preview] = lambda path: write_preview(path, image, axis, window, prompt, results)
     if options.report:
         # Last, so that its seconds hold the writing of the others.
         files[options.report] = lambda path: write_report(path, report())
@@ -104,31 +113,24 @@ def _check_before_reading(options: argparse.Namespace) -> None:
 
 def _segment(
     choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo, asked: int, quiet: bool
-) -> tuple[np.ndarray, list[SliceResult], dict[int, Consensus]]:
-    """Mask (slices, rows, columns), the results in the order of the slices, and the consensus of `asked` rectangles."""
+) -> tuple[StackResult, dict[int, Consensus]]:
+    """The slices that were answered, and the consensus of `asked` rectangles. The model is let go afterwards."""
     from .engine.service import SegmentationService
 
-    prompt.checked_for(source.shape)
-    service = SegmentationService()
+    service = SegmentationService(cache_bytes=_CACHE_BYTES)
     service.load(choice)
-    mask = np.zeros(source.shape, bool)
-    results: list[SliceResult] = []
+    found = StackResult(source.shape)
     consensus: dict[int, Consensus] = {}
     total = prompt.reach[1] - prompt.reach[0] + 1 if prompt.reach else None
     # disable=None: no bar where standard error is not a terminal.
     with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
         for result in service.segment(choice, source, prompt, info):
-            mask[result.index] = result.mask
-            results.append(result)
+            found.add(result)
             if asked and result.box is not None:
                 image = source.slice_uint8(result.index)
                 consensus[result.index] = service.consensus(choice, image, result.box, asked)
             bar.update()
-    return mask, sorted(results, key=lambda result: result.index), consensus
-
-
-def _millilitres(mask: np.ndarray, stack: ArrayStack) -> float:
-    return float(np.count_nonzero(mask) * np.prod(stack.spacing) / 1000)
+    return found, consensus
 
 
 def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[str]) -> None:

@@ -81,20 +81,17 @@ def write_segmentation(
     if not path.name.lower().endswith(SEGMENTATION_ENDINGS):
         raise InputError(f"{path} has an unknown ending: use {', '.join(SEGMENTATION_ENDINGS)}")
     labelmap = np.ascontiguousarray(mask).view(np.uint8)
-    output = sitk.GetImageFromArray(labelmap)
-    output.SetSpacing(image.spacing_ijk)
-    output.SetOrigin(image.origin_lps)
-    output.SetDirection(image.direction.ravel().tolist())
-    if path.name.lower().endswith(SLICER_ENDING):
-        for key, text in _slicer_fields(mask, image, name, colour).items():
-            output.SetMetaData(key, text)
+    fields = _slicer_fields(mask, image, name, colour) if path.name.lower().endswith(SLICER_ENDING) else {}
 
     def write(temporary: Path) -> None:
         temporary.touch()  # tells why a file cannot be made; SimpleITK only tells that it failed
         try:
             with native_messages_logged():
-                sitk.WriteImage(output, str(temporary), useCompression=True)
-            whole = np.array_equal(load_file(temporary).voxels, labelmap)
+                # No name for SimpleITK's copy: it is gone before the file is read back.
+                sitk.WriteImage(_output(labelmap, image, fields), str(temporary), useCompression=True)
+            written = load_file(temporary).voxels
+            # Slice by slice, for the comparison takes as much memory as what is compared.
+            whole = written.shape == labelmap.shape and all(map(np.array_equal, written, labelmap))
         except (RuntimeError, InputError) as error:  # SimpleITK's own, and what reading back refuses
             _log.debug("%s", error)
             whole = False
@@ -103,6 +100,17 @@ def write_segmentation(
             raise InputError(f"{path} was not written: the disk may be full; free some space or choose another folder")
 
     write_atomically(path, write)
+
+
+def _output(labelmap: np.ndarray, image: Image, fields: dict[str, str]) -> sitk.Image:
+    """SimpleITK's copy of the labelmap on the grid of `image`, with header fields."""
+    output = sitk.GetImageFromArray(labelmap)
+    output.SetSpacing(image.spacing_ijk)
+    output.SetOrigin(image.origin_lps)
+    output.SetDirection(image.direction.ravel().tolist())
+    for key, text in fields.items():
+        output.SetMetaData(key, text)
+    return output
 
 
 def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float]) -> dict[str, str]:

@@ -55,7 +55,8 @@ class TestTheFirstRun:
     def test_the_report_says_what_was_done(self, first_run: Any, litemedsam_weights: Path) -> None:
         report = first_run.report
         assert report["image"] == str(first_run.image)
-        assert (report["model"], report["runtime"], report["axis"]) == ("litemedsam", "torch", "K")
+        assert (report["model"], report["axis"]) == ("litemedsam", "K")
+        assert report["runtime"] in ("torch", "openvino")
         assert report["device"] in ("cpu", "cuda", "mps")
         assert report["weights_sha256"] == "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
         assert report["window"] == {"name": "level,width", "lower": 150, "upper": 550}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -307,3 +308,16 @@ def test_an_output_that_is_write_protected(
         monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != path)
     with refused(path, "write-protected", "another name"):
         check_output(path, [scan])
+
+
+def test_what_was_written_is_compared_in_little_memory(tmp_path: Path) -> None:
+    image = Image(np.broadcast_to(np.int16(0), (64, 256, 256)), (1, 1, 1), (0, 0, 0), np.eye(3), None, tmp_path)
+    mask = np.zeros(image.voxels.shape, bool)
+    mask[20:30, 100:120, 100:120] = True
+    tracemalloc.start()
+    try:
+        write_segmentation(tmp_path / "tumour.seg.nrrd", mask, image, NAME, COLOUR)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < mask.size / 4

@@ -1,0 +1,104 @@
+"""A large volume fits: what a run does not look at any more is let go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib import cli_segment
+from MedSAMSlicerLib.cli import main
+from MedSAMSlicerLib.engine import service
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.service_types import LoadedModel
+from MedSAMSlicerLib.io.image_types import Image, reduced_to
+from support.plain_model import plain_predictor
+from support.shapes import ellipsoid, stack_of
+
+SIDE = 512
+
+
+def resident_megabytes() -> float:
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("needs a system that tells what is in memory in /proc")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
+def large_image() -> Image:
+    """400 slices of 512 x 512: 200 MiB, were it not the same voxel again and again."""
+    voxels = np.broadcast_to(np.int16(7), (400, SIDE, SIDE))
+    return Image(voxels, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "CT", Path("large.nrrd"))
+
+
+def test_only_the_slices_that_are_looked_at_take_memory() -> None:
+    image = large_image()
+    before = resident_megabytes()
+    reduced = reduced_to(image, "K", 200, 207)
+    assert resident_megabytes() - before < 30
+    assert (reduced.voxels[200:208] == 7).all() and not reduced.voxels[199].any() and not reduced.voxels[208].any()
+    assert not reduced.voxels.flags.writeable
+    assert replace(reduced, voxels=image.voxels).__dict__ == image.__dict__
+    assert reduced.voxels.shape == image.voxels.shape and reduced.voxels.dtype == image.voxels.dtype
+
+
+@pytest.mark.parametrize("axis", "IJ")
+def test_where_nothing_could_be_given_back_the_image_stays_as_it_is(axis: str) -> None:
+    image = large_image()
+    assert reduced_to(image, axis, 3, 5) is image
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        StackPrompt.from_box3d(3, 8, Box(18, 14, 42, 36)),
+        StackPrompt({4: Box(18, 14, 42, 36), 7: Box(18, 14, 42, 36)}, (3, 8)),
+    ],
+)
+def test_the_engine_looks_at_no_slice_outside_the_reach(prompt: StackPrompt) -> None:
+    """What the command lets go of must not be asked for."""
+    lesion = ellipsoid((12, 50, 60), (5.5, 25.0, 30.0), (5.0, 12.0, 15.0))
+    source = stack_of(lesion)
+    looked_at: list[int] = []
+
+    class Watched:
+        shape, spacing = source.shape, source.spacing
+
+        def slice_uint8(self, index: int) -> np.ndarray:
+            looked_at.append(index)
+            return source.slice_uint8(index)
+
+    assert [result.index for result in propagate(Watched(), prompt, plain_predictor())]
+    assert set(looked_at) == set(range(3, 9))
+
+
+def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
+    image_file: Path, tmp_path: Path, litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    class Watching:
+        def __init__(self, cache_bytes: int) -> None:
+            seen["cache"] = cache_bytes
+
+        def load(self, choice: object) -> LoadedModel:
+            return LoadedModel("litemedsam", "0" * 64, "cpu", "plain")
+
+        def segment(self, choice: object, source: object, prompt: StackPrompt, info: object) -> object:
+            info.loaded = self.load(choice)  # type: ignore[attr-defined]
+            yield from propagate(source, prompt, plain_predictor())  # type: ignore[arg-type]
+
+    def written(path: Path, mask: np.ndarray, image: Image, *_: object) -> None:
+        seen["held"] = np.flatnonzero(image.voxels.any(axis=(1, 2))).tolist()
+        path.write_bytes(b"whole")
+
+    monkeypatch.setattr(service, "SegmentationService", Watching)
+    monkeypatch.setattr(cli_segment, "write_segmentation", written)
+    arguments = ["segment", image_file, "--output", tmp_path / "out.nrrd", "--box", 18, 42, 19, 49, 2, 4, "--quiet"]
+    assert main([str(one) for one in [*arguments, "--window", "350,400"]]) == 0
+    assert seen["held"] == [2, 3, 4]
+    assert isinstance(seen["cache"], int) and seen["cache"] <= 64 << 20
