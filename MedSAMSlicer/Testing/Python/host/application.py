@@ -149,7 +149,7 @@ class Host:
             view.mrmlSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
             view.sliceLogic().FitSliceToAll()
 
-    def wait_until(self, condition: Any, seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Any, seconds: float = 60.0) -> None:
         self.clock.wait_until(condition, seconds)
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ class Clock:
             self.process()
         self.now = end
 
-    def wait_until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], Any], seconds: float = 60.0) -> None:
         """Processes events in real time until the condition holds. Raises TimeoutError if it does not."""
         started = last = time.monotonic()
         while not condition():
