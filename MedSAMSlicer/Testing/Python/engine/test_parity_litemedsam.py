@@ -57,6 +57,7 @@ class GreyStack:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", VOLUMES)
 def test_a_volume_goes_the_authors_way(shared_dir: Path, predictor: Predictor, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"litemedsam3d__{name}.npz")

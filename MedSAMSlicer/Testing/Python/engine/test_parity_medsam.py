@@ -31,6 +31,7 @@ def test_resizing_gives_the_authors_pixels(shared_dir: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_slice_gives_the_authors_numbers(shared_dir: Path, predictor: Predictor, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"medsam_vit_b__{name}.npz")

@@ -71,7 +71,7 @@ def test_resizing_and_normalising_give_the_authors_pixels(shared_dir: Path, name
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("key", "name"), CASES)
 def test_a_slice_gives_the_authors_numbers(shared_dir: Path, one_predictor: OnePredictor, key: str, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"{key}__{name}.npz")

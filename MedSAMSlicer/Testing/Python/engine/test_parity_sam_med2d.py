@@ -25,6 +25,7 @@ def predictor(shared_dir: Path) -> Predictor:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_prompt_gives_the_authors_numbers(shared_dir: Path, predictor: Predictor, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"sam_med2d__{name}.npz")
