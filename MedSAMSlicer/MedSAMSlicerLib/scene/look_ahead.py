@@ -48,7 +48,9 @@ class LookAhead:
         self._encoder.look_at(index, stack.shape[0])
 
     def step(self) -> None:
-        """Encode one slice, if the view stands still and the engine has nothing to do."""
+        """Encode one slice, if the view stands still and the engine has nothing to do. The switch counts at once."""
+        if not self._parameters.flag("EncodeAhead"):
+            self.stop()
         if self._clock() - self._looked >= PAUSE and self._runner.idle:
             self._encoder.step()
 

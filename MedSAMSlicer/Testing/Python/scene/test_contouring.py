@@ -431,6 +431,16 @@ def test_the_slices_around_the_view_are_encoded_while_nothing_is_to_be_done(
     assert len(service.encoded) == encoded
 
 
+def test_switched_off_while_slices_are_waiting_nothing_more_is_encoded(desk: Desk, service: CountingService) -> None:
+    desk.contouring.look_at(desk.view(5))
+    desk.wait(lambda: len(service.encoded) >= 1)
+    desk.parameters.set("EncodeAhead", "0")
+    encoded = len(service.encoded)
+    desk.wait()
+    # The one that was under way may still come.
+    assert len(service.encoded) <= encoded + 1
+
+
 def test_options_that_make_no_sense_are_told_when_they_matter(desk: Desk) -> None:
     desk.node.SetAttribute("MedSAM.Window", "nonsense")
     desk.draw(desk.view(7))
