@@ -13,7 +13,7 @@ def share_processor() -> None:
     """Have idle computing threads sleep instead of spinning, unless the user's environment says otherwise.
 
     OpenMP reads this once, when torch is loaded: call it before. Where other programs want the cores too, spinning
-    threads take time from the very ones that they wait for: one LiteMedSAM encoding on two contended cores took 11.6 s
+    threads take time from the very ones that they wait for: one LiteMedSAM encoding on two contended cores took 12.1 s
     (median of 8) with spinning and 6.4 s without.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
