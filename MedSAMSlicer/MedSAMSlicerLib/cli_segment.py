@@ -21,9 +21,9 @@ from .engine.prompts import StackPrompt
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
 from .engine.stack_result import StackResult
-from .io.image_types import reduced_to
 from .io.images import read_image
 from .io.report import build_report, write_report
+from .io.seen import seen_through
 from .io.segmentations import check_output, write_segmentation
 from .io.together import Writer, check_apart, write_together
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn.
 DISPUTED_BELOW = 0.9
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
-# One run asks for each slice a few times in a row: a dozen embeddings of 4 MiB are plenty.
-_CACHE_BYTES = 48 << 20
+# One run asks for each slice a few times in a row: a few embeddings of 4 MiB are plenty.
+_CACHE_BYTES = 16 << 20
 
 
 def run_segment(options: argparse.Namespace) -> None:
@@ -48,9 +48,8 @@ def run_segment(options: argparse.Namespace) -> None:
     prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis)
     prompt.checked_for(stack.shape)
     window = choose_window(options.window, stack, image.modality)
-    if prompt.reach is not None:
-        image = reduced_to(image, axis, *prompt.reach)
-        stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+    image, window = seen_through(image, window, axis, prompt.reach)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()

@@ -186,7 +186,7 @@ def _check(model: str, say: Say) -> None:
     # As in the inference process, so that the times are those of real work.
     share_processor()
     leave_one_core()
-    from .runtimes.torch_runtime import available_devices
+    from .runtimes.devices import available_devices
     from .service import SegmentationService
 
     tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)

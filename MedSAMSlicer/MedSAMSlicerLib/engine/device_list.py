@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(say: Say) -> None:
-    from .runtimes.torch_runtime import available_devices
+    from .runtimes.devices import available_devices
 
     say("devices", devices=available_devices())
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import torch
 
 from .embedding_cache import EmbeddingCache
-from .errors import WeightsError
-from .models.catalogue import ModelSpec, check_kinds, find_model
-from .models.family import Family, NetworkPrompt, PromptableNetwork
-from .models.weights import find_weights, how_to_get, load_state, titles_of, verify_weights
+from .models.catalogue import check_kinds, find_model
+from .models.family import Family, NetworkPrompt
+from .models.network_file import NetworkFile
+from .models.weights import find_weights, verify_weights
 from .prompts import Box, SlicePrompt
 from .results import Prediction
 from .runtimes.choose import check_runtime, make_runtime
+from .runtimes.devices import choose_device
 from .runtimes.runtime import Runtime
-from .runtimes.torch_runtime import choose_device
 from .service_types import LoadedModel, ModelChoice, Timings
 
 
@@ -107,7 +105,7 @@ class Predictor:
         answers: dict[int, Prediction] = {}
         for (several, _), members in groups.items():
             logits, ious = self.decode_prompts(image, [network_prompts[n] for n in members], several)
-            scores = self.family.slice_scores(torch.from_numpy(logits).flatten(0, 1)[:, None], rows, columns).numpy()
+            scores = self.family.slice_scores(logits.reshape(-1, *logits.shape[2:]), rows, columns)
             masks = (scores > 0).reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
                 answers[n] = _best(*answer)
@@ -115,7 +113,7 @@ class Predictor:
 
     def mask_of(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         """Logits (h, w) at the decoder's resolution -> bool (rows, columns) mask of the slice."""
-        return (self.family.slice_scores(torch.from_numpy(logits)[None, None], rows, columns)[0] > 0).numpy()
+        return self.family.slice_scores(logits[None], rows, columns)[0] > 0
 
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""
@@ -155,41 +153,10 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     path = find_weights(spec, choice.weights)
     sha256 = verify_weights(spec, path)
     family = spec.load_family()
-    runtime, notes = make_runtime(
-        choice.runtime,
-        device,
-        f"{spec.key}-{sha256[:16]}",
-        lambda: load_network(spec, family, path).eval().requires_grad_(False),
-        family.input_size,
-    )
+    runtime, notes = make_runtime(choice.runtime, device, NetworkFile(spec, family, path, sha256))
     loaded = LoadedModel(model=spec.key, weights_sha256=sha256, device=device, runtime=runtime.name)
     identity = f"{spec.key}|{sha256}|{device}|{runtime.name}"
     predictor = Predictor(family, runtime, identity, cache, title=spec.title, prompts=spec.prompts)
     predictor.notes = notes
     predictor.timings.load = time.perf_counter() - begin
     return predictor, loaded
-
-
-def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:
-    """The network with the weights of a verified file, on the CPU.
-
-    Raises:
-        WeightsError: the file holds something else, or another model's weights; then the message names it.
-    """
-    network = family.build_network()
-    state = load_state(spec, path)
-    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if ours != theirs:
-        known_as = [title for title in titles_of(theirs) if title != spec.title]
-        found = f"this is {' or '.join(known_as)}; you chose {spec.title}" if known_as else _difference(ours, theirs)
-        raise WeightsError(f"{path} holds another network than {spec.title}: {found}; {how_to_get(spec)}")
-    # The tensors are taken as they are: a copy would double the memory of a large model.
-    network.load_state_dict(state, assign=True)
-    family.fold(network)
-    return network
-
-
-def _difference(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
-    other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    return f"{len(other)} tensors are missing, too many or of another shape, such as {other[0]}"

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from .models.litemedsam import INPUT_SIZE
 from .predictor import Predictor
@@ -56,8 +55,7 @@ def segment_as_authors(
         for index in order:
             network_box = first_box if previous is None else _next_box(previous, number) or first_box
             logits, ious = predictor.decode(source.slice_uint8(index), [np.array(network_box, np.float32)])
-            scores = predictor.family.slice_scores(torch.from_numpy(logits), rows, columns)
-            previous = (scores[0] > 0).numpy()
+            previous = predictor.mask_of(logits[0, 0], rows, columns)
             if index == middle:
                 middle_mask = previous
             yield ReferenceStep(index, network_box, float(ious[0]), previous)

@@ -107,6 +107,30 @@ def _linear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.
     return first, np.minimum(first + 1, source_size - 1), fixed
 
 
+def bilinear_resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize as torch's ``interpolate(mode="bilinear", align_corners=False)`` does, to rounding.
+
+    Args:
+        values: float32 (n, rows, columns).
+
+    Returns:
+        float32 (n, `height`, `width`).
+    """
+    above, below, down = _bilinear_weights(values.shape[1], height)
+    left, right, across = _bilinear_weights(values.shape[2], width)
+    wide = values[..., left] * (1 - across) + values[..., right] * across
+    return wide[:, above] * (1 - down[:, None]) + wide[:, below] * down[:, None]
+
+
+def _bilinear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two source pixels for each target pixel, and the float32 weight of the second."""
+    half = np.float32(0.5)
+    place = (np.arange(target_size, dtype=np.float32) + half) * np.float32(source_size / target_size) - half
+    place = np.maximum(place, 0)
+    first = np.minimum(place.astype(int), source_size - 1)
+    return first, np.minimum(first + 1, source_size - 1), (place - first).astype(np.float32)
+
+
 def spline_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize by cubic B-splines as scikit-image's ``resize(order=3, anti_aliasing=True)`` does, then truncate.
 

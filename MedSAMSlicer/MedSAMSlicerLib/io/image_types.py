@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,21 +48,6 @@ class Image:
     def ijk_to_ras(self) -> np.ndarray:
         """4x4 matrix from voxel indices (i, j, k) to RAS millimetres."""
         return _LPS_TO_RAS @ self.ijk_to_lps
-
-
-def reduced_to(image: Image, axis: str, first: int, last: int) -> Image:
-    """The image with memory for the slices `first` to `last` along index axis K only; all others read as zero.
-
-    Its grid stays the same, so indices do. Slices along I and J are strewn over the whole memory, so that nothing could
-    be given back: there it is `image` itself.
-    """
-    if axis != "K":
-        return image
-    # The system gives memory to what is written to: zeros that nobody has touched take none.
-    voxels = np.zeros(image.voxels.shape, image.voxels.dtype)
-    voxels[first : last + 1] = image.voxels[first : last + 1]
-    voxels.flags.writeable = False
-    return replace(image, voxels=voxels)
 
 
 def grid_difference(one: Image, other: Image) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
 
+from ..engine.child_environment import child_environment
 from ..engine.errors import WorkerError
 from ..engine.failures import one_line
 
@@ -70,13 +71,7 @@ def worker_command(service: str | None = None) -> list[str]:
 
 def worker_environment(search: Sequence[Path] = ()) -> dict[str, str]:
     """Environment of the inference process: this one's, with this package to be found first, then `search`."""
-    environment = dict(os.environ)
-    inherited = environment.get("PYTHONPATH")
-    paths = [str(Path(__file__).resolve().parents[2]), *map(str, search), *([inherited] if inherited else [])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    # Without it Python looks first in the current folder, where a stray json.py would do.
-    environment["PYTHONSAFEPATH"] = "1"
-    return environment
+    return child_environment(search)
 
 
 class SubprocessTransport:

@@ -1,18 +1,21 @@
-"""What a model family has to provide: its network, and the way from slices and prompts to the network and back."""
+"""What a model family has to provide: its network, and the way from slices and prompts to the network and back.
+
+Only `Family.build_network` and `Family.fold` import torch. Where a converted network runs with OpenVINO nothing else
+needs it, and importing it would take seconds and half a gigabyte of memory.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
-from torch import nn
 
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 
-EMBEDDING_CHANNELS = 256
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,27 +42,6 @@ class NetworkPrompt:
     def composition(self) -> tuple[bool, int, bool]:
         """Box or not, number of points, mask or not: prompts alike in this go through the decoder together."""
         return (self.box is not None, 0 if self.points is None else len(self.points), self.mask is not None)
-
-
-class PromptableNetwork(nn.Module):
-    """Image encoder, prompt encoder and mask decoder under the names that all SAM-like weights files use."""
-
-    def __init__(self, image_encoder: nn.Module, input_size: int, embedding_size: int) -> None:
-        super().__init__()
-        self.image_encoder = image_encoder
-        self.prompt_encoder = PromptEncoder(
-            embed_dim=EMBEDDING_CHANNELS,
-            image_embedding_size=(embedding_size, embedding_size),
-            input_image_size=(input_size, input_size),
-            mask_in_chans=16,
-        )
-        self.mask_decoder = MaskDecoder(
-            num_multimask_outputs=3,
-            transformer=TwoWayTransformer(depth=2, embedding_dim=EMBEDDING_CHANNELS, mlp_dim=2048, num_heads=8),
-            transformer_dim=EMBEDDING_CHANNELS,
-            iou_head_depth=3,
-            iou_head_hidden_dim=256,
-        )
 
 
 class Family(ABC):
@@ -121,8 +103,8 @@ class Family(ABC):
         return False
 
     @abstractmethod
-    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        """Decoder logits (n, 1, h, w) -> (n, rows, columns) scores, positive inside the object."""
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        """float32 decoder logits (n, h, w) -> float32 (n, rows, columns) scores, positive inside the object."""
 
 
 def rgb(image: np.ndarray) -> np.ndarray:

@@ -5,14 +5,16 @@ Steps follow the authors' ``CVPR24_LiteMedSAM_infer.py`` (bowang-lab/MedSAM, bra
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from ..prompts import Box
-from ..resize import area_resize, longest_side_size
-from .family import Family, PromptableNetwork, min_max, rgb
-from .tinyvit import TinyViT
+from ..resize import area_resize, bilinear_resize, longest_side_size
+from .family import Family, min_max, rgb
+
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
 INPUT_SIZE = 256
 PIXELS_PER_TOKEN = 4
@@ -32,9 +34,14 @@ class LiteMedSAM(Family):
         self.input_size = input_size
 
     def build_network(self) -> PromptableNetwork:
+        from .network import PromptableNetwork
+        from .tinyvit import TinyViT
+
         return PromptableNetwork(TinyViT(), self.input_size, self.input_size // PIXELS_PER_TOKEN)
 
     def fold(self, network: PromptableNetwork) -> None:
+        from .tinyvit import TinyViT
+
         assert isinstance(network.image_encoder, TinyViT)
         network.image_encoder.fold()
 
@@ -60,10 +67,9 @@ class LiteMedSAM(Family):
         x1, y1 = (min(highest, edge + 1 - pixel + room + pixel / 2) for edge in (box.x1, box.y1))
         return Box(x0, y0, max(x0, x1), max(y0, y1))
 
-    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = longest_side_size(rows, columns, self.input_size)
-        unpadded = logits[..., :height, :width]
-        return F.interpolate(unpadded, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
+        return bilinear_resize(logits[:, :height, :width], rows, columns)
 
 
 FAMILY = LiteMedSAM()

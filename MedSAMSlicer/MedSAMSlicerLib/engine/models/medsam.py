@@ -5,14 +5,18 @@ Steps follow the authors' ``MedSAM_Inference.py`` (bowang-lab/MedSAM).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
+from scipy.special import expit
 
 from ..prompts import Box
-from ..resize import spline_resize
-from .family import Family, PromptableNetwork, min_max, rgb
-from .vit import VIT_B, VitSize, vit_network
+from ..resize import bilinear_resize, spline_resize
+from .family import Family, min_max, rgb
+from .vit_sizes import VIT_B, VitSize
+
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
 INPUT_SIZE = 1024
 # Share of the slice's side around the object: about the middle of the 0 to 20 of 1024 pixels that the authors move
@@ -33,6 +37,8 @@ class MedSAM(Family):
         self.input_size = input_size
 
     def build_network(self) -> PromptableNetwork:
+        from .vit import vit_network
+
         return vit_network(self.size, self.input_size)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -48,10 +54,9 @@ class MedSAM(Family):
         room = slack * SLACK
         return box.grown(room * columns, room * rows).inside(Box.of_slice(rows, columns)) or box
 
-    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         # Probabilities, not logits, are interpolated here: the order changes the contour.
-        probability = torch.sigmoid(logits)
-        return F.interpolate(probability, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0] - 0.5
+        return bilinear_resize(expit(logits), rows, columns) - np.float32(0.5)
 
 
 FAMILY = MedSAM()

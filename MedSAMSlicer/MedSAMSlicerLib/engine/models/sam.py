@@ -5,16 +5,19 @@ Steps follow the authors' ``SamPredictor`` and ``Sam`` (facebookresearch/segment
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
-from ..resize import longest_side_size
-from .family import Family, PromptableNetwork, rgb
-from .vit import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize, vit_network
+from ..resize import bilinear_resize, longest_side_size
+from .family import Family, rgb
+from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
+
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
 INPUT_SIZE = 1024
 # Of ImageNet's photographs, for values from 0 to 255, in the order R, G, B.
@@ -48,6 +51,8 @@ class PromptedByAll(Family):
         raise NotImplementedError
 
     def build_network(self) -> PromptableNetwork:
+        from .vit import vit_network
+
         return vit_network(self.size, self.input_size)
 
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
@@ -73,6 +78,9 @@ class PromptedByAll(Family):
 
     def coverage(self, mask: np.ndarray) -> np.ndarray:
         """bool (rows, columns) of a slice -> float32 share of each of the decoder's pixels that the mask covers."""
+        import torch
+        import torch.nn.functional as F
+
         rows, columns = mask.shape
         height, width = self.resized(rows, columns)
         whole = torch.from_numpy(mask.astype(np.float32))[None, None]
@@ -113,13 +121,11 @@ class Sam(PromptedByAll):
         """A single click may mean a part, an object or a group of them; anything more says which."""
         return prompt.kinds == {"points"} and prompt.points is not None and len(prompt.points) == 1
 
-    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = self.resized(rows, columns)
-        side = (self.input_size, self.input_size)
         # In two steps, as the authors do: one step from the logits to the slice gives other contours.
-        whole = F.interpolate(logits, size=side, mode="bilinear", align_corners=False)
-        unpadded = whole[..., :height, :width]
-        return F.interpolate(unpadded, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
+        whole = bilinear_resize(logits, self.input_size, self.input_size)
+        return bilinear_resize(whole[:, :height, :width], rows, columns)
 
 
 SAM_VIT_B = Sam(VIT_B)

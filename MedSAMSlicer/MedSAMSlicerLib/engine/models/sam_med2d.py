@@ -6,75 +6,21 @@ prompt their ``train.py``, ``test.py`` and notebook.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
-from segment_anything.modeling.image_encoder import window_partition, window_unpartition
-from torch import Tensor, nn
+from scipy.special import expit
 
 from ..prompts import MaskPrompt, SlicePrompt
-from .family import PromptableNetwork, rgb
+from ..resize import bilinear_resize
+from .family import rgb
 from .sam import PIXEL_MEAN, PIXEL_STD, PromptedByAll
-from .vit import VIT_B, VitSize, vit_network
+from .vit_sizes import VIT_B, VitSize
+
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
 INPUT_SIZE = 256
-BOTTLENECK = 4
-
-
-class AdapterLayer(nn.Module):
-    """Weighs the channels by what the whole image holds, then looks at each token's surroundings."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.channel = nn.Sequential(
-            nn.Linear(width, width // BOTTLENECK, bias=False),
-            nn.ReLU(),
-            nn.Linear(width // BOTTLENECK, width, bias=False),
-            nn.Sigmoid(),
-        )
-        self.spatial = nn.Sequential(
-            nn.Conv2d(width, width, kernel_size=3, stride=2, padding=1, bias=False),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, width, kernel_size=4, stride=2, padding=1, bias=False),
-            nn.ReLU(),
-        )
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, height, width, channels) -> the same shape."""
-        image = tokens.permute(0, 3, 1, 2)
-        gate = self.channel(image.mean(dim=(2, 3)))
-        image = image + self.spatial(gate[:, :, None, None] * image)
-        return self.norm(image.permute(0, 2, 3, 1))
-
-
-class AdaptedBlock(nn.Module):
-    """A block of SAM's encoder whose feed-forward part has an adapter beside it.
-
-    Args:
-        block: SAM's, of which it takes the parts.
-        width: numbers in a token.
-    """
-
-    def __init__(self, block: nn.Module, width: int) -> None:
-        super().__init__()
-        self.norm1, self.attn = block.get_submodule("norm1"), block.get_submodule("attn")
-        self.norm2, self.mlp = block.get_submodule("norm2"), block.get_submodule("mlp")
-        self.window_size = int(block.window_size)  # type: ignore[arg-type]
-        # Capitalised in the authors' weights files.
-        self.Adapter = AdapterLayer(width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, height, width, channels) -> the same shape."""
-        tokens = tokens + self._attend(self.norm1(tokens))
-        normed = self.norm2(tokens)
-        return tokens + self.mlp(normed) + self.Adapter(normed)
-
-    def _attend(self, tokens: Tensor) -> Tensor:
-        if self.window_size == 0:
-            return self.attn(tokens)
-        windows, padded = window_partition(tokens, self.window_size)
-        return window_unpartition(self.attn(windows), self.window_size, padded, tokens.shape[1:3])
 
 
 def nearest_pixels(source: int, target: int) -> np.ndarray:
@@ -101,14 +47,9 @@ class SamMed2D(PromptedByAll):
         self._channels = slice(None, None, {"RGB": 1, "BGR": -1}[colour_order])
 
     def build_network(self) -> PromptableNetwork:
-        network = vit_network(self.size, self.input_size)
-        blocks = network.image_encoder.get_submodule("blocks").children()
-        with torch.device("meta"):
-            adapted = [AdaptedBlock(block, self.size.width) for block in blocks]
-        network.image_encoder.blocks = nn.ModuleList(adapted)
-        for block in adapted:
-            block.Adapter.to_empty(device="cpu")
-        return network
+        from .sam_med2d_network import adapted_network
+
+        return adapted_network(self.size, self.input_size)
 
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
         # The aspect ratio is not kept: the authors' predictor stretches every slice to the square.
@@ -123,16 +64,14 @@ class SamMed2D(PromptedByAll):
     def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
         """Probabilities, not logits: that is what the authors train, test and show their model with."""
         logits = super().network_mask(mask, rows, columns)
-        return torch.sigmoid(torch.from_numpy(logits)).numpy()
+        return expit(logits)
 
     def is_ambiguous(self, prompt: SlicePrompt) -> bool:
         """The authors train and test with several masks for whatever prompt, boxes included."""
         return True
 
-    def slice_scores(self, logits: Tensor, rows: int, columns: int) -> Tensor:
-        side = (self.input_size, self.input_size)
-        whole = F.interpolate(logits, size=side, mode="bilinear", align_corners=False)
-        return F.interpolate(whole, size=(rows, columns), mode="bilinear", align_corners=False)[:, 0]
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        return bilinear_resize(bilinear_resize(logits, self.input_size, self.input_size), rows, columns)
 
 
 FAMILY = SamMed2D()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
-
 from ..errors import InputError
+from ..models.network_file import NetworkFile
 from ..threads import computing_threads
-from .torch_runtime import TorchRuntime
 
 if TYPE_CHECKING:
-    from ..models.family import PromptableNetwork
     from .runtime import Runtime
 
 RUNTIMES = ("auto", "torch", "openvino")
@@ -34,32 +30,31 @@ def check_runtime(wanted: str, device: str) -> None:
             raise InputError(f"runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu")
 
 
-def make_runtime(
-    wanted: str, device: str, identity: str, make_network: Callable[[], PromptableNetwork], input_size: int
-) -> tuple[Runtime, list[str]]:
+def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
     """The runtime for "auto", "torch" or "openvino", and lines that the user should read.
 
     Args:
         device: "cpu", "cuda" or "mps".
-        identity: of the weights, in characters that a file name may have.
-        make_network: gives the network with its weights, on the CPU.
-        input_size: side of the encoder's square input.
 
     Raises:
         InputError: as `check_runtime`; or OpenVINO was asked for and cannot run the network.
     """
     check_runtime(wanted, device)
-    torch.set_num_threads(computing_threads())
 
     def with_torch() -> Runtime:
-        return TorchRuntime(make_network(), device)
+        import torch
+
+        from .torch_runtime import TorchRuntime
+
+        torch.set_num_threads(computing_threads())
+        return TorchRuntime(network.build(), device)
 
     if wanted == "torch" or device != "cpu" or not _openvino_installed():
         return with_torch(), []
     try:
         from .openvino_runtime import OpenVINORuntime
 
-        return OpenVINORuntime(identity, make_network, input_size, with_torch, computing_threads()), []
+        return OpenVINORuntime(network.identity, network.convert, with_torch, computing_threads()), []
     except (ImportError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if wanted == "openvino":

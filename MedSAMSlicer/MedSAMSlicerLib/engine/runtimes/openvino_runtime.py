@@ -12,7 +12,7 @@ import numpy as np
 from .openvino_models import DECODER, ENCODER, compile_network, converted_folder, discard
 
 if TYPE_CHECKING:
-    from ..models.family import NetworkPrompt, PromptableNetwork
+    from ..models.family import NetworkPrompt
     from .runtime import Runtime
 
 
@@ -21,8 +21,7 @@ class OpenVINORuntime:
 
     Args:
         identity: of the weights, in characters that a file name may have.
-        make_network: gives the network with its weights, in evaluation mode on the CPU.
-        input_size: side of the encoder's square input.
+        convert: writes the converted network into the empty folder that it is given.
         make_fallback: gives a runtime that takes every prompt.
         threads: processor threads to take.
         precision: of the encoder, "float32" or "bfloat16"; the decoder always runs in float32.
@@ -35,8 +34,7 @@ class OpenVINORuntime:
     def __init__(
         self,
         identity: str,
-        make_network: Callable[[], PromptableNetwork],
-        input_size: int,
+        convert: Callable[[Path], None],
         make_fallback: Callable[[], Runtime],
         threads: int,
         precision: str = "float32",
@@ -44,13 +42,13 @@ class OpenVINORuntime:
     ) -> None:
         self.precision = precision
         self._make_fallback = make_fallback
-        kept = converted_folder(identity, make_network, input_size, folder)
+        kept = converted_folder(identity, convert, folder)
         try:
             self._compile(kept, threads)
         except RuntimeError:
             # A damaged file: once more from the weights. If that fails too, it is the caller's to fall back.
             discard(kept)
-            self._compile(converted_folder(identity, make_network, input_size, folder), threads)
+            self._compile(converted_folder(identity, convert, folder), threads)
 
     def _compile(self, kept: Path, threads: int) -> None:
         self._encoder = compile_network(kept / ENCODER, threads, self.precision)

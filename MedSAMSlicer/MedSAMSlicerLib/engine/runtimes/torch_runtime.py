@@ -7,36 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..errors import InputError
-from ..models.family import NetworkPrompt, PromptableNetwork
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
-
-def available_devices() -> list[str]:
-    """Devices that are really there, the fastest first; always ends with "cpu"."""
-    found = []
-    if torch.cuda.is_available():
-        found.append("cuda")
-    if torch.backends.mps.is_available():
-        found.append("mps")
-    return [*found, "cpu"]
-
-
-def choose_device(wanted: str) -> str:
-    """The device for "auto", "cpu", "cuda" or "mps".
-
-    Raises:
-        InputError: it is unknown, or not there.
-    """
-    if wanted not in DEVICES:
-        raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
-    available = available_devices()
-    if wanted == "auto":
-        return available[0]
-    if wanted not in available:
-        raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
-    return wanted
+from ..models.family import NetworkPrompt
+from ..models.network import PromptableNetwork
 
 
 class TorchRuntime:

@@ -11,10 +11,13 @@ import pytest
 from MedSAMSlicerLib import cli_segment
 from MedSAMSlicerLib.cli import main
 from MedSAMSlicerLib.engine import service
+from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation import propagate
 from MedSAMSlicerLib.engine.service_types import LoadedModel
-from MedSAMSlicerLib.io.image_types import Image, reduced_to
+from MedSAMSlicerLib.engine.stack import ArrayStack
+from MedSAMSlicerLib.io.image_types import Image
+from MedSAMSlicerLib.io.seen import seen_through
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
 
@@ -38,18 +41,30 @@ def large_image() -> Image:
 def test_only_the_slices_that_are_looked_at_take_memory() -> None:
     image = large_image()
     before = resident_megabytes()
-    reduced = reduced_to(image, "K", 200, 207)
-    assert resident_megabytes() - before < 30
-    assert (reduced.voxels[200:208] == 7).all() and not reduced.voxels[199].any() and not reduced.voxels[208].any()
-    assert not reduced.voxels.flags.writeable
-    assert replace(reduced, voxels=image.voxels).__dict__ == image.__dict__
-    assert reduced.voxels.shape == image.voxels.shape and reduced.voxels.dtype == image.voxels.dtype
+    seen, window = seen_through(image, Window(0, 255, "as it is"), "K", (200, 207))
+    assert resident_megabytes() - before < 20
+    assert (seen.voxels[200:208] == 7).all() and not seen.voxels[199].any() and not seen.voxels[208].any()
+    assert not seen.voxels.flags.writeable and seen.voxels.dtype == np.uint8
+    assert replace(seen, voxels=image.voxels).__dict__ == image.__dict__, "on the same grid"
 
 
-@pytest.mark.parametrize("axis", "IJ")
-def test_where_nothing_could_be_given_back_the_image_stays_as_it_is(axis: str) -> None:
-    image = large_image()
-    assert reduced_to(image, axis, 3, 5) is image
+@pytest.mark.parametrize("axis", "IJK")
+@pytest.mark.parametrize("reach", [(2, 4), None])
+def test_the_model_and_the_preview_see_what_they_saw_of_the_scanner_values(
+    axis: str, reach: tuple[int, int] | None
+) -> None:
+    values = np.random.default_rng(1).integers(-1024, 1500, (6, 7, 8)).astype(np.int16)
+    image = Image(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "CT", Path("chest.nrrd"))
+    window = Window(-160.0, 240.0, "soft-tissue", background=3.0, asked=(40.0, 400.0))
+    seen, applied = seen_through(image, window, axis, reach)
+    wanted, found = (
+        WindowedStack(ArrayStack(one.voxels, one.spacing_ijk, axis), how)
+        for one, how in ((image, window), (seen, applied))
+    )
+    first, last = reach or (0, wanted.shape[0] - 1)
+    for index in range(first, last + 1):
+        np.testing.assert_array_equal(found.slice_uint8(index), wanted.slice_uint8(index))
+    assert applied.describe() == window.describe() and (applied.lower, applied.upper) == (-160.0, 240.0)
 
 
 @pytest.mark.parametrize(
@@ -101,4 +116,4 @@ def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
     arguments = ["segment", image_file, "--output", tmp_path / "out.nrrd", "--box", 18, 42, 19, 49, 2, 4, "--quiet"]
     assert main([str(one) for one in [*arguments, "--window", "350,400"]]) == 0
     assert seen["held"] == [2, 3, 4]
-    assert isinstance(seen["cache"], int) and seen["cache"] <= 64 << 20
+    assert isinstance(seen["cache"], int) and seen["cache"] <= 32 << 20

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +13,15 @@ import pytest
 import torch
 from torch import nn
 
+from MedSAMSlicerLib.engine.child_environment import child_environment
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.models.family import NetworkPrompt, PromptableNetwork
+from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.models.family import NetworkPrompt
+from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.runtimes import choose, openvino_models
+from MedSAMSlicerLib.engine.runtimes import choose
+from MedSAMSlicerLib.engine.runtimes.openvino_apart import convert_apart
 from MedSAMSlicerLib.engine.runtimes.openvino_models import converted_folder, is_complete
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.service_types import ModelChoice
@@ -24,6 +30,7 @@ from support.rule_filled import fill_by_rule
 from support.shapes import textured_slice
 
 openvino_runtime = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_runtime", reason="needs openvino")
+openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_convert", reason="needs openvino")
 
 
 class SmallEncoder(nn.Module):
@@ -46,22 +53,26 @@ def small_network() -> PromptableNetwork:
     return network.eval().requires_grad_(False)
 
 
+def convert_small(folder: Path) -> None:
+    openvino_convert.convert(small_network(), SMALL, folder)
+
+
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the small network converted once."""
     folder = tmp_path_factory.mktemp("openvino")
-    converted_folder("small", small_network, SMALL, folder)
+    converted_folder("small", convert_small, folder)
     return folder
 
 
-def runtime(folder: Path, make_network: Callable[[], PromptableNetwork]):
+def runtime(folder: Path, convert: Callable[[Path], None]):
     def fallback() -> TorchRuntime:
-        return TorchRuntime(make_network(), "cpu")
+        return TorchRuntime(small_network(), "cpu")
 
-    return openvino_runtime.OpenVINORuntime("small", make_network, SMALL, fallback, threads=2, folder=folder)
+    return openvino_runtime.OpenVINORuntime("small", convert, fallback, threads=2, folder=folder)
 
 
-def not_again() -> PromptableNetwork:
+def not_again(_folder: Path) -> None:
     raise AssertionError("the network was converted again")
 
 
@@ -79,7 +90,7 @@ def test_numbers_are_those_of_pytorch(converted: Path) -> None:
 
 
 def test_other_prompts_go_to_pytorch(converted: Path) -> None:
-    ours, theirs = runtime(converted, small_network), TorchRuntime(small_network(), "cpu")
+    ours, theirs = runtime(converted, not_again), TorchRuntime(small_network(), "cpu")
     embedding = np.random.default_rng(0).standard_normal((256, SMALL // 8, SMALL // 8), dtype=np.float32)
     point = NetworkPrompt(points=np.array([[30, 20]], np.float32), labels=np.ones(1, np.float32))
     assert np.abs(ours.decode(embedding, [point])[0] - theirs.decode(embedding, [point])[0]).max() < 1e-6
@@ -89,34 +100,61 @@ def test_a_damaged_file_is_converted_again(converted: Path, tmp_path: Path) -> N
     shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
     (kept,) = tmp_path.iterdir()
     (kept / "encoder.xml").write_text("<net>")
-    runtime(tmp_path, small_network)
+    runtime(tmp_path, convert_small)
     assert is_complete(kept) and (kept / "encoder.xml").stat().st_size > 1000
     (kept / "decoder.bin").unlink()
-    runtime(tmp_path, small_network)
+    runtime(tmp_path, convert_small)
     assert is_complete(kept)
 
 
-def test_a_crash_while_converting_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openvino_models, "convert", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:
+    def convert(folder: Path) -> None:
+        (folder / "encoder.xml").touch()
+        raise OSError(28, "disk full")
+
     with pytest.raises(OSError, match="disk full"):
-        converted_folder("small", lambda: None, SMALL, tmp_path)  # type: ignore[arg-type,return-value]
+        converted_folder("small", convert, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_process_that_was_faster_wins(
-    converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_process_that_was_faster_wins(converted: Path, tmp_path: Path) -> None:
     (made,) = converted.iterdir()
 
-    def convert_slowly(_network: object, _size: int, folder: Path) -> None:
+    def convert_slowly(folder: Path) -> None:
         shutil.copytree(made, folder, dirs_exist_ok=True)
         if not (tmp_path / made.name).exists():
             shutil.copytree(made, tmp_path / made.name)
             (tmp_path / made.name / "theirs").touch()
 
-    monkeypatch.setattr(openvino_models, "convert", convert_slowly)
-    kept = converted_folder("small", lambda: None, SMALL, tmp_path)  # type: ignore[arg-type,return-value]
+    kept = converted_folder("small", convert_slowly, tmp_path)
     assert (kept / "theirs").exists() and [path.name for path in tmp_path.iterdir()] == [kept.name]
+
+
+def test_a_model_is_converted_in_a_process_of_its_own_and_runs_without_torch(
+    litemedsam_weights: Path, tmp_path: Path
+) -> None:
+    """Neither converting nor running loads torch here: it would take half a gigabyte for nothing."""
+    script = """
+import sys
+import numpy as np
+from MedSAMSlicerLib.engine.predictor import load_predictor
+from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.service_types import ModelChoice
+predictor, loaded = load_predictor(ModelChoice("litemedsam", sys.argv[1], "cpu", "openvino"))
+predictor.predict(np.eye(64, dtype=np.uint8) * 255, Box(8, 8, 40, 40))
+print(loaded.runtime, "torch" in sys.modules, "segment_anything" in sys.modules)
+"""
+    environment = {**child_environment(), CACHE_VARIABLE: str(tmp_path)}
+    command = [sys.executable, "-c", script, str(litemedsam_weights)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["openvino", "False", "False"], ran.stderr
+    assert [is_complete(folder) for folder in (tmp_path / "openvino").iterdir()] == [True]
+
+
+def test_a_conversion_that_fails_says_why(litemedsam_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="conversion failed: .*medsam_vit_b.pth"):
+        convert_apart("medsam", litemedsam_weights, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_openvino_fails_pytorch_takes_over_and_says_so(

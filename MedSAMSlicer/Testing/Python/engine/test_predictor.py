@@ -13,7 +13,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model
 from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.runtimes import torch_runtime
+from MedSAMSlicerLib.engine.runtimes import devices
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.parity import dice
 from support.plain_model import plain_predictor
@@ -91,14 +91,25 @@ def test_unknown_models_devices_and_runtimes_are_refused_with_the_known_ones(lit
 
 
 def test_devices_are_only_those_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert torch_runtime.available_devices() == ["cpu"]
-    assert torch_runtime.choose_device("auto") == "cpu"
+    assert devices.available_devices() == ["cpu"]
+    assert devices.choose_device("auto") == "cpu"
     with pytest.raises(InputError, match="'cuda' is not available on this computer: choose cpu"):
-        torch_runtime.choose_device("cuda")
+        devices.choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert torch_runtime.choose_device("auto") == "cuda"
+    assert devices.choose_device("auto") == "cuda"
+
+
+@pytest.mark.parametrize(("driver", "may"), [("nvidia0", True), ("kfd", True), ("dxg", True), ("null", False)])
+def test_torch_is_asked_for_devices_only_where_a_driver_is(
+    driver: str, may: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / driver).touch()
+    monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(devices, "Path", lambda _dev: tmp_path)
+    assert devices.may_have_accelerator() is may
 
 
 def test_every_model_of_the_catalogue_can_be_built() -> None:

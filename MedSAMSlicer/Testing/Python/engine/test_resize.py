@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from MedSAMSlicerLib.engine.resize import area_resize, longest_side_size, spline_resize
+from MedSAMSlicerLib.engine.resize import area_resize, bilinear_resize, longest_side_size, spline_resize
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "area_resize.json").read_text())["sizes"]
 
@@ -51,3 +52,13 @@ def test_spline_resizing_smooths_before_it_shrinks() -> None:
     checkerboard = (np.indices((300, 300)).sum(axis=0) % 2 * 255).astype(np.uint8)
     shrunk = spline_resize(checkerboard, 100, 100)
     assert np.ptp(shrunk[10:-10, 10:-10].astype(int)) < 90, "without smoothing, pixels jump between 0 and 255"
+
+
+@pytest.mark.parametrize("target", [(512, 512), (180, 203), (43, 41), (1, 7), (37, 300)])
+def test_bilinear_resizing_is_torchs(target: tuple[int, int]) -> None:
+    values = np.random.default_rng(3).normal(0, 5, (2, 64, 90)).astype(np.float32)
+    theirs = torch.nn.functional.interpolate(torch.from_numpy(values)[None], target, mode="bilinear")[0].numpy()
+    ours = bilinear_resize(values, *target)
+    assert ours.dtype == np.float32 and ours.shape == (2, *target)
+    assert np.abs(ours - theirs).max() < 2e-4
+    assert ((ours > 0) == (theirs > 0)).all()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
-from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt, PromptableNetwork
+from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt
+from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
@@ -36,8 +36,8 @@ class PlainFamily(Family):
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         return np.array(box.xyxy, np.float32)
 
-    def slice_scores(self, logits: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        return logits[:, 0, :rows, :columns]
+    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        return logits[:, :rows, :columns]
 
 
 class PlainRuntime:

@@ -17,7 +17,8 @@ import torch
 from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sam_med2d
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
 from MedSAMSlicerLib.engine.models.family import Family
-from MedSAMSlicerLib.engine.models.vit import VIT_B, VIT_H, VIT_L, VitSize
+from MedSAMSlicerLib.engine.models.network_file import NetworkFile
+from MedSAMSlicerLib.engine.models.vit_sizes import VIT_B, VIT_H, VIT_L, VitSize
 from MedSAMSlicerLib.engine.service import SegmentationService
 from support.rule_filled import fill_by_rule
 
@@ -55,6 +56,8 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
         files: weights of some of them, whose checksums are known then.
     """
     monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
+    # Another process would know nothing of them.
+    monkeypatch.setattr(NetworkFile, "convert", _convert_here)
     for key, family in SMALL_FAMILIES.items():
         spec = CATALOGUE[key]
         state = family.build_network().state_dict()
@@ -63,6 +66,12 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
             digest = sha256(files[key].read_bytes()).hexdigest()
             spec = replace(spec, weights=replace(spec.weights, sha256=digest, md5=None))
         monkeypatch.setitem(catalogue.CATALOGUE, key, spec)
+
+
+def _convert_here(file: NetworkFile, folder: Path) -> None:
+    from MedSAMSlicerLib.engine.runtimes.openvino_convert import convert
+
+    convert(file.build(), file.family.input_size, folder)
 
 
 WEIGHTS_FOLDER = "SMALL_FAMILIES_WEIGHTS"

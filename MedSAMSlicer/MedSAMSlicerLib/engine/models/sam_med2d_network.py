@@ -1,0 +1,81 @@
+"""SAM-Med2D's network: SAM's vision transformer with an adapter beside the feed-forward part of every block."""
+
+from __future__ import annotations
+
+import torch
+from segment_anything.modeling.image_encoder import window_partition, window_unpartition
+from torch import Tensor, nn
+
+from .network import PromptableNetwork
+from .vit import vit_network
+from .vit_sizes import VitSize
+
+BOTTLENECK = 4
+
+
+class AdapterLayer(nn.Module):
+    """Weighs the channels by what the whole image holds, then looks at each token's surroundings."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.channel = nn.Sequential(
+            nn.Linear(width, width // BOTTLENECK, bias=False),
+            nn.ReLU(),
+            nn.Linear(width // BOTTLENECK, width, bias=False),
+            nn.Sigmoid(),
+        )
+        self.spatial = nn.Sequential(
+            nn.Conv2d(width, width, kernel_size=3, stride=2, padding=1, bias=False),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, width, kernel_size=4, stride=2, padding=1, bias=False),
+            nn.ReLU(),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, height, width, channels) -> the same shape."""
+        image = tokens.permute(0, 3, 1, 2)
+        gate = self.channel(image.mean(dim=(2, 3)))
+        image = image + self.spatial(gate[:, :, None, None] * image)
+        return self.norm(image.permute(0, 2, 3, 1))
+
+
+class AdaptedBlock(nn.Module):
+    """A block of SAM's encoder whose feed-forward part has an adapter beside it.
+
+    Args:
+        block: SAM's, of which it takes the parts.
+        width: numbers in a token.
+    """
+
+    def __init__(self, block: nn.Module, width: int) -> None:
+        super().__init__()
+        self.norm1, self.attn = block.get_submodule("norm1"), block.get_submodule("attn")
+        self.norm2, self.mlp = block.get_submodule("norm2"), block.get_submodule("mlp")
+        self.window_size = int(block.window_size)  # type: ignore[arg-type]
+        # Capitalised in the authors' weights files.
+        self.Adapter = AdapterLayer(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(batch, height, width, channels) -> the same shape."""
+        tokens = tokens + self._attend(self.norm1(tokens))
+        normed = self.norm2(tokens)
+        return tokens + self.mlp(normed) + self.Adapter(normed)
+
+    def _attend(self, tokens: Tensor) -> Tensor:
+        if self.window_size == 0:
+            return self.attn(tokens)
+        windows, padded = window_partition(tokens, self.window_size)
+        return window_unpartition(self.attn(windows), self.window_size, padded, tokens.shape[1:3])
+
+
+def adapted_network(size: VitSize, input_size: int) -> PromptableNetwork:
+    """SAM of that size and a square input of `input_size` pixels with adapters, on the CPU; no values yet."""
+    network = vit_network(size, input_size)
+    blocks = network.image_encoder.get_submodule("blocks").children()
+    with torch.device("meta"):
+        adapted = [AdaptedBlock(block, size.width) for block in blocks]
+    network.image_encoder.blocks = nn.ModuleList(adapted)
+    for block in adapted:
+        block.Adapter.to_empty(device="cpu")
+    return network

@@ -1,0 +1,55 @@
+"""Which devices there are to compute on."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from ..errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+# What drivers of NVIDIA (Jetson among them), of AMD and of Windows' Linux put there.
+_LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
+
+
+def available_devices() -> list[str]:
+    """Devices that are really there, the fastest first; always ends with "cpu"."""
+    found = []
+    if may_have_accelerator():
+        import torch
+
+        if torch.cuda.is_available():
+            found.append("cuda")
+        if torch.backends.mps.is_available():
+            found.append("mps")
+    return [*found, "cpu"]
+
+
+def may_have_accelerator() -> bool:
+    """Whether torch has to be asked: False where a driver that it needs is missing.
+
+    Importing torch to hear that there is nothing takes seconds and half a gigabyte of memory.
+    """
+    if platform.system() == "Linux":
+        return any(any(Path("/dev").glob(name)) for name in _LINUX_DRIVERS)
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    return True
+
+
+def choose_device(wanted: str) -> str:
+    """The device for "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: it is unknown, or not there.
+    """
+    if wanted not in DEVICES:
+        raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
+    if wanted == "cpu":
+        return wanted
+    available = available_devices()
+    if wanted == "auto":
+        return available[0]
+    if wanted not in available:
+        raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
+    return wanted
