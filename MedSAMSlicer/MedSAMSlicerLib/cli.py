@@ -21,7 +21,7 @@ from .engine.threads import share_processor
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
 # Options whose one value may begin with a minus sign, which argparse would take for an option.
-_MAY_BE_NEGATIVE = ("--window", "--key")
+_MAY_BE_NEGATIVE = ("--window", "--key", "--point")
 _log = logging.getLogger(f"{__package__}.cli")
 
 
@@ -79,7 +79,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--box", nargs=6, type=int, metavar=("I0", "I1", "J0", "J1", "K0", "K1"), help="3D box in voxel indices"
     )
     prompt.add_argument("--roi", metavar="FILE.mrk.json", help="a Slicer Markups ROI, any rotation")
-    prompt.add_argument("--slice", type=int, metavar="N", help="slice that --rect lies on; the extent is found")
+    prompt.add_argument(
+        "--slice", type=int, metavar="N", help="slice that --rect, --point and --mask are for; the extent is found"
+    )
     prompt.add_argument(
         "--rect",
         nargs=4,
@@ -89,6 +91,18 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
     )
     prompt.add_argument(
         "--key", action="append", default=[], metavar="N:A0,A1,B0,B1", help="a rectangle on a further slice; repeatable"
+    )
+    prompt.add_argument(
+        "--point",
+        action="append",
+        default=[],
+        metavar="[N:]A,B,+",
+        help="a point in (+) or outside (-) the object, on --slice or on slice N; repeatable; for models that take points",
+    )
+    prompt.add_argument(
+        "--mask",
+        metavar="FILE",
+        help="labelmap on the image's grid, whose part on --slice is a first guess; for models that take masks",
     )
     options = parser.add_argument_group("options")
     options.add_argument(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from .cli_output import say
 from .cli_prompts import check_prompt_options, prompt_from_options
+from .cli_slice_prompts import kinds_of
 from .engine.errors import InputError
 from .engine.intensity import WindowedStack, choose_window
 from .engine.models.catalogue import find_model
@@ -21,7 +22,9 @@ from .engine.prompts import StackPrompt
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
 from .engine.stack_result import StackResult
+from .io.image_types import Image
 from .io.images import read_image
+from .io.labels import read_label
 from .io.report import build_report, write_report
 from .io.seen import seen_through
 from .io.segmentations import check_output, write_segmentation
@@ -45,7 +48,9 @@ def run_segment(options: argparse.Namespace) -> None:
     axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
     i, j, k = image.voxels.shape[::-1]
-    prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis)
+    mask = None if options.mask is None else _mask_of(options.mask, image, axis)
+    prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis, mask)
+    del mask
     prompt.checked_for(stack.shape)
     window = choose_window(options.window, stack, image.modality)
     image, window = seen_through(image, window, axis, prompt.reach)
@@ -100,7 +105,8 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     if options.axis is not None:
         array_axis(options.axis)
     spec = find_model(options.model)
-    inputs: list[Path | str] = [path for path in (options.image, options.roi, options.weights) if path]
+    spec.check_prompts(kinds_of(options))
+    inputs: list[Path | str] = [path for path in (options.image, options.roi, options.mask, options.weights) if path]
     check_apart({"--output": options.output, "--report": options.report, "--preview": options.preview})
     check_output(options.output, inputs)
     if options.report:
@@ -108,6 +114,11 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     if options.preview:
         check_output(options.preview, inputs, (".png",))
     find_weights(spec, options.weights)
+
+
+def _mask_of(path: str, image: Image, axis: str) -> np.ndarray:
+    """bool (slices, rows, columns) along `axis`: whatever is not 0 in a labelmap on the image's grid."""
+    return np.moveaxis(read_label(path, None, like=image), array_axis(axis), 0)
 
 
 def _segment(

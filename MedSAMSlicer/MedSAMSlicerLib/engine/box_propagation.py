@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 from .box_math import median_box, shrunk
 from .confidence import needs_review, slice_confidence
 from .prompts import Box, StackPrompt
@@ -41,11 +39,10 @@ def propagate_in_box(asker: SliceAsker, prompt: StackPrompt) -> Iterator[SliceRe
     start = walk.step(key, None)
     yield walk.result(key, start, key_box=prompt.keys[key])
     for order in (range(key + 1, last + 1), range(key - 1, first - 1, -1)):
-        neighbour = start.mask
+        neighbour = start
         for index in order:
-            answer = walk.step(index, neighbour)
-            yield walk.result(index, answer)
-            neighbour = answer.mask
+            neighbour = walk.step(index, neighbour)
+            yield walk.result(index, neighbour)
 
 
 class _BoxWalk:
@@ -55,15 +52,16 @@ class _BoxWalk:
         slices = asker.source.shape[0]
         self.open_below, self.open_above = first == 0, last == slices - 1
 
-    def step(self, index: int, neighbour: np.ndarray | None) -> Answer:
-        """The slice's answer, given the mask beside it."""
+    def step(self, index: int, neighbour: Answer | None) -> Answer:
+        """The slice's answer, given that of the slice beside it."""
         expected = self._section(index, EXPECTED_WIDTH)
         generous = self.bounds if self._cut_off(index) else self._section(index, GENEROUS_WIDTH)
         (first,) = self.asker.ask(index, [generous], slack=0)
         found = Box.around(first.mask) or expected
-        beside = found if neighbour is None else Box.around(neighbour) or expected
+        beside = found if neighbour is None else Box.around(neighbour.mask) or expected
         # The median of two rectangles inside the bounds and one is inside them too.
-        (second,) = self.asker.ask(index, [median_box([beside, found, expected])])
+        logits = None if neighbour is None else neighbour.logits
+        (second,) = self.asker.ask(index, [median_box([beside, found, expected])], beside=logits)
         return self.asker.merged(second, first, FIRST_SHARE)
 
     def _section(self, index: int, width: float) -> Box:

@@ -1,6 +1,6 @@
 """Key slices, and the slices between them.
 
-A key slice is segmented from the user's rectangle. Between two key slices every slice is asked twice, as in a 3D box:
+A key slice is segmented from what the user gave there. Between two key slices every slice is asked twice, as in a 3D box:
 first with a generous rectangle that only the key slices have a say in, then with the median of the rectangle found, that
 of the slice below, and what lies between the two key slices.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from .box_math import between, bulging, median_box
 from .box_propagation import FIRST_SHARE
 from .confidence import needs_review, slice_confidence
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt
 from .results import SliceResult
 from .slice_asker import SliceAsker
 
@@ -20,25 +20,36 @@ from .slice_asker import SliceAsker
 BULGE = 0.75
 
 
-def segment_key(asker: SliceAsker, index: int, box: Box) -> SliceResult:
-    """The key slice from the user's rectangle."""
-    (answer,) = asker.ask(index, [box])
+def segment_key(asker: SliceAsker, index: int, prompt: SlicePrompt) -> SliceResult:
+    """The key slice from what the user gave there; its box is the user's, or else the one around the mask."""
+    answer = asker.ask_as_given(index, prompt)
     confidence = slice_confidence(answer)
-    return SliceResult(index, answer.mask, box, answer.predicted_iou, confidence, needs_review(confidence), key=True)
+    return SliceResult(
+        index,
+        answer.mask,
+        prompt.box or Box.around(answer.mask),
+        answer.predicted_iou,
+        confidence,
+        needs_review(confidence),
+        key=True,
+        low_res_logits=answer.logits,
+    )
 
 
-def segment_between(asker: SliceAsker, prompt: StackPrompt, lower: SliceResult, upper: int) -> Iterator[SliceResult]:
-    """The slices between two neighbouring key slices, upwards from the result of the lower one."""
-    below, above = prompt.keys[lower.index], prompt.keys[upper]
-    neighbour = lower.mask
-    for index in range(lower.index + 1, upper):
-        share = (index - lower.index) / (upper - lower.index)
+def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:
+    """The slices between two key slices, upwards. Both results have a box."""
+    assert lower.box is not None and upper.box is not None
+    below, above = lower.box, upper.box
+    neighbour, beside = lower.mask, lower.low_res_logits
+    for index in range(lower.index + 1, upper.index):
+        share = (index - lower.index) / (upper.index - lower.index)
         bulge = bulging(below, above, share)
         expected = between(between(below, above, share), bulge, BULGE)
         (first,) = asker.ask(index, [bulge])
         found = Box.around(first.mask) or expected
-        (second,) = asker.ask(index, [median_box([found, Box.around(neighbour) or expected, expected])])
+        agreed = median_box([found, Box.around(neighbour) or expected, expected])
+        (second,) = asker.ask(index, [agreed], beside=beside)
         answer = asker.merged(second, first, FIRST_SHARE)
-        neighbour = answer.mask
+        neighbour, beside = answer.mask, answer.logits
         confidence = slice_confidence(answer)
         yield SliceResult(index, answer.mask, answer.box, answer.predicted_iou, confidence, needs_review(confidence))

@@ -45,6 +45,7 @@ class Origin:
 
     index: int
     mask: np.ndarray
+    logits: np.ndarray | None
     appearance: Appearance
     reach_mm: float
 
@@ -58,7 +59,9 @@ class Origin:
         telling = abs(seen.contrast) > max(SMALLEST_SPREAD, TELLING_CONTRAST * seen.spread)
         _mm, row_mm, column_mm = asker.source.spacing
         diameter = max(around.width * column_mm, around.height * row_mm)
-        return cls(result.index, result.mask, seen, np.inf if telling else HALF_LENGTH * diameter)
+        return cls(
+            result.index, result.mask, result.low_res_logits, seen, np.inf if telling else HALF_LENGTH * diameter
+        )
 
 
 def propagate_outwards(asker: SliceAsker, origin: Origin, indices: range, stop: bool = True) -> Iterator[SliceResult]:
@@ -67,26 +70,31 @@ def propagate_outwards(asker: SliceAsker, origin: Origin, indices: range, stop: 
     Args:
         stop: end where the object does. False: the user said how far it reaches, so every slice is answered.
     """
-    previous, known = origin.mask, origin.appearance
+    previous, beside, known = origin.mask, origin.logits, origin.appearance
     for index in indices:
         distance = abs(index - origin.index) * asker.source.spacing[0]
         around = Box.around(previous)
         if around is None or (stop and distance > origin.reach_mm):
             return
-        answer, seen = _best(asker, index, around, previous, known)
+        answer, seen = _best(asker, index, around, previous, beside, known)
         if seen is None or (stop and _ended(answer, seen, previous, known, origin)):
             if stop:
                 return
             yield _result(index, answer, 0.0)
             continue
         yield _result(index, answer, slice_confidence(answer))
-        previous, known = answer.mask, _mixed(known, seen)
+        previous, beside, known = answer.mask, answer.logits, _mixed(known, seen)
 
 
 def _best(
-    asker: SliceAsker, index: int, around: Box, previous: np.ndarray, known: Appearance
+    asker: SliceAsker,
+    index: int,
+    around: Box,
+    previous: np.ndarray,
+    beside: np.ndarray | None,
+    known: Appearance,
 ) -> tuple[Answer, Appearance | None]:
-    candidates = [asker.ask(index, [around], slack)[0] for slack in (CLOSE, LOOSE)]
+    candidates = [asker.ask(index, [around], slack, beside)[0] for slack in (CLOSE, LOOSE)]
     judged = []
     for candidate in candidates:
         if candidate.mask.any():

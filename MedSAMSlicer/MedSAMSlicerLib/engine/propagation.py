@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .box_propagation import propagate_in_box
 from .key_propagation import segment_between, segment_key
@@ -18,7 +19,7 @@ def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) ->
     """Masks of one object, slice by slice, each slice once.
 
     - A 3D box (reach, bounds, one key slice): `box_propagation`.
-    - Key slices: each from its own rectangle, those between them by `key_propagation`, those beyond the outermost ones by
+    - Key slices: each from its own rectangle, points or mask, those between them by `key_propagation`, those beyond the outermost ones by
       `open_propagation`: to the ends of the reach if there is one, else as far as the object goes. With bounds, no
       mask leaves them.
 
@@ -30,16 +31,26 @@ def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) ->
     if prompt.bounds is not None and prompt.reach is not None and list(prompt.keys.values()) == [prompt.bounds]:
         yield from propagate_in_box(asker, prompt)
         return
-    keys = list(prompt.keys)
-    lowest = highest = segment_key(asker, keys[0], prompt.keys[keys[0]])
-    yield lowest
-    for upper in keys[1:]:
-        yield from segment_between(asker, prompt, highest, upper)
-        highest = segment_key(asker, upper, prompt.keys[upper])
-        yield highest
+    found = []
+    for index in prompt.key_slices:
+        key = segment_key(asker, index, prompt.at(index))
+        yield key
+        # Points in which the model sees nothing say nothing of the slices around them either.
+        if key.box is not None:
+            found.append(key)
+    if not found:
+        return
+    answered = set(prompt.key_slices)
+    for lower, upper in pairwise(found):
+        yield from (one for one in segment_between(asker, lower, upper) if one.index not in answered)
     first, last = prompt.reach or (0, source.shape[0] - 1)
     stop = prompt.reach is None
-    for start, indices in ((highest, range(keys[-1] + 1, last + 1)), (lowest, range(keys[0] - 1, first - 1, -1))):
+    lowest, highest = found[0], found[-1]
+    for start, indices in (
+        (highest, range(highest.index + 1, last + 1)),
+        (lowest, range(lowest.index - 1, first - 1, -1)),
+    ):
         origin = Origin.of(asker, start)
         if origin is not None:
-            yield from propagate_outwards(asker, origin, indices, stop)
+            outwards = propagate_outwards(asker, origin, indices, stop)
+            yield from (one for one in outwards if one.index not in answered)

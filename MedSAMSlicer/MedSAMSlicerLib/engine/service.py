@@ -9,7 +9,6 @@ import numpy as np
 
 from .consensus import Consensus, box_consensus
 from .embedding_cache import DEFAULT_BYTES, EmbeddingCache
-from .errors import InputError
 from .models.catalogue import find_model
 from .predictor import Predictor, load_predictor
 from .prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
@@ -65,9 +64,6 @@ class SegmentationService:
             InputError: the model was not trained for a prompt of some kind that is given.
         """
         find_model(choice.model).check_prompts(prompt.kinds)
-        if prompt.slice_prompts:
-            # Better refused than left out without a word.
-            raise InputError("points and masks are for one slice at a time: give boxes on the key slices of a run")
         predictor, info.loaded = self._ready(choice)
         info.notes.extend(predictor.notes)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from .predictor import Predictor
-from .prompts import Box
+from .prompts import Box, MaskPrompt, SlicePrompt
 from .results import Prediction
 from .stack import SliceSource
 
@@ -56,15 +56,31 @@ class SliceAsker:
         self.source, self.predictor, self.bounds = source, predictor, bounds
         _slices, self.rows, self.columns = source.shape
 
-    def ask(self, index: int, boxes: Sequence[Box], slack: float = 1.0) -> list[Answer]:
+    def ask(
+        self, index: int, boxes: Sequence[Box], slack: float = 1.0, beside: np.ndarray | None = None
+    ) -> list[Answer]:
         """One answer for each box on a slice; the decoder runs once for all of them.
 
         Args:
             slack: how many times the family's own slack each box is given; see `Family.loosened`.
+            beside: logits of the mask of the slice beside. They go with each box where the model was trained to take
+                masks as prompts (SAM, SAM-Med2D), and are left out where it was not.
         """
+        mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
         loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
-        predictions = self.predictor.predict_many(self.source.slice_uint8(index), loosened)
+        predictions = self.predictor.predict_prompts(
+            self.source.slice_uint8(index), [SlicePrompt(box=box, mask=mask) for box in loosened]
+        )
         return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
+
+    def ask_as_given(self, index: int, prompt: SlicePrompt) -> Answer:
+        """The answer to what the user gave on a slice. Its box, where none was given, is that around the mask."""
+        loosened = prompt
+        if prompt.box is not None:
+            loosened = replace(prompt, box=self.predictor.family.loosened(prompt.box, self.rows, self.columns))
+        prediction = self.predictor.predict_prompt(self.source.slice_uint8(index), loosened)
+        around = prompt.box or Box.around(prediction.mask) or Box.of_slice(self.rows, self.columns)
+        return self._answer(around, prediction)
 
     def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
         """The answer with `share` of the other's logits mixed in."""

@@ -120,14 +120,14 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Sequence[dict[st
 
 def summary(scores: Sequence[CaseScore]) -> str:
     """Median, interquartile range and mean per modality and over all cases, as lines of text."""
-    lines = [f"{'modality':<10}{'cases':>6}  {'DSC':<28}{'NSD 2 mm':<28}{'HD95 mm':<28}{'volume error %':<28}"]
+    lines = [f"{'modality':<10}{'cases':>6}  {'DSC':<30}{'NSD 2 mm':<30}{'HD95 mm':<32}{'volume error %'}"]
     modalities = sorted({score.case.modality for score in scores})
     groups = [(name, [score for score in scores if score.case.modality == name]) for name in modalities]
     for name, group in [*groups, ("all", list(scores))]:
         cells = []
         for attribute in ("dsc", "nsd_2mm", "hd95_mm", "volume_error_pct"):
             cells.append(_spread([getattr(score.agreement, attribute) for score in group]))
-        lines.append(f"{name:<10}{len(group):>6}  {''.join(f'{cell:<28}' for cell in cells)}".rstrip())
+        lines.append(f"{name:<10}{len(group):>6}  {cells[0]:<30}{cells[1]:<30}{cells[2]:<32}{cells[3]}")
     lines.append("median [25th percentile, 75th percentile], mean")
     return "\n".join(lines)
 

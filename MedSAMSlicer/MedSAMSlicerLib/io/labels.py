@@ -12,12 +12,12 @@ from .image_files import load_file
 from .image_types import Image, grid_difference
 
 
-def read_label(path: Path | str, value: str, like: Image | None = None) -> np.ndarray:
+def read_label(path: Path | str, value: str | None, like: Image | None = None) -> np.ndarray:
     """Read the object out of a labelmap.
 
     Args:
         path: labelmap file (NRRD, NIfTI, MetaImage).
-        value: label value of the object, or several that together are the object: "1", "1+3+4".
+        value: label value of the object, or several that together are the object: "1", "1+3+4". None: all but 0.
         like: image whose voxel grid the labelmap must have; None: any grid.
 
     Returns:
@@ -27,15 +27,20 @@ def read_label(path: Path | str, value: str, like: Image | None = None) -> np.nd
         InputError: the file cannot be read, `value` is malformed, no voxel has it, or the grid is not that of `like`.
     """
     path = Path(path)
-    if not re.fullmatch(r"\s*\d+\s*(\+\s*\d+\s*)*", value, re.ASCII):
+    if value is not None and not re.fullmatch(r"\s*\d+\s*(\+\s*\d+\s*)*", value, re.ASCII):
         raise InputError(f"label value {value!r} for {path} is not understood: give a number, or several as 1+3+4")
-    wanted = [int(part) for part in value.split("+")]
+    wanted = [] if value is None else [int(part) for part in value.split("+")]
     label = load_file(path)
     if like is not None and (difference := grid_difference(label, like)) is not None:
         raise InputError(f"{path} does not fit {like.path}: {difference}; resample the labelmap to the image's grid")
     mask = np.zeros(label.voxels.shape, bool)
     for object_slice, label_slice in zip(mask, label.voxels, strict=True):
-        np.logical_or.reduce([label_slice == number for number in wanted], out=object_slice)
+        if value is None:
+            np.not_equal(label_slice, 0, out=object_slice)
+        else:
+            np.logical_or.reduce([label_slice == number for number in wanted], out=object_slice)
+    if value is None and not mask.any():
+        raise InputError(f"{path} is empty: give a labelmap that holds the object")
     if not mask.any():
         found = sorted({value for label_slice in label.voxels for value in np.unique(label_slice).tolist()})
         shown = ", ".join(f"{number:g}" for number in found[:8]) + (", ..." if len(found) > 8 else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.intensity import Window
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.stack import ArrayStack, array_axis
 from .atomic import write_atomically
@@ -23,7 +23,7 @@ COLUMNS = 3
 # Anatomy around the object that a reader needs to find the way.
 SURROUNDINGS_MM = 25.0
 SMALLEST_VIEW_MM = 90.0
-RESULT, TRUTH, BOX, REVIEW = "#ffc000", "#35d0ff", "#ffffff", "#ff5a4d"
+RESULT, TRUTH, BOX, REVIEW, POINT = "#ffc000", "#35d0ff", "#ffffff", "#ff5a4d", "#7dff6a"
 
 
 def write_preview(
@@ -87,7 +87,7 @@ def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.n
     if truth is not None:
         held += np.flatnonzero(truth.any(axis=(1, 2))).tolist()
     chosen = {int(round(index)) for index in np.linspace(min(held), max(held), PANELS)}
-    key = next(iter(prompt.keys))
+    key = prompt.key_slices[0]
     if key not in chosen:
         inner = chosen - {min(chosen), max(chosen)} or chosen
         chosen.discard(min(inner, key=lambda index: abs(index - key)))
@@ -103,7 +103,9 @@ def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | N
         held |= result.mask
     if truth is not None:
         held |= truth.any(axis=0)
-    boxes = [box for box in (Box.around(held), *prompt.keys.values(), prompt.bounds) if box is not None]
+    given = [prompt.at(index) for index in prompt.key_slices]
+    clicked = [Box(x, y, x, y) for one in given if one.points for x, y in one.points.coordinates]
+    boxes = [box for box in (Box.around(held), *(one.box for one in given), *clicked, prompt.bounds) if box is not None]
     _mm, row_mm, column_mm = stack.spacing
     x0, x1 = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     y0, y1 = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
@@ -137,12 +139,15 @@ def _draw(
         _outline(axes, display.turn(truth[cut]), TRUTH, "--", 1.4)
     if result is not None:
         _outline(axes, display.turn(result.mask[cut]), RESULT, "-", 1.8)
-    box = prompt.keys.get(index, prompt.bounds)
+    here = prompt.at(index) if index in prompt.key_slices else None
+    box = here.box if here is not None and here.box is not None else prompt.bounds
     if box is not None and (prompt.reach is None or prompt.reach[0] <= index <= prompt.reach[1]):
         frame = np.zeros(grey.shape, bool)
         frame[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
-        _outline(axes, display.turn(frame[cut]), BOX, "-" if index in prompt.keys else ":", 1.1)
-    _write_texts(axes, index, result, index in prompt.keys, display)
+        _outline(axes, display.turn(frame[cut]), BOX, "-" if here is not None and here.box == box else ":", 1.1)
+    if here is not None and here.points is not None:
+        _draw_points(axes, here.points, grey.shape, cut, display)
+    _write_texts(axes, index, result, here, display)
     axes.set_xlim(-0.5, shown.shape[1] - 0.5)
     axes.set_ylim(shown.shape[0] - 0.5, -0.5)
 
@@ -161,7 +166,20 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, style: str, width: float
     axes.add_collection(LineCollection(segments, colors=colour, linestyles=style, linewidths=width))
 
 
-def _write_texts(axes: Axes, index: int, result: SliceResult | None, key: bool, display: Display) -> None:
+def _draw_points(
+    axes: Axes, points: Points, shape: tuple[int, ...], cut: tuple[slice, slice], display: Display
+) -> None:
+    """A plus where the object was said to be, a minus where it was said not to be."""
+    for (x, y), positive in zip(points.coordinates, points.positive, strict=True):
+        spot = np.zeros(shape, bool)
+        spot[min(max(round(y), 0), shape[0] - 1), min(max(round(x), 0), shape[1] - 1)] = True
+        ((row, column),) = np.argwhere(display.turn(spot[cut]))
+        axes.plot(column, row, "+" if positive else "_", color=POINT, markersize=11, markeredgewidth=2.2)
+
+
+def _write_texts(
+    axes: Axes, index: int, result: SliceResult | None, given: SlicePrompt | None, display: Display
+) -> None:
     from matplotlib.patheffects import withStroke
 
     def write(x: float, y: float, text: str, colour: str = "white", **options: Any) -> None:
@@ -174,7 +192,8 @@ def _write_texts(axes: Axes, index: int, result: SliceResult | None, key: bool, 
     write(0.99, 0.5, right, va="center", ha="right")
     write(0.5, 0.99, top, va="top", ha="center")
     write(0.5, 0.01, bottom, va="bottom", ha="center")
-    write(0.02, 1.02, f"slice {index}" + (", box given here" if key else ""), va="bottom")
+    kinds = "" if given is None else " and ".join(kind for kind in ("box", "points", "mask") if kind in given.kinds)
+    write(0.02, 1.02, f"slice {index}" + (f", {kinds} given here" if kinds else ""), va="bottom")
     if result is None or not result.mask.any():
         write(
             0.98,
@@ -195,6 +214,10 @@ def _write_key(figure: object, truth: bool, prompt: StackPrompt) -> None:
     entries = [("result: orange line", RESULT)]
     if truth:
         entries.append(("reference contour: blue line", TRUTH))
-    entries.append(("box: white line" + (", dotted where it only limits" if prompt.bounds else ""), BOX))
+    kinds = prompt.kinds
+    if "box" in kinds or prompt.bounds:
+        entries.append(("box: white line" + (", dotted where it only limits" if prompt.bounds else ""), BOX))
+    if "points" in kinds:
+        entries.append(("points: + inside, - outside", POINT))
     for n, (text, colour) in enumerate(entries):
         figure.text((n + 0.5) / len(entries), 0.015, text, color=colour, fontsize=12, ha="center")  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import __version__
 from ..engine.intensity import Window
-from ..engine.prompts import StackPrompt
+from ..engine.prompts import SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.service_types import RunInfo
 from .atomic import write_atomically
@@ -34,7 +34,7 @@ def build_report(
     volume_ml: float,
     total_seconds: float,
 ) -> dict[str, Any]:
-    """Report as JSON values: slices count along `axis`, areas are in mm2, boxes are x0, y0, x1, y1 in slice pixels.
+    """Report as JSON values: slices count along `axis`, areas are in mm2, boxes are x0, y0, x1, y1 and points x, y in slice pixels.
 
     Args:
         results: in the order of the slices.
@@ -59,7 +59,7 @@ def build_report(
         "window": {"name": window.name, "lower": window.lower, "upper": window.upper},
         "axis": axis,
         "prompts": {
-            "keys": [{"slice": index, "box": list(box.xyxy)} for index, box in prompt.keys.items()],
+            "keys": [_key(index, prompt.at(index)) for index in prompt.key_slices],
             "reach": list(prompt.reach) if prompt.reach else None,
             "bounds": list(prompt.bounds.xyxy) if prompt.bounds else None,
         },
@@ -85,6 +85,18 @@ def build_report(
             for result in results
         ],
     }
+
+
+def _key(index: int, given: SlicePrompt) -> dict[str, Any]:
+    entry: dict[str, Any] = {"slice": index}
+    if given.box is not None:
+        entry["box"] = list(given.box.xyxy)
+    if given.points is not None:
+        signed = zip(given.points.coordinates, given.points.positive, strict=True)
+        entry["points"] = [{"x": x, "y": y, "positive": positive} for (x, y), positive in signed]
+    if given.mask is not None and given.mask.mask is not None:
+        entry["mask_pixels"] = int(given.mask.mask.sum())
+    return entry
 
 
 def _consensus_of(found: Consensus | None, pixel_mm2: float) -> dict[str, float]:

@@ -1,0 +1,116 @@
+"""Points and masks on key slices: what they name is followed through the stack, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
+from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.results import SliceResult
+from support.clicked_model import clicked_predictor
+from support.plain_model import plain_predictor
+from support.shapes import ellipsoid, stack_of
+
+SHAPE = (12, 60, 100)
+
+
+def column(x: int) -> np.ndarray:
+    """An upright object on slices 1 to 10, of the same section on all of them."""
+    truth = np.zeros(SHAPE, bool)
+    truth[1:11] = ellipsoid((1, *SHAPE[1:]), (0, 30, x), (1, 10, 12))
+    return truth
+
+
+LEFT, RIGHT = column(25), column(70)
+BOTH = stack_of(LEFT | RIGHT)
+
+
+def run(prompt: StackPrompt, predictor: Predictor | None = None) -> dict[int, SliceResult]:
+    found: dict[int, SliceResult] = {}
+    for result in propagate(BOTH, prompt, predictor or clicked_predictor()):
+        assert result.index not in found, "each slice once"
+        found[result.index] = result
+    return found
+
+
+def click(x: float, y: float, positive: bool = True) -> SlicePrompt:
+    return SlicePrompt(points=Points(((x, y),), (positive,)))
+
+
+def assert_is(found: dict[int, SliceResult], truth: np.ndarray) -> None:
+    for index, expected in enumerate(truth):
+        mask = found[index].mask if index in found else np.zeros(truth.shape[1:], bool)
+        overlap = 2 * (mask & expected).sum() / max(1, mask.sum() + expected.sum())
+        assert overlap > 0.9 or not (mask.any() or expected.any()), index
+
+
+def test_one_click_names_one_of_two_objects_all_the_way() -> None:
+    found = run(StackPrompt({}, slice_prompts={5: click(70, 30)}))
+    assert_is(found, RIGHT)
+    assert [index for index, result in found.items() if result.key] == [5]
+    assert found[5].box == Box.around(RIGHT[5])
+
+
+def test_a_mask_and_a_click_outside_take_the_left_one_out() -> None:
+    prompt = SlicePrompt(points=Points(((25, 30),), (False,)), mask=MaskPrompt(mask=(LEFT | RIGHT)[5]))
+    assert_is(run(StackPrompt({}, slice_prompts={5: prompt})), RIGHT)
+
+
+def test_a_box_on_one_key_slice_and_a_click_on_another_meet() -> None:
+    around = Box.around(LEFT[2])
+    assert around is not None
+    found = run(StackPrompt({2: around}, slice_prompts={8: click(25, 30)}))
+    assert_is(found, LEFT)
+    assert sorted(index for index, result in found.items() if result.key) == [2, 8]
+
+
+def test_a_click_into_nothing_holds_nobody_up() -> None:
+    around = Box.around(LEFT[2])
+    assert around is not None
+    found = run(StackPrompt({2: around}, slice_prompts={6: click(50, 5), 8: click(25, 30)}))
+    assert not found[6].mask.any() and found[6].flagged
+    assert found[5].mask.any() and found[7].mask.any()
+    alone = run(StackPrompt({}, slice_prompts={6: click(50, 5)}))
+    assert list(alone) == [6]
+
+
+def test_clicks_stay_within_a_3d_box() -> None:
+    bounds = Box(55, 15, 85, 45)
+    prompt = StackPrompt({}, (3, 8), bounds, {5: SlicePrompt(bounds, Points(((70, 30),), (True,)))})
+    found = run(prompt)
+    assert sorted(found) == [3, 4, 5, 6, 7, 8]
+    for result in found.values():
+        assert np.array_equal(result.mask, RIGHT[result.index])
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        StackPrompt({}, slice_prompts={5: click(70, 30)}),
+        StackPrompt({}, slice_prompts={3: click(70, 30), 8: click(70, 30)}),
+        StackPrompt.from_box3d(2, 9, Box(55, 15, 85, 45)),
+    ],
+)
+def test_the_mask_beside_is_a_prompt_where_the_model_takes_masks(prompt: StackPrompt) -> None:
+    predictor = clicked_predictor()
+    assert_is(run(prompt, predictor), RIGHT) if prompt.reach is None else run(prompt, predictor)
+    assert any(one.mask is not None for one in predictor.runtime.asked)  # type: ignore[attr-defined]
+    only_boxes = clicked_predictor()
+    only_boxes.prompts = ALL_PROMPTS - {"mask"}
+    run(prompt, only_boxes)
+    assert all(one.mask is None for one in only_boxes.runtime.asked)  # type: ignore[attr-defined]
+
+
+def test_a_model_of_boxes_alone_refuses_the_click_and_names_itself() -> None:
+    with pytest.raises(Exception, match="was not trained for points"):
+        run(StackPrompt({}, slice_prompts={5: click(70, 30)}), plain_predictor())
+
+
+def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
+    first = run(StackPrompt({}, slice_prompts={5: click(70, 30)}))[5]
+    assert first.low_res_logits is not None
+    again = SlicePrompt(points=Points(((70, 30),), (True,)), mask=MaskPrompt(logits=first.low_res_logits))
+    assert_is(run(StackPrompt({}, slice_prompts={5: again})), RIGHT)
