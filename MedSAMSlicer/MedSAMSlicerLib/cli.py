@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_segment(commands.add_parser("segment", help="one object in one image", description=_SEGMENT))
     _add_evaluate(commands.add_parser("evaluate", help="agreement with the truth on a table of cases"))
-    _add_models(commands.add_parser("models", help="which models are there; import, verify or download weights"))
+    _add_models(commands.add_parser("models", help="which models are there; import, verify, download or measure them"))
     return parser
 
 
@@ -147,7 +147,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    actions.add_parser("list", help="models, and whether their weights are here (the default)")
+    actions.add_parser("list", help="models, whether their weights are here, and what was measured (the default)")
+    measuring = actions.add_parser("measure", help="time one slice with each model whose weights are here")
+    measuring.add_argument("key", nargs="?", metavar="KEY", help="this model only")
+    measuring.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    measuring.add_argument("--runtime", default="auto", help="auto, torch or openvino")
     actions.add_parser("verify", help="compute the checksums of all weights that are here")
     importing = actions.add_parser("import", help="copy a weights file into the cache folder")
     importing.add_argument("file", metavar="FILE")

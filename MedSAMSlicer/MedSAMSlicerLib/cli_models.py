@@ -1,4 +1,4 @@
-"""``medsam-slicer models``: which models are there; import, verify and download weights."""
+"""``medsam-slicer models``: which models are there; import, verify, download and measure them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .cli_output import say
+from .engine.device_check import seconds_per_slice
 from .engine.errors import WeightsError
 from .engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
 from .engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
+from .engine.service_types import ModelChoice
+from .io.measured import keep_measurement, known_measurements
 
 
 def run_models(options: argparse.Namespace) -> None:
@@ -19,6 +22,8 @@ def run_models(options: argparse.Namespace) -> None:
         _import(find_model(options.key), Path(options.file), options.own)
     elif options.action == "download":
         _download(find_model(options.key))
+    elif options.action == "measure":
+        _measure(options)
     elif options.action == "verify":
         _verify()
     else:
@@ -33,19 +38,49 @@ def _list() -> None:
         say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
         say(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
         say(f"  cite: {spec.citation}")
-        say(f"  weights: {_presence(spec)}")
+        presence, sha256 = _presence(spec)
+        say(f"  weights: {presence}")
+        if sha256 is not None:
+            say(f"  seconds a slice: {_seconds_of(spec, sha256)}")
 
 
-def _presence(spec: ModelSpec) -> str:
+def _presence(spec: ModelSpec) -> tuple[str, str | None]:
+    """What there is to say of the model's weights, and their checksum if they can be used."""
     try:
         path = find_weights(spec)
     except WeightsError:
-        return f"not here; {how_to_get(spec)}"
+        return f"not here; {how_to_get(spec)}", None
     try:
-        verify_weights(spec, path)
+        sha256 = verify_weights(spec, path)
     except WeightsError as error:
-        return f"{path}, not to be used: {error}"
-    return f"{path}, verified"
+        return f"{path}, not to be used: {error}", None
+    return f"{path}, verified", sha256
+
+
+def _seconds_of(spec: ModelSpec, sha256: str) -> str:
+    found = [one for one in known_measurements() if (one.model, one.weights_sha256) == (spec.key, sha256)]
+    if not found:
+        return f"not measured yet ('medsam-slicer models measure {spec.key}')"
+    return ", ".join(f"{one.seconds:.2g} on {one.device} with {one.runtime}" for one in found) + " (this computer)"
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from .engine.service import SegmentationService
+
+    specs = list(CATALOGUE.values()) if options.key is None else [find_model(options.key)]
+    for spec in specs:
+        try:
+            find_weights(spec)
+        except WeightsError:
+            if options.key is not None:
+                raise
+            continue
+        # It keeps no embeddings, so that each repetition encodes; one for each model, so that memory is free again.
+        service = SegmentationService(cache_bytes=0)
+        choice = ModelChoice(spec.key, device=options.device, runtime=options.runtime)
+        loaded = service.load(choice)
+        seconds = keep_measurement(loaded, seconds_per_slice(service, choice)).seconds
+        say(f"{spec.key}: {seconds:.2g} s a slice on {loaded.device} with {loaded.runtime}")
 
 
 def _import(spec: ModelSpec, source: Path, own: bool) -> None:

@@ -124,6 +124,12 @@ def fastest(results: Sequence[WayResult]) -> Way | None:
     return None if best is None else (best.device, best.runtime)
 
 
+def seconds_per_slice(service: Service, choice: ModelChoice) -> float:
+    """Least seconds that encoding and decoding the test slice takes. `service` keeps no embeddings."""
+    image, box = phantom_slice()
+    return _timed(lambda: service.preview(choice, image, box))[1]
+
+
 def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
     """Its answer and the least seconds that it took, after once that does not count: devices warm up."""
     begin = time.perf_counter()

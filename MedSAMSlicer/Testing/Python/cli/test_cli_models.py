@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +48,25 @@ class TestListAndVerify:
         assert str(litemedsam_weights) in ran.out
         assert "medsam: MedSAM (ViT-B)" in ran.out
         assert "not here; get medsam_vit_b.pth (md5:3bb6db55bd0c9ca30b61248bca72f8d6)" in ran.out
+
+    def test_seconds_a_slice_are_shown_once_they_were_measured(
+        self, medsam_slicer: Callable, cache: Path, litemedsam_weights: Path
+    ) -> None:
+        assert "seconds a slice: not measured yet ('medsam-slicer models measure litemedsam')" in (
+            medsam_slicer("models").out
+        )
+        ran = medsam_slicer("models", "measure", "--runtime", "torch", "--device", "cpu")
+        assert re.fullmatch(r"litemedsam: [\d.e-]+ s a slice on cpu with torch\n", ran.out), ran.err
+        (kept,) = json.loads((cache / "seconds-per-slice.json").read_text())
+        assert 0.01 < kept["seconds"] < 120
+        shown = medsam_slicer("models", "list").out
+        assert f"seconds a slice: {kept['seconds']:.2g} on cpu with torch (this computer)" in shown
+        (cache / "seconds-per-slice.json").write_text('[{"model": 3}, 7')
+        assert "not measured yet" in medsam_slicer("models").out
+
+    def test_measuring_a_model_whose_weights_are_missing_says_how_to_get_them(self, medsam_slicer: Callable) -> None:
+        ran = medsam_slicer("models", "measure", "sam_vit_h")
+        assert ran.status == 3 and "sam_vit_h_4b8939.pth" in ran.err
 
     def test_what_each_model_takes_and_where_it_comes_from(self, medsam_slicer: Callable) -> None:
         out = medsam_slicer("models", "list").out
