@@ -125,6 +125,13 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="ask N slightly different rectangles on every slice and report where they disagree",
     )
+    options.add_argument(
+        "--keep-embeddings",
+        type=int,
+        metavar="MB",
+        help="keep encoded slices in so many megabytes of the cache folder: a later run on the same slices encodes "
+        "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: they stay in memory and go with the run)",
+    )
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
 
 

@@ -16,6 +16,7 @@ from .cli_prompts import check_prompt_options, prompt_from_options
 from .cli_slice_prompts import kinds_of
 from .engine.errors import InputError
 from .engine.intensity import WindowedStack, choose_window
+from .engine.limited_service import disk_megabytes, embedding_files
 from .engine.models.catalogue import find_model
 from .engine.models.weights import find_weights
 from .engine.prompts import StackPrompt
@@ -56,10 +57,11 @@ def run_segment(options: argparse.Namespace) -> None:
     image, window = seen_through(image, window, axis, prompt.reach)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
+    kept_megabytes = disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()
     source = WindowedStack(stack, window)
-    found, consensus = _segment(choice, source, prompt, info, options.consensus, options.quiet)
+    found, consensus = _segment(choice, source, prompt, info, options.consensus, kept_megabytes, options.quiet)
     if not found.pixels:
         raise InputError(
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
@@ -100,6 +102,8 @@ def run_segment(options: argparse.Namespace) -> None:
 def _check_before_reading(options: argparse.Namespace) -> None:
     """Everything that can be refused before minutes are spent."""
     check_prompt_options(options)
+    if (disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings) < 0:
+        raise InputError(f"--keep-embeddings {options.keep_embeddings} is no room: give megabytes, or 0 for none")
     if options.consensus != 0 and options.consensus < 2:
         raise InputError(f"--consensus {options.consensus} compares nothing: give 2 or more rectangles")
     if options.axis is not None:
@@ -122,12 +126,18 @@ def _mask_of(path: str, image: Image, axis: str) -> np.ndarray:
 
 
 def _segment(
-    choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo, asked: int, quiet: bool
+    choice: ModelChoice,
+    source: SliceSource,
+    prompt: StackPrompt,
+    info: RunInfo,
+    asked: int,
+    kept_megabytes: int,
+    quiet: bool,
 ) -> tuple[StackResult, dict[int, Consensus]]:
     """The slices that were answered, and the consensus of `asked` rectangles. The model is let go afterwards."""
     from .engine.service import SegmentationService
 
-    service = SegmentationService(cache_bytes=_CACHE_BYTES)
+    service = SegmentationService(_CACHE_BYTES, embedding_files(kept_megabytes))
     service.load(choice)
     found = StackResult(source.shape)
     consensus: dict[int, Consensus] = {}

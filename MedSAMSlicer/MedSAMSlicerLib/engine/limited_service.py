@@ -6,31 +6,50 @@ import os
 from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .folders import cache_folder
 
 if TYPE_CHECKING:
+    from .embedding_files import EmbeddingFiles
     from .service import SegmentationService
 
 EMBEDDINGS_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_MB"
+DISK_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_DISK_MB"
 DEFAULT_MEGABYTES = 512
 LIMITED_SERVICE = f"{__name__}:limited_service"
 
 
 def limited_service() -> SegmentationService:
-    """A service whose embeddings take at most ``$MEDSAM_SLICER_EMBEDDINGS_MB`` megabytes.
+    """A service whose embeddings take at most ``$MEDSAM_SLICER_EMBEDDINGS_MB`` megabytes of memory.
+
+    With ``$MEDSAM_SLICER_EMBEDDINGS_DISK_MB`` they are kept on disk too, in at most so many megabytes.
 
     Raises:
-        InputError: the variable does not hold a whole number of 0 or more.
+        InputError: a variable does not hold a whole number of 0 or more.
     """
     from .service import SegmentationService
 
-    return SegmentationService(cache_bytes=allowed_megabytes() << 20)
+    return SegmentationService(allowed_megabytes() << 20, embedding_files(disk_megabytes()))
+
+
+def embedding_files(megabytes: int) -> EmbeddingFiles | None:
+    """Embeddings on disk, in the cache folder; None for 0 megabytes."""
+    from .embedding_files import EmbeddingFiles
+
+    return EmbeddingFiles(cache_folder() / "embeddings", megabytes << 20) if megabytes else None
 
 
 def allowed_megabytes() -> int:
-    """What the variable says, or 512 if it is not set. Raises InputError as `limited_service` does."""
-    text = os.environ.get(EMBEDDINGS_VARIABLE, "") or str(DEFAULT_MEGABYTES)
+    """Memory that embeddings may take, or 512 if the variable is not set. Raises InputError as `limited_service`."""
+    return _megabytes(EMBEDDINGS_VARIABLE, DEFAULT_MEGABYTES)
+
+
+def disk_megabytes() -> int:
+    """Room on disk that embeddings may take, or 0 if the variable is not set. Raises InputError as `limited_service`."""
+    return _megabytes(DISK_VARIABLE, 0)
+
+
+def _megabytes(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "") or str(default)
     if not (text.isascii() and text.isdigit()):
-        raise InputError(
-            f"${EMBEDDINGS_VARIABLE} is {text!r}: set it to a whole number of megabytes, such as {DEFAULT_MEGABYTES}"
-        )
+        raise InputError(f"${variable} is {text!r}: set it to a whole number of megabytes, such as {default or 2000}")
     return int(text)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .consensus import Consensus, box_consensus
 from .embedding_cache import DEFAULT_BYTES, EmbeddingCache
+from .embedding_files import EmbeddingFiles
 from .models.catalogue import find_model
 from .predictor import Predictor, load_predictor
 from .prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
@@ -23,10 +24,11 @@ class SegmentationService:
 
     Args:
         cache_bytes: memory that embeddings may take.
+        files: where they are kept on disk too; None: nowhere.
     """
 
-    def __init__(self, cache_bytes: int = DEFAULT_BYTES) -> None:
-        self._cache = EmbeddingCache(cache_bytes)
+    def __init__(self, cache_bytes: int = DEFAULT_BYTES, files: EmbeddingFiles | None = None) -> None:
+        self._cache = EmbeddingCache(cache_bytes, files)
         self._choice: ModelChoice | None = None
         self._loaded: tuple[Predictor, LoadedModel] | None = None
         # Told by the first run after loading, whoever asked for the loading.

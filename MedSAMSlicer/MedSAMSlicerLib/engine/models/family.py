@@ -104,7 +104,7 @@ class Family(ABC):
 
     @abstractmethod
     def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        """float32 decoder logits (n, h, w) -> float32 (n, rows, columns) scores, positive inside the object."""
+        """float32 decoder logits (n, h, w) -> float32 (n, rows, columns) scores: positive inside the object, and only there."""
 
 
 def rgb(image: np.ndarray) -> np.ndarray:

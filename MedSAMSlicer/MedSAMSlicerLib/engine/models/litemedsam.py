@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..prompts import Box
-from ..resize import area_resize, bilinear_resize, longest_side_size
+from ..resize import area_resize, longest_side_size, scores_resize
 from .family import Family, min_max, rgb
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class LiteMedSAM(Family):
 
     def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = longest_side_size(rows, columns, self.input_size)
-        return bilinear_resize(logits[:, :height, :width], rows, columns)
+        return scores_resize(logits[:, :height, :width], rows, columns)
 
 
 FAMILY = LiteMedSAM()

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..prompts import Box
-from ..resize import bilinear_resize, spline_resize
+from ..resize import scores_resize, spline_resize
 from .family import Family, min_max, rgb
 from .vit_sizes import VIT_B, VitSize
 
@@ -56,7 +56,7 @@ class MedSAM(Family):
 
     def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         # Probabilities, not logits, are interpolated here: the order changes the contour.
-        return bilinear_resize(expit(logits), rows, columns) - np.float32(0.5)
+        return scores_resize(expit(logits) - np.float32(0.5), rows, columns)
 
 
 FAMILY = MedSAM()

@@ -12,7 +12,7 @@ from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
-from ..resize import bilinear_resize, longest_side_size
+from ..resize import longest_side_size, scores_resize
 from .family import Family, rgb
 from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
 
@@ -124,8 +124,8 @@ class Sam(PromptedByAll):
     def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = self.resized(rows, columns)
         # In two steps, as the authors do: one step from the logits to the slice gives other contours.
-        whole = bilinear_resize(logits, self.input_size, self.input_size)
-        return bilinear_resize(whole[:, :height, :width], rows, columns)
+        whole = scores_resize(logits, self.input_size, self.input_size)
+        return scores_resize(whole[:, :height, :width], rows, columns)
 
 
 SAM_VIT_B = Sam(VIT_B)

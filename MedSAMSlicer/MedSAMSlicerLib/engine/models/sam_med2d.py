@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..prompts import MaskPrompt, SlicePrompt
-from ..resize import bilinear_resize
+from ..resize import scores_resize
 from .family import rgb
 from .sam import PIXEL_MEAN, PIXEL_STD, PromptedByAll
 from .vit_sizes import VIT_B, VitSize
@@ -71,7 +71,7 @@ class SamMed2D(PromptedByAll):
         return True
 
     def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        return bilinear_resize(bilinear_resize(logits, self.input_size, self.input_size), rows, columns)
+        return scores_resize(scores_resize(logits, self.input_size, self.input_size), rows, columns)
 
 
 FAMILY = SamMed2D()

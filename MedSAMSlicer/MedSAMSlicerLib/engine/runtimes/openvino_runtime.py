@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import openvino
 
 from .openvino_models import DECODER, ENCODER, compile_network, converted_folder, discard
 
@@ -41,6 +42,7 @@ class OpenVINORuntime:
         folder: Path | None = None,
     ) -> None:
         self.precision = precision
+        self.version = f"{openvino.get_version()} {precision}"
         self._make_fallback = make_fallback
         kept = converted_folder(identity, convert, folder)
         try:

@@ -17,10 +17,12 @@ class Runtime(Protocol):
     Attributes:
         name: "torch" or "openvino".
         device: "cpu", "cuda" or "mps".
+        version: of what computes, and how precisely: embeddings of another version are others.
     """
 
     name: str
     device: str
+    version: str
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
         """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""

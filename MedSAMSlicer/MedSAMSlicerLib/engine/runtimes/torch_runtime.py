@@ -20,6 +20,7 @@ class TorchRuntime:
     """
 
     name = "torch"
+    version = f"{torch.__version__} float32"
 
     def __init__(self, network: PromptableNetwork, device: str) -> None:
         self.device = device

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.resize import area_resize, bilinear_resize, longest_side_size, spline_resize
+from MedSAMSlicerLib.engine.resize import area_resize, bilinear_resize, longest_side_size, scores_resize, spline_resize
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "area_resize.json").read_text())["sizes"]
 
@@ -62,3 +62,18 @@ def test_bilinear_resizing_is_torchs(target: tuple[int, int]) -> None:
     assert ours.dtype == np.float32 and ours.shape == (2, *target)
     assert np.abs(ours - theirs).max() < 2e-4
     assert ((ours > 0) == (theirs > 0)).all()
+
+
+@pytest.mark.parametrize("target", [(512, 512), (180, 203), (43, 41), (1, 7), (64, 90)])
+@pytest.mark.parametrize("where", [(10, 30, 50, 70), (0, 64, 0, 90), (0, 1, 89, 90), (0, 0, 0, 0)])
+def test_scores_are_resized_only_where_an_object_is(target: tuple[int, int], where: tuple[int, ...]) -> None:
+    row, end_row, column, end_column = where
+    scores = -np.abs(np.random.default_rng(3).normal(3, 2, (2, 64, 90))).astype(np.float32)
+    scores[:, row:end_row, column:end_column] *= -1
+    whole, part = bilinear_resize(scores, *target), scores_resize(scores, *target)
+    assert np.array_equal(whole > 0, part > 0)
+    inside = whole > 0
+    assert np.array_equal(whole[inside], part[inside])
+    # And once more, as SAM does.
+    again, from_part = bilinear_resize(whole, 77, 91), scores_resize(part, 77, 91)
+    assert np.array_equal(again > 0, from_part > 0)

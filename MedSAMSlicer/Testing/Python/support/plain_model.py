@@ -45,6 +45,7 @@ class PlainRuntime:
 
     name = "plain"
     device = "cpu"
+    version = "1"
 
     def __init__(self) -> None:
         self.encoded = 0
