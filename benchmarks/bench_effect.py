@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times what a user of the effect feels, in the test host: preview, cancel, stretches without an answer, imports.
 
-    python benchmarks/bench_effect.py IMAGE [--engine litemedsam|bright] [--moves N]
+    python benchmarks/bench_effect.py [IMAGE] [--engine litemedsam|bright] [--moves N]
 
 The mouse moves 60 times a second over the middle slice of the volume. A preview counts from the newest mouse move that
 it answers to the moment at which its overlay is set. A stretch without an answer is one pass of the event loop.
@@ -21,7 +21,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "MedSAMSlicer" / "Testing" / "Python"
-sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(TESTS)]
+sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(TESTS), str(ROOT / "tools")]
 FRAME = 1 / 60
 
 
@@ -76,11 +76,15 @@ def import_milliseconds(times: int = 5) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image", type=Path)
+    parser.add_argument("image", type=Path, nargs="?", help="default: the demo's CT")
     parser.add_argument("--engine", choices=("litemedsam", "bright"), default="litemedsam")
     parser.add_argument("--moves", type=int, default=120)
     parser.add_argument("--preview-only", action="store_true")
     options = parser.parse_args()
+    if options.image is None:
+        from demo_data import demo_case
+
+        options.image = demo_case().image
     print(f"import of the effect: {import_milliseconds():.0f} ms")
 
     from _pytest.fixtures import FixtureFunctionDefinition

@@ -1,0 +1,70 @@
+"""How much work a run does, counted: calls of the networks, and bytes through the process's pipes.
+
+Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.service_types import Timings
+from support.plain_model import plain_predictor
+from support.shapes import ellipsoid, stack_of
+
+SHAPE = (40, 60, 70)
+TRUTH = ellipsoid(SHAPE, (19.5, 30, 35), (10, 14, 16))
+SOURCE = stack_of(TRUTH)
+AROUND = Box.around(TRUTH.any(axis=0))
+HELD = np.flatnonzero(TRUTH.any(axis=(1, 2)))
+FIRST, LAST = int(HELD[0]), int(HELD[-1])
+COUNT = LAST - FIRST + 1
+assert AROUND is not None
+BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
+
+
+def work_of(prompt: StackPrompt, cache: EmbeddingCache | None = None) -> Timings:
+    predictor = plain_predictor(cache)
+    assert list(propagate(SOURCE, prompt, predictor))
+    return predictor.timings
+
+
+def test_a_3d_box_encodes_each_slice_once_and_asks_it_twice_at_most() -> None:
+    work = work_of(BOX3D)
+    assert work.encoder_calls == COUNT
+    assert COUNT <= work.decoder_calls <= 2 * COUNT
+
+
+def test_a_second_box_on_the_same_slices_encodes_nothing() -> None:
+    cache = EmbeddingCache()
+    work_of(BOX3D, cache)
+    assert AROUND is not None
+    assert work_of(StackPrompt.from_box3d(FIRST, LAST, AROUND.grown(1, 1)), cache).encoder_calls == 0
+
+
+def test_key_slices_encode_each_slice_between_them_once() -> None:
+    keys = {index: Box.around(TRUTH[index]) for index in (FIRST, 19, LAST)}
+    work = work_of(StackPrompt({index: box for index, box in keys.items() if box}, (FIRST, LAST)))
+    assert work.encoder_calls == COUNT
+    assert work.decoder_calls <= 2 * COUNT
+
+
+def test_an_open_end_looks_at_one_slice_beyond_the_object_at_most() -> None:
+    box = Box.around(TRUTH[19])
+    assert box is not None
+    work = work_of(StackPrompt({19: box}))
+    assert work.encoder_calls <= COUNT + 2
+    assert work.decoder_calls <= 2 * (COUNT + 2)
+
+
+@pytest.mark.parametrize("slices", [30, 300])
+def test_slices_outside_the_reach_cost_nothing(slices: int) -> None:
+    truth = np.zeros((slices, *SHAPE[1:]), bool)
+    truth[: SHAPE[0] - 12] = TRUTH[6:-6]
+    predictor = plain_predictor()
+    assert AROUND is not None
+    list(propagate(stack_of(truth), StackPrompt.from_box3d(FIRST - 6, LAST - 6, AROUND), predictor))
+    assert predictor.timings.encoder_calls == COUNT
