@@ -11,6 +11,7 @@ import _thread
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
             _thread.interrupt_main()
 
     if attached:
+        # Programs started in the background of a shell ignore interrupts, and what they start does: not this work.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_watch, args=(requests, ended), daemon=True).start()
     status = 0
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side must not compete for the cores that they share.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MEDSAM_SLICER_THREADS", "1")
+
+# A shell's background jobs ignore Ctrl-C, and so would every program that the tests start there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[3]
 
