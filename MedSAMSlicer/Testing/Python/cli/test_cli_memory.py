@@ -113,7 +113,7 @@ def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
     seen: dict[str, object] = {}
 
     class Watching:
-        def __init__(self, cache_bytes: int) -> None:
+        def __init__(self, cache_bytes: int, _files: object) -> None:
             seen["cache"] = cache_bytes
 
         def load(self, choice: object) -> LoadedModel:
