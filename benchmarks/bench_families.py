@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Seconds a slice and memory of every model on this computer's processor, with each runtime.
+
+    python benchmarks/bench_families.py [--models KEY ...] [--repeats N]
+
+What a network takes does not depend on its weights, so they are made up: every model is measured, whether its weights are
+here or not. Each way runs in a process of its own. Converting for OpenVINO is timed by itself; it happens once.
+Writes families.json to benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
+
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model  # noqa: E402
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt  # noqa: E402
+from MedSAMSlicerLib.engine.threads import computing_threads  # noqa: E402
+
+# Linux counts in KiB, macOS in bytes.
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
+SIDE = 512
+BOX = Box(150, 160, 330, 350)
+
+
+def peak_mb() -> float:
+    """Most memory that this process has taken, in 10^6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e6
+
+
+def network_of(key: str) -> Any:
+    """The model's network with small numbers in the place of weights."""
+    import torch
+
+    family = find_model(key).load_family()
+    network = family.build_network()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.uniform_(-0.02, 0.02)
+    family.fold(network)
+    return network.eval().requires_grad_(False)
+
+
+def convert_to(key: str, folder: Path) -> dict[str, float]:
+    """Convert for OpenVINO; seconds and peak memory."""
+    import torch
+
+    from MedSAMSlicerLib.engine.runtimes.openvino_convert import convert
+
+    torch.set_num_threads(computing_threads())
+    network = network_of(key)
+    begin = time.perf_counter()
+    convert(network, find_model(key).load_family().input_size, folder)
+    return {"seconds": time.perf_counter() - begin, "peak_mb": peak_mb()}
+
+
+def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[str, float]:
+    """Median seconds of encoding and of answering one box, and peak memory."""
+    family = find_model(key).load_family()
+    if runtime_name == "torch":
+        import torch
+
+        from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
+
+        torch.set_num_threads(computing_threads())
+        runtime: Any = TorchRuntime(network_of(key), "cpu")
+    else:
+        from MedSAMSlicerLib.engine.runtimes.openvino_models import DECODER, ENCODER, compile_network
+
+        encoder = compile_network(folder / ENCODER, computing_threads(), "float32")
+        decoder = compile_network(folder / DECODER, computing_threads(), "float32")
+        runtime = None
+    image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE)).astype(np.uint8)
+    prompt = family.network_prompt(SlicePrompt(box=BOX), SIDE, SIDE)
+    encode, decode = [], []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        prepared = family.prepare(image)
+        embedding = runtime.encode(prepared) if runtime else encoder([prepared[None]])[0][0]
+        middle = time.perf_counter()
+        logits = (
+            runtime.decode(embedding, [prompt])[0][0] if runtime else decoder([embedding[None], prompt.box[None]])[0][0]
+        )
+        family.slice_scores(logits[:1], SIDE, SIDE)
+        encode.append(middle - begin)
+        decode.append(time.perf_counter() - middle)
+    return {"encode": float(np.median(encode[1:])), "decode": float(np.median(decode[1:])), "peak_mb": peak_mb()}
+
+
+def in_process_of_its_own(*arguments: str) -> dict[str, float]:
+    """What this program says when it is asked for one measurement."""
+    command = [sys.executable, __file__, "--one", *arguments]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--models", nargs="+", default=list(CATALOGUE), metavar="KEY")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--one", nargs=4, metavar=("WHAT", "KEY", "FOLDER", "N"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        what, key, folder, repeats = options.one
+        found = convert_to(key, Path(folder)) if what == "convert" else run_with(key, what, Path(folder), int(repeats))
+        print(json.dumps(found))
+        return 0
+    table: dict[str, Any] = {"threads": computing_threads()}
+    for key in options.models:
+        with tempfile.TemporaryDirectory() as folder:
+            table[key] = {
+                what: in_process_of_its_own(what, key, folder, str(options.repeats))
+                for what in ("torch", "convert", "openvino")
+            }
+        print(key, json.dumps(table[key]), flush=True)
+    results = ROOT / "benchmarks" / "results"
+    results.mkdir(exist_ok=True)
+    (results / "families.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
