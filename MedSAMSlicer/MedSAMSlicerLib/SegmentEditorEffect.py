@@ -21,11 +21,12 @@ from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
-from .effect.texts import help_text
+from .effect.texts import finished_text, help_text
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.transports import Transport
 from .scene.view_plane import ViewGeometry
 
+STATUS_MILLISECONDS = 10000
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
@@ -84,13 +85,14 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._changed()
 
     def deactivate(self) -> None:
+        """Another effect was chosen, or none, or another module: Slicer doesn't say which. A run goes on."""
         self._active = False
         self._observe(None)
         if self._shortcuts is not None:
             self._shortcuts.remove()
             self._shortcuts = None
         if self.contouring is not None:
-            self.contouring.cancel()
+            self.contouring.rectangle.drop()
             self.contouring.stop_looking()
         self._overlays.detach()
         self._driver.wake()
@@ -190,11 +192,19 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _show(self) -> None:
         if self._frame is not None and self._active:
-            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem)
+            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem, self._driver.waiting)
 
     def _finished(self) -> None:
-        if self._active and self.contouring is not None and self.contouring.parameters.flag("ApplyAtOnce"):
+        """A run has come to its end, perhaps while the user is elsewhere."""
+        contouring, node = self.contouring, self.scriptedEffect.parameterSetNode()
+        if contouring is None:
+            return
+        # Whoever works on the segment with another effect, or has chosen another segment, decides when to apply.
+        ours = self._driver.is_for(node) and (self._active or not node.GetActiveEffectName())
+        if ours and contouring.parameters.flag("ApplyAtOnce"):
             self.apply()
+        if not self._active:
+            slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in, or the first one."""

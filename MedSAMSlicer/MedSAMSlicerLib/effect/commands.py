@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine.errors import MedSAMError
+from ..engine.errors import InputError, MedSAMError
 from ..scene.contouring import Contouring
 from ..scene.doubtful import next_doubtful
 from ..scene.reach import set_reach_end
@@ -17,6 +17,7 @@ from . import slice_views
 from .driver import Driver
 from .editor import SegmentEditor
 from .options_frame import OptionsFrame
+from .texts import segment_name
 
 
 class Commands:
@@ -114,6 +115,13 @@ class Commands:
     def _apply(self, contouring: Contouring) -> None:
         if self._driver.writer is None:
             return
+        if not self._driver.is_for(self.scriptedEffect.parameterSetNode()):
+            # Only possible while another effect, or none, is active: this one follows what is selected.
+            raise InputError(
+                _("segment '{segment}' is not the one that is selected: select it, then apply").format(
+                    segment=segment_name(contouring)
+                )
+            )
         written = self._driver.writer.write(SegmentEditor(self.scriptedEffect))
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")

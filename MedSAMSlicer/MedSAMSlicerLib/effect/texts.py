@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slicer.i18n import tr as _
 
 from ..engine.runner import Stage
@@ -80,6 +82,25 @@ def progress_text(progress: Progress | None) -> str:
     )
 
 
+def segment_name(contouring: Contouring) -> str:
+    """Name of the segment that a contouring is for."""
+    segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
+    return contouring.segment_id if segment is None else str(segment.GetName())
+
+
+def waiting_text(segments: Sequence[str]) -> str:
+    """Which other segments have a result that was not applied."""
+    return _("Not applied yet: {segments}.").format(segments=", ".join(segments)) if segments else ""
+
+
+def finished_text(contouring: Contouring) -> str:
+    """For the status bar, when a run ends while the effect isn't seen."""
+    name = segment_name(contouring)
+    if contouring.kept.applied:
+        return _("MedSAM: the contour of '{segment}' was applied.").format(segment=name)
+    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(segment=name)
+
+
 def result_text(contouring: Contouring) -> str:
     """What there is of a result, and how many of its slices are doubtful."""
     result = contouring.result
@@ -95,5 +116,6 @@ def result_text(contouring: Contouring) -> str:
         words = _("one of them doubtful")
     else:
         words = _("{count} of them doubtful").format(count=doubtful)
-    state = _("Applied") if contouring.kept.applied else _("Preview")
+    kept = contouring.kept
+    state = _("Applied") if kept.applied else _("Undone, not in the segment") if kept.undone else _("Preview")
     return _("{state}: {count} slices, {doubtful}.").format(state=state, count=count, doubtful=words)

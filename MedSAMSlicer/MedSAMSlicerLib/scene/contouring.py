@@ -115,6 +115,10 @@ class Contouring:
         """Raises InputError if the volume, the segmentation or the segment is gone."""
         self._watch.check()
 
+    def tell(self) -> None:
+        """Something about the kept result looks different."""
+        self._on_change()
+
     # Drawing
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
@@ -279,6 +283,8 @@ class Contouring:
             self._on_change()
         if window is None or (self._run is not None and self._run.busy):
             return
+        if self._wanted and self._runner.running:
+            return  # a run for another segment was cancelled and is about to end
         if self._wanted:
             self._wanted = False
             self._begin()
@@ -369,6 +375,20 @@ class Contouring:
     def forget_encoded(self) -> None:
         """The engine is about to lose what it has encoded."""
         self._ahead.forget()
+
+    # While another segment is selected
+
+    def suspend(self) -> None:
+        """End what goes on, and keep the result without what it looks like, which takes the memory."""
+        self.cancel()
+        self._ahead.stop()
+        self.kept.image = None
+
+    def resume(self) -> None:
+        """Go on with the result that was kept. Raises InputError if the volume cannot be used any more."""
+        self.kept.restore(self.stack)
+        self.problem, self.notes = None, []
+        self.read_prompts()
 
     # The end
 

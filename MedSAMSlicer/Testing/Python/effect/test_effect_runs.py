@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
+import slicer.util
 
 from bright_service import SIGNAL
 
@@ -56,13 +58,68 @@ def test_apply_undo_redo(bench: Any) -> None:
     assert bench.ui.resultLabel.text.startswith("Applied")
     bench.host.editor.undo()
     assert not bench.voxels().any()
+    bench.host.clock.advance(100)
+    assert bench.ui.resultLabel.text.startswith("Undone, not in the segment") and bench.visible("result")
     bench.host.hands.click(bench.ui.applyButton)
     assert (bench.voxels() == bench.truth).all()
     bench.host.editor.undo()
     assert not bench.voxels().any()
     bench.host.editor.redo()
     assert (bench.voxels() == bench.truth).all()
+    bench.host.clock.advance(100)
+    assert bench.ui.resultLabel.text.startswith("Applied") and not bench.visible("result")
     assert not bench.voxels("other").any()
+
+
+def test_undo_is_noticed_while_the_effect_is_not_active(bench: Any) -> None:
+    bench.drag()
+    bench.effect.apply()
+    bench.host.editor.setActiveEffect(None)
+    bench.host.editor.undo()
+    bench.host.clock.advance(100)
+    bench.host.editor.setActiveEffectByName("MedSAM")
+    assert bench.ui.resultLabel.text.startswith("Undone") and bench.visible("result")
+
+
+def test_undo_of_two_writes_is_noticed_step_by_step(bench: Any) -> None:
+    states = []
+    bench.drag()
+    bench.effect.apply()
+    bench.drag(half=0.2)
+    bench.effect.apply()
+    assert bench.voxels().sum() < bench.truth.sum()
+    for step in (bench.host.editor.undo, bench.host.editor.undo, bench.host.editor.redo, bench.host.editor.redo):
+        step()
+        bench.host.clock.advance(100)
+        states.append(bench.ui.resultLabel.text.split(":")[0])
+    assert states == ["Undone, not in the segment"] * 3 + ["Applied"]
+
+
+def test_edits_beside_what_was_applied_do_not_look_like_undo(bench: Any) -> None:
+    bench.drag()
+    bench.effect.apply()
+    corner = bench.truth.copy()
+    corner[0, :3, :3] = True
+    corner[10, 30, 40] = False
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        corner.astype(np.uint8), bench.segmentation, "tumour", bench.volume
+    )
+    bench.host.clock.advance(100)
+    assert bench.ui.resultLabel.text.startswith("Applied")
+
+
+def test_a_correction_after_undo_leaves_alone_what_was_drawn_since(bench: Any) -> None:
+    bench.drag()
+    bench.effect.apply()
+    bench.host.editor.undo()
+    bench.host.clock.advance(100)
+    own = np.zeros_like(bench.truth)
+    own[10, 28:33, 30:50] = True
+    slicer.util.updateSegmentBinaryLabelmapFromArray(own.astype(np.uint8), bench.segmentation, "tumour", bench.volume)
+    bench.drag(half=0.2)
+    corrected = bench.result()
+    bench.effect.apply()
+    assert (bench.voxels() == (corrected | own)).all()
 
 
 def test_apply_at_once(bench: Any) -> None:
@@ -135,7 +192,7 @@ def test_masking_by_another_segment_is_respected(bench: Any) -> None:
     assert (bench.voxels() == first).all()
 
 
-@pytest.mark.parametrize("what", ["segment", "effect", "volume", "segmentation", "removed segment", "scene"])
+@pytest.mark.parametrize("what", ["segment", "volume", "segmentation", "removed segment", "scene"])
 def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
     bench_with: Callable[[str], Any], what: str
 ) -> None:
@@ -145,8 +202,6 @@ def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
     editor, scene = bench.host.editor, bench.host.scene
     if what == "segment":
         editor.setCurrentSegmentID("other")
-    elif what == "effect":
-        editor.setActiveEffect(None)
     elif what == "volume":
         scene.RemoveNode(bench.volume)
     elif what == "segmentation":
@@ -157,16 +212,11 @@ def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
         scene.Clear(0)
     bench.host.wait_until(lambda: bench.effect._driver.link.idle)
     bench.host.clock.advance(200)
-    if what in ("segment", "effect", "volume"):
+    if what in ("segment", "volume"):
         segmentation = bench.segmentation.GetSegmentation()
         for name in ("tumour", "other"):
             image = segmentation.GetSegment(name).GetRepresentation("Binary labelmap")
             assert image is None or image.GetNumberOfPoints() == 0
-    if what == "effect":
-        editor.setActiveEffectByName("MedSAM")
-        bench.host.hands.click(bench.ui.runButton)
-        bench.host.wait_until(lambda: bench.contouring.kept.applied)
-        assert (bench.voxels() == bench.truth).all()
 
 
 def test_a_worker_that_dies_is_told_and_replaced(bench_with: Callable[[str], Any]) -> None:

@@ -130,6 +130,17 @@ class Host:
             self.editor.setMRMLSegmentEditorNode(node)
         self.editor.updateWidgetFromMRML()
 
+    def leave_editor(self) -> None:
+        """The user opens another module: what Slicer's module Segment Editor does then (`exit` in SegmentEditor.py)."""
+        self.editor.setActiveEffect(None)
+        self.editor.uninstallKeyboardShortcuts()
+        self.editor.removeViewObservations()
+
+    def enter_editor(self) -> None:
+        """The user comes back (`enter`); no effect is active then."""
+        self.editor.installKeyboardShortcuts()
+        self._give_node()
+
     def edit(self, volume: Any, *segment_names: str) -> Any:
         """A segmentation with empty segments over a volume, chosen in the editor; the first segment is selected."""
         node = self.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
