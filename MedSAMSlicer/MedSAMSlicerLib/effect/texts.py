@@ -66,7 +66,7 @@ def origin_text(origin: Origin) -> str:
 
 
 def progress_text(progress: Progress | None) -> str:
-    """What a run is doing, how far it has come and how long it will take."""
+    """What a run is doing, how far it has come, and how long it will take as far as that can be known."""
     if progress is None:
         return _("Reading the image…")
     if progress.stage is Stage.STARTING:
@@ -74,7 +74,14 @@ def progress_text(progress: Progress | None) -> str:
     if progress.stage is Stage.LOADING:
         return _("Loading the model…")
     if progress.total is None:
-        return _("{done} slices, {seconds} s").format(done=progress.done, seconds=round(progress.seconds))
+        # How many slices there will be is found out by going there: no time left that could be said.
+        if progress.done == 0:
+            return _("{seconds} s so far; where the object ends is not known yet").format(
+                seconds=round(progress.seconds)
+            )
+        return _("{done} slices, {seconds} s so far; where the object ends is not known yet").format(
+            done=progress.done, seconds=round(progress.seconds)
+        )
     if progress.remaining is None:
         return _("Slice {done} of {total}").format(done=progress.done, total=progress.total)
     return _("Slice {done} of {total}, {seconds} s left").format(

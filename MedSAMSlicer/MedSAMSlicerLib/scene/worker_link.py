@@ -25,7 +25,9 @@ from .worker_process import WorkerProcess
 ANSWER_TIMEOUT = 300.0
 """Seconds without a byte after which a process that owes an answer is taken to hang: more than the largest model
 takes for a slice on a slow processor, or a first import of torch under a virus scanner."""
-CANCEL_TIMEOUT = 0.5
+CANCEL_TIMEOUT = 0.3
+"""Seconds that the process has to stop by itself. With the owner's steps and the end of the process, a cancel takes
+less than half a second, whatever the process is doing."""
 
 Telling = Callable[[], None]
 Handler = Callable[[Message], Telling]

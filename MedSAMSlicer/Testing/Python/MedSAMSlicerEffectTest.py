@@ -22,6 +22,7 @@ from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
 
 FOLDER = Path(__file__).resolve().parent
 SERVICE = "effect_service:DoubtingService"
+CANCEL_SECONDS = 0.5 + 0.1  # half a second, and something for the computer that runs the tests
 TUMOUR, NEIGHBOUR = "tumour", "neighbour"
 
 
@@ -88,7 +89,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         begin = time.monotonic()
         self.effect.cancel()
         self.wait(lambda: not self.effect.contouring.busy, "the end of the cancelled run")
-        assert time.monotonic() - begin < 2.0
+        assert time.monotonic() - begin < CANCEL_SECONDS
         assert self.effect.contouring.result is None
         assert self.effect.contouring.problem is None
         assert self.voxels(TUMOUR).sum() == 0

@@ -36,6 +36,14 @@ def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(bench_with: 
     assert ui.resultLabel.text.startswith("Preview: 13 slices")
 
 
+def test_a_run_without_a_known_end_says_what_is_done_and_no_time_left(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("SlowService")
+    started(bench)
+    text = bench.ui.progressLabel.text
+    assert "slices, " in text and "s so far" in text and "not known" in text and "left" not in text
+    bench.host.hands.click(bench.ui.cancelButton)
+
+
 def test_cancel_takes_less_than_half_a_second(bench_with: Callable[[str], Any]) -> None:
     bench = bench_with("SlowService")
     started(bench)
@@ -245,7 +253,7 @@ def test_a_worker_that_cannot_be_cancelled_is_replaced(bench_with: Callable[[str
     begin = time.monotonic()
     bench.effect.cancel()
     bench.host.wait_until(lambda: not bench.contouring.busy)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 0.5
     voxels[13, 0, 0] = 0
     slicer.util.arrayFromVolumeModified(bench.volume)
     bench.drag()
