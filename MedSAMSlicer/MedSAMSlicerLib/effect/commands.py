@@ -82,10 +82,17 @@ class Commands:
         self._attempt(lambda contouring: self._set_reach_end(contouring, name))
 
     def goToKey(self) -> None:
-        """Show the key slice that is selected in the list; a rectangle drawn there replaces its own."""
+        """Show the key slice that is selected in the list."""
         index = None if self._frame is None else self._frame.keys.selected
         if index is not None:
             self.goToSlice(index)
+
+    def correctKey(self) -> None:
+        """Show the key slice that is selected in the list, with handles on its rectangle."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None and self.contouring is not None:
+            self.goToSlice(index)
+            self.contouring.correct(index)
 
     def removeKey(self) -> None:
         """Make the key slice that is selected in the list an ordinary one."""

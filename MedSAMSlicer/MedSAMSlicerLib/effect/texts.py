@@ -65,6 +65,16 @@ def origin_text(origin: Origin) -> str:
     return {"drawn": _("drawn"), "corrected": _("corrected"), "roi": _("from ROI")}[origin]
 
 
+def correction_text(contouring: Contouring) -> str:
+    """What to do with the rectangle that is to be corrected."""
+    index = contouring.correcting
+    if index is None:
+        return ""
+    return _(
+        "Slice {index} ({position}): drag a corner of the rectangle, or draw another one over it. Esc keeps it as it is."
+    ).format(index=index, position=position_text(contouring.stack(), index))
+
+
 def progress_text(progress: Progress | None) -> str:
     """What a run is doing, how far it has come, and how long it will take as far as that can be known."""
     if progress is None:

@@ -19,6 +19,7 @@ from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
 from .contour_run import ContourRun
+from .correction import opposite_corner
 from .effect_parameters import EffectParameters
 from .kept_result import Basis, KeptResult
 from .look_ahead import LookAhead
@@ -73,6 +74,8 @@ class Contouring:
         """What went wrong last; None after the next action."""
         self.notes: list[str] = []
         """What the engine wants the user to read about the result."""
+        self.correcting: int | None = None
+        """Key slice whose rectangle has handles: dragging a corner of it, or over it, replaces it."""
         self.gone = False
         self._runner, self._on_change, self._on_result = runner, on_change, on_result
         self._ahead = LookAhead(self.reader, runner, parameters, clock)
@@ -132,7 +135,7 @@ class Contouring:
                 raise InputError(
                     "the key slices lie in another plane: add one in a view of that plane, or draw without Shift"
                 )
-            self.rectangle.begin(plane, self.stack(plane), view, xy, add)
+            self.rectangle.begin(plane, self.stack(plane), view, self._held(view, xy), add)
         except MedSAMError as error:
             self._fail(error)
             return False
@@ -153,7 +156,7 @@ class Contouring:
             self._on_change()
             return
         plane, known = self.rectangle.plane, self.prompts
-        before = self.prompts
+        before, self.correcting = self.prompts, None
         if known is not None and (plane != known.plane or not (drag.adds_key or drag.index in known.keys)):
             known = None
         corrects = known is not None and self.result is not None and drag.index in self.result
@@ -165,9 +168,13 @@ class Contouring:
     def escape(self) -> bool:
         """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it.
 
-        Returns False if there is neither.
+        A rectangle that was to be corrected stays as it is. Returns False if there is nothing of the kind.
         """
         if self.rectangle.drop():
+            self._on_change()
+            return True
+        if self.correcting is not None:
+            self.correcting = None
             self._on_change()
             return True
         if not self.running:
@@ -179,7 +186,21 @@ class Contouring:
             self._on_change()
         return True
 
+    def _held(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
+        """Where the rectangle begins: at `xy`, or in the corner across from the one that is taken hold of there."""
+        index, prompts = self.correcting, self.prompts
+        if index is None or prompts is None or index not in prompts.keys:
+            return xy
+        return opposite_corner(self.stack(), index, prompts.keys[index].box, view, xy) or xy
+
     # Prompts
+
+    def correct(self, index: int) -> None:
+        """Have the rectangle of a key slice corrected: by its corners, or by drawing another one on that slice."""
+        self.problem = None
+        self.rectangle.drop()
+        self.correcting = index if self.prompts is not None and index in self.prompts.keys else None
+        self._on_change()
 
     def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode) -> None:
         """Take an ROI as a 3D box, in the volume's own slices, and run. A `problem` says why not."""
@@ -422,4 +443,6 @@ class Contouring:
     def _take(self, prompts: Prompts | None) -> None:
         if prompts is None or prompts.plane != self.kept.plane:
             self.kept.drop()
+        if prompts is None or self.correcting not in prompts.keys:
+            self.correcting = None
         self.prompts = prompts

@@ -290,15 +290,50 @@ def test_key_slices_are_listed_and_can_be_corrected_and_removed(bench: Any) -> N
     ui.keysTable.selectRow(0)
     hands.click(ui.correctKeyButton)
     assert bench.contouring.index_in(bench.effect._view_geometry()) == 10
+    assert "Slice 10 (S " in ui.noteLabel.text and "drag a corner" in ui.noteLabel.text
     before = bench.contouring.prompts.keys[10].box
     bench.drag(half=0.8)
     assert bench.contouring.prompts.keys[10].box != before
+    assert sorted(bench.contouring.prompts.keys) == [10, 13] and "corner" not in ui.noteLabel.text
     ui.keysTable.selectRow(1)
     hands.click(ui.removeKeyButton)
     bench.finish()
     assert ui.keysTable.rowCount == 1
     hands.click(ui.discardButton)
     assert ui.keysTable.rowCount == 0 and not ui.resultFrame.visible and not ui.removeKeyButton.enabled
+
+
+def test_a_corner_of_a_rectangle_that_is_corrected_can_be_dragged(bench: Any) -> None:
+    hands, ui = bench.host.hands, bench.ui
+    bench.drag()
+    box = bench.contouring.prompts.keys[10].box
+    corner = bench.xy("Red", 10, box.y0, box.x0)
+    inwards = bench.xy("Red", 10, box.y0 + 6, box.x0 + 4)
+    points = bench.effect._overlays._views[0]._rectangle._outline.GetNumberOfPoints
+    assert points() == 4
+    ui.keysTable.selectRow(0)
+    hands.click(ui.correctKeyButton)
+    assert points() == 20
+    hands.drag("Red", corner, inwards)
+    bench.finish()
+    moved = bench.contouring.prompts.keys[10].box
+    assert (moved.x1, moved.y1) == (box.x1, box.y1)
+    assert (moved.x0, moved.y0) == (box.x0 + 4, box.y0 + 6)
+    assert points() == 4 and bench.contouring.correcting is None
+    # Without the button a corner is a place to begin a rectangle at.
+    hands.drag("Red", bench.xy("Red", 10, moved.y0, moved.x0), bench.xy("Red", 10, moved.y0 + 9, moved.x0 + 8))
+    bench.finish()
+    assert bench.contouring.prompts.keys[10].box.xyxy == (moved.x0, moved.y0, moved.x0 + 8, moved.y0 + 9)
+
+
+def test_escape_leaves_a_rectangle_that_was_to_be_corrected(bench: Any) -> None:
+    bench.drag()
+    box = bench.contouring.prompts.keys[10].box
+    bench.ui.keysTable.selectRow(0)
+    bench.host.hands.click(bench.ui.correctKeyButton)
+    assert bench.host.hands.key("Escape")
+    assert "corner" not in bench.ui.noteLabel.text and bench.contouring.prompts.keys[10].box == box
+    assert not bench.host.hands.key("Escape")
 
 
 def test_confidence_strip_and_doubtful_slices(bench_with: Callable[[str], Any]) -> None:
@@ -351,6 +386,33 @@ def test_slices_are_encoded_ahead_when_the_mouse_comes_into_a_view(bench: Any) -
     count = len(asked)
     bench.host.clock.advance(300)
     assert len(asked) <= count + 1
+
+
+def test_who_draws_waits_for_no_more_than_the_one_slice_that_is_being_encoded(
+    bench_with: Callable[[str], Any],
+) -> None:
+    from effect_service import SECONDS_TO_ENCODE
+
+    bench = bench_with("effect_service:SlowEncoder")
+    voxels = slicer.util.arrayFromVolume(bench.volume)
+    voxels[:, 0, 0] = np.arange(len(voxels))  # so that no slice is encoded with another
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    link, hands = bench.effect._driver.link, bench.host.hands
+    asked: list[Any] = []
+    encode = link.encode
+    link.encode = lambda *arguments: (asked.append(arguments), encode(*arguments))[1]
+    hands._send("Red", "EnterEvent", (200, 150), False, False)
+    # The slice in view is encoded, and its neighbour under way.
+    bench.host.wait_until(lambda: len(asked) == 2)
+    begin = time.monotonic()
+    hands.press("Red", bench.at("Red", -1))
+    hands.move("Red", bench.at("Red", 1))
+    bench.host.wait_until(lambda: bench.contouring.rectangle.image is not None)
+    assert time.monotonic() - begin < SECONDS_TO_ENCODE + 0.25
+    bench.host.clock.advance(600)
+    hands.release("Red", bench.at("Red", 1))
+    bench.finish()
+    assert len(asked) == 2
 
 
 def test_the_memory_of_encoded_slices_can_be_given_back(bench: Any) -> None:
