@@ -29,6 +29,7 @@ from .prompts import KeySlice, Prompts
 from .reach import reach_of
 from .rectangle_tool import RectangleTool
 from .roi import roi_to_prompt
+from .roi_solid import RoiSolid
 from .slice_reader import SliceReader
 from .slice_stack import SliceStack, default_axis_of
 from .view_plane import Plane, Stack, ViewGeometry, plane_of
@@ -208,13 +209,15 @@ class Contouring:
         try:
             self._watch.check()
             plane = Plane(default_axis_of(self.volume_node))
-            prompt = roi_to_prompt(roi_node, cast(SliceStack, self.stack(plane)))
+            stack = cast(SliceStack, self.stack(plane))
+            prompt = roi_to_prompt(roi_node, stack)
+            solid = RoiSolid.of(roi_node, stack.ijk_to_world, stack.dimensions)
         except MedSAMError as error:
             self._fail(error)
             return
         keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
         before = self.prompts
-        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds))
+        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds, solid))
         self.run()
         self._before_drawing = [before]
 
@@ -325,7 +328,8 @@ class Contouring:
         try:
             reach = reach_of(self.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
             prompt = prompts.stack_prompt(reach)
-            basis: Basis = (prompts.plane, prompt.reach, prompt.bounds, self.parameters.choice, self.reader.state)
+            limits = (prompt.reach, prompt.bounds, prompts.solid)
+            basis: Basis = (prompts.plane, limits, self.parameters.choice, self.reader.state)
             part = self.kept.part_for(prompts, basis)
             self.kept.begin(self.stack(), part)
             self._run = ContourRun(
@@ -337,6 +341,7 @@ class Contouring:
                 prompt=prompt,
                 window=window,
                 choice=self.parameters.choice,
+                limited=prompts.limited,
                 part=part,
                 earlier=self.result,
                 on_slice=self._slice_found,
