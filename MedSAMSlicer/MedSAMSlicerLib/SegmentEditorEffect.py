@@ -70,7 +70,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def setMRMLDefaults(self) -> None:
         node = self.scriptedEffect.parameterSetNode()
         if node is not None:
-            EffectParameters(node).set_defaults(settings.device())
+            EffectParameters(node).set_defaults()
 
     def setupOptionsFrame(self) -> None:
         self._frame = OptionsFrame(self._parameters, self)
@@ -80,6 +80,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._active = True
         self._overlays.attach()
         self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
+        if self._frame is not None:
+            self._frame.models.ask_devices()
         self._follow()
         self._look()
         self._changed()
@@ -164,7 +166,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _parameters(self) -> EffectParameters | None:
         node = self.scriptedEffect.parameterSetNode()
-        return None if node is None else EffectParameters(node)
+        return None if node is None else EffectParameters(node, settings.preferred)
 
     def _follow(self) -> None:
         if self._active:

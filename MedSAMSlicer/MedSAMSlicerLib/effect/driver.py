@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from .. import settings
 from ..engine.errors import MedSAMError
 from ..scene.apply_result import ResultWriter
 from ..scene.contouring import Contouring
@@ -128,7 +129,9 @@ class Driver:
             return
         if kept is not None:
             kept.close()
-        made = Contouring(*wanted, self.link, EffectParameters(node), self._changed, self._on_result)
+        made = Contouring(
+            *wanted, self.link, EffectParameters(node, settings.preferred), self._changed, self._on_result
+        )
         self.contouring, self.writer = made, ResultWriter(made)
 
     def wake(self) -> None:
