@@ -13,6 +13,7 @@ import numpy as np
 
 from .errors import InputError
 from .stack import ValueSource
+from .words import tr as _
 
 # Level and width in Hounsfield units.
 CT_PRESETS: dict[str, tuple[float, float]] = {
@@ -64,7 +65,7 @@ class Window:
     def describe(self) -> str:
         """For example "soft-tissue (level 40, width 400)"."""
         level, width = self.asked or ((self.lower + self.upper) / 2, self.upper - self.lower)
-        return f"{self.name} (level {level:.5g}, width {width:.5g})"
+        return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
 
 
 class WindowedStack:
@@ -97,7 +98,9 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
     """
     extremes = value_range(values)
     if extremes[0] == extremes[1]:
-        raise InputError(f"every voxel has the value {extremes[0]:g}: choose an image that shows something")
+        raise InputError(
+            _("every voxel has the value {value:g}: choose an image that shows something").format(value=extremes[0])
+        )
     if wanted != "auto":
         return _limited(_named_window(wanted), extremes)
     if modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM):
@@ -113,10 +116,14 @@ def _named_window(wanted: str) -> Window:
         level, width = (float(part) for part in wanted.split(","))
     except ValueError:
         raise InputError(
-            f"window {wanted!r} is unknown: choose auto, {', '.join(CT_PRESETS)}, or LEVEL,WIDTH such as 40,400"
+            _("window {wanted!r} is unknown: choose auto, {presets}, or LEVEL,WIDTH such as 40,400").format(
+                wanted=wanted, presets=", ".join(CT_PRESETS)
+            )
         ) from None
     if not (np.isfinite(level) and np.isfinite(width) and width > 0):
-        raise InputError(f"window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0")
+        raise InputError(
+            _("window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0").format(wanted=wanted)
+        )
     return Window(level - width / 2, level + width / 2, "level,width", asked=(level, width))
 
 
@@ -125,8 +132,10 @@ def _limited(window: Window, extremes: tuple[float, float]) -> Window:
     lower, upper = (float(np.clip(value, window.lower, window.upper)) for value in extremes)
     if lower == upper:
         raise InputError(
-            f"window {window.describe()} shows nothing of this image, whose values run from {extremes[0]:g} to "
-            f"{extremes[1]:g}: choose another window"
+            _(
+                "window {window} shows nothing of this image, whose values run from {lowest:g} to "
+                "{highest:g}: choose another window"
+            ).format(window=window.describe(), lowest=extremes[0], highest=extremes[1])
         )
     return replace(window, lower=lower, upper=upper)
 
@@ -151,7 +160,11 @@ def value_range(values: ValueSource) -> tuple[float, float]:
         one = values.slice_values(index)
         low, high = float(one.min()), float(one.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(f"slice {index} of the image holds voxels that are not finite numbers: repair the image")
+            raise InputError(
+                _("slice {index} of the image holds voxels that are not finite numbers: repair the image").format(
+                    index=index
+                )
+            )
         lowest, highest = min(lowest, low), max(highest, high)
     return lowest, highest
 

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..engine.errors import InputError
 from ..engine.stack_result import StackResult
+from ..engine.words import tr as _
 from .contouring import Contouring
 from .modifier import make_modifier
 from .segment_writer import Mode, Written
@@ -82,12 +83,12 @@ class ResultWriter:
         contouring = self._contouring
         result, plane = contouring.result, contouring.kept.plane
         if result is None or plane is None:
-            raise InputError("there is no result to write: draw a rectangle and let the run finish")
+            raise InputError(_("there is no result to write: draw a rectangle and let the run finish"))
         contouring.check_nodes()
         self.look_again()
         reference, mode = editor.reference(), contouring.parameters.mode
         if reference is None:
-            raise InputError("the segmentation has no geometry to write to: choose its source volume")
+            raise InputError(_("the segmentation has no geometry to write to: choose its source volume"))
         mask = contouring.stack(plane).to_volume(result.to_stack())
         modifier = make_modifier(mask, contouring.volume_node, contouring.segmentation_node, reference)
         new = np.asarray(_voxels(modifier.labelmap) > 0)

@@ -18,6 +18,7 @@ from ..engine.intensity import Window
 from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
+from ..engine.words import tr as _
 from .contour_run import ContourRun
 from .correction import opposite_corner
 from .effect_parameters import EffectParameters
@@ -134,7 +135,7 @@ class Contouring:
             plane = self.plane_in(view)
             if add and self.plane not in (None, plane):
                 raise InputError(
-                    "the key slices lie in another plane: add one in a view of that plane, or draw without Shift"
+                    _("the key slices lie in another plane: add one in a view of that plane, or draw without Shift")
                 )
             self.rectangle.begin(plane, self.stack(plane), view, self._held(view, xy), add)
         except MedSAMError as error:
@@ -271,7 +272,7 @@ class Contouring:
         self._ahead.stop()
         self._before_drawing = []
         if self.prompts is None:
-            self._fail(InputError("nothing is marked yet: draw a rectangle around the object in a slice view"))
+            self._fail(InputError(_("nothing is marked yet: draw a rectangle around the object in a slice view")))
             return
         if self._run is not None and self._run.busy:
             self._run.cancel()

@@ -35,6 +35,7 @@ from ..engine.errors import InputError
 from ..engine.intensity import CT_PRESETS
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from ..engine.service_types import ModelChoice
+from ..engine.words import tr as _
 from .segment_writer import Mode
 
 EFFECT_NAME = "MedSAM"
@@ -96,13 +97,17 @@ class EffectParameters:
     def get(self, name: str) -> str:
         """Value of an option. Raises InputError if it is none of those that it may have."""
         if name not in DEFAULTS:
-            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
         return self._checked(name, self.node.GetAttribute(_full(name)) or DEFAULTS[name])
 
     def set(self, name: str, value: str) -> None:
         """Raises InputError if the option may not have that value; the option keeps the one that it has."""
         if name not in DEFAULTS:
-            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
         self._write(name, self._checked(name, value))
 
     def flag(self, name: str) -> bool:
@@ -133,7 +138,9 @@ class EffectParameters:
 
     def set_reference(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
         if name not in _NODES:
-            raise InputError(f"there is no node option '{name}': choose one of {', '.join(_NODES)}")
+            raise InputError(
+                _("there is no node option '{name}': choose one of {names}").format(name=name, names=", ".join(_NODES))
+            )
         if node is not self.reference(name):
             self._refer(name, node)
             self._tell()
@@ -198,7 +205,11 @@ class EffectParameters:
 
     def _checked(self, name: str, value: str) -> str:
         if name in _CHOICES and value not in _CHOICES[name]:
-            raise InputError(f"option {name} is {value!r}: choose one of {', '.join(_CHOICES[name])}")
+            raise InputError(
+                _("option {name} is {value!r}: choose one of {choices}").format(
+                    name=name, value=value, choices=", ".join(_CHOICES[name])
+                )
+            )
         if name in ("ReachStart", "ReachEnd"):
             _whole_number(name, value)
         elif name == "Window" and value not in WINDOWS:
@@ -226,7 +237,11 @@ def level_and_width(text: str) -> tuple[float, float]:
     try:
         level, width = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"option Window is {text!r}: choose {', '.join(WINDOWS)}, or LEVEL,WIDTH") from None
+        raise InputError(
+            _("option Window is {text!r}: choose {windows}, or LEVEL,WIDTH").format(
+                text=text, windows=", ".join(WINDOWS)
+            )
+        ) from None
     return level, width
 
 
@@ -238,7 +253,9 @@ def _whole_number(name: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise InputError(f"option {name} is {value!r}: give the number of a slice, or -1 for none") from None
+        raise InputError(
+            _("option {name} is {value!r}: give the number of a slice, or -1 for none").format(name=name, value=value)
+        ) from None
 
 
 def _mapping(text: str) -> None:
@@ -247,4 +264,4 @@ def _mapping(text: str) -> None:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise InputError("option Prompts cannot be read: set it to none and draw the rectangles again")
+        raise InputError(_("option Prompts cannot be read: set it to none and draw the rectangles again"))

@@ -12,6 +12,7 @@ import numpy as np
 from ..engine.errors import InputError
 from ..engine.prompts import Box, StackPrompt
 from ..engine.results import SliceResult
+from ..engine.words import tr as _
 from .roi_solid import RoiSolid
 from .view_plane import Plane
 
@@ -103,7 +104,7 @@ class Prompts:
                 RoiSolid.from_content(content.get("solid")),
             )
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-            raise InputError("the key slices in the scene cannot be read: draw the rectangles again") from None
+            raise InputError(_("the key slices in the scene cannot be read: draw the rectangles again")) from None
 
 
 def _key(values: Any) -> KeySlice:

@@ -10,6 +10,7 @@ import slicer
 
 from ..engine.errors import InputError
 from ..engine.results import SliceResult
+from ..engine.words import tr as _
 from .roi import IndexBox, roi_corners, roi_to_index_box
 
 # In voxels, as for the box of voxels around an ROI.
@@ -29,7 +30,7 @@ class RoiSolid:
 
     def __post_init__(self) -> None:
         if len(self.numbers) != 12 or not np.isfinite(self.numbers).all():
-            raise InputError("an ROI in the scene cannot be read: use the ROI again")
+            raise InputError(_("an ROI in the scene cannot be read: use the ROI again"))
 
     @classmethod
     def of(
@@ -70,7 +71,7 @@ class RoiSolid:
         try:
             return None if content is None else cls(tuple(float(number) for number in content))
         except (TypeError, ValueError):
-            raise InputError("an ROI in the scene cannot be read: use the ROI again") from None
+            raise InputError(_("an ROI in the scene cannot be read: use the ROI again")) from None
 
     def on_slice(self, slice_to_world: np.ndarray, rows: int, columns: int) -> np.ndarray:
         """bool (rows, columns): which pixels of a slice lie in the box.
@@ -82,7 +83,7 @@ class RoiSolid:
         matrix[:3] = np.reshape(self.numbers, (3, 4))
         to_box = matrix @ slice_to_world
         inside = np.ones((rows, columns), bool)
-        for of_column, of_row, _, shift in to_box[:3]:
+        for of_column, of_row, _between, shift in to_box[:3]:
             # Sums of a row and a column: a fraction of the time that points of their own would take.
             along = (np.arange(rows) * of_row + shift)[:, None] + np.arange(columns) * of_column
             inside &= np.abs(along) <= 1

