@@ -118,6 +118,15 @@ def finished_text(contouring: Contouring) -> str:
     return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(segment=name)
 
 
+def in_words(count: int) -> str:
+    """A number in words, as far as that can be read faster than digits."""
+    words = (
+        _("none"), _("one"), _("two"), _("three"), _("four"), _("five"), _("six"), _("seven"), _("eight"), _("nine"),
+        _("ten"), _("eleven"), _("twelve"),
+    )  # fmt: skip
+    return words[count] if count < len(words) else str(count)
+
+
 def result_text(contouring: Contouring) -> str:
     """What there is of a result, and how many of its slices are doubtful."""
     result = contouring.result
@@ -127,12 +136,7 @@ def result_text(contouring: Contouring) -> str:
     if count == 0:
         return _("Nothing was found in the rectangle: draw it closer around the object, or choose another window.")
     doubtful = len(doubtful_slices(result))
-    if doubtful == 0:
-        words = _("none of them doubtful")
-    elif doubtful == 1:
-        words = _("one of them doubtful")
-    else:
-        words = _("{count} of them doubtful").format(count=doubtful)
+    words = _("{count} of them doubtful").format(count=in_words(doubtful))
     kept = contouring.kept
     state = _("Applied") if kept.applied else _("Undone, not in the segment") if kept.undone else _("Preview")
     return _("{state}: {count} slices, {doubtful}.").format(state=state, count=count, doubtful=words)

@@ -6,8 +6,9 @@ and 99.5 percentiles of their foreground; then the clipped volume's own minimum 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -68,6 +69,9 @@ class Window:
         return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
 
 
+Steps = Generator[None, None, Window]
+
+
 class WindowedStack:
     """Slices of a `ValueSource` through a window: what models see. Satisfies `SliceSource`."""
 
@@ -96,7 +100,21 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
     Raises:
         InputError: the text cannot be understood, the image is constant, or the window shows none of it.
     """
-    extremes = value_range(values)
+    steps = window_steps(wanted, values, modality)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return cast(Window, finished.value)
+
+
+def window_steps(wanted: str, values: ValueSource, modality: str | None = None) -> Steps:
+    """As `choose_window`, for whoever must stay responsive: yields after each slice that was read; returns the window.
+
+    Raises:
+        InputError: as `choose_window` does.
+    """
+    extremes = yield from _extremes(values)
     if extremes[0] == extremes[1]:
         raise InputError(
             _("every voxel has the value {value:g}: choose an image that shows something").format(value=extremes[0])
@@ -105,7 +123,7 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
         return _limited(_named_window(wanted), extremes)
     if modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM):
         return _limited(_named_window("soft-tissue"), extremes)
-    return _percentile_window(values, extremes)
+    return (yield from _percentile_window(values, extremes))
 
 
 def _named_window(wanted: str) -> Window:
@@ -140,16 +158,16 @@ def _limited(window: Window, extremes: tuple[float, float]) -> Window:
     return replace(window, lower=lower, upper=upper)
 
 
-def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> Window:
+def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> Steps:
     signed = extremes[0] < -SIGNED_SHARE * abs(extremes[1])
     background = extremes[0] if signed else 0.0
-    lower, upper = _percentiles_above(background, values, extremes[1])
+    lower, upper = yield from _percentiles_above(background, values, extremes[1])
     if lower == upper:  # nearly binary images
         lower, upper = background, extremes[1]
     return Window(lower, upper, "percentiles", background=background)
 
 
-def value_range(values: ValueSource) -> tuple[float, float]:
+def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]:
     """Smallest and largest voxel value of the whole stack, read slice by slice.
 
     Raises:
@@ -166,10 +184,13 @@ def value_range(values: ValueSource) -> tuple[float, float]:
                 )
             )
         lowest, highest = min(lowest, low), max(highest, high)
+        yield
     return lowest, highest
 
 
-def _percentiles_above(background: float, values: ValueSource, maximum: float) -> tuple[float, float]:
+def _percentiles_above(
+    background: float, values: ValueSource, maximum: float
+) -> Generator[None, None, tuple[float, float]]:
     """Exact percentiles (linear interpolation) of the voxels above `background`, in memory for one slice.
 
     Counts all voxels in coarse bins first, then collects only the bins in which the percentiles lie.
@@ -187,6 +208,7 @@ def _percentiles_above(background: float, values: ValueSource, maximum: float) -
     counts = np.zeros(_COARSE_BINS, np.int64)
     for voxels in foreground():
         counts += np.bincount(bins_of(voxels), minlength=_COARSE_BINS)
+        yield
     ends = np.cumsum(counts)
     ranks = [(ends[-1] - 1) * percentile / 100 for percentile in PERCENTILES]
     wanted_ranks = sorted({int(np.floor(rank)) for rank in ranks} | {int(np.ceil(rank)) for rank in ranks})
@@ -194,6 +216,7 @@ def _percentiles_above(background: float, values: ValueSource, maximum: float) -
     collected: list[np.ndarray] = []
     for voxels in foreground():
         collected.append(voxels[np.isin(bins_of(voxels), wanted_bins)])
+        yield
     ordered = np.sort(np.concatenate(collected))
     # Position in `ordered` of a rank in the whole: take away what lies in bins that were not collected.
     starts = ends - counts

@@ -180,6 +180,17 @@ def test_texts_and_tooltips_are_there(bench: Any) -> None:
     assert not bench.effect.icon().isNull()
 
 
+def test_whatever_can_be_clicked_or_opened_has_a_tooltip(repository: Any) -> None:
+    from xml.etree import ElementTree
+
+    file = repository / "MedSAMSlicer" / "Resources" / "UI" / "SegmentEditorEffect.ui"
+    kinds = ("Button", "ComboBox", "CheckBox", "SpinBox", "GroupBox", "Selector")
+    root = ElementTree.parse(file).getroot()  # noqa: S314 - the project's own file
+    found = [widget for widget in root.iter("widget") if widget.get("class", "").endswith(kinds)]
+    assert len(found) > 20
+    assert [w.get("name") for w in found if not w.findtext("property[@name='toolTip']/string")] == []
+
+
 def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
     """What Slicer imports for the effect when it starts, in a process of its own: no torch, and no more than 150 ms."""
     import subprocess

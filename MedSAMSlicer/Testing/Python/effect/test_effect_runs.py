@@ -349,7 +349,7 @@ def test_confidence_strip_and_doubtful_slices(bench_with: Callable[[str], Any]) 
         ui.stripTable.item(0, 8 - first).background().color().name()
         != ui.stripTable.item(0, 9 - first).background().color().name()
     )
-    assert f"{len(doubtful)} of them doubtful" in ui.resultLabel.text
+    assert f"{ {3: 'three', 4: 'four'}[len(doubtful)] } of them doubtful" in ui.resultLabel.text
 
     def shown() -> int:
         from MedSAMSlicerLib.effect.slice_views import geometry_of
