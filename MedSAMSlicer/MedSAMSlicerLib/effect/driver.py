@@ -137,9 +137,9 @@ class Driver:
     def wake(self) -> None:
         """Let the timer run as long as there is something to do."""
         looking = self.writer is not None and self.writer.waiting
-        busy = (
-            self._forgetting or looking or (self.contouring.busy if self.contouring is not None else not self.link.idle)
-        )
+        gone = self.contouring is not None and self.contouring.gone
+        working = self.contouring.busy if self.contouring is not None else not self.link.idle
+        busy = self._forgetting or looking or gone or working
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
@@ -167,6 +167,10 @@ class Driver:
             self.link.close()
 
     def _step(self) -> None:
+        if self.contouring is not None and self.contouring.gone:
+            # Not sooner: what told of the end may still be at it. Not later: it would hold on to the volume.
+            self._set_aside()
+            self._on_change()
         if self.contouring is not None:
             self.contouring.step()
         else:

@@ -24,7 +24,7 @@ def help_text() -> str:
                 _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
-                _("<b>Drag again</b> on a key slice: replace its rectangle."),
+                _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
                 _("<b>Esc</b>: drop the rectangle, or end the run that it began."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
