@@ -22,6 +22,7 @@ from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import finished_text, help_text
+from .engine.errors import MedSAMError
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.transports import Transport
 from .scene.view_plane import ViewGeometry
@@ -51,6 +52,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._view: Any = None
         self._observed: tuple[Any, int] = (None, 0)
         self._active = False
+        self._told: MedSAMError | None = None
 
     # What Slicer asks of every effect
 
@@ -191,6 +193,10 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             # The first change takes an earlier result from all views.
             self._overlays.update(self.contouring, only=None if drag is None or drag.box is None else self._view)
             self._show()
+        elif self._driver.problem_now is not self._told:
+            self._told = self._driver.problem_now
+            if self._told is not None:
+                slicer.util.showStatusMessage(f"MedSAM: {self._told}", STATUS_MILLISECONDS)
 
     def _show(self) -> None:
         if self._frame is not None and self._active:

@@ -68,6 +68,11 @@ class Driver:
         return None if self.contouring is None else self.contouring.parameters
 
     @property
+    def problem_now(self) -> MedSAMError | None:
+        """What went wrong last."""
+        return (None if self.contouring is None else self.contouring.problem) or self.problem
+
+    @property
     def waiting(self) -> list[str]:
         """Names of the segments, other than the selected one, for which there is a result that was not applied."""
         return [segment_name(one.contouring) for one in self._aside.values() if not one.contouring.gone]

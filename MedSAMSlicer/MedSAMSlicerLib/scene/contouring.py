@@ -82,7 +82,7 @@ class Contouring:
         self._runner, self._on_change, self._on_result = runner, on_change, on_result
         self._ahead = LookAhead(self.reader, runner, parameters, clock)
         self._run: ContourRun | None = None
-        self._wanted = False
+        self._wanted = self._suspended = False
         self._window: Window | None = None
         self._before_drawing: list[Prompts | None] = []
         self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lost)
@@ -373,7 +373,7 @@ class Contouring:
 
     def _failed(self, error: MedSAMError) -> None:
         self.progress = None
-        if not self.gone:
+        if not (self.gone or self._suspended):
             self.kept.restore(self.stack)
         if not self._wanted:
             self.rectangle.drop()
@@ -407,12 +407,14 @@ class Contouring:
 
     def suspend(self) -> None:
         """End what goes on, and keep the result without what it looks like, which takes the memory."""
+        self._suspended = True
         self.cancel()
         self._ahead.stop()
         self.kept.image = None
 
     def resume(self) -> None:
         """Go on with the result that was kept. Raises InputError if the volume cannot be used any more."""
+        self._suspended = False
         self.kept.restore(self.stack)
         self.problem, self.notes = None, []
         self.read_prompts()

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import slicer.util
 
+from bright_service import SIGNAL
+
 
 def started(bench: Any) -> None:
     bench.drag(wait=False)
@@ -57,6 +59,20 @@ def test_progress_is_shown_again_to_who_comes_back_before_the_end(bench_with: Ca
     bench.host.hands.click(bench.ui.cancelButton)
     finished_away(bench)
     assert bench.contouring.result is None and nothing_is_written(bench)
+
+
+def test_a_run_that_fails_away_is_told_in_the_status_bar_and_on_return(bench_with: Callable[[str], Any]) -> None:
+    bench = bench_with("DyingService")
+    voxels = slicer.util.arrayFromVolume(bench.volume)
+    voxels[0, 0, 1:3] = 0, 255
+    voxels[14, 0, 0] = SIGNAL
+    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.drag(wait=False)
+    bench.host.leave_editor()
+    finished_away(bench)
+    assert "ended unexpectedly" in slicer.util.mainWindow().statusBar().currentMessage()
+    come_back(bench)
+    assert "ended unexpectedly" in bench.ui.problemLabel.text and nothing_is_written(bench)
 
 
 def test_apply_at_once_writes_at_the_end_in_one_undo_step(bench_with: Callable[[str], Any]) -> None:
