@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
+from ..engine.errors import MedSAMError
 from ..engine.runner import Stage
 from ..scene.contouring import Contouring
 from ..scene.doubtful import doubtful_slices
@@ -70,9 +71,13 @@ def correction_text(contouring: Contouring) -> str:
     index = contouring.correcting
     if index is None:
         return ""
+    try:
+        position = position_text(contouring.stack(), index)
+    except MedSAMError:
+        return ""  # the volume cannot be used any more, which is said where its slices are named
     return _(
         "Slice {index} ({position}): drag a corner of the rectangle, or draw another one over it. Esc keeps it as it is."
-    ).format(index=index, position=position_text(contouring.stack(), index))
+    ).format(index=index, position=position)
 
 
 def progress_text(progress: Progress | None) -> str:
