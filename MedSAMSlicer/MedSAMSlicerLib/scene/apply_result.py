@@ -18,7 +18,7 @@ from ..engine.words import tr as _
 from .contouring import Contouring
 from .modifier import make_modifier
 from .segment_writer import Mode, Written
-from .written_voxels import SegmentVoxels, WrittenVoxels
+from .written_voxels import Part, SegmentVoxels, WrittenVoxels
 
 _REMEMBERED = 10
 """Writes; as many as the Segment Editor's own undo steps."""
@@ -43,12 +43,20 @@ class Editor(Protocol):
 
 
 @dataclass(frozen=True)
+class _Added:
+    """Voxels that the segment owes to a result: bool (k, j, i) array of a part."""
+
+    part: Part
+    voxels: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Write:
     """One write: which result, what the segment owes to it and its earlier forms, and what it changed."""
 
     result: StackResult
     lineage: int | None
-    added: np.ndarray | None
+    added: _Added | None
     voxels: WrittenVoxels
 
 
@@ -98,15 +106,20 @@ class ResultWriter:
             contouring.kept.applied, contouring.kept.undone = True, False
             return Written(0, modifier.voxels_outside)
 
+        # All that follows is done in the part of the voxels that can change: the whole is large.
+        part = Part.around(new)
+        if earlier is not None:
+            part = part.together(earlier.part)
+        if mode == "replace":
+            part = Part((0, 0, 0), new.shape)
         segment = SegmentVoxels(contouring.segmentation_node, contouring.segment_id, modifier.labelmap)
-        before = segment.read()
-        added = _not_there_before(editor, new, earlier)
+        before = segment.read(part)
+        there = _seen_by(editor, part, new.shape) if before is None else before
+        added = _Added(part, _owed(part, new, there, earlier)) if mode == "add" else None
         self._modify(editor, modifier.labelmap, stale, mode)
-        after = segment.read()
+        after = segment.read(part)
         if before is not None and after is not None:
-            write = _Write(
-                result, contouring.kept.lineage, added if mode == "add" else None, WrittenVoxels(segment, before, after)
-            )
+            write = _Write(result, contouring.kept.lineage, added, WrittenVoxels(segment, part, before, after))
             # What was undone cannot be redone after this.
             kept = [one for one in self._writes if not one.voxels.undone]
             self._writes = [*kept, write][-_REMEMBERED:]
@@ -124,12 +137,13 @@ class ResultWriter:
             editor.modify(_like(labelmap, np.zeros_like(_voxels(labelmap))), "add")
         editor.modify(labelmap, mode)
 
-    def _added_by_earlier_forms(self, new: np.ndarray) -> np.ndarray | None:
+    def _added_by_earlier_forms(self, new: np.ndarray) -> _Added | None:
         """Voxels that earlier forms of the result have added, as far as they were not undone."""
         last = next((one for one in reversed(self._writes) if not one.voxels.undone), None)
-        if last is None or last.lineage != self._contouring.kept.lineage:
+        if last is None or last.added is None or last.lineage != self._contouring.kept.lineage:
             return None
-        return last.added if last.added is not None and last.added.shape == new.shape else None
+        fits = (np.add(last.added.part.low, last.added.part.size) <= new.shape).all()
+        return last.added if fits else None
 
     def look_again(self) -> None:
         """Look what has become of what was written, if the segment has changed. To be called while `waiting`."""
@@ -174,18 +188,28 @@ def _remove_observers(segmentation: slicer.vtkSegmentation, tags: list[int]) -> 
         segmentation.RemoveObserver(tag)
 
 
-def _stale(earlier: np.ndarray | None, new: np.ndarray) -> np.ndarray | None:
-    """Voxels that the earlier form of the result had added and this one doesn't have."""
-    stale = None if earlier is None else earlier & ~new
-    return stale if stale is not None and stale.any() else None
+def _stale(earlier: _Added | None, new: np.ndarray) -> np.ndarray | None:
+    """All voxels, true where the earlier form of the result had added one and this one has none; None if nowhere."""
+    if earlier is None or not (stale := earlier.voxels & ~earlier.part.of(new)).any():
+        return None
+    voxels = np.zeros_like(new)
+    earlier.part.of(voxels)[...] = stale
+    return voxels
 
 
-def _not_there_before(editor: Editor, new: np.ndarray, earlier: np.ndarray | None) -> np.ndarray:
-    """Voxels of the result that the segment owes to it."""
+def _seen_by(editor: Editor, part: Part, shape: tuple[int, ...]) -> np.ndarray:
+    """bool (k, j, i): a part of the segment as the editor gives it; nothing if it has another geometry."""
     image = editor.selected()
-    before = np.zeros((0, 0, 0)) if image is None else _voxels(image)
-    owed = np.asarray(new if before.shape != new.shape else new & (before == 0))
-    return owed if earlier is None else owed | (new & earlier)
+    voxels = None if image is None else _voxels(image)
+    return np.zeros(part.size, bool) if voxels is None or voxels.shape != shape else part.of(voxels) > 0
+
+
+def _owed(part: Part, new: np.ndarray, there: np.ndarray, earlier: _Added | None) -> np.ndarray:
+    """Voxels of the result that the segment owes to it, in a part that holds those of its earlier form."""
+    ours = ~there
+    if earlier is not None:
+        earlier.part.within(part).of(ours)[...] |= earlier.voxels
+    return np.asarray(ours & part.of(new))
 
 
 def _voxels(image: slicer.vtkOrientedImageData) -> np.ndarray:

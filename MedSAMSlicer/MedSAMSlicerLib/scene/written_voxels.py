@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .geometry import to_array
+
+
+@dataclass(frozen=True)
+class Part:
+    """A box of voxels.
+
+    Attributes:
+        low: (k, j, i) of its first voxel.
+        size: voxels along (k, j, i).
+    """
+
+    low: tuple[int, int, int]
+    size: tuple[int, int, int]
+
+    @classmethod
+    def around(cls, mask: np.ndarray) -> Part:
+        """Around all that is true in a bool (k, j, i) array; of no voxels if nothing is."""
+        low, size = [], []
+        for _axis in range(3):
+            true = np.flatnonzero(mask.any(axis=(1, 2)))
+            first, last = (int(true[0]), int(true[-1]) + 1) if true.size else (0, 0)
+            low.append(first)
+            size.append(last - first)
+            # What lies outside along one axis need not be searched along the next.
+            mask = mask[first:last].transpose(1, 2, 0)
+        return cls((low[0], low[1], low[2]), (size[0], size[1], size[2]))
+
+    def of(self, voxels: np.ndarray) -> np.ndarray:
+        """The part of a (k, j, i) array of all voxels, as a view."""
+        return voxels[tuple(slice(low, low + size) for low, size in zip(self.low, self.size, strict=True))]
+
+    def within(self, other: Part) -> Part:
+        """This part, counted from the first voxel of another one that holds it."""
+        k, j, i = (mine - theirs for mine, theirs in zip(self.low, other.low, strict=True))
+        return Part((k, j, i), self.size)
+
+    def together(self, other: Part) -> Part:
+        """The smallest part that holds both; one of no voxels is held by all."""
+        if 0 in self.size or 0 in other.size:
+            return self if 0 in other.size else other
+        low = np.minimum(self.low, other.low)
+        high = np.maximum(np.add(self.low, self.size), np.add(other.low, other.size))
+        (k, j, i), (slices, rows, columns) = low.tolist(), (high - low).tolist()
+        return Part((k, j, i), (slices, rows, columns))
 
 
 class SegmentVoxels:
@@ -26,14 +72,10 @@ class SegmentVoxels:
     ) -> None:
         self._segmentation_node, self._segment_id = segmentation_node, segment_id
         self._matrix = _matrix_of(geometry)
-        self.first = np.array(geometry.GetExtent()[::2])
-        """(i, j, k) of the first voxel."""
-        columns, rows, slices = geometry.GetDimensions()
-        self.shape: tuple[int, int, int] = (slices, rows, columns)
-        """Voxels along (k, j, i)."""
+        self._first = np.array(geometry.GetExtent()[::2])
 
-    def read(self, low: np.ndarray | None = None, size: tuple[int, int, int] | None = None) -> np.ndarray | None:
-        """bool (k, j, i) array: all voxels, or `size` of them from `low` (k, j, i) on, counted from the first.
+    def read(self, part: Part) -> np.ndarray | None:
+        """bool (k, j, i) array of a part, which is counted from the first voxel.
 
         None if the segment is gone, is no labelmap any more or has another geometry.
         """
@@ -42,16 +84,15 @@ class SegmentVoxels:
         image = None if segment is None else segment.GetRepresentation("Binary labelmap")
         if segment is None or image is None:
             return None
-        low, size = (np.zeros(3, int), self.shape) if low is None or size is None else (low, size)
-        found = np.zeros(size, bool)
+        found = np.zeros(part.size, bool)
         scalars = image.GetPointData().GetScalars()
         if scalars is None or scalars.GetNumberOfTuples() == 0:
             return found
         if not np.allclose(_matrix_of(image), self._matrix, atol=1e-6):
             return None
         voxels = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
-        offset = np.array(image.GetExtent()[::2])[::-1] - self.first[::-1] - low
-        begin, end = np.maximum(offset, 0), np.minimum(offset + voxels.shape, size)
+        offset = np.array(image.GetExtent()[::2])[::-1] - self._first[::-1] - part.low
+        begin, end = np.maximum(offset, 0), np.minimum(offset + voxels.shape, part.size)
         if (begin < end).all():
             to = tuple(slice(a, b) for a, b in zip(begin, end, strict=True))
             of = tuple(slice(a, b) for a, b in zip(begin - offset, end - offset, strict=True))
@@ -60,21 +101,17 @@ class SegmentVoxels:
 
 
 class WrittenVoxels:
-    """What a write has changed. Only the box around the voxels that differ between before and after it is kept.
+    """What a write has changed.
 
     Args:
         segment: reads the segment.
-        before, after: bool (k, j, i) arrays of all of its voxels.
+        part: where something may have changed.
+        before, after: bool (k, j, i) arrays of that part.
     """
 
-    def __init__(self, segment: SegmentVoxels, before: np.ndarray, after: np.ndarray) -> None:
-        self._segment = segment
-        changed = before ^ after
-        along = [np.flatnonzero(changed.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-        self._low = np.array([n[0] if n.size else 0 for n in along])
-        high = np.array([n[-1] + 1 if n.size else 0 for n in along])
-        box = tuple(slice(a, b) for a, b in zip(self._low, high, strict=True))
-        self._changed, self._after = changed[box].copy(), after[box].copy()
+    def __init__(self, segment: SegmentVoxels, part: Part, before: np.ndarray, after: np.ndarray) -> None:
+        self._segment, self._part = segment, part
+        self._changed, self._after = before ^ after, after
         self.undone = False
         """Whether nothing was left of the write when somebody looked, and it has not come back whole since."""
 
@@ -83,8 +120,7 @@ class WrittenVoxels:
 
         A write that changed nothing cannot be undone; nor is it known of a segment that cannot be read any more.
         """
-        size = self._changed.shape
-        now = self._segment.read(self._low, (size[0], size[1], size[2])) if self._changed.any() else None
+        now = self._segment.read(self._part) if self._changed.any() else None
         if now is None:
             return
         added, removed = self._changed & self._after, self._changed & ~self._after

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.modifier import reference_geometry
-from MedSAMSlicerLib.scene.written_voxels import SegmentVoxels, WrittenVoxels
-from support.clinic import BEFORE, RESULT, Clinic
+from MedSAMSlicerLib.scene.written_voxels import Part, SegmentVoxels, WrittenVoxels
+from support.clinic import BEFORE, RESULT, SHAPE, Clinic
 
 
 def undone(written: WrittenVoxels) -> bool:
@@ -22,19 +22,32 @@ def reader(clinic: Clinic) -> SegmentVoxels:
     return SegmentVoxels(clinic.segmentation, "tumour", reference_geometry(clinic.segmentation, clinic.volume))
 
 
+ALL = Part((0, 0, 0), SHAPE)
+
+
 def write(clinic: Clinic, mask: np.ndarray, mode: str = "add") -> WrittenVoxels:
     segment = reader(clinic)
-    before = segment.read()
+    before = segment.read(ALL)
     clinic.write(mask, mode=mode)
-    return WrittenVoxels(segment, before, segment.read())
+    return WrittenVoxels(segment, ALL, before, segment.read(ALL))
 
 
 def test_the_voxels_of_the_right_segment_are_read(clinic: Any) -> None:
     one = clinic
-    found = reader(one).read()
+    found = reader(one).read(ALL)
     assert (found == BEFORE).all()
-    part = reader(one).read(np.array([3, 1, 2]), (4, 6, 5))
+    part = reader(one).read(Part((3, 1, 2), (4, 6, 5)))
     assert (part == BEFORE[3:7, 1:7, 2:7]).all() and part.any() and not part.all()
+
+
+def test_a_part_lies_around_all_that_is_true() -> None:
+    part = Part.around(RESULT)
+    assert part == Part((2, 3, 4), (5, 6, 7)) and part.of(RESULT).all()
+    nothing = Part.around(np.zeros_like(RESULT))
+    assert nothing.size == (0, 0, 0) and part.together(nothing) == nothing.together(part) == part
+    both = part.together(Part.around(BEFORE))
+    assert both == Part((2, 0, 2), (7, 9, 9))
+    assert (part.within(both).of(both.of(RESULT)) == part.of(RESULT)).all()
 
 
 @pytest.mark.parametrize("mode", ["add", "replace", "remove"])
@@ -68,4 +81,4 @@ def test_what_changes_nothing_or_is_gone_is_not_undone(clinic: Any) -> None:
     nothing, something = write(one, BEFORE), write(one, RESULT)
     assert not undone(nothing)
     one.segmentation.GetSegmentation().RemoveSegment("tumour")
-    assert not undone(something) and reader(one).read() is None
+    assert not undone(something) and reader(one).read(ALL) is None
