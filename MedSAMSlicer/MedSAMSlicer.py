@@ -40,9 +40,10 @@ class MedSAMSlicer(ScriptedLoadableModule):
     @staticmethod
     def applySettings() -> None:
         """Put folders and limits where inference processes look for them."""
-        from MedSAMSlicerLib import settings
+        from MedSAMSlicerLib import settings, translation
 
         settings.apply()
+        translation.install()
 
     @staticmethod
     def registerSampleData() -> None:

@@ -21,11 +21,13 @@ from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
-from .effect.texts import help_text
+from .effect.texts import finished_text, help_text
+from .engine.errors import MedSAMError
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.transports import Transport
 from .scene.view_plane import ViewGeometry
 
+STATUS_MILLISECONDS = 10000
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
@@ -50,6 +52,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._view: Any = None
         self._observed: tuple[Any, int] = (None, 0)
         self._active = False
+        self._told: MedSAMError | None = None
 
     # What Slicer asks of every effect
 
@@ -69,7 +72,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def setMRMLDefaults(self) -> None:
         node = self.scriptedEffect.parameterSetNode()
         if node is not None:
-            EffectParameters(node).set_defaults(settings.device())
+            EffectParameters(node).set_defaults()
 
     def setupOptionsFrame(self) -> None:
         self._frame = OptionsFrame(self._parameters, self)
@@ -79,18 +82,21 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._active = True
         self._overlays.attach()
         self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
+        if self._frame is not None:
+            self._frame.models.ask_devices()
         self._follow()
         self._look()
         self._changed()
 
     def deactivate(self) -> None:
+        """Another effect was chosen, or none, or another module: Slicer doesn't say which. A run goes on."""
         self._active = False
         self._observe(None)
         if self._shortcuts is not None:
             self._shortcuts.remove()
             self._shortcuts = None
         if self.contouring is not None:
-            self.contouring.cancel()
+            self.contouring.rectangle.drop()
             self.contouring.stop_looking()
         self._overlays.detach()
         self._driver.wake()
@@ -162,7 +168,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _parameters(self) -> EffectParameters | None:
         node = self.scriptedEffect.parameterSetNode()
-        return None if node is None else EffectParameters(node)
+        return None if node is None else EffectParameters(node, settings.preferred)
 
     def _follow(self) -> None:
         if self._active:
@@ -187,14 +193,26 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             # The first change takes an earlier result from all views.
             self._overlays.update(self.contouring, only=None if drag is None or drag.box is None else self._view)
             self._show()
+        elif self._driver.problem_now is not self._told:
+            self._told = self._driver.problem_now
+            if self._told is not None:
+                slicer.util.showStatusMessage(f"MedSAM: {self._told}", STATUS_MILLISECONDS)
 
     def _show(self) -> None:
         if self._frame is not None and self._active:
-            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem)
+            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem, self._driver.waiting)
 
     def _finished(self) -> None:
-        if self._active and self.contouring is not None and self.contouring.parameters.flag("ApplyAtOnce"):
+        """A run has come to its end, perhaps while the user is elsewhere."""
+        contouring, node = self.contouring, self.scriptedEffect.parameterSetNode()
+        if contouring is None:
+            return
+        # Whoever works on the segment with another effect, or has chosen another segment, decides when to apply.
+        ours = self._driver.is_for(node) and (self._active or not node.GetActiveEffectName())
+        if ours and contouring.parameters.flag("ApplyAtOnce"):
             self.apply()
+        if not self._active:
+            slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in, or the first one."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 
 from .cli_slice_prompts import index_ranges, key_rectangles, points_of, slices_from_options
 from .engine.errors import InputError
 from .engine.prompts import Box, StackPrompt
+from .engine.results import SliceResult
 from .engine.stack import AXES
 
 IndexBox = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -89,3 +91,36 @@ def prompt_from_options(
         # A point alone may mean anything around it; the 3D box says which.
         one.box = whole.bounds
     return StackPrompt({}, whole.reach, whole.bounds, {index: one.as_prompt() for index, one in given.items()})
+
+
+def limit_from_options(
+    options: argparse.Namespace, dimensions: tuple[int, int, int], ijk_to_ras: np.ndarray, axis: str
+) -> Callable[[SliceResult], SliceResult]:
+    """Cuts results of slices along `axis` to the ROI, where it is slanted and its box of voxels would hold more.
+
+    Args:
+        options: checked by `check_prompt_options`.
+        dimensions: voxels along I, J, K.
+        ijk_to_ras: 4x4.
+
+    Raises:
+        InputError: the ROI file cannot be used.
+    """
+    if options.roi is None:
+        return lambda found: found
+    from .scene.roi_file import load_roi
+    from .scene.roi_solid import RoiSolid
+
+    solid = RoiSolid.of(load_roi(options.roi), ijk_to_ras, dimensions)
+    if solid is None:
+        return lambda found: found
+    along = AXES.index(axis)
+    columns, rows = (n for n in range(3) if n != along)
+
+    def limited(found: SliceResult) -> SliceResult:
+        to_ijk = np.zeros((4, 4))
+        to_ijk[columns, 0] = to_ijk[rows, 1] = to_ijk[along, 2] = to_ijk[3, 3] = 1
+        to_ijk[along, 3] = found.index
+        return solid.limited(found, ijk_to_ras @ to_ijk)
+
+    return limited

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .cli_output import say
-from .cli_prompts import check_prompt_options, prompt_from_options
+from .cli_prompts import check_prompt_options, limit_from_options, prompt_from_options
 from .cli_slice_prompts import kinds_of
 from .engine.errors import InputError
 from .engine.intensity import WindowedStack, choose_window
@@ -20,6 +21,7 @@ from .engine.limited_service import disk_megabytes, embedding_files
 from .engine.models.catalogue import find_model
 from .engine.models.weights import find_weights
 from .engine.prompts import StackPrompt
+from .engine.results import SliceResult
 from .engine.service_types import ModelChoice, RunInfo
 from .engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
 from .engine.stack_result import StackResult
@@ -53,6 +55,7 @@ def run_segment(options: argparse.Namespace) -> None:
     prompt = prompt_from_options(options, (i, j, k), image.ijk_to_ras, axis, mask)
     del mask
     prompt.checked_for(stack.shape)
+    limited = limit_from_options(options, (i, j, k), image.ijk_to_ras, axis)
     window = choose_window(options.window, stack, image.modality)
     image, window = seen_through(image, window, axis, prompt.reach)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
@@ -61,7 +64,7 @@ def run_segment(options: argparse.Namespace) -> None:
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()
     source = WindowedStack(stack, window)
-    found, consensus = _segment(choice, source, prompt, info, options.consensus, kept_megabytes, options.quiet)
+    found, consensus = _segment(choice, source, prompt, info, limited, options.consensus, kept_megabytes, options.quiet)
     if not found.pixels:
         raise InputError(
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
@@ -130,6 +133,7 @@ def _segment(
     source: SliceSource,
     prompt: StackPrompt,
     info: RunInfo,
+    limited: Callable[[SliceResult], SliceResult],
     asked: int,
     kept_megabytes: int,
     quiet: bool,
@@ -145,7 +149,7 @@ def _segment(
     # disable=None: no bar where standard error is not a terminal.
     with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
         for result in service.segment(choice, source, prompt, info):
-            found.add(result)
+            found.add(limited(result))
             if asked and result.box is not None:
                 image = source.slice_uint8(result.index)
                 consensus[result.index] = service.consensus(choice, image, result.box, asked)

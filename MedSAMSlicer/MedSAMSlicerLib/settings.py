@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, MutableMapping
@@ -60,8 +61,16 @@ def runtime() -> str:
     return str(qt.QSettings().value(RUNTIME, "auto") or "auto")
 
 
+def preferred() -> tuple[str, str]:
+    """Device and runtime that runs with the device "auto" go to: what the check chose, as long as it is installed."""
+    chosen = runtime()
+    if chosen == "openvino" and importlib.util.find_spec("openvino") is None:
+        chosen = "auto"
+    return device(), chosen
+
+
 def set_device(device: str, runtime: str) -> None:
-    """Remember what new contours start with."""
+    """Remember what contours with the device "auto" run on."""
     _set(DEVICE, device)
     _set(RUNTIME, runtime)
 

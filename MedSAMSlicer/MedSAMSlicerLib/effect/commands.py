@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine.errors import MedSAMError
+from ..engine.errors import InputError, MedSAMError
 from ..scene.contouring import Contouring
 from ..scene.doubtful import next_doubtful
 from ..scene.reach import set_reach_end
@@ -17,6 +17,7 @@ from . import slice_views
 from .driver import Driver
 from .editor import SegmentEditor
 from .options_frame import OptionsFrame
+from .texts import segment_name
 
 
 class Commands:
@@ -81,10 +82,17 @@ class Commands:
         self._attempt(lambda contouring: self._set_reach_end(contouring, name))
 
     def goToKey(self) -> None:
-        """Show the key slice that is selected in the list; a rectangle drawn there replaces its own."""
+        """Show the key slice that is selected in the list."""
         index = None if self._frame is None else self._frame.keys.selected
         if index is not None:
             self.goToSlice(index)
+
+    def correctKey(self) -> None:
+        """Show the key slice that is selected in the list, with handles on its rectangle."""
+        index = None if self._frame is None else self._frame.keys.selected
+        if index is not None and self.contouring is not None:
+            self.goToSlice(index)
+            self.contouring.correct(index)
 
     def removeKey(self) -> None:
         """Make the key slice that is selected in the list an ordinary one."""
@@ -114,6 +122,13 @@ class Commands:
     def _apply(self, contouring: Contouring) -> None:
         if self._driver.writer is None:
             return
+        if not self._driver.is_for(self.scriptedEffect.parameterSetNode()):
+            # Only possible while another effect, or none, is active: this one follows what is selected.
+            raise InputError(
+                _("segment '{segment}' is not the one that is selected: select it, then apply").format(
+                    segment=segment_name(contouring)
+                )
+            )
         written = self._driver.writer.write(SegmentEditor(self.scriptedEffect))
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")

@@ -10,7 +10,7 @@ _MODULE = "MedSAMSlicerLib.engine.device_list"
 
 
 class Devices:
-    """Asks when told to.
+    """Asks when told to, once: without packages there is no answer, and none is waited for.
 
     Args:
         on_known: called when the devices are known; without packages they never are.
@@ -20,11 +20,13 @@ class Devices:
         self._on_known = on_known
         self.known: list[str] = []
         """"cpu", "cuda", "mps", those that are there; empty while nobody knows."""
+        self._asked = False
         self._task = TaskProcess(self._take, lambda _failure: None)
 
     def ask(self) -> None:
-        """Begin to ask, unless the answer is known or under way."""
-        if not self.known and not self._task.running:
+        """Begin to ask, unless that was done before."""
+        if not self._asked:
+            self._asked = True
             self._task.start(_MODULE, [])
 
     def close(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
+from .. import settings
 from ..engine.errors import MedSAMError
 from ..scene.apply_result import ResultWriter
 from ..scene.contouring import Contouring
@@ -15,12 +18,28 @@ from ..scene.effect_parameters import EffectParameters
 from ..scene.transports import Transport
 from ..scene.worker_link import WorkerLink
 from ..setup import encoded_slices
+from .texts import segment_name
 
 STEP_MILLISECONDS = 20
 
+_Selection = tuple[Any, Any, str]
+"""Volume node, segmentation node, identifier of a segment."""
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """The contouring of a segment that is not selected now."""
+
+    contouring: Contouring
+    writer: ResultWriter
+
+    def close(self) -> None:
+        self.contouring.close()
+        self.writer.close()
+
 
 class Driver:
-    """One for each effect.
+    """One for each effect. A result that was not applied waits until its segment is selected again.
 
     Args:
         make_transport: makes the transport for one inference process; called when the first slice is needed.
@@ -37,6 +56,7 @@ class Driver:
         self.problem: MedSAMError | None = None
         """Why there is no contouring, where there might be one."""
         self._on_change, self._on_result = on_change, on_result
+        self._aside: dict[_Selection, _Aside] = {}
         self._forgetting = False
         self._timer: Any = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
@@ -47,38 +67,95 @@ class Driver:
     def parameters(self) -> EffectParameters | None:
         return None if self.contouring is None else self.contouring.parameters
 
+    @property
+    def problem_now(self) -> MedSAMError | None:
+        """What went wrong last."""
+        return (None if self.contouring is None else self.contouring.problem) or self.problem
+
+    @property
+    def waiting(self) -> list[str]:
+        """Names of the segments, other than the selected one, for which there is a result that was not applied."""
+        return [segment_name(one.contouring) for one in self._aside.values() if not one.contouring.gone]
+
+    def is_for(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> bool:
+        """Whether what is selected there is what the contouring belongs to."""
+        contouring = self.contouring
+        if contouring is None or contouring.gone or contouring.parameters.node is not node:
+            return False
+        return _selected(node) == _selection(contouring)
+
     def follow(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
-        """Have a contouring for the volume and the segment that are selected there. Another one ends, unwritten."""
-        wanted = _selected(node)
-        if self.contouring is not None and self._is_for(wanted) and not self.contouring.gone:
+        """Have a contouring for the volume and the segment that are selected there.
+
+        The run of another one ends, unwritten; a result of it that was not applied is kept.
+        """
+        if self.is_for(node):
             return
-        if self.contouring is not None:
-            # Whoever takes something away during a run reads that nothing was written.
-            self.problem = self.contouring.problem if self.contouring.gone else None
-            self.contouring.close()
-            self.contouring = self.writer = None
+        wanted, ended = _selected(node), self._set_aside()
         if wanted is not None and node is not None:
             try:
-                self.contouring = Contouring(*wanted, self.link, EffectParameters(node), self._changed, self._on_result)
-                self.writer = ResultWriter(self.contouring)
+                self._take_up(wanted, node)
                 self.problem = None
             except MedSAMError as error:
                 self.problem = error
+        if self.contouring is not None and ended:
+            self.contouring.notes = [ended]
         self._changed()
+
+    def _set_aside(self) -> str:
+        """Leave the contouring; what the user should read about that."""
+        contouring, writer = self.contouring, self.writer
+        self.contouring = self.writer = None
+        if contouring is None or writer is None:
+            return ""
+        if contouring.gone:
+            # Whoever takes something away during a run reads that nothing was written.
+            self.problem = contouring.problem
+            _Aside(contouring, writer).close()
+            return ""
+        self.problem = None
+        name, was_running = segment_name(contouring), contouring.running
+        if contouring.result is not None and not contouring.kept.applied:
+            contouring.suspend()
+            self._aside[_selection(contouring)] = _Aside(contouring, writer)
+        else:
+            _Aside(contouring, writer).close()
+        if not was_running:
+            return ""
+        text = _("The run for segment '{segment}' was ended, because another one was selected: nothing was written.")
+        return text.format(segment=name)
+
+    def _take_up(self, wanted: _Selection, node: slicer.vtkMRMLSegmentEditorNode) -> None:
+        """Raises InputError if the volume cannot be used."""
+        kept = self._aside.pop(wanted, None)
+        if kept is not None and kept.contouring.parameters.node is node:
+            kept.contouring.resume()
+            self.contouring, self.writer = kept.contouring, kept.writer
+            return
+        if kept is not None:
+            kept.close()
+        made = Contouring(
+            *wanted, self.link, EffectParameters(node, settings.preferred), self._changed, self._on_result
+        )
+        self.contouring, self.writer = made, ResultWriter(made)
 
     def wake(self) -> None:
         """Let the timer run as long as there is something to do."""
-        busy = self._forgetting or (self.contouring.busy if self.contouring is not None else not self.link.idle)
+        looking = self.writer is not None and self.writer.waiting
+        gone = self.contouring is not None and self.contouring.gone
+        working = self.contouring.busy if self.contouring is not None else not self.link.idle
+        busy = self._forgetting or looking or gone or working
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
             self._timer.stop()
 
     def close(self) -> None:
-        """Cancel what goes on, and end the inference process."""
-        if self.contouring is not None:
-            self.contouring.close()
-            self.contouring = self.writer = None
+        """Cancel what goes on, forget what waits, and end the inference process."""
+        self._set_aside()
+        for one in self._aside.values():
+            one.close()
+        self._aside = {}
         self.link.close()
         self._timer.stop()
 
@@ -95,27 +172,31 @@ class Driver:
             self.link.close()
 
     def _step(self) -> None:
+        if self.contouring is not None and self.contouring.gone:
+            # Not sooner: what told of the end may still be at it. Not later: it would hold on to the volume.
+            self._set_aside()
+            self._on_change()
         if self.contouring is not None:
             self.contouring.step()
         else:
             self.link.step()
+        if self.writer is not None:
+            self.writer.look_again()
         self._forget_if_idle()
         self.wake()
 
     def _changed(self) -> None:
+        for selection in [selection for selection, one in self._aside.items() if one.contouring.gone]:
+            self._aside.pop(selection).close()
         self.wake()
         self._on_change()
 
-    def _is_for(self, wanted: tuple[Any, Any, str] | None) -> bool:
-        contouring = self.contouring
-        return contouring is not None and wanted == (
-            contouring.volume_node,
-            contouring.segmentation_node,
-            contouring.segment_id,
-        )
+
+def _selection(contouring: Contouring) -> _Selection:
+    return contouring.volume_node, contouring.segmentation_node, contouring.segment_id
 
 
-def _selected(node: slicer.vtkMRMLSegmentEditorNode | None) -> tuple[Any, Any, str] | None:
+def _selected(node: slicer.vtkMRMLSegmentEditorNode | None) -> _Selection | None:
     """Volume, segmentation and segment; None if one of them is missing."""
     if node is None or node.GetScene() is None:
         return None

@@ -16,13 +16,14 @@ from ..scene.effect_parameters import EffectParameters
 from .devices import Devices
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
+RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 
 
 class ModelOptions:
     """Fills `modelComboBox` and `deviceComboBox`; writes `windowInUseLabel`.
 
     Args:
-        ui: has these and `optionsSection`, which they stand in.
+        ui: has these.
         parameters: gives the options, None while there is no scene for them.
     """
 
@@ -34,8 +35,10 @@ class ModelOptions:
         """Of the window that is in use, or was last."""
         ui.modelComboBox.connect("activated(int)", lambda index: self._set("Model", ui.modelComboBox, index))
         ui.deviceComboBox.connect("activated(int)", lambda index: self._set("Device", ui.deviceComboBox, index))
-        # Asking for devices costs a process that imports torch: only for those who look.
-        ui.optionsSection.connect("toggled(bool)", lambda opened: self._devices.ask() if opened else None)
+
+    def ask_devices(self) -> None:
+        """Have it found out which devices are there, once; that costs a process which imports torch."""
+        self._devices.ask()
 
     def read(self) -> None:
         """Offer what is there, and choose what stands in the scene, even if it is not there."""
@@ -47,7 +50,7 @@ class ModelOptions:
         if model not in dict(models):
             title = CATALOGUE[model].title if model in CATALOGUE else model
             models.append((model, _("{model} (not installed)").format(model=title)))
-        devices = [("auto", _("Automatic")), *((name, DEVICE_NAMES.get(name, name)) for name in self._there(device))]
+        devices = [("auto", _automatic_text()), *((name, DEVICE_NAMES.get(name, name)) for name in self._there(device))]
         if device not in dict(devices):
             name = DEVICE_NAMES.get(device, device)
             devices.append((device, _("{device} (not on this computer)").format(device=name)))
@@ -77,7 +80,7 @@ class ModelOptions:
         self._devices.close()
 
     def _there(self, chosen: str) -> list[str]:
-        """Devices that are there; while nobody knows, the processor and what was chosen."""
+        """Devices that are there; while nobody knows yet, the processor and what was chosen."""
         return self._devices.known or sorted({"cpu", chosen} - {"auto"})
 
     def _usable_models(self) -> list[str]:
@@ -103,3 +106,11 @@ class ModelOptions:
         parameters = self._parameters()
         if parameters is not None:
             parameters.set(name, combo.itemData(index))
+
+
+def _automatic_text() -> str:
+    device, runtime = settings.preferred()
+    if device == "auto":
+        return _("Automatic")
+    names = [DEVICE_NAMES.get(device, device), *([] if runtime == "auto" else [RUNTIME_NAMES.get(runtime, runtime)])]
+    return _("Automatic ({device})").format(device=", ".join(names))

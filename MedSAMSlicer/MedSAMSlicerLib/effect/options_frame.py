@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from ..scene.view_plane import ViewGeometry
 from .confidence_strip import ConfidenceStrip
 from .key_list import KeyList
 from .model_options import ModelOptions
-from .texts import plane_text, position_text, progress_text, result_text
+from .texts import correction_text, plane_text, position_text, progress_text, result_text, waiting_text
 
 UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEditorEffect.ui"
 CUSTOM_WINDOW = "custom"
@@ -37,6 +37,7 @@ class Actions(Protocol):
     def setReachEnd(self, name: str) -> None: ...
     def goToSlice(self, index: int) -> None: ...
     def goToKey(self) -> None: ...
+    def correctKey(self) -> None: ...
     def removeKey(self) -> None: ...
 
 
@@ -86,7 +87,7 @@ class OptionsFrame:
         ui.roiRunButton.connect("clicked()", actions.runInROI)
         ui.roiAroundButton.connect("clicked()", actions.putROIAroundSegment)
         ui.goToKeyButton.connect("clicked()", actions.goToKey)
-        ui.correctKeyButton.connect("clicked()", actions.goToKey)
+        ui.correctKeyButton.connect("clicked()", actions.correctKey)
         ui.removeKeyButton.connect("clicked()", actions.removeKey)
         self.widget.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._roi_chosen)
@@ -129,12 +130,19 @@ class OptionsFrame:
         ui.roiRunButton.enabled = roi is not None
         self.models.read()
 
-    def show(self, contouring: Contouring | None, view: ViewGeometry | None, problem: MedSAMError | None) -> None:
+    def show(
+        self,
+        contouring: Contouring | None,
+        view: ViewGeometry | None,
+        problem: MedSAMError | None,
+        waiting: Sequence[str] = (),
+    ) -> None:
         """Show how things stand.
 
         Args:
             view: the slice view that the user works in.
             problem: why there is no contouring.
+            waiting: names of other segments with a result that was not applied.
         """
         ui = self.ui
         gone = contouring is None or contouring.gone
@@ -142,7 +150,8 @@ class OptionsFrame:
         result = None if gone or contouring is None else contouring.result
         wrong = problem if contouring is None else contouring.problem or problem
         _text(ui.problemLabel, "" if wrong is None else f"⚠ {wrong}")
-        _text(ui.noteLabel, "" if gone or contouring is None else " ".join(contouring.notes))
+        notes = [] if gone or contouring is None else [correction_text(contouring), *contouring.notes]
+        _text(ui.noteLabel, " ".join(filter(None, [*notes, waiting_text(waiting)])))
         ui.runButton.enabled = not gone and contouring is not None and contouring.prompts is not None and not running
         ui.cancelButton.enabled = running
         ui.progressFrame.visible = running

@@ -96,7 +96,7 @@ class _View:
         if contouring.prompts is not None:
             stack = contouring.stack()
             for index, key in contouring.prompts.keys.items():
-                if self._rectangle.show(stack, index, key.box, geometry):
+                if self._rectangle.show(stack, index, key.box, geometry, index == contouring.correcting):
                     break
 
     def _take_color(self, contouring: Contouring) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slicer.i18n import tr as _
 
+from ..engine.errors import MedSAMError
 from ..engine.runner import Stage
 from ..scene.contouring import Contouring
 from ..scene.doubtful import doubtful_slices
@@ -22,7 +25,7 @@ def help_text() -> str:
                 _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
-                _("<b>Drag again</b> on a key slice: replace its rectangle."),
+                _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
                 _("<b>Esc</b>: drop the rectangle, or end the run that it began."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
@@ -63,8 +66,22 @@ def origin_text(origin: Origin) -> str:
     return {"drawn": _("drawn"), "corrected": _("corrected"), "roi": _("from ROI")}[origin]
 
 
+def correction_text(contouring: Contouring) -> str:
+    """What to do with the rectangle that is to be corrected."""
+    index = contouring.correcting
+    if index is None:
+        return ""
+    try:
+        position = position_text(contouring.stack(), index)
+    except MedSAMError:
+        return ""  # the volume cannot be used any more, which is said where its slices are named
+    return _(
+        "Slice {index} ({position}): drag a corner of the rectangle, or draw another one over it. Esc keeps it as it is."
+    ).format(index=index, position=position)
+
+
 def progress_text(progress: Progress | None) -> str:
-    """What a run is doing, how far it has come and how long it will take."""
+    """What a run is doing, how far it has come, and how long it will take as far as that can be known."""
     if progress is None:
         return _("Reading the image…")
     if progress.stage is Stage.STARTING:
@@ -72,12 +89,47 @@ def progress_text(progress: Progress | None) -> str:
     if progress.stage is Stage.LOADING:
         return _("Loading the model…")
     if progress.total is None:
-        return _("{done} slices, {seconds} s").format(done=progress.done, seconds=round(progress.seconds))
+        # How many slices there will be is found out by going there: no time left that could be said.
+        if progress.done == 0:
+            return _("{seconds} s so far; where the object ends is not known yet").format(
+                seconds=round(progress.seconds)
+            )
+        return _("{done} slices, {seconds} s so far; where the object ends is not known yet").format(
+            done=progress.done, seconds=round(progress.seconds)
+        )
     if progress.remaining is None:
         return _("Slice {done} of {total}").format(done=progress.done, total=progress.total)
     return _("Slice {done} of {total}, {seconds} s left").format(
         done=progress.done, total=progress.total, seconds=max(round(progress.remaining), 1)
     )
+
+
+def segment_name(contouring: Contouring) -> str:
+    """Name of the segment that a contouring is for."""
+    segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
+    return contouring.segment_id if segment is None else str(segment.GetName())
+
+
+def waiting_text(segments: Sequence[str]) -> str:
+    """Which other segments have a result that was not applied."""
+    return _("Not applied yet: {segments}.").format(segments=", ".join(segments)) if segments else ""
+
+
+def finished_text(contouring: Contouring) -> str:
+    """For the status bar, when a run ends while the effect isn't seen."""
+    name = segment_name(contouring)
+    if contouring.kept.applied:
+        return _("MedSAM: the contour of '{segment}' was applied.").format(segment=name)
+    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(segment=name)
+
+
+def in_words(count: int) -> str:
+    """A number in words, as far as that can be read faster than digits."""
+    words = (
+        _("none"), _("one"), _("two"), _("three"), _("four"), _("five"), _("six"), _("seven"), _("eight"), _("nine"),
+        _("ten"), _("eleven"), _("twelve"),
+    )  # fmt: skip
+    return words[count] if count < len(words) else str(count)
 
 
 def result_text(contouring: Contouring) -> str:
@@ -89,11 +141,7 @@ def result_text(contouring: Contouring) -> str:
     if count == 0:
         return _("Nothing was found in the rectangle: draw it closer around the object, or choose another window.")
     doubtful = len(doubtful_slices(result))
-    if doubtful == 0:
-        words = _("none of them doubtful")
-    elif doubtful == 1:
-        words = _("one of them doubtful")
-    else:
-        words = _("{count} of them doubtful").format(count=doubtful)
-    state = _("Applied") if contouring.kept.applied else _("Preview")
+    words = _("{count} of them doubtful").format(count=in_words(doubtful))
+    kept = contouring.kept
+    state = _("Applied") if kept.applied else _("Undone, not in the segment") if kept.undone else _("Preview")
     return _("{state}: {count} slices, {doubtful}.").format(state=state, count=count, doubtful=words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .errors import MedSAMError, WorkerError
+from .words import tr as _
 
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
@@ -19,17 +20,21 @@ def as_user_error(error: BaseException) -> MedSAMError:
         return error
     if _is_out_of_memory(error):
         found = WorkerError(
-            "inference ran out of memory: close other programs, choose a smaller model, or choose the device cpu"
+            _("inference ran out of memory: close other programs, choose a smaller model, or choose the device cpu")
         )
     elif isinstance(error, ImportError):
         found = WorkerError(
-            f"the Python package {error.name or one_line(str(error), 200)!r} cannot be imported: "
-            "install the packages that MedSAMSlicer requires, then try again"
+            _(
+                "the Python package {package!r} cannot be imported: "
+                "install the packages that MedSAMSlicer requires, then try again"
+            ).format(package=error.name or one_line(str(error), 200))
         )
     else:
         found = WorkerError(
-            f"inference failed unexpectedly ({type(error).__name__}: {one_line(str(error), 200)}): "
-            "try again, and report it with the log if it comes back"
+            _(
+                "inference failed unexpectedly ({kind}: {error}): "
+                "try again, and report it with the log if it comes back"
+            ).format(kind=type(error).__name__, error=one_line(str(error), 200))
         )
     found.__cause__ = error
     return found

@@ -6,13 +6,15 @@ and 99.5 percentiles of their foreground; then the clipped volume's own minimum 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
 from .errors import InputError
 from .stack import ValueSource
+from .words import tr as _
 
 # Level and width in Hounsfield units.
 CT_PRESETS: dict[str, tuple[float, float]] = {
@@ -64,7 +66,10 @@ class Window:
     def describe(self) -> str:
         """For example "soft-tissue (level 40, width 400)"."""
         level, width = self.asked or ((self.lower + self.upper) / 2, self.upper - self.lower)
-        return f"{self.name} (level {level:.5g}, width {width:.5g})"
+        return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
+
+
+Steps = Generator[None, None, Window]
 
 
 class WindowedStack:
@@ -95,14 +100,30 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
     Raises:
         InputError: the text cannot be understood, the image is constant, or the window shows none of it.
     """
-    extremes = value_range(values)
+    steps = window_steps(wanted, values, modality)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return cast(Window, finished.value)
+
+
+def window_steps(wanted: str, values: ValueSource, modality: str | None = None) -> Steps:
+    """As `choose_window`, for whoever must stay responsive: yields after each slice that was read; returns the window.
+
+    Raises:
+        InputError: as `choose_window` does.
+    """
+    extremes = yield from _extremes(values)
     if extremes[0] == extremes[1]:
-        raise InputError(f"every voxel has the value {extremes[0]:g}: choose an image that shows something")
+        raise InputError(
+            _("every voxel has the value {value:g}: choose an image that shows something").format(value=extremes[0])
+        )
     if wanted != "auto":
         return _limited(_named_window(wanted), extremes)
     if modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM):
         return _limited(_named_window("soft-tissue"), extremes)
-    return _percentile_window(values, extremes)
+    return (yield from _percentile_window(values, extremes))
 
 
 def _named_window(wanted: str) -> Window:
@@ -113,10 +134,14 @@ def _named_window(wanted: str) -> Window:
         level, width = (float(part) for part in wanted.split(","))
     except ValueError:
         raise InputError(
-            f"window {wanted!r} is unknown: choose auto, {', '.join(CT_PRESETS)}, or LEVEL,WIDTH such as 40,400"
+            _("window {wanted!r} is unknown: choose auto, {presets}, or LEVEL,WIDTH such as 40,400").format(
+                wanted=wanted, presets=", ".join(CT_PRESETS)
+            )
         ) from None
     if not (np.isfinite(level) and np.isfinite(width) and width > 0):
-        raise InputError(f"window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0")
+        raise InputError(
+            _("window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0").format(wanted=wanted)
+        )
     return Window(level - width / 2, level + width / 2, "level,width", asked=(level, width))
 
 
@@ -125,22 +150,24 @@ def _limited(window: Window, extremes: tuple[float, float]) -> Window:
     lower, upper = (float(np.clip(value, window.lower, window.upper)) for value in extremes)
     if lower == upper:
         raise InputError(
-            f"window {window.describe()} shows nothing of this image, whose values run from {extremes[0]:g} to "
-            f"{extremes[1]:g}: choose another window"
+            _(
+                "window {window} shows nothing of this image, whose values run from {lowest:g} to "
+                "{highest:g}: choose another window"
+            ).format(window=window.describe(), lowest=extremes[0], highest=extremes[1])
         )
     return replace(window, lower=lower, upper=upper)
 
 
-def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> Window:
+def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> Steps:
     signed = extremes[0] < -SIGNED_SHARE * abs(extremes[1])
     background = extremes[0] if signed else 0.0
-    lower, upper = _percentiles_above(background, values, extremes[1])
+    lower, upper = yield from _percentiles_above(background, values, extremes[1])
     if lower == upper:  # nearly binary images
         lower, upper = background, extremes[1]
     return Window(lower, upper, "percentiles", background=background)
 
 
-def value_range(values: ValueSource) -> tuple[float, float]:
+def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]:
     """Smallest and largest voxel value of the whole stack, read slice by slice.
 
     Raises:
@@ -151,12 +178,19 @@ def value_range(values: ValueSource) -> tuple[float, float]:
         one = values.slice_values(index)
         low, high = float(one.min()), float(one.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(f"slice {index} of the image holds voxels that are not finite numbers: repair the image")
+            raise InputError(
+                _("slice {index} of the image holds voxels that are not finite numbers: repair the image").format(
+                    index=index
+                )
+            )
         lowest, highest = min(lowest, low), max(highest, high)
+        yield
     return lowest, highest
 
 
-def _percentiles_above(background: float, values: ValueSource, maximum: float) -> tuple[float, float]:
+def _percentiles_above(
+    background: float, values: ValueSource, maximum: float
+) -> Generator[None, None, tuple[float, float]]:
     """Exact percentiles (linear interpolation) of the voxels above `background`, in memory for one slice.
 
     Counts all voxels in coarse bins first, then collects only the bins in which the percentiles lie.
@@ -174,6 +208,7 @@ def _percentiles_above(background: float, values: ValueSource, maximum: float) -
     counts = np.zeros(_COARSE_BINS, np.int64)
     for voxels in foreground():
         counts += np.bincount(bins_of(voxels), minlength=_COARSE_BINS)
+        yield
     ends = np.cumsum(counts)
     ranks = [(ends[-1] - 1) * percentile / 100 for percentile in PERCENTILES]
     wanted_ranks = sorted({int(np.floor(rank)) for rank in ranks} | {int(np.ceil(rank)) for rank in ranks})
@@ -181,6 +216,7 @@ def _percentiles_above(background: float, values: ValueSource, maximum: float) -
     collected: list[np.ndarray] = []
     for voxels in foreground():
         collected.append(voxels[np.isin(bins_of(voxels), wanted_bins)])
+        yield
     ordered = np.sort(np.concatenate(collected))
     # Position in `ordered` of a rank in the whole: take away what lies in bins that were not collected.
     starts = ends - counts

@@ -112,7 +112,7 @@ class Runner(Protocol):
         ...
 
     def cancel(self) -> None:
-        """End the run; its `on_failed` gets `Cancelled`, at once or within about half a second of `step` calls."""
+        """End the run; its `on_failed` gets `Cancelled`, at once or within half a second of `step` calls."""
         ...
 
     def step(self, timeout: float = 0.0) -> None:

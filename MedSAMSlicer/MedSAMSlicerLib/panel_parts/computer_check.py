@@ -130,12 +130,14 @@ class ComputerCheck:
         ui = self._ui
         if device == "auto":
             ui.checkSection.text = title_with_state(_("3. Check this computer"), _("not checked yet"))
-            ui.chosenDeviceLabel.text = _("New contours run on the device that PyTorch prefers, unchecked.")
+            ui.chosenDeviceLabel.text = _(
+                "With the device 'Automatic', contours run on the one that PyTorch prefers, unchecked."
+            )
         else:
             ui.checkSection.text = title_with_state(_("3. Check this computer"), name)
             ui.chosenDeviceLabel.text = _(
-                "New contours run on {device}, the fastest device with the same result as the CPU. The effect's options"
-                " can choose another one."
+                "With the device 'Automatic', contours run on {device}, the fastest with the same result as the CPU."
+                " The effect's options can choose another one."
             ).format(device=f"<b>{name}</b>")
 
     def _on_end(self, failure: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import slicer
 
 from ..engine.errors import MedSAMError
@@ -42,6 +43,7 @@ class ContourRun:
 
     Args:
         plane, prompt, window, choice: what is to be run.
+        limited: cuts the result of a slice of the stack to where it may be, given the slice's matrix to world RAS.
         part, earlier: the part to run, and the result that it becomes part of; None: the whole stack.
         on_slice: gets each slice of the stack as it is found.
 
@@ -61,6 +63,7 @@ class ContourRun:
         prompt: StackPrompt,
         window: Window,
         choice: ModelChoice,
+        limited: Callable[[SliceResult, np.ndarray], SliceResult],
         part: Part | None,
         earlier: StackResult | None,
         on_slice: Callable[[SliceResult], None],
@@ -69,6 +72,7 @@ class ContourRun:
         on_failed: Callable[[MedSAMError], None],
     ) -> None:
         self._part, self._earlier = part, earlier
+        self._limited, self._slice_to_world = limited, plane.stack(volume_node).slice_to_world
         self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
         self.session = PlaneSession(
             plane,
@@ -76,7 +80,7 @@ class ContourRun:
             volume_node,
             segmentation_node,
             segment_id,
-            cast(Runner, _Tap(runner, self._found)),
+            cast(Runner, _Tap(runner, self._cut, self._found)),
             window,
             choice=choice,
         )
@@ -104,6 +108,11 @@ class ContourRun:
     def cancel(self) -> None:
         self.session.cancel()
 
+    def _cut(self, found: SliceResult) -> SliceResult:
+        first = 0 if self._part is None else self._part.first
+        index = found.index + first
+        return replace(self._limited(replace(found, index=index), self._slice_to_world(index)), index=found.index)
+
     def _found(self, found: SliceResult) -> None:
         if self._part is None:
             self._on_slice(found)
@@ -122,15 +131,18 @@ class ContourRun:
 
 
 class _Tap:
-    """A runner that also tells somebody else of each slice."""
+    """A runner whose slices are changed, and that tells somebody else of them too."""
 
-    def __init__(self, runner: Runner, on_slice: Callable[[SliceResult], None]) -> None:
-        self._runner, self._on_slice = runner, on_slice
+    def __init__(
+        self, runner: Runner, change: Callable[[SliceResult], SliceResult], on_slice: Callable[[SliceResult], None]
+    ) -> None:
+        self._runner, self._change, self._on_slice = runner, change, on_slice
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         def found(result: SliceResult) -> None:
-            listener.on_slice(result)
-            self._on_slice(result)
+            changed = self._change(result)
+            listener.on_slice(changed)
+            self._on_slice(changed)
 
         self._runner.segment(choice, source, prompt, replace(listener, on_slice=found))
 

@@ -18,7 +18,9 @@ from ..engine.intensity import Window
 from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
+from ..engine.words import tr as _
 from .contour_run import ContourRun
+from .correction import opposite_corner
 from .effect_parameters import EffectParameters
 from .kept_result import Basis, KeptResult
 from .look_ahead import LookAhead
@@ -28,6 +30,7 @@ from .prompts import KeySlice, Prompts
 from .reach import reach_of
 from .rectangle_tool import RectangleTool
 from .roi import roi_to_prompt
+from .roi_solid import RoiSolid
 from .slice_reader import SliceReader
 from .slice_stack import SliceStack, default_axis_of
 from .view_plane import Plane, Stack, ViewGeometry, plane_of
@@ -73,11 +76,13 @@ class Contouring:
         """What went wrong last; None after the next action."""
         self.notes: list[str] = []
         """What the engine wants the user to read about the result."""
+        self.correcting: int | None = None
+        """Key slice whose rectangle has handles: dragging a corner of it, or over it, replaces it."""
         self.gone = False
         self._runner, self._on_change, self._on_result = runner, on_change, on_result
         self._ahead = LookAhead(self.reader, runner, parameters, clock)
         self._run: ContourRun | None = None
-        self._wanted = False
+        self._wanted = self._suspended = False
         self._window: Window | None = None
         self._before_drawing: list[Prompts | None] = []
         self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lost)
@@ -115,6 +120,10 @@ class Contouring:
         """Raises InputError if the volume, the segmentation or the segment is gone."""
         self._watch.check()
 
+    def tell(self) -> None:
+        """Something about the kept result looks different."""
+        self._on_change()
+
     # Drawing
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
@@ -126,9 +135,9 @@ class Contouring:
             plane = self.plane_in(view)
             if add and self.plane not in (None, plane):
                 raise InputError(
-                    "the key slices lie in another plane: add one in a view of that plane, or draw without Shift"
+                    _("the key slices lie in another plane: add one in a view of that plane, or draw without Shift")
                 )
-            self.rectangle.begin(plane, self.stack(plane), view, xy, add)
+            self.rectangle.begin(plane, self.stack(plane), view, self._held(view, xy), add)
         except MedSAMError as error:
             self._fail(error)
             return False
@@ -149,7 +158,7 @@ class Contouring:
             self._on_change()
             return
         plane, known = self.rectangle.plane, self.prompts
-        before = self.prompts
+        before, self.correcting = self.prompts, None
         if known is not None and (plane != known.plane or not (drag.adds_key or drag.index in known.keys)):
             known = None
         corrects = known is not None and self.result is not None and drag.index in self.result
@@ -161,9 +170,13 @@ class Contouring:
     def escape(self) -> bool:
         """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it.
 
-        Returns False if there is neither.
+        A rectangle that was to be corrected stays as it is. Returns False if there is nothing of the kind.
         """
         if self.rectangle.drop():
+            self._on_change()
+            return True
+        if self.correcting is not None:
+            self.correcting = None
             self._on_change()
             return True
         if not self.running:
@@ -175,7 +188,21 @@ class Contouring:
             self._on_change()
         return True
 
+    def _held(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
+        """Where the rectangle begins: at `xy`, or in the corner across from the one that is taken hold of there."""
+        index, prompts = self.correcting, self.prompts
+        if index is None or prompts is None or index not in prompts.keys:
+            return xy
+        return opposite_corner(self.stack(), index, prompts.keys[index].box, view, xy) or xy
+
     # Prompts
+
+    def correct(self, index: int) -> None:
+        """Have the rectangle of a key slice corrected: by its corners, or by drawing another one on that slice."""
+        self.problem = None
+        self.rectangle.drop()
+        self.correcting = index if self.prompts is not None and index in self.prompts.keys else None
+        self._on_change()
 
     def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode) -> None:
         """Take an ROI as a 3D box, in the volume's own slices, and run. A `problem` says why not."""
@@ -183,13 +210,15 @@ class Contouring:
         try:
             self._watch.check()
             plane = Plane(default_axis_of(self.volume_node))
-            prompt = roi_to_prompt(roi_node, cast(SliceStack, self.stack(plane)))
+            stack = cast(SliceStack, self.stack(plane))
+            prompt = roi_to_prompt(roi_node, stack)
+            solid = RoiSolid.of(roi_node, stack.ijk_to_world, stack.dimensions)
         except MedSAMError as error:
             self._fail(error)
             return
         keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
         before = self.prompts
-        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds))
+        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds, solid))
         self.run()
         self._before_drawing = [before]
 
@@ -243,7 +272,7 @@ class Contouring:
         self._ahead.stop()
         self._before_drawing = []
         if self.prompts is None:
-            self._fail(InputError("nothing is marked yet: draw a rectangle around the object in a slice view"))
+            self._fail(InputError(_("nothing is marked yet: draw a rectangle around the object in a slice view")))
             return
         if self._run is not None and self._run.busy:
             self._run.cancel()
@@ -279,6 +308,8 @@ class Contouring:
             self._on_change()
         if window is None or (self._run is not None and self._run.busy):
             return
+        if self._wanted and self._runner.running:
+            return  # a run for another segment was cancelled and is about to end
         if self._wanted:
             self._wanted = False
             self._begin()
@@ -298,7 +329,8 @@ class Contouring:
         try:
             reach = reach_of(self.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
             prompt = prompts.stack_prompt(reach)
-            basis: Basis = (prompts.plane, prompt.reach, prompt.bounds, self.parameters.choice, self.reader.state)
+            limits = (prompt.reach, prompt.bounds, prompts.solid)
+            basis: Basis = (prompts.plane, limits, self.parameters.choice, self.reader.state)
             part = self.kept.part_for(prompts, basis)
             self.kept.begin(self.stack(), part)
             self._run = ContourRun(
@@ -310,6 +342,7 @@ class Contouring:
                 prompt=prompt,
                 window=window,
                 choice=self.parameters.choice,
+                limited=prompts.limited,
                 part=part,
                 earlier=self.result,
                 on_slice=self._slice_found,
@@ -340,7 +373,7 @@ class Contouring:
 
     def _failed(self, error: MedSAMError) -> None:
         self.progress = None
-        if not self.gone:
+        if not (self.gone or self._suspended):
             self.kept.restore(self.stack)
         if not self._wanted:
             self.rectangle.drop()
@@ -369,6 +402,22 @@ class Contouring:
     def forget_encoded(self) -> None:
         """The engine is about to lose what it has encoded."""
         self._ahead.forget()
+
+    # While another segment is selected
+
+    def suspend(self) -> None:
+        """End what goes on, and keep the result without what it looks like, which takes the memory."""
+        self._suspended = True
+        self.cancel()
+        self._ahead.stop()
+        self.kept.image = None
+
+    def resume(self) -> None:
+        """Go on with the result that was kept. Raises InputError if the volume cannot be used any more."""
+        self._suspended = False
+        self.kept.restore(self.stack)
+        self.problem, self.notes = None, []
+        self.read_prompts()
 
     # The end
 
@@ -402,4 +451,6 @@ class Contouring:
     def _take(self, prompts: Prompts | None) -> None:
         if prompts is None or prompts.plane != self.kept.plane:
             self.kept.drop()
+        if prompts is None or self.correcting not in prompts.keys:
+            self.correcting = None
         self.prompts = prompts

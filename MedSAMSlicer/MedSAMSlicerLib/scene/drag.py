@@ -8,6 +8,7 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.prompts import Box
+from ..engine.words import tr as _
 from .geometry import apply
 from .view_plane import Stack, ViewGeometry
 
@@ -39,7 +40,7 @@ class Drag:
         self.index = math.floor(position + 0.5)
         inside = -0.5 <= row <= self._rows - 0.5 and -0.5 <= column <= self._columns - 0.5
         if not (0 <= self.index < slices and inside):
-            raise InputError("the rectangle begins outside of the volume: begin it on the image")
+            raise InputError(_("the rectangle begins outside of the volume: begin it on the image"))
         self.box: Box | None = None
         """What the rectangle covers now, whole pixels; None while it is too small to mean anything."""
 

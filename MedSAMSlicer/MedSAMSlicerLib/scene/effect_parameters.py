@@ -6,7 +6,7 @@ A script sets them as `scriptedEffect.setParameter("Reach", "slice")`, or as att
 name             values                                                                       default
 ================ ============================================================================ ==========
 Model            key of the catalogue                                                         litemedsam
-Device           auto, cpu, cuda, mps                                                         auto
+Device           auto (what the check of this computer chose), cpu, cuda, mps                 auto
 Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
 Reach            object (as far as it goes), slice (only that one), range                     object
 ReachStart       first slice of a range, counted in ReachPlane; -1: not chosen                -1
@@ -19,12 +19,14 @@ ShowModelInput   0, 1                                                           
 Prompts          key slices of each segment, as `prompts.Prompts.text` gives them; none       none
 ================ ============================================================================ ==========
 
-Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to.
+Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to;
+those of the next volume or segmentation stand in ``MedSAM.Prompts2``, ``MedSAM.PromptVolume2``, and so on.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Literal, cast
 
 import slicer
@@ -33,6 +35,7 @@ from ..engine.errors import InputError
 from ..engine.intensity import CT_PRESETS
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from ..engine.service_types import ModelChoice
+from ..engine.words import tr as _
 from .segment_writer import Mode
 
 EFFECT_NAME = "MedSAM"
@@ -63,7 +66,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "EncodeAhead": ("0", "1"),
     "ShowModelInput": ("0", "1"),
 }
-_NODES = ("ROI", "PromptVolume", "PromptSegmentation")
+_NODES = ("ROI",)
 
 Reach = Literal["object", "slice", "range"]
 
@@ -73,27 +76,38 @@ class EffectParameters:
 
     Args:
         node: the Segment Editor's parameter node.
+        preferred: gives device and runtime that suit this computer, each perhaps "auto". Not kept in the scene, which
+            may be opened on another one.
     """
 
-    def __init__(self, node: slicer.vtkMRMLSegmentEditorNode) -> None:
+    def __init__(
+        self,
+        node: slicer.vtkMRMLSegmentEditorNode,
+        preferred: Callable[[], tuple[str, str]] = lambda: ("auto", "auto"),
+    ) -> None:
         self.node = node
+        self._preferred = preferred
 
-    def set_defaults(self, device: str = "auto") -> None:
-        """Give every option that has no value its default; `device`: the one that suits this computer."""
-        for name, value in {**DEFAULTS, "Device": device}.items():
+    def set_defaults(self) -> None:
+        """Give every option that has no value its default."""
+        for name, value in DEFAULTS.items():
             if not self.node.GetAttribute(_full(name)):
                 self._write(name, self._checked(name, value))
 
     def get(self, name: str) -> str:
         """Value of an option. Raises InputError if it is none of those that it may have."""
         if name not in DEFAULTS:
-            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
         return self._checked(name, self.node.GetAttribute(_full(name)) or DEFAULTS[name])
 
     def set(self, name: str, value: str) -> None:
         """Raises InputError if the option may not have that value; the option keeps the one that it has."""
         if name not in DEFAULTS:
-            raise InputError(f"there is no option '{name}': choose one of {', '.join(DEFAULTS)}")
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
         self._write(name, self._checked(name, value))
 
     def flag(self, name: str) -> bool:
@@ -104,7 +118,11 @@ class EffectParameters:
 
     @property
     def choice(self) -> ModelChoice:
-        return ModelChoice(model=self.get("Model"), device=self.get("Device"))
+        """Model, device and runtime. The runtime that suits a device is no choice for another one."""
+        device, (best, runtime) = self.get("Device"), self._preferred()
+        if device == "auto":
+            device = best
+        return ModelChoice(model=self.get("Model"), device=device, runtime=runtime if device == best else "auto")
 
     @property
     def mode(self) -> Mode:
@@ -120,10 +138,15 @@ class EffectParameters:
 
     def set_reference(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
         if name not in _NODES:
-            raise InputError(f"there is no node option '{name}': choose one of {', '.join(_NODES)}")
+            raise InputError(
+                _("there is no node option '{name}': choose one of {names}").format(name=name, names=", ".join(_NODES))
+            )
         if node is not self.reference(name):
-            self.node.SetNodeReferenceID(_full(name), node.GetID() if node is not None else None)
+            self._refer(name, node)
             self._tell()
+
+    def _refer(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
+        self.node.SetNodeReferenceID(_full(name), node.GetID() if node is not None else None)
 
     def prompts_of(
         self,
@@ -132,9 +155,8 @@ class EffectParameters:
         segmentation_node: slicer.vtkMRMLSegmentationNode,
     ) -> object | None:
         """What `set_prompts_of` was given for a segment of this segmentation over this volume, if anything."""
-        if (self.reference("PromptVolume"), self.reference("PromptSegmentation")) != (volume_node, segmentation_node):
-            return None
-        return self._prompts().get(segment_id)
+        slot = self._slot_of(volume_node, segmentation_node)
+        return None if slot is None else self._prompts(slot).get(segment_id)
 
     def set_prompts_of(
         self,
@@ -143,23 +165,51 @@ class EffectParameters:
         segmentation_node: slicer.vtkMRMLSegmentationNode,
         content: object | None,
     ) -> None:
-        """Keep `content`, made of what JSON knows; None forgets. Prompts of another volume or segmentation go."""
-        theirs = (self.reference("PromptVolume"), self.reference("PromptSegmentation"))
-        kept = self._prompts() if theirs == (volume_node, segmentation_node) else {}
+        """Keep `content`, made of what JSON knows; None forgets."""
+        slot = self._slot_of(volume_node, segmentation_node)
+        kept = {} if slot is None else self._prompts(slot)
         kept = {name: value for name, value in kept.items() if name != segment_id}
         if content is not None:
             kept[segment_id] = content
-        self.set_reference("PromptVolume", volume_node)
-        self.set_reference("PromptSegmentation", segmentation_node)
-        self._write("Prompts", json.dumps(kept) if kept else "none")
+        if slot is None:
+            if not kept:
+                return
+            slot = self._free_slot()
+            self._refer(f"PromptVolume{slot}", volume_node)
+            self._refer(f"PromptSegmentation{slot}", segmentation_node)
+        self._write(f"Prompts{slot}", json.dumps(kept) if kept else "none")
 
-    def _prompts(self) -> dict[str, object]:
-        text = self.get("Prompts")
+    def _slots(self) -> Iterator[str]:
+        """Endings of the names under which prompts are kept: one for each pair of a volume and a segmentation."""
+        number, slot = 1, ""
+        while self.node.GetAttribute(_full(f"Prompts{slot}")):
+            yield slot
+            number += 1
+            slot = str(number)
+
+    def _pair(self, slot: str) -> tuple[slicer.vtkMRMLNode | None, slicer.vtkMRMLNode | None]:
+        roles = (_full(f"PromptVolume{slot}"), _full(f"PromptSegmentation{slot}"))
+        return self.node.GetNodeReference(roles[0]), self.node.GetNodeReference(roles[1])
+
+    def _slot_of(self, volume_node: object, segmentation_node: object) -> str | None:
+        return next((slot for slot in self._slots() if self._pair(slot) == (volume_node, segmentation_node)), None)
+
+    def _free_slot(self) -> str:
+        """One whose volume or segmentation is gone, or that was never used."""
+        slots = list(self._slots())
+        return next((slot for slot in slots if None in self._pair(slot)), str(len(slots) + 1) if slots else "")
+
+    def _prompts(self, slot: str) -> dict[str, object]:
+        text = self._checked("Prompts", self.node.GetAttribute(_full(f"Prompts{slot}")) or "none")
         return {} if text == "none" else dict(json.loads(text))
 
     def _checked(self, name: str, value: str) -> str:
         if name in _CHOICES and value not in _CHOICES[name]:
-            raise InputError(f"option {name} is {value!r}: choose one of {', '.join(_CHOICES[name])}")
+            raise InputError(
+                _("option {name} is {value!r}: choose one of {choices}").format(
+                    name=name, value=value, choices=", ".join(_CHOICES[name])
+                )
+            )
         if name in ("ReachStart", "ReachEnd"):
             _whole_number(name, value)
         elif name == "Window" and value not in WINDOWS:
@@ -187,7 +237,11 @@ def level_and_width(text: str) -> tuple[float, float]:
     try:
         level, width = (float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"option Window is {text!r}: choose {', '.join(WINDOWS)}, or LEVEL,WIDTH") from None
+        raise InputError(
+            _("option Window is {text!r}: choose {windows}, or LEVEL,WIDTH").format(
+                text=text, windows=", ".join(WINDOWS)
+            )
+        ) from None
     return level, width
 
 
@@ -199,7 +253,9 @@ def _whole_number(name: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise InputError(f"option {name} is {value!r}: give the number of a slice, or -1 for none") from None
+        raise InputError(
+            _("option {name} is {value!r}: give the number of a slice, or -1 for none").format(name=name, value=value)
+        ) from None
 
 
 def _mapping(text: str) -> None:
@@ -208,4 +264,4 @@ def _mapping(text: str) -> None:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise InputError("option Prompts cannot be read: set it to none and draw the rectangles again")
+        raise InputError(_("option Prompts cannot be read: set it to none and draw the rectangles again"))

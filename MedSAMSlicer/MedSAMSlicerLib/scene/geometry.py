@@ -8,6 +8,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..engine.errors import InputError
+from ..engine.words import tr as _
 
 
 def to_array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
@@ -46,7 +47,9 @@ def node_to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     if parent is not None:
         if not parent.IsTransformToWorldLinear():
             raise InputError(
-                f"{label(node)} lies under the nonlinear transform '{parent.GetName()}': harden the transform first"
+                _("{node} lies under the nonlinear transform '{transform}': harden the transform first").format(
+                    node=label(node), transform=parent.GetName()
+                )
             )
         parent.GetMatrixTransformToWorld(matrix)
     return to_array(matrix)
@@ -69,7 +72,9 @@ def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     box = float(np.prod(voxel_sizes(matrix)))
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) <= 1e-6 * box:
         raise InputError(
-            f"{label(volume_node)} has a geometry that cannot be inverted: check its spacing and transform"
+            _("{volume_node} has a geometry that cannot be inverted: check its spacing and transform").format(
+                volume_node=label(volume_node)
+            )
         )
     return matrix
 
@@ -87,22 +92,32 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
         InputError: there is no volume, it has no voxels, is flat, or holds more than one value per voxel.
     """
     if volume_node is None:
-        raise InputError("no volume is selected: choose the volume to segment")
+        raise InputError(_("no volume is selected: choose the volume to segment"))
     image = volume_node.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
     if scalars is None or scalars.GetNumberOfTuples() == 0:
-        raise InputError(f"{label(volume_node)} has no voxels: load its image first")
+        raise InputError(_("{volume_node} has no voxels: load its image first").format(volume_node=label(volume_node)))
     components = scalars.GetNumberOfComponents()
     if components != 1:
         raise InputError(
-            f"{label(volume_node)} has {components} values in each voxel: choose a volume of single values"
+            _("{volume_node} has {components} values in each voxel: choose a volume of single values").format(
+                volume_node=label(volume_node), components=components
+            )
         )
     dimensions = image.GetDimensions()
     if min(dimensions) < 2:
         size = " x ".join(str(n) for n in dimensions)
-        raise InputError(f"{label(volume_node)} is flat ({size} voxels): choose a volume with at least two slices")
+        raise InputError(
+            _("{volume_node} is flat ({size} voxels): choose a volume with at least two slices").format(
+                volume_node=label(volume_node), size=size
+            )
+        )
     if scalars.GetDataType() == vtk.VTK_BIT:
-        raise InputError(f"{label(volume_node)} stores single bits: convert it to whole numbers (Cast Scalar Volume)")
+        raise InputError(
+            _("{volume_node} stores single bits: convert it to whole numbers (Cast Scalar Volume)").format(
+                volume_node=label(volume_node)
+            )
+        )
     voxels = vtk_to_numpy(scalars).reshape(dimensions[::-1])
     voxels.flags.writeable = False
     return voxels
@@ -111,9 +126,9 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 def label(node: slicer.vtkMRMLNode) -> str:
     """What a message calls the node."""
     kinds = (
-        ("vtkMRMLVolumeNode", "volume"),
-        ("vtkMRMLSegmentationNode", "segmentation"),
-        ("vtkMRMLMarkupsROINode", "ROI"),
+        ("vtkMRMLVolumeNode", _("volume '{name}'")),
+        ("vtkMRMLSegmentationNode", _("segmentation '{name}'")),
+        ("vtkMRMLMarkupsROINode", _("ROI '{name}'")),
     )
-    kind = next((word for class_name, word in kinds if node.IsA(class_name)), "node")
-    return f"{kind} '{node.GetName() or 'without a name'}'"
+    text = next((words for class_name, words in kinds if node.IsA(class_name)), _("node '{name}'"))
+    return text.format(name=node.GetName() or _("without a name"))

@@ -20,13 +20,14 @@ class KeptResult:
     Attributes:
         result: None if there is none.
         image: what the result looks like in the views or, during a run, what has been found of the next one.
-        applied: whether the result, as it is now, was written to the segment.
+        applied: whether the result, as it is now, was written to the segment, and not taken back by Undo.
+        undone: whether it was taken back by Undo.
     """
 
     def __init__(self) -> None:
         self.result: StackResult | None = None
         self.image: StackImage | None = None
-        self.applied = False
+        self.applied = self.undone = False
         self._prompts: Prompts | None = None
         self._basis: Basis = ()
 
@@ -65,7 +66,8 @@ class KeptResult:
 
     def finish(self, result: StackResult, prompts: Prompts, basis: Basis) -> None:
         """The run has finished with this result."""
-        self.result, self._prompts, self._basis, self.applied = result, prompts, basis, False
+        self.result, self._prompts, self._basis = result, prompts, basis
+        self.applied = self.undone = False
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
         """The run has ended without a result: show the earlier one again, if there is one."""
@@ -79,4 +81,4 @@ class KeptResult:
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
         self.result = self.image = self._prompts = None
-        self._basis, self.applied = (), False
+        self._basis, self.applied, self.undone = (), False, False

@@ -18,7 +18,13 @@ PAUSE = 0.4
 
 
 class LookAhead:
-    """Follows the view. Trouble is not told: nobody has asked for anything, and it will be told when somebody does."""
+    """Follows the view. Trouble is not told: nobody has asked for anything, and it will be told when somebody does.
+
+    One slice is encoded at a time, and none while anything else is to be done. A network cannot be interrupted within
+    a slice, so whoever asks for something meanwhile waits for that slice to end, and for no other: about a second with
+    LiteMedSAM in PyTorch on two processor cores, several with the larger models. Ending the process instead would cost
+    the time to load the model again, which is longer. A cancel never waits: `WorkerLink` ends the process then.
+    """
 
     def __init__(
         self,

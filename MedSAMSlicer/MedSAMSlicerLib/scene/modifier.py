@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..engine.errors import InputError
+from ..engine.words import tr as _
 from .geometry import apply, box_corners, ijk_to_world, label, node_to_world, to_array, to_matrix, voxels_of
 
 
@@ -50,7 +51,11 @@ def make_modifier(
     """
     expected = voxels_of(volume_node).shape
     if mask.shape != expected:
-        raise InputError(f"the result has shape {mask.shape}, {label(volume_node)} has {expected}: run it again")
+        raise InputError(
+            _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
+                shape=mask.shape, volume_node=label(volume_node), expected=expected
+            )
+        )
     reference_ijk_to_ras = vtk.vtkMatrix4x4()
     reference.GetImageToWorldMatrix(reference_ijk_to_ras)
     to_world = node_to_world(segmentation_node) @ to_array(reference_ijk_to_ras)
@@ -73,8 +78,10 @@ def make_modifier(
     kept = int(np.count_nonzero(voxels))
     if kept == 0:
         raise InputError(
-            f"nothing of the result falls on a voxel of {label(segmentation_node)}: "
-            f"give it the geometry of {label(volume_node)} (Segment Editor, Specify geometry)"
+            _(
+                "nothing of the result falls on a voxel of {segmentation_node}: "
+                "give it the geometry of {volume_node} (Segment Editor, Specify geometry)"
+            ).format(segmentation_node=label(segmentation_node), volume_node=label(volume_node))
         )
     return Modifier(labelmap, kept, _count_outside(mask, low, high, to_reference, extent))
 

@@ -9,6 +9,7 @@ import slicer
 import vtk
 
 from ..engine.errors import InputError
+from ..engine.words import tr as _
 from .geometry import label
 
 
@@ -38,18 +39,25 @@ class NodeWatch:
 
     def check(self) -> None:
         """Raises InputError if one of them is gone or missing."""
-        for node, kind in ((self._volume_node, "volume"), (self._segmentation_node, "segmentation")):
+        for node, missing in (
+            (self._volume_node, _("no volume is selected: choose one")),
+            (self._segmentation_node, _("no segmentation is selected: choose one")),
+        ):
             if node is None:
-                raise InputError(f"no {kind} is selected: choose one")
+                raise InputError(missing)
             if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-                raise InputError(f"{label(node)} was deleted: choose another")
+                raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
         if self._volume_node.GetScene() is not self._segmentation_node.GetScene():
             raise InputError(
-                f"{label(self._volume_node)} is of another scene than the segmentation: choose one of the same"
+                _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
+                    volume_node=label(self._volume_node)
+                )
             )
         if self._segment_is_gone():
             raise InputError(
-                f"{label(self._segmentation_node)} has no segment '{self._segment_id}': choose another segment"
+                _("{segmentation_node} has no segment '{segment_id}': choose another segment").format(
+                    segmentation_node=label(self._segmentation_node), segment_id=self._segment_id
+                )
             )
 
     def stop(self) -> None:
@@ -64,17 +72,19 @@ class NodeWatch:
         def on_node(_scene: vtk.vtkObject, _event: str, node: vtk.vtkObject) -> None:
             watch = weak()
             if watch is not None and (node is watch._volume_node or node is watch._segmentation_node):
-                watch._leaving(f"{label(node)} was deleted during the run: nothing was written, choose another")
+                watch._leaving(
+                    _("{node} was deleted during the run: nothing was written, choose another").format(node=label(node))
+                )
 
         def on_close(_scene: vtk.vtkObject, _event: str) -> None:
             if (watch := weak()) is not None:
-                watch._leaving("the scene was closed during the run: nothing was written, load the volume again")
+                watch._leaving(_("the scene was closed during the run: nothing was written, load the volume again"))
 
         def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
             watch = weak()
             if watch is not None and watch._segment_is_gone():
-                name = f"segment '{watch._segment_id}'"
-                watch._leaving(f"{name} was deleted during the run: nothing was written, choose another")
+                text = _("segment '{segment}' was deleted during the run: nothing was written, choose another")
+                watch._leaving(text.format(segment=watch._segment_id))
 
         scene, segmentation = self._volume_node.GetScene(), self._segmentation_node.GetSegmentation()
         tags = [

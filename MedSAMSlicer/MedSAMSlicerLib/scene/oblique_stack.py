@@ -8,6 +8,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..engine.errors import InputError
+from ..engine.words import tr as _
 from .geometry import apply, box_corners, ijk_to_world, label, to_matrix, voxels_of
 
 
@@ -40,7 +41,7 @@ class ObliqueStack:
         lengths = np.linalg.norm(view[:3, :3], axis=0)
         axes = view[:3, :3] / np.where(lengths > 0, lengths, 1) * np.array([1.0, -1.0, 1.0])
         if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-4):
-            raise InputError("the view's axes are not at right angles: reset the orientation of the view")
+            raise InputError(_("the view's axes are not at right angles: reset the orientation of the view"))
 
         steps = 1 / np.linalg.norm(np.linalg.inv(self.ijk_to_world[:3, :3]) @ axes, axis=0)
         pixel, between = float(steps[:2].min()), float(steps[2])
@@ -89,7 +90,11 @@ class ObliqueStack:
         """
         slices = self._shape[0]
         if not 0 <= index < slices:
-            raise InputError(f"slice {index} lies outside {label(self.volume_node)}: slices run from 0 to {slices - 1}")
+            raise InputError(
+                _("slice {index} lies outside {volume_node}: slices run from 0 to {last}").format(
+                    index=index, volume_node=label(self.volume_node), last=slices - 1
+                )
+            )
         shift = np.eye(4)
         shift[2, 3] = index
         return self._to_world @ shift
@@ -106,7 +111,9 @@ class ObliqueStack:
         """
         if stack_mask.shape != self._shape:
             raise InputError(
-                f"the result has shape {stack_mask.shape}, {label(self.volume_node)} has {self._shape}: run it again"
+                _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
+                    shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self._shape
+                )
             )
         result = np.zeros(voxels_of(self.volume_node).shape, bool)
         where = [np.flatnonzero(stack_mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]

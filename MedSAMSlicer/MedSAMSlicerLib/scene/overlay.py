@@ -104,6 +104,10 @@ class ViewOverlay:
         return self._cut.GetOutput()
 
 
+# Around a corner, in view pixels.
+_HANDLE = 4.0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+
+
 class ViewRectangle:
     """The outline of a box on one slice, as an actor in view pixels; shown only in views that show that slice."""
 
@@ -117,18 +121,23 @@ class ViewRectangle:
         self.actor.GetProperty().SetLineWidth(2)
         self.actor.VisibilityOff()
 
-    def show(self, stack: Stack, index: int, box: Box, view: ViewGeometry) -> bool:
-        """Draw the outer edges of the box's pixels. Returns whether the view shows that slice."""
+    def show(self, stack: Stack, index: int, box: Box, view: ViewGeometry, handles: bool = False) -> bool:
+        """Draw the outer edges of the box's pixels. Returns whether the view shows that slice.
+
+        Args:
+            handles: whether the corners have squares by which they can be dragged.
+        """
         corners = outline_in_view(stack, index, box, view)
         self.actor.SetVisibility(corners is not None)
         if corners is None:
             return False
         points, lines = vtk.vtkPoints(), vtk.vtkCellArray()
-        for x, y in corners:
-            points.InsertNextPoint(x, y, 0)
-        lines.InsertNextCell(5)
-        for n in (0, 1, 2, 3, 0):
-            lines.InsertCellPoint(n)
+        outlines = [corners, *(corner + _HANDLE for corner in corners)] if handles else [corners]
+        for outline in outlines:
+            numbers = [points.InsertNextPoint(x, y, 0) for x, y in outline]
+            lines.InsertNextCell(5)
+            for n in (*numbers, numbers[0]):
+                lines.InsertCellPoint(n)
         self._outline.SetPoints(points)
         self._outline.SetLines(lines)
         self._outline.Modified()

@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from ..engine.errors import InputError
 from ..engine.prompts import Box, StackPrompt
+from ..engine.results import SliceResult
+from ..engine.words import tr as _
+from .roi_solid import RoiSolid
 from .view_plane import Plane
 
 Origin = Literal["drawn", "corrected", "roi"]
@@ -30,6 +35,7 @@ class Prompts:
         plane: plane of the slices that everything is counted in.
         keys: slice index -> key slice; at least one.
         reach, bounds: as in `StackPrompt`; given by a 3D box, None otherwise.
+        solid: the ROI that they come from, if it is slanted: no mask leaves it, but for key slices drawn by hand.
         lineage: the same for prompts that were made of each other: they are about one object, corrected.
     """
 
@@ -37,6 +43,7 @@ class Prompts:
     keys: Mapping[int, KeySlice] = field(default_factory=dict)
     reach: tuple[int, int] | None = None
     bounds: Box | None = None
+    solid: RoiSolid | None = None
     lineage: int = field(default_factory=itertools.count().__next__, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +64,11 @@ class Prompts:
         kept = {at: key for at, key in self.keys.items() if at != index}
         return replace(self, keys=kept) if kept else None
 
+    def limited(self, found: SliceResult, slice_to_world: np.ndarray) -> SliceResult:
+        """The result of a slice as far as it lies in the ROI. What was drawn by hand is the user's own word."""
+        drawn = found.index in self.keys and self.keys[found.index].origin != "roi"
+        return found if self.solid is None or drawn else self.solid.limited(found, slice_to_world)
+
     def stack_prompt(self, reach: tuple[int, int] | None = None) -> StackPrompt:
         """For the engine; `reach` is what the options say, and holds where no 3D box says more.
 
@@ -73,6 +85,7 @@ class Prompts:
             "keys": {str(index): [*key.box.xyxy, key.origin] for index, key in self.keys.items()},
             "reach": None if self.reach is None else list(self.reach),
             "bounds": None if self.bounds is None else list(self.bounds.xyxy),
+            "solid": None if self.solid is None else list(self.solid.numbers),
         }
 
     @classmethod
@@ -88,9 +101,10 @@ class Prompts:
                 keys,
                 None if reach is None else (int(reach[0]), int(reach[1])),
                 None if bounds is None else Box(*bounds),
+                RoiSolid.from_content(content.get("solid")),
             )
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-            raise InputError("the key slices in the scene cannot be read: draw the rectangles again") from None
+            raise InputError(_("the key slices in the scene cannot be read: draw the rectangles again")) from None
 
 
 def _key(values: Any) -> KeySlice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..engine.errors import InputError
+from ..engine.words import tr as _
 from .effect_parameters import EffectParameters
 from .view_plane import Plane
 
@@ -22,18 +23,24 @@ def reach_of(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) ->
     if parameters.reach == "slice":
         if len(keys) > 1:
             raise InputError(
-                f"there are {len(keys)} key slices and the reach is one slice: choose another reach, or remove some"
+                _(
+                    "there are {count} key slices and the reach is one slice: choose another reach, or remove some"
+                ).format(count=len(keys))
             )
         return (keys[0], keys[0])
     start, end = parameters.number("ReachStart"), parameters.number("ReachEnd")
     if start < 0 or end < 0:
-        raise InputError("the reach has no start or no end: go to that slice and click 'From here' or 'To here'")
+        raise InputError(_("the reach has no start or no end: go to that slice and click 'From here' or 'To here'"))
     if parameters.get("ReachPlane") != plane.text():
-        raise InputError("start and end of the reach are of slices in another plane: set them again in this one")
+        raise InputError(_("start and end of the reach are of slices in another plane: set them again in this one"))
     first, last = min(start, end), max(start, end)
     outside = [index for index in keys if not first <= index <= last]
     if outside:
-        raise InputError(f"key slice {outside[0]} lies outside slices {first} to {last}: widen the reach, or remove it")
+        raise InputError(
+            _("key slice {index} lies outside slices {first} to {last}: widen the reach, or remove it").format(
+                index=outside[0], first=first, last=last
+            )
+        )
     return (first, last)
 
 

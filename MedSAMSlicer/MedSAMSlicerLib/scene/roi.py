@@ -11,6 +11,7 @@ import slicer
 
 from ..engine.errors import InputError
 from ..engine.prompts import Box, StackPrompt
+from ..engine.words import tr as _
 from .geometry import apply, box_corners, label, node_to_world, to_array, to_matrix
 from .roi_file import load_roi
 from .slice_stack import SliceStack
@@ -31,16 +32,26 @@ def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode) -> np.ndarray:
             points, or under a transform that takes its volume away.
     """
     if roi_node is None:
-        raise InputError("no ROI is selected: choose or draw one")
+        raise InputError(_("no ROI is selected: choose or draw one"))
     half = np.array(roi_node.GetSize()) / 2
     bounding = roi_node.GetROIType() == slicer.vtkMRMLMarkupsROINode.ROITypeBoundingBox
     if bounding and roi_node.GetNumberOfControlPoints() < 2:
-        raise InputError(f"{label(roi_node)} is a bounding box of too few control points: place more around the object")
+        raise InputError(
+            _("{roi_node} is a bounding box of too few control points: place more around the object").format(
+                roi_node=label(roi_node)
+            )
+        )
     corners = apply(to_array(roi_node.GetObjectToWorldMatrix()), box_corners(-half, half))
     if not (half > 0).all():
-        raise InputError(f"{label(roi_node)} is empty: draw it so that it has width, height and depth")
+        raise InputError(
+            _("{roi_node} is empty: draw it so that it has width, height and depth").format(roi_node=label(roi_node))
+        )
     if not np.isfinite(corners).all():
-        raise InputError(f"{label(roi_node)} has no orientation, or its transform has none: draw it again")
+        raise InputError(
+            _("{roi_node} has no orientation, or its transform has none: draw it again").format(
+                roi_node=label(roi_node)
+            )
+        )
     return corners
 
 
@@ -63,11 +74,17 @@ def roi_to_index_box(
         InputError: the ROI is empty or inside out, or no part of it lies in the volume.
     """
     if roi_node is not None and roi_node.GetInsideOut():
-        raise InputError(f"{label(roi_node)} is inside out, so it means all but the box: switch 'Inside out' off")
+        raise InputError(
+            _("{roi_node} is inside out, so it means all but the box: switch 'Inside out' off").format(
+                roi_node=label(roi_node)
+            )
+        )
     corners = apply(np.linalg.inv(ijk_to_ras), roi_corners(roi_node))
     low_face, high_face = np.full(3, -0.5), np.array(dims_ijk) - 0.5
     if _apart(corners, box_corners(low_face, high_face)):
-        raise InputError(f"{label(roi_node)} lies outside the volume: move it over the object")
+        raise InputError(
+            _("{roi_node} lies outside the volume: move it over the object").format(roi_node=label(roi_node))
+        )
     low, high = corners.min(axis=0), corners.max(axis=0)
     middle = (np.maximum(low, low_face) + np.minimum(high, high_face)) / 2
     first, last = np.ceil(low - _TOLERANCE), np.floor(high + _TOLERANCE)
@@ -101,7 +118,9 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
         InputError: the slices are turned over, or the ROI lies under a transform that cannot carry such a box.
     """
     if last < first:
-        raise InputError(f"slices {first} to {last} are turned over: give the lower slice first")
+        raise InputError(
+            _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
+        )
     across, along_rows, along_columns = stack.ijk_axes
     low, high = np.empty(3), np.empty(3)
     for axis, start, stop in (
@@ -122,7 +141,11 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
     scale = np.linalg.norm(node_axes, axis=0)
     node_axes = node_axes / scale
     if not np.allclose(node_axes.T @ node_axes, np.eye(3), atol=1e-6):
-        raise InputError(f"{label(roi_node)} lies under a transform that slants it: remove the ROI's transform")
+        raise InputError(
+            _("{roi_node} lies under a transform that slants it: remove the ROI's transform").format(
+                roi_node=label(roi_node)
+            )
+        )
     object_to_node = np.eye(4)
     object_to_node[:3, :3] = node_axes
     object_to_node[:3, 3] = apply(world_to_node, center[None])[0]

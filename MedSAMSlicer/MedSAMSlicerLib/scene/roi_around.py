@@ -9,6 +9,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..engine.errors import InputError
 from ..engine.prompts import Box
+from ..engine.words import tr as _
 from .contouring import Contouring
 from .geometry import apply, box_corners, label, node_to_world, to_array
 from .roi import prompt_to_roi
@@ -35,7 +36,11 @@ def roi_around_segment(
     high = np.ceil(positions.max(axis=0) - 0.5).astype(int) + MARGIN
     limit = np.array(stack.shape) - 1
     if (high < 0).any() or (low > limit).any():
-        raise InputError(f"the segment lies outside of {label(volume_node)}: choose the volume that it belongs to")
+        raise InputError(
+            _("the segment lies outside of {volume_node}: choose the volume that it belongs to").format(
+                volume_node=label(volume_node)
+            )
+        )
     (first, y0, x0), (last, y1, x1) = np.clip(low, 0, limit), np.clip(high, 0, limit)
     if roi_node is None:
         name = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id).GetName()
@@ -55,7 +60,11 @@ def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segme
         voxels = vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
         inside = voxels == segment.GetLabelValue()
     if inside is None or not inside.any():
-        raise InputError(f"segment '{segment.GetName()}' is empty: contour it first, or draw an ROI by hand")
+        raise InputError(
+            _("segment '{segment}' is empty: contour it first, or draw an ROI by hand").format(
+                segment=segment.GetName()
+            )
+        )
     along = [np.flatnonzero(inside.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
     start = np.array(labelmap.GetExtent()[::2])
     matrix = vtk.vtkMatrix4x4()

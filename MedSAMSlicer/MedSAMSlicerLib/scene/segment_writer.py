@@ -12,6 +12,7 @@ import slicer
 import vtk
 
 from ..engine.errors import InputError, MedSAMError
+from ..engine.words import tr as _
 from .geometry import label
 from .modifier import Modifier, make_modifier, reference_geometry
 
@@ -59,7 +60,7 @@ class SegmentWriter:
 
     def __init__(self, logic: slicer.vtkSlicerSegmentEditorLogic) -> None:
         if logic.GetSegmentationNode() is None:
-            raise InputError("no segmentation is selected: choose one in the Segment Editor")
+            raise InputError(_("no segmentation is selected: choose one in the Segment Editor"))
         self.logic = logic
         self.segmentation_node = logic.GetSegmentationNode()
 
@@ -74,8 +75,8 @@ class SegmentWriter:
         Raises:
             InputError: one of the nodes is in no scene.
         """
-        _check_in_scene(segmentation_node, "segmentation")
-        _check_in_scene(volume_node, "volume")
+        _check_in_scene(segmentation_node, _("no segmentation is selected: choose one"))
+        _check_in_scene(volume_node, _("no volume is selected: choose one"))
         scene = segmentation_node.GetScene()
         editor_node = slicer.vtkMRMLSegmentEditorNode()
         editor_node.SetSaveWithScene(False)
@@ -110,7 +111,7 @@ class SegmentWriter:
                 redo then, and the undo step that was taken changes nothing.
         """
         if mode not in _MODIFICATIONS:
-            raise InputError(f"mode {mode!r} is unknown: choose add, replace or remove")
+            raise InputError(_("mode {mode!r} is unknown: choose add, replace or remove").format(mode=mode))
         self._check_nodes(volume_node, segment_id)
         reference = reference_geometry(self.segmentation_node, volume_node)
         modifier = make_modifier(np.asarray(mask, dtype=bool), volume_node, self.segmentation_node, reference)
@@ -156,24 +157,36 @@ class SegmentWriter:
             self.logic.SetVerbose(verbose)
             self.logic.RemoveObserver(observer)
         if errors:
-            raise WriteError(f"{label(self.segmentation_node)} could not be changed and is as it was: {errors[0]}")
+            raise WriteError(
+                _("{segmentation_node} could not be changed and is as it was: {errors}").format(
+                    segmentation_node=label(self.segmentation_node), errors=errors[0]
+                )
+            )
 
     @property
     def _segmentation(self) -> slicer.vtkSegmentation:
         return self.segmentation_node.GetSegmentation()
 
     def _check_nodes(self, volume_node: slicer.vtkMRMLScalarVolumeNode, segment_id: str) -> None:
-        _check_in_scene(volume_node, "volume")
-        _check_in_scene(self.segmentation_node, "segmentation")
+        _check_in_scene(volume_node, _("no volume is selected: choose one"))
+        _check_in_scene(self.segmentation_node, _("no segmentation is selected: choose one"))
         name = label(self.segmentation_node)
         if self.logic.GetSegmentationNode() is not self.segmentation_node:
-            raise InputError(f"{name} is no longer selected in the Segment Editor: select it and run again")
+            raise InputError(
+                _("{name} is no longer selected in the Segment Editor: select it and run again").format(name=name)
+            )
         if self._segmentation is None or self._segmentation.GetSegment(segment_id) is None:
-            raise InputError(f"segment '{segment_id}' of {name} was deleted: choose another and run again")
+            raise InputError(
+                _("segment '{segment_id}' of {name} was deleted: choose another and run again").format(
+                    segment_id=segment_id, name=name
+                )
+            )
         source = self._segmentation.GetSourceRepresentationName()
         if source != _LABELMAP:
             raise InputError(
-                f"{name} is stored as {source}: make Binary labelmap its source (Segmentations, Representations)"
+                _(
+                    "{name} is stored as {source}: make Binary labelmap its source (Segmentations, Representations)"
+                ).format(name=name, source=source)
             )
 
     def _check_masking(self) -> None:
@@ -182,12 +195,14 @@ class SegmentWriter:
         if editor_node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment:
             inside = editor_node.GetMaskSegmentID()
             if not inside or self._segmentation.GetSegment(inside) is None:
-                raise InputError("the segment to edit inside of is missing: choose it under Masking")
+                raise InputError(_("the segment to edit inside of is missing: choose it under Masking"))
         everywhere = slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
         if editor_node.GetMaskMode() != everywhere and not self.logic.UpdateMaskLabelmap():
-            raise InputError("the editable area cannot be made: choose another one under Masking")
+            raise InputError(_("the editable area cannot be made: choose another one under Masking"))
         if editor_node.GetSourceVolumeIntensityMask() and not self.logic.UpdateAlignedSourceVolume():
-            raise InputError("the editable intensity range has no source volume: choose one, or switch the range off")
+            raise InputError(
+                _("the editable intensity range has no source volume: choose one, or switch the range off")
+            )
 
     @contextmanager
     def _named_geometry(
@@ -237,8 +252,9 @@ class SegmentWriter:
             history.SetSegmentation(None)
 
 
-def _check_in_scene(node: slicer.vtkMRMLNode | None, kind: str) -> None:
+def _check_in_scene(node: slicer.vtkMRMLNode | None, missing: str) -> None:
+    """Raises InputError: `missing` if there is no node."""
     if node is None:
-        raise InputError(f"no {kind} is selected: choose one")
+        raise InputError(missing)
     if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-        raise InputError(f"{label(node)} was deleted: choose another and run again")
+        raise InputError(_("{node} was deleted: choose another and run again").format(node=label(node)))

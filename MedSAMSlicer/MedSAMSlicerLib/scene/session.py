@@ -16,6 +16,7 @@ from ..engine.results import Prediction, SliceResult
 from ..engine.runner import RunListener, Runner, Stage, ignore
 from ..engine.service_types import ModelChoice, RunInfo
 from ..engine.stack_result import StackResult
+from ..engine.words import tr as _
 from .node_watch import NodeWatch
 from .progress import Progress, ProgressMeter
 from .segment_writer import Mode, SegmentWriter, Written
@@ -188,7 +189,7 @@ class Session:
             WorkerError: the inference process cannot be started.
         """
         if self._state.busy:
-            raise InputError("a contour is being computed already: wait for it, or cancel it")
+            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         self._watch.check()
         stack, prompt = self.stack, self.prompt
         source = WindowedStack(stack, self._window_for(stack))
@@ -221,7 +222,7 @@ class Session:
 
     def cancel(self) -> None:
         """Have the run end without a result, at the next slice at the latest; `on_failed` gets `Cancelled`."""
-        self._stop(Cancelled("cancelled: nothing was written"))
+        self._stop(Cancelled(_("cancelled: nothing was written")))
 
     def step(self, timeout: float = 0.0) -> None:
         """Let work go on; see `Runner.step`."""
@@ -234,7 +235,7 @@ class Session:
         if self._state in (State.FAILED, State.CANCELLED) and self._error is not None:
             raise self._error
         if self._state is not State.FINISHED or self._result is None:
-            raise InputError("there is no run to wait for: start one first")
+            raise InputError(_("there is no run to wait for: start one first"))
         return self._result
 
     def apply(self, mode: Mode = "add") -> Written:
@@ -245,7 +246,7 @@ class Session:
             MedSAMError: Segment Editor could not write; the segmentation is as it was.
         """
         if self.result is None:
-            raise InputError("there is no result to write: start a run and let it finish")
+            raise InputError(_("there is no result to write: start a run and let it finish"))
         self._watch.check()
         mask = self.stack.to_volume(self.result.to_stack())
         return self.writer.write(mask, self.volume_node, self.segment_id, mode)
@@ -282,7 +283,11 @@ class Session:
     def prepare(self, index: int) -> None:
         """Have slice `index` encoded ahead of its preview. Raises as `preview` does."""
         if not 0 <= index < self.stack.shape[0]:
-            raise InputError(f"slice {index} lies outside the volume: slices run from 0 to {self.stack.shape[0] - 1}")
+            raise InputError(
+                _("slice {index} lies outside the volume: slices run from 0 to {last}").format(
+                    index=index, last=self.stack.shape[0] - 1
+                )
+            )
         self.runner.encode(self.choice, self._slice(index))
 
     def close(self) -> None:

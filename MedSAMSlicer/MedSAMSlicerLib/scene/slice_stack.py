@@ -7,6 +7,7 @@ import slicer
 
 from ..engine.errors import InputError
 from ..engine.stack import ArrayStack, array_axis, default_axis, from_slices_first
+from ..engine.words import tr as _
 from .geometry import apply, ijk_to_world, label, voxel_sizes, voxels_of
 
 
@@ -63,7 +64,11 @@ class SliceStack(ArrayStack):
         """
         slices = self.shape[0]
         if not 0 <= index < slices:
-            raise InputError(f"slice {index} lies outside {label(self.volume_node)}: slices run from 0 to {slices - 1}")
+            raise InputError(
+                _("slice {index} lies outside {volume_node}: slices run from 0 to {last}").format(
+                    index=index, volume_node=label(self.volume_node), last=slices - 1
+                )
+            )
         shift = np.eye(4)
         shift[2, 3] = index
         return self.ijk_to_world @ self._slice_to_ijk @ shift
@@ -81,7 +86,9 @@ class SliceStack(ArrayStack):
         """
         if stack_mask.shape != self.shape:
             raise InputError(
-                f"the result has shape {stack_mask.shape}, {label(self.volume_node)} has {self.shape}: run it again"
+                _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
+                    shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self.shape
+                )
             )
         return from_slices_first(stack_mask, self.axis)
 

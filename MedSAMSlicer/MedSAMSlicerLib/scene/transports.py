@@ -16,6 +16,7 @@ from typing import IO, Protocol, cast
 from ..engine.child_environment import child_environment
 from ..engine.errors import WorkerError
 from ..engine.failures import one_line
+from ..engine.words import tr as _
 
 _CHUNK = 1 << 18
 _PACKAGE = __name__.partition(".")[0]
@@ -100,7 +101,9 @@ class SubprocessTransport:
 
     def start(self, listener: TransportListener) -> None:
         if os.name != "posix":
-            raise WorkerError("the inference process cannot be reached by pipes on this system: run inference directly")
+            raise WorkerError(
+                _("the inference process cannot be reached by pipes on this system: run inference directly")
+            )
         pipe = subprocess.PIPE
         try:
             process = subprocess.Popen(
@@ -108,7 +111,9 @@ class SubprocessTransport:
             )
         except OSError as error:
             raise WorkerError(
-                f"the inference process cannot be started: {one_line(str(error))}: check that this program exists"
+                _("the inference process cannot be started: {error}: check that this program exists").format(
+                    error=one_line(str(error))
+                )
             ) from error
         self._process, self._listener = process, listener
         assert process.stdin and process.stdout and process.stderr
@@ -130,7 +135,7 @@ class SubprocessTransport:
             return
         # Closed outputs come before the exit status by a moment, in which there is nothing to select.
         ready = self._selector.select(timeout) if self._selector.get_map() else []
-        for key, _ in ready:
+        for key, _events in ready:
             # A listener may have ended the process, or pumped by itself.
             if not self._is_current(process):
                 return

@@ -10,6 +10,7 @@ import slicer
 
 from ..engine.errors import InputError
 from ..engine.stack import AXES
+from ..engine.words import tr as _
 from .geometry import apply, box_corners, ijk_to_world, label, to_array, voxel_sizes, voxels_of
 from .oblique_stack import ObliqueStack
 from .slice_stack import SliceStack
@@ -55,9 +56,9 @@ class Plane:
 
     def __post_init__(self) -> None:
         if self.axis is None and len(self.view) != 16:
-            raise InputError("the plane of a view needs its matrix of 16 numbers: draw the rectangle again")
+            raise InputError(_("the plane of a view needs its matrix of 16 numbers: draw the rectangle again"))
         if self.axis is not None and self.axis not in AXES:
-            raise InputError(f"axis {self.axis!r} is unknown: choose I, J or K")
+            raise InputError(_("axis {axis!r} is unknown: choose I, J or K").format(axis=self.axis))
 
     @property
     def matrix(self) -> np.ndarray:
@@ -76,7 +77,7 @@ class Plane:
         try:
             numbers = tuple(float(number) for number in json.loads(text))
         except (ValueError, TypeError):
-            raise InputError(f"{text[:40]!r} is no plane: draw the rectangle again") from None
+            raise InputError(_("{text!r} is no plane: draw the rectangle again").format(text=text[:40])) from None
         return cls(None, numbers)
 
     def stack(self, volume_node: slicer.vtkMRMLScalarVolumeNode) -> Stack:
@@ -145,5 +146,9 @@ def _drift(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLSca
     along = np.abs(normal @ matrix[:3, :3])
     step = float(along.max())
     if step <= 0:
-        raise InputError(f"{label(volume_node)} has no extent: check its spacing {voxel_sizes(matrix)}")
+        raise InputError(
+            _("{volume_node} has no extent: check its spacing {sizes}").format(
+                volume_node=label(volume_node), sizes=voxel_sizes(matrix)
+            )
+        )
     return float(np.abs(from_middle @ (other - normal)).max()) / step

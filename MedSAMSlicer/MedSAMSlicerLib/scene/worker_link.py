@@ -14,18 +14,28 @@ from ..engine import wire
 from ..engine.errors import Cancelled, InputError, MedSAMError, WorkerError
 from ..engine.failures import as_user_error
 from ..engine.messages import Message
+from ..engine.models.catalogue import CATALOGUE
 from ..engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ..engine.results import Prediction
 from ..engine.runner import RunListener, Stage, StageReporter, ignore
 from ..engine.service_types import LoadedModel, ModelChoice
 from ..engine.stack import SliceSource
+from ..engine.words import tr as _
 from .transports import Transport
 from .worker_process import WorkerProcess
 
 ANSWER_TIMEOUT = 300.0
-"""Seconds without a byte after which a process that owes an answer is taken to hang: more than the largest model
-takes for a slice on a slow processor, or a first import of torch under a virus scanner."""
-CANCEL_TIMEOUT = 0.5
+"""Seconds without a byte after which a process that owes an answer is taken to hang, while it starts and loads a model:
+more than a first import of torch takes under a virus scanner."""
+SLICE_TIMEOUT = 30.0
+SECONDS_A_MILLION = 0.4
+"""The same once a model has answered: so long, and that for each million numbers that the model has learnt. Half a
+minute for LiteMedSAM, nearly five for SAM ViT-H: several times what they take for a slice on a slow processor."""
+CANCEL_TIMEOUT = 0.3
+"""Seconds that the process has to stop by itself. With the owner's steps and the end of the process, a cancel takes
+less than half a second, whatever the process is doing."""
+
+_FROM_A_MODEL = ("slice_result", "prediction", "finished")
 
 Telling = Callable[[], None]
 Handler = Callable[[Message], Telling]
@@ -38,6 +48,7 @@ class _Job:
 
     handlers: dict[str, Handler]
     on_failed: Callable[[MedSAMError], None]
+    choice: ModelChoice
 
 
 @dataclass
@@ -60,7 +71,7 @@ class WorkerLink:
 
     Args:
         transport_factory: makes the transport for one process.
-        answer_timeout: seconds without a byte before a process that owes an answer is ended.
+        answer_timeout: seconds without a byte before a process that owes an answer is ended, at most.
         cancel_timeout: seconds that the process has to acknowledge a cancel.
         clock: seconds, never running backwards.
     """
@@ -80,6 +91,8 @@ class WorkerLink:
         self._last_job = 0
         self._run: _Run | None = None
         self._cancel_deadline: float | None = None
+        self._answered: ModelChoice | None = None
+        """The model that the process has shown to be loaded."""
 
     @property
     def running(self) -> bool:
@@ -96,10 +109,9 @@ class WorkerLink:
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError("a contour is being computed already: wait for it, or cancel it")
+            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         prompt.checked_for(source.shape)
         fields = {
-            **wire.choice_fields(choice),
             **wire.prompt_fields(prompt),
             "shape": [int(n) for n in source.shape],
             "spacing": [float(mm) for mm in source.spacing],
@@ -109,7 +121,7 @@ class WorkerLink:
             "slice_result": self._slice_found,
             "finished": self._run_finished,
         }
-        job, process = self._request("segment", fields, wire.prompt_arrays(prompt), handlers, self._fail_run)
+        job, process = self._request("segment", choice, fields, wire.prompt_arrays(prompt), handlers, self._fail_run)
         self._run = _Run(job, source, listener, StageReporter(listener))
         self._run.stages.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 
@@ -124,17 +136,21 @@ class WorkerLink:
         def answered(message: Message) -> Telling:
             prediction = wire.read_prediction(message)
             if prediction.mask.shape != image.shape:
-                raise WorkerError(f"a mask of {prediction.mask.shape} pixels came for a slice of {image.shape}")
+                raise WorkerError(
+                    _("a mask of {shape} pixels came for a slice of {expected}").format(
+                        shape=prediction.mask.shape, expected=image.shape
+                    )
+                )
             return partial(self._end_job, message, partial(on_prediction, prediction))
 
         given, arrays = wire.slice_prompt_parts("prompt", as_slice_prompt(prompt))
-        fields, arrays = {**wire.choice_fields(choice), **given}, {**arrays, **wire.image_arrays(image)}
+        arrays = {**arrays, **wire.image_arrays(image)}
         handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._nothing_to_tell}
-        self._request("preview", fields, arrays, handlers, on_failed)
+        self._request("preview", choice, given, arrays, handlers, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         handlers: dict[str, Handler] = {"finished": self._nothing_to_tell}
-        self._request("encode", wire.choice_fields(choice), wire.image_arrays(image), handlers, on_failed)
+        self._request("encode", choice, {}, wire.image_arrays(image), handlers, on_failed)
 
     def load(
         self,
@@ -145,10 +161,10 @@ class WorkerLink:
         def answered(message: Message) -> Telling:
             loaded = wire.read_info(message).loaded
             if loaded is None:
-                raise WorkerError("it does not say what it has loaded")
+                raise WorkerError(_("it does not say what it has loaded"))
             return partial(self._end_job, message, partial(on_loaded, loaded))
 
-        self._request("load", wire.choice_fields(choice), {}, {"finished": answered}, on_failed)
+        self._request("load", choice, {}, {}, {"finished": answered}, on_failed)
 
     def cancel(self) -> None:
         self._stop_run(_cancelled())
@@ -168,11 +184,13 @@ class WorkerLink:
             self._process.tick(now)
         if self._cancel_deadline is not None and now >= self._cancel_deadline:
             self._end_process(_cancelled())
-        elif self._jobs and self._process is not None and self._process.silence >= self._answer_timeout:
+        elif self._jobs and self._process is not None and self._process.silence >= (limit := self._longest_silence()):
             self._end_process(
                 WorkerError(
-                    f"the inference process gave no answer for {self._answer_timeout:g} s and was ended: "
-                    "try again, or choose a smaller model"
+                    _(
+                        "the inference process gave no answer for {seconds:g} s and was ended: "
+                        "try again, or choose a smaller model"
+                    ).format(seconds=limit)
                 )
             )
 
@@ -182,9 +200,19 @@ class WorkerLink:
             process.close()
         self._fail_all(_cancelled())
 
+    def _longest_silence(self) -> float:
+        """Seconds without a byte after which the process is taken to hang, with what it owes now."""
+        if any(job.choice != self._answered for job in self._jobs.values()):
+            return self._answer_timeout
+        spec = None if self._answered is None else CATALOGUE.get(self._answered.model)
+        if spec is None:
+            return self._answer_timeout
+        return min(self._answer_timeout, SLICE_TIMEOUT + SECONDS_A_MILLION * spec.parameters / 1e6)
+
     def _request(
         self,
         kind: str,
+        choice: ModelChoice,
         fields: wire.Fields,
         arrays: wire.Arrays,
         handlers: dict[str, Handler],
@@ -198,15 +226,15 @@ class WorkerLink:
             started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
             if started.ended:
                 raise WorkerError(
-                    "the inference process ended as it was started: try again, or restart the application"
+                    _("the inference process ended as it was started: try again, or restart the application")
                 )
-            self._process = started
+            self._process, self._answered = started, None
         process = self._process
         if not self._jobs:
             process.begin_silence(now)
         self._last_job += 1
-        process.send(kind, {"job": self._last_job, **fields}, arrays)
-        self._jobs[self._last_job] = _Job(handlers, on_failed)
+        process.send(kind, {"job": self._last_job, **wire.choice_fields(choice), **fields}, arrays)
+        self._jobs[self._last_job] = _Job(handlers, on_failed, choice)
         return self._last_job, process
 
     def _on_greeted(self) -> None:
@@ -225,13 +253,15 @@ class WorkerLink:
     def _understand(self, message: Message) -> Telling:
         job = self._jobs.get(message.integer("job"))
         if job is None:
-            raise WorkerError(f"message '{message.kind}' answers what was not asked")
+            raise WorkerError(_("message '{kind}' answers what was not asked").format(kind=message.kind))
         if message.kind == "failed":
             return partial(self._end_job, message, partial(job.on_failed, wire.read_error(message)))
         if message.kind == "cancelled":
             return partial(self._end_job, message, partial(job.on_failed, _cancelled()))
         if message.kind not in job.handlers:
-            raise WorkerError(f"message '{message.kind}' does not fit what was asked")
+            raise WorkerError(_("message '{kind}' does not fit what was asked").format(kind=message.kind))
+        if message.kind in _FROM_A_MODEL:
+            self._answered = job.choice
         return job.handlers[message.kind](message)
 
     def _end_job(self, message: Message, tell: Telling) -> None:
@@ -244,7 +274,7 @@ class WorkerLink:
     def _slice_needed(self, message: Message) -> Telling:
         run, index = self._running(), message.integer("index")
         if not 0 <= index < run.source.shape[0]:
-            raise WorkerError(f"it asks for slice {index} of {run.source.shape[0]}")
+            raise WorkerError(_("it asks for slice {index} of {count}").format(index=index, count=run.source.shape[0]))
         return partial(self._supply, run, index)
 
     def _supply(self, run: _Run, index: int) -> None:
@@ -263,9 +293,13 @@ class WorkerLink:
     def _slice_found(self, message: Message) -> Telling:
         run, result = self._running(), wire.read_result(message)
         if not 0 <= result.index < run.source.shape[0] or result.mask.shape != tuple(run.source.shape[1:]):
-            raise WorkerError(f"slice {result.index} with {result.mask.shape} pixels does not fit {run.source.shape}")
+            raise WorkerError(
+                _("slice {index} with {shape} pixels does not fit {expected}").format(
+                    index=result.index, shape=result.mask.shape, expected=run.source.shape
+                )
+            )
         if result.index in run.found:
-            raise WorkerError(f"slice {result.index} came twice")
+            raise WorkerError(_("slice {index} came twice").format(index=result.index))
         run.found.add(result.index)
 
         def tell() -> None:
@@ -288,7 +322,7 @@ class WorkerLink:
 
     def _running(self) -> _Run:
         if self._run is None:
-            raise WorkerError("it answers a run that is over")
+            raise WorkerError(_("it answers a run that is over"))
         return self._run
 
     def _stop_run(self, error: MedSAMError) -> None:
@@ -323,4 +357,4 @@ class WorkerLink:
 
 
 def _cancelled() -> Cancelled:
-    return Cancelled("cancelled: nothing was written")
+    return Cancelled(_("cancelled: nothing was written"))

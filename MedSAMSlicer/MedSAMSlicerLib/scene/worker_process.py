@@ -10,6 +10,7 @@ from ..engine import wire
 from ..engine.errors import WorkerError
 from ..engine.failures import one_line
 from ..engine.messages import PROTOCOL_VERSION, Message, MessageReader, encode
+from ..engine.words import tr as _
 from .transports import Transport, TransportListener
 
 _LONGEST_ABSENCE = 5.0
@@ -88,7 +89,9 @@ class WorkerProcess:
 
     def lose(self, why: str) -> None:
         """End a process whose answers cannot be understood."""
-        self._lost(WorkerError(f"the answers of the inference process make no sense: {why}: try again"))
+        self._lost(
+            WorkerError(_("the answers of the inference process make no sense: {why}: try again").format(why=why))
+        )
 
     def kill(self) -> None:
         """End the process at once; nothing is heard of it any more."""
@@ -109,8 +112,10 @@ class WorkerProcess:
         if version != PROTOCOL_VERSION:
             self._lost(
                 WorkerError(
-                    f"the inference process speaks version {version} of the messages where {PROTOCOL_VERSION} is "
-                    "spoken here: restart the application, MedSAMSlicer was updated while it ran"
+                    _(
+                        "the inference process speaks version {version} of the messages where {expected} is "
+                        "spoken here: restart the application, MedSAMSlicer was updated while it ran"
+                    ).format(version=version, expected=PROTOCOL_VERSION)
                 )
             )
             return
@@ -148,17 +153,18 @@ class WorkerProcess:
 
 def _ending(status: int | None) -> str:
     if status is None:
-        return "the inference process could not be started"
+        return _("the inference process could not be started")
     if status >= 0:
-        return f"the inference process ended unexpectedly with status {status}"
+        return _("the inference process ended unexpectedly with status {status}").format(status=status)
     names = {int(known): known.name for known in signal.Signals}
-    return f"the inference process was ended by {names.get(-status, f'signal {-status}')}"
+    text = _("the inference process was ended by {signal}")
+    return text.format(signal=names.get(-status, f"signal {-status}"))
 
 
 def _advice(status: int | None) -> str:
     if status == -9:
-        return "perhaps memory ran out; close other programs or choose a smaller model, then try again"
-    return "try again, and restart the application if it comes back"
+        return _("perhaps memory ran out; close other programs or choose a smaller model, then try again")
+    return _("try again, and restart the application if it comes back")
 
 
 def _said(stderr: bytes) -> str:

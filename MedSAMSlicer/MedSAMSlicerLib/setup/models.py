@@ -12,6 +12,7 @@ from ..engine.errors import MedSAMError, WeightsError
 from ..engine.folders import weights_folders
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelSpec
 from ..engine.models.weights import find_weights
+from ..engine.words import tr as _
 
 
 class Presence(Enum):
@@ -138,7 +139,7 @@ def _check_folder_known() -> None:
     try:
         weights_folders()
     except ImportError as error:
-        raise MedSAMError("the folder for models is not known yet: install the packages first") from error
+        raise MedSAMError(_("the folder for models is not known yet: install the packages first")) from error
 
 
 def _fingerprint(path: Path) -> str | None:

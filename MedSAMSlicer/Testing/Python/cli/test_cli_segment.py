@@ -283,6 +283,31 @@ class TestPrompts:
         assert prompts["bounds"] == [first[0], first[1], last[0], last[1]]
         assert phantom.dice(mask_in(output)) > 0.9
 
+    def test_nothing_outside_of_a_rotated_roi_is_written(
+        self,
+        segment: Callable,
+        phantom: Any,
+        image_file: Path,
+        roi_file: Callable[..., Path],
+        tmp_path: Path,
+    ) -> None:
+        origin, angle = np.array([-40.25, 20.5, 7.0]), np.radians(45)
+        # A corner of this ROI's box of voxels lies over the object, outside of the ROI.
+        center = origin + np.array([22, 34, 3]) * SPACING
+        size = np.array([30.0, 30.0, 17.0])
+        axes = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+        k, j, i = np.indices(phantom.truth.shape)
+        along = (np.stack([i, j, k], axis=-1) * SPACING + origin - center) @ axes
+        inside = (np.abs(along) <= size / 2 + 1e-6).all(axis=-1)
+
+        output = tmp_path / "out.nrrd"
+        roi = roi_file(center.tolist(), size.tolist(), axes)
+        ran = segment(image_file, "--output", output, "--roi", roi, "--axis", "J")
+
+        assert (ran.status, ran.err) == (0, "")
+        mask = mask_in(output)
+        assert mask.any() and not (mask & ~inside).any()
+
 
 class TestWords:
     def test_the_summary_says_what_was_found_and_what_was_written(

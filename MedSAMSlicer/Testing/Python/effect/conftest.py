@@ -22,7 +22,13 @@ SHAPE = (20, 60, 80)
 class Bench:
     """A volume with a bright ball in the host, two segments, and the effect on the first of them."""
 
-    def __init__(self, host: Host, repository: Path, service: str = "BrightService") -> None:  # noqa: F811
+    def __init__(
+        self,
+        host: Host,  # noqa: F811
+        repository: Path,
+        service: str = "BrightService",
+        known_devices: bool = True,
+    ) -> None:
         self.host = host
         k, j, i = np.indices(SHAPE)
         self.truth = ((k - 10) * 2.0) ** 2 + (j - 30) ** 2 + (i - 40) ** 2 <= 13**2
@@ -32,8 +38,12 @@ class Bench:
         host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
         host.complete_startup()
         self.segmentation = host.edit(self.volume, "tumour", "other")
-        host.editor.setActiveEffectByName("MedSAM")
         self.effect = host.editor.effectByName("MedSAM").self()
+        if known_devices:
+            # Spares every test the process that would find them out.
+            self.effect._frame.models._devices.known = ["cpu"]
+            self.effect._frame.models._devices._asked = True
+        host.editor.setActiveEffectByName("MedSAM")
         self.serve(service)
         self.effect.scriptedEffect.setParameter("Window", "127.5,255")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import Any
 
+import pytest
 import slicer
+
+from effect.conftest import Bench
 
 
 def parameter(bench: Any, name: str) -> str:
@@ -73,16 +77,67 @@ def test_the_range_is_taken_from_the_slice_in_view(bench: Any) -> None:
     assert bench.result().any(axis=(1, 2)).nonzero()[0].tolist() == [8, 9, 10, 11, 12, 13]
 
 
-def test_devices_are_asked_of_a_process_when_the_options_are_opened(bench: Any) -> None:
+def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
+    host: Any, repository: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MedSAMSlicerLib.effect import devices
+
+    # What stands in for the engine's module leaves a line for each time that it was asked.
+    asked = tmp_path / "asked"
+    (tmp_path / "made_up_list.py").write_text(
+        "import sys\n"
+        "from MedSAMSlicerLib.engine.tasks import run_task\n"
+        f"open({str(asked)!r}, 'a').write('x')\n"
+        "sys.exit(run_task(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(devices, "_MODULE", "made_up_list")
+    bench = Bench(host, repository, known_devices=False)
     combo = bench.ui.deviceComboBox
-    assert [combo.itemText(n) for n in range(combo.count)] == ["Automatic", "CPU"]
     bench.effect.scriptedEffect.setParameter("Device", "cuda")
-    assert combo.currentText == "CUDA"
-    bench.ui.optionsSection.checked = False
-    bench.ui.optionsSection.checked = True
+    assert [combo.itemText(n) for n in range(combo.count)] == ["Automatic", "CPU", "CUDA"]
     bench.host.wait_until(lambda: bench.effect._frame.models._devices.known, 60)
-    assert combo.currentText in ("CUDA", "CUDA (not on this computer)")
-    assert "CPU" in [combo.itemText(n) for n in range(combo.count)]
+    texts = ["Automatic", "MPS", "CPU", "CUDA (not on this computer)"]
+    assert [combo.itemText(n) for n in range(combo.count)] == texts
+    assert combo.currentText == "CUDA (not on this computer)"
+    bench.host.hands.choose(combo, "CPU")
+    assert [combo.itemText(n) for n in range(combo.count)] == texts[:3]
+    bench.host.editor.setActiveEffect(None)
+    bench.host.editor.setActiveEffectByName("MedSAM")
+    bench.host.clock.advance(300)
+    assert asked.read_text() == "x"
+
+
+def test_the_real_list_of_devices_begins_with_what_can_compute_here(bench: Any) -> None:
+    pytest.importorskip("torch", reason="the process asks torch")
+    devices = bench.effect._frame.models._devices
+    devices.known, devices._asked = [], False
+    devices.ask()
+    bench.host.wait_until(lambda: devices.known, 120)
+    assert devices.known[-1] == "cpu"
+
+
+def test_automatic_runs_on_what_the_check_of_this_computer_chose(bench: Any) -> None:
+    from MedSAMSlicerLib import settings
+
+    choices: list[Any] = []
+    segment = bench.effect._driver.link.segment
+    bench.effect._driver.link.segment = lambda choice, *rest: (choices.append(choice), segment(choice, *rest))[1]
+    assert bench.ui.deviceComboBox.currentText == "Automatic"
+    bench.drag()
+    settings.set_device("cpu", "torch")
+    bench.effect.updateGUIFromMRML()
+    assert bench.ui.deviceComboBox.currentText == "Automatic (CPU, PyTorch)"
+    bench.drag()
+    settings.set_device("cpu", "openvino")
+    bench.drag(half=0.9)
+    installed = "openvino" if importlib.util.find_spec("openvino") else "auto"
+    assert [(choice.device, choice.runtime) for choice in choices] == [
+        ("auto", "auto"),
+        ("cpu", "torch"),
+        ("cpu", installed),
+    ]
+    assert parameter(bench, "Device") == "auto"
 
 
 def test_a_model_that_is_not_installed_is_said_to_be_so(bench: Any) -> None:
@@ -125,15 +180,28 @@ def test_texts_and_tooltips_are_there(bench: Any) -> None:
     assert not bench.effect.icon().isNull()
 
 
+def test_whatever_can_be_clicked_or_opened_has_a_tooltip(repository: Any) -> None:
+    from xml.etree import ElementTree
+
+    file = repository / "MedSAMSlicer" / "Resources" / "UI" / "SegmentEditorEffect.ui"
+    kinds = ("Button", "ComboBox", "CheckBox", "SpinBox", "GroupBox", "Selector")
+    root = ElementTree.parse(file).getroot()  # noqa: S314 - the project's own file
+    found = [widget for widget in root.iter("widget") if widget.get("class", "").endswith(kinds)]
+    assert len(found) > 20
+    assert [w.get("name") for w in found if not w.findtext("property[@name='toolTip']/string")] == []
+
+
 def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
-    """What the effect imports, in a process of its own: Slicer must never get torch, or what only its packages bring."""
+    """What Slicer imports for the effect when it starts, in a process of its own: no torch, and no more than 150 ms."""
     import subprocess
 
     code = (
         "import sys; sys.path[:0] = ['MedSAMSlicer/Testing/Python']; before = set(sys.modules)\n"
-        "from host.application import replaced_modules; import slicer\n"
+        "from host.application import replaced_modules; import slicer, slicer.util, numpy, vtk\n"
+        "from vtk.util import numpy_support\n"
         "sys.modules.update(replaced_modules()); slicer.__getattr__ = sys.modules['qt'].__getattr__\n"
-        "import MedSAMSlicerLib.SegmentEditorEffect\n"
+        "import time; begin = time.process_time(); import MedSAMSlicerLib.SegmentEditorEffect\n"
+        "print(time.process_time() - begin)\n"
         "print(sorted({'torch', 'torchvision', 'cachetools', 'scipy', 'SimpleITK', 'platformdirs'} & set(sys.modules)))"
     )
     found = subprocess.run(
@@ -144,4 +212,23 @@ def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == "[]"
+    seconds, heavy = found.stdout.split("\n")[:2]
+    assert heavy == "[]"
+    assert float(seconds) < 0.15
+
+
+def test_errors_from_below_the_effect_come_in_the_users_language(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MedSAMSlicerLib import translation
+
+    known = {"the rectangle begins outside of the volume: begin it on the image": "bitte im Bild beginnen"}
+    contexts: list[str] = []
+
+    def translate(context: str, text: str) -> str:
+        contexts.append(context)
+        return known.get(text, text)
+
+    monkeypatch.setattr(translation, "translate", translate)
+    bench.zoom_out("Red")
+    assert not bench.host.hands.press("Red", (1, 1))
+    assert bench.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
+    assert any(context.endswith("drag.py") or context.endswith("drag") for context in contexts)

@@ -60,6 +60,7 @@ class Host:
         self.answers, self.shown = played.dialogs.answers, played.dialogs.shown
         self.installed, self.opened = slicer_python.installed, played.files.opened
         self.settings = played.settings.stored
+        slicer_python.in_progress.clear()
         for kept in (escaped, self.answers, self.shown, self.installed, self.opened, self.settings):
             kept.clear()
         played.scripted_effect.EffectFactory._one.clear()
@@ -129,6 +130,17 @@ class Host:
         if node is not self.editor.mrmlSegmentEditorNode():
             self.editor.setMRMLSegmentEditorNode(node)
         self.editor.updateWidgetFromMRML()
+
+    def leave_editor(self) -> None:
+        """The user opens another module: what Slicer's module Segment Editor does then (`exit` in SegmentEditor.py)."""
+        self.editor.setActiveEffect(None)
+        self.editor.uninstallKeyboardShortcuts()
+        self.editor.removeViewObservations()
+
+    def enter_editor(self) -> None:
+        """The user comes back (`enter`); no effect is active then."""
+        self.editor.installKeyboardShortcuts()
+        self._give_node()
 
     def edit(self, volume: Any, *segment_names: str) -> Any:
         """A segmentation with empty segments over a volume, chosen in the editor; the first segment is selected."""

@@ -14,6 +14,7 @@ import slicer
 from .doubles import double
 
 installed: list[Any] = []
+in_progress: list[Any] = []
 translated: list[tuple[str, str]] = []
 
 
@@ -167,10 +168,25 @@ def pip_install(
     requirements, constraints=None, no_deps_requirements=None, skip_packages=None, blocking=True,
     show_progress=True, requester=None, logCallback=None, completedCallback=None,
 ) -> None:  # fmt: skip
-    """Installs nothing: `host.installed` says what would have been."""
-    installed.append(requirements)
-    if completedCallback is not None:
-        completedCallback(0)
+    """Installs nothing: `host.installed` says what would have been. If it does not block, it ends after a moment."""
+    if blocking:
+        installed.append(requirements)
+        return
+    in_progress.append(requirements)
+
+    def complete() -> None:
+        in_progress.remove(requirements)
+        installed.append(requirements)
+        if completedCallback is not None:
+            completedCallback(0)
+
+    if logCallback is not None:
+        logCallback("Collecting packages")
+    double("QTimer").singleShot(50, complete)
+
+
+def isPipInstallInProgress() -> bool:
+    return bool(in_progress)
 
 
 def pip_ensure(
@@ -194,7 +210,9 @@ def modules() -> dict[str, ModuleType]:
                 ScriptedLoadableModuleTest,
             )
         },  # fmt: skip
-        "slicer.packaging": {f.__name__: f for f in (pip_check, pip_ensure, pip_install, load_requirements)},
+        "slicer.packaging": {
+            f.__name__: f for f in (pip_check, pip_ensure, pip_install, load_requirements, isPipInstallInProgress)
+        },
         "SampleData": {"SampleDataLogic": SampleDataLogic},
     }
     made = {}

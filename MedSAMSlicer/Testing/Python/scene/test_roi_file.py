@@ -126,9 +126,9 @@ def test_a_bounding_box_needs_control_points_to_have_an_extent(world, tmp_path):
     np.testing.assert_allclose(corners, roi_corners(roi), atol=1e-6)
     np.testing.assert_allclose(corners.max(axis=0) - corners.min(axis=0), (8, 6, 8), atol=1e-6)
     for points, words in (
-        (content["markups"][0]["controlPoints"][:1], "of 1 control point,"),
-        ([], "of 0 control points,"),
-        (None, "of 0 control points,"),
+        (content["markups"][0]["controlPoints"][:1], "too few control points (1),"),
+        ([], "too few control points (0),"),
+        (None, "too few control points (0),"),
     ):
         content["markups"][0]["controlPoints"] = points
         path.write_text(json.dumps(content))

@@ -64,6 +64,35 @@ def test_a_process_that_gives_no_answer_is_ended(link: Link) -> None:
     assert len(run(one, noise_stack()).results) == 6
 
 
+@pytest.mark.parametrize(
+    ("model", "seconds"), [("litemedsam", (30, 40)), ("medsam", (60, 80)), ("sam_vit_h", (250, 300))]
+)
+def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
+    link: Link, model: str, seconds: tuple[float, float]
+) -> None:
+    one, stack, choice = link("StubbornService"), noise_stack(signal_on=5), ModelChoice(model)
+    told = Told()
+    one.segment(choice, noise_stack(), PROMPT, told.listener())
+    assert one._longest_silence() == 300
+    drive(one, lambda: told.over)
+    hanging = Told()
+    one.segment(choice, stack, PROMPT, hanging.listener())
+    limit = one._longest_silence()
+    assert seconds[0] < limit < seconds[1]
+    drive(one, lambda: stack.read == [4, 5])
+    assert one._process is not None
+    one._process.silence = limit
+    one.tick()
+    assert f"no answer for {limit:g} s" in str(hanging.error)
+
+
+def test_another_model_may_take_its_time_to_load(link: Link) -> None:
+    one = link()
+    run(one, noise_stack())
+    one.load(ModelChoice("sam_vit_b"))
+    assert one._longest_silence() == 300
+
+
 def test_slices_that_are_slow_to_come_are_not_held_against_the_process(link: Link) -> None:
     class Slow(ImageStack):
         def slice_uint8(self, index: int) -> np.ndarray:

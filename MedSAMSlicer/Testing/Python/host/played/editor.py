@@ -240,6 +240,12 @@ class SegmentEditorWidget(Double):
                 raise TypeError(f"createCursor of effect {effect.name} returned {cursor!r}: return a QCursor")
             view.sliceView().setViewCursor(cursor)
 
+    def installKeyboardShortcuts(self, parent: Any = None) -> None:
+        """Keys of the editor's own: the host's hands press none of them."""
+
+    def uninstallKeyboardShortcuts(self) -> None:
+        """See `installKeyboardShortcuts`."""
+
     # Undo
 
     def saveStateForUndo(self) -> None:

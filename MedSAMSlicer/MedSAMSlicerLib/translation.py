@@ -1,0 +1,15 @@
+"""Slicer's translations for the texts of the scene layer and the engine, which know nothing of Slicer's language."""
+
+from __future__ import annotations
+
+from slicer.i18n import getContext, translate
+
+from .engine import words
+
+
+def install() -> None:
+    """Have errors and notes from below the faces translated as the faces' own texts are: by the file they stand in.
+
+    What the inference process says comes as finished text, in English.
+    """
+    words.use(lambda text, file: str(translate(getContext(file), text)))

@@ -1,0 +1,69 @@
+"""Texts from below the faces are translated where a face can translate, and are English elsewhere."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from MedSAMSlicerLib.engine import words
+from MedSAMSlicerLib.engine.failures import as_user_error
+from MedSAMSlicerLib.engine.words import tr as _
+
+ERRORS = {"InputError", "WorkerError", "WeightsError", "WriteError", "PackageError", "MedSAMError", "Cancelled"}
+
+
+@pytest.fixture(autouse=True)
+def _untranslated() -> Iterator[None]:
+    words.use(None)
+    yield
+    words.use(None)
+
+
+def test_without_a_translator_texts_stay_as_they_are() -> None:
+    assert _("slice {index}").format(index=3) == "slice 3"
+
+
+def test_a_translator_gets_the_text_and_the_file_that_it_stands_in() -> None:
+    asked: list[tuple[str, str]] = []
+    words.use(lambda text, file: asked.append((text, Path(file).name)) or text.replace("slice", "Schicht"))  # type: ignore[func-returns-value]
+    assert _("slice {index}").format(index=3) == "Schicht 3"
+    assert "memory" in str(as_user_error(MemoryError()))
+    assert asked[0] == ("slice {index}", "test_words.py")
+    assert asked[1][1] == "failures.py"
+
+
+@pytest.mark.parametrize("wrong", ["Schicht {nummer}", "Schicht", "Schicht {index} {index}"])
+def test_a_translation_that_could_not_be_formatted_is_not_taken(wrong: str) -> None:
+    words.use(lambda text, file: wrong)
+    assert _("slice {index}").format(index=3) == "slice 3"
+
+
+def untranslatable(source: str) -> list[int]:
+    """Lines where an error for users is made of a text that nobody can translate."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS
+        for text in node.args
+        if isinstance(text, ast.Constant)
+        or (isinstance(text, ast.JoinedStr) and any(isinstance(part, ast.Constant) and any(map(str.isalpha, str(part.value))) for part in text.values))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["scene", "effect", "setup", "panel_parts"])
+def test_every_error_that_is_raised_near_the_user_can_be_translated(repository: Path, folder: str) -> None:
+    files = sorted((repository / "MedSAMSlicer" / "MedSAMSlicerLib" / folder).glob("*.py"))
+    assert files
+    assert [(file.name, untranslatable(file.read_text(encoding="utf-8"))) for file in files] == [
+        (file.name, []) for file in files
+    ]
+
+
+def test_a_text_that_nobody_can_translate_is_found() -> None:
+    source = (
+        "raise InputError('no volume')\nraise InputError(f'{a} is gone')\nraise InputError(_('x {a}').format(a=1))\n"
+    )
+    assert untranslatable(source) == [1, 2]
