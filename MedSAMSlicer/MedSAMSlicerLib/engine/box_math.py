@@ -36,8 +36,7 @@ def median_box(boxes: Sequence[Box]) -> Box:
     return Box(x0, y0, max(x0, x1), max(y0, y1))
 
 
-def shrunk(box: Box, share: float) -> Box:
-    """A box around the same centre with `share` of the width and height, at least one pixel each."""
-    width, height = max(box.width * share, 1.0), max(box.height * share, 1.0)
-    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
-    return Box(x - (width - 1) / 2, y - (height - 1) / 2, x + (width - 1) / 2, y + (height - 1) / 2)
+def largest_change(box: Box, other: Box) -> float:
+    """How far the edge that differs most lies from that of `box`, as a share of the width or height of `box`."""
+    sides = (box.width, box.height, box.width, box.height)
+    return max(abs(a - b) / side for a, b, side in zip(box.xyxy, other.xyxy, sides, strict=True))

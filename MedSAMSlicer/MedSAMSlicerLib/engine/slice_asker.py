@@ -84,9 +84,12 @@ class SliceAsker:
 
     def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
         """The answer with `share` of the other's logits mixed in."""
-        logits = (1 - share) * answer.logits + share * other.logits
+        return self.with_logits(answer, (1 - share) * answer.logits + share * other.logits)
+
+    def with_logits(self, answer: Answer, logits: np.ndarray) -> Answer:
+        """The answer with the mask of other logits, float32 at the decoder's resolution."""
         mask = self.predictor.mask_of(logits, self.rows, self.columns)
-        return Answer(answer.box, self._kept(mask), answer.predicted_iou, answer.stability, logits)
+        return replace(answer, mask=self._kept(mask), logits=logits)
 
     def appearance(self, index: int, mask: np.ndarray) -> Appearance:
         """What the image shows inside a mask that is not empty, and around it."""

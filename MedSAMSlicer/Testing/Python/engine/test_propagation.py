@@ -101,6 +101,50 @@ def test_an_object_that_ends_inside_the_box_ends_there(predictor: Predictor, les
     assert not stack[:FIRST].any() and not stack[LAST + 1 :].any()
 
 
+def leaning_lesion() -> np.ndarray:
+    """An ellipsoid whose sections move across the slice: 30 columns from its first slice to its last."""
+    k, j, i = np.mgrid[:21, :60, :90]
+    return ((k - 10) / 8.4) ** 2 + ((j - 30) / 12) ** 2 + ((i - 45 - 2 * (k - 10)) / 14) ** 2 <= 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_oblique_object_is_found_and_what_lies_beside_it_is_not(predictor: Predictor, turned: bool) -> None:
+    lesion = leaning_lesion()
+    image = lesion.copy()
+    # Bright as well, inside the 3D box, where the object has moved away from.
+    image[2:6, 24:37, 58:74] = True
+    if turned:
+        lesion, image = lesion[::-1].copy(), image[::-1].copy()
+    stack, _results = run(predictor, image, box3d(lesion))
+    assert dice(stack, lesion) > 0.93
+
+
+def test_a_volume_turned_over_gives_the_same_masks(predictor: Predictor) -> None:
+    # An odd number of slices: the middle one stays in the middle.
+    lesion = leaning_lesion()
+    turned = lesion[::-1].copy()
+    there, _results = run(predictor, lesion, box3d(lesion))
+    back, _results = run(predictor, turned, box3d(turned))
+    assert np.array_equal(there, back[::-1])
+
+
+@pytest.mark.parametrize(("spacing", "smoothed"), [(1.0, True), (9.5, False)])
+def test_slices_near_each_other_agree_on_an_edge_that_one_of_them_sees_elsewhere(
+    predictor: Predictor, lesion: np.ndarray, spacing: float, smoothed: bool
+) -> None:
+    # On one slice a dark wedge is cut out of the object.
+    image = lesion.copy()
+    image[11, 26:35, 40:46] = False
+    stack, _results = run(predictor, image, box3d(lesion), spacing_ijk=(1.0, 1.0, spacing))
+    assert bool(stack[11, 30, 43]) is smoothed
+
+
+def test_rectangles_that_agree_are_asked_once(predictor: Predictor, lesion: np.ndarray) -> None:
+    run(predictor, lesion, box3d(lesion))
+    slices = LAST - FIRST + 1
+    assert slices <= predictor.timings.decoder_calls <= 2 * slices
+
+
 def test_a_gap_inside_the_box_is_crossed(predictor: Predictor, lesion: np.ndarray) -> None:
     broken = lesion.copy()
     broken[12] = False

@@ -1,0 +1,63 @@
+"""Logits of neighbouring slices weighed together, over millimetres: half of what one slice alone shows is noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+# Standard deviation of the Gaussian along the stack. Slices 5 mm apart hardly see each other, slices 1 mm apart do. Mean DSC on 26
+# cases: 0.8075 without, 0.8121 with 2 mm, 0.8132 with 3 mm, 0.8119 with 4 mm, 0.8091 with 5 mm.
+SPREAD_MM = 3.0
+# A small object is not blurred away: the deviation is at most this share of its length along the stack.
+LARGEST_SHARE = 0.1
+# Slices further away than this many standard deviations are left out, and results do not wait for them. 2 loses 0.002.
+REACH = 3.0
+# No pixel counts as surer than this many logits; 5, 10 and 20 are equal within 0.0003.
+SUREST = 10.0
+# Slices that nothing speaks for still count this much.
+SMALLEST_TRUST = 0.01
+
+
+class StackSmoother:
+    """Takes the logits of slices as they come; gives them smoothed as soon as all neighbours that matter are there.
+
+    Beyond the first and last slice the outermost one is taken to go on.
+
+    Args:
+        first, last: slices that will come, included.
+        spacing_mm: millimetres between them.
+    """
+
+    def __init__(self, first: int, last: int, spacing_mm: float) -> None:
+        self._first, self._last = first, last
+        spread = min(SPREAD_MM / spacing_mm, LARGEST_SHARE * (last - first + 1))
+        self._reach = int(REACH * spread)
+        weights = [math.exp(-((i / spread) ** 2) / 2) for i in range(-self._reach, self._reach + 1)]
+        self._weights = np.array(weights, np.float32)
+        self._logits: dict[int, np.ndarray] = {}
+        self._trust: dict[int, float] = {}
+        self._given: set[int] = set()
+
+    def take(self, index: int, logits: np.ndarray, trust: float) -> Iterator[tuple[int, np.ndarray]]:
+        """Another slice's float32 (h, w) logits -> (slice, smoothed logits) of those that have become complete.
+
+        Args:
+            trust: 0..1, how far the slice is to be believed; it counts that much in its own logits and in its neighbours'.
+        """
+        self._trust[index] = max(trust, SMALLEST_TRUST)
+        self._logits[index] = np.clip(logits, -SUREST, SUREST)
+        for near in range(index - self._reach, index + self._reach + 1):
+            around = self._around(near)
+            if near in self._logits and near not in self._given and all(i in self._logits for i in around):
+                self._given.add(near)
+                smoothed = np.zeros_like(self._logits[near])
+                weights = self._weights * np.array([self._trust[i] for i in around], np.float32)
+                for i, weight in zip(around, weights / weights.sum(), strict=True):
+                    smoothed += weight * self._logits[i]
+                yield near, smoothed
+
+    def _around(self, index: int) -> list[int]:
+        reach = range(index - self._reach, index + self._reach + 1)
+        return [min(max(i, self._first), self._last) for i in reach]
