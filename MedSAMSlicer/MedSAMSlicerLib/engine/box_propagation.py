@@ -63,6 +63,7 @@ class _BoxWalk:
 
     def answers(self, key: int) -> Iterator[tuple[int, Answer]]:
         """Every slice's answer, nearest to the key slice first, so that both ends learn from what is between them."""
+        self.asker.follow(self._order(key))
         start = self._answer(key, None)
         yield key, start
         self._learn(key, start)
@@ -75,6 +76,9 @@ class _BoxWalk:
             # Only now: a volume turned over gives the same masks.
             for way, index in pair:
                 self._learn(index, ends[way])
+
+    def _order(self, key: int) -> list[int]:
+        return sorted(range(self.first, self.last + 1), key=lambda index: (abs(index - key), key - index))
 
     def _answer(self, index: int, neighbour: Answer | None) -> Answer:
         expected = self.expected.at(index, EXPECTED_WIDTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
@@ -55,6 +56,16 @@ class SliceAsker:
     def __init__(self, source: SliceSource, predictor: Predictor, bounds: Box | None = None) -> None:
         self.source, self.predictor, self.bounds = source, predictor, bounds
         _slices, self.rows, self.columns = source.shape
+        self._next: dict[int, int] = {}
+
+    def follow(self, order: Sequence[int]) -> None:
+        """Slices will be asked for in this order, all of them: each is encoded while the one before is worked on.
+
+        Not on a processor, where the encoder takes every core and the decoder would only get less of them: a box of 12
+        slices took 10.3 s so and 9.7 s in turn (the fastest of 5 each, two cores).
+        """
+        if self.predictor.runtime.device != "cpu":
+            self._next = dict(pairwise(order))
 
     def ask(
         self, index: int, boxes: Sequence[Box], slack: float = 1.0, beside: np.ndarray | None = None
@@ -68,9 +79,11 @@ class SliceAsker:
         """
         mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
         loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
-        predictions = self.predictor.predict_prompts(
-            self.source.slice_uint8(index), [SlicePrompt(box=box, mask=mask) for box in loosened]
-        )
+        image = self.source.slice_uint8(index)
+        if index in self._next:
+            self.predictor.embed(image)
+            self.predictor.embed_ahead(self.source.slice_uint8(self._next.pop(index)))
+        predictions = self.predictor.predict_prompts(image, [SlicePrompt(box=box, mask=mask) for box in loosened])
         return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
 
     def ask_as_given(self, index: int, prompt: SlicePrompt) -> Answer:
