@@ -26,7 +26,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, max_bytes: int = DEFAULT_BYTES, files: EmbeddingFiles | None = None) -> None:
-        self._files = files
+        self.files = files
         self._embeddings: LRUCache[str, np.ndarray] = LRUCache(max_bytes, getsizeof=lambda array: array.nbytes)
 
     @property
@@ -54,15 +54,15 @@ class EmbeddingCache:
         if found is None:
             found = make()
             self._remember(key, found)
-            if self._files is not None:
-                self._files.put(key, found)
+            if self.files is not None:
+                self.files.put(key, found)
         return found
 
     def get(self, key: str) -> np.ndarray | None:
         """The embedding under `key` from memory or disk, or None."""
         found = self._embeddings.get(key)
-        if found is None and self._files is not None:
-            found = self._files.get(key)
+        if found is None and self.files is not None:
+            found = self.files.get(key)
             if found is not None:
                 self._remember(key, found)
         return found
@@ -71,8 +71,12 @@ class EmbeddingCache:
         if embedding.nbytes <= self.max_bytes:
             self._embeddings[key] = embedding
 
+    def forget(self) -> None:
+        """Let go of what is in memory."""
+        self._embeddings.clear()
+
     def clear(self) -> None:
         """Forget everything, on disk too."""
-        self._embeddings.clear()
-        if self._files is not None:
-            self._files.clear()
+        self.forget()
+        if self.files is not None:
+            self.files.clear()

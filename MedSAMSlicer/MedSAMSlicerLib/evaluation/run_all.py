@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.limited_service import disk_megabytes, embedding_files
 from ..engine.predictor import Predictor, load_predictor
 from ..engine.service_types import LoadedModel, ModelChoice
 from ..engine.threads import THREADS_VARIABLE
@@ -65,6 +66,7 @@ def _prepare(task: Task, load: LoadModel) -> None:
     global _predictor
     os.environ[THREADS_VARIABLE] = "1"
     _predictor = load(task.choice)[0]
+    _predictor.cache.files = embedding_files(disk_megabytes())
 
 
 def _run(case: Case, task: Task) -> CaseScore:

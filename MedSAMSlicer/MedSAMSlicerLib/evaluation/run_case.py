@@ -67,15 +67,15 @@ def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> Case
     """Evaluate one case.
 
     Args:
-        predictor: of `task.choice`, if it is loaded already. Its cache is emptied, so that every case pays for its
-            own encodings.
+        predictor: of `task.choice`, if it is loaded already. What its cache holds in memory is let go, so that
+            every case pays for its own encodings, unless they are kept on disk.
 
     Raises:
         InputError: the image, the label or the prompt cannot be used; the message names the case.
         WeightsError: the model's weights are missing or wrong.
     """
     predictor = predictor or load_predictor(task.choice)[0]
-    predictor.cache.clear()
+    predictor.cache.forget()
     predictor.timings = Timings()
     try:
         return _run(case, task, predictor)
