@@ -147,7 +147,7 @@ def first_run(engine: RememberingEngine, phantom: Phantom, tmp_path_factory: pyt
     arguments = ["segment", image, "--output", output, "--preview", preview, "--report", report]
     arguments += ["--box", *BOX, "--window", WINDOW, "--segment-name", "Lung tumour", "--quiet"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "SegmentationService", lambda **_: engine)
+        patch.setattr(service, "SegmentationService", lambda *_, **__: engine)
         assert main([str(argument) for argument in arguments]) == 0
     return FirstRun(image, output, preview, json.loads(report.read_text(encoding="utf-8")))
 
@@ -160,7 +160,7 @@ def segment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Ran]:
     """``medsam-slicer segment`` with the phantom's window, after the first run."""
-    monkeypatch.setattr(service, "SegmentationService", lambda **_: engine)
+    monkeypatch.setattr(service, "SegmentationService", lambda *_, **__: engine)
 
     def run(*arguments: object) -> Ran:
         return medsam_slicer("segment", *arguments, "--window", WINDOW)
