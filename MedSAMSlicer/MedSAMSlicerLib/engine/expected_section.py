@@ -43,7 +43,7 @@ class ExpectedSection:
 
     @property
     def lean(self) -> tuple[float, float]:
-        """How far the centre moves in x and y from the middle of the stack to its last slice, in half widths and heights."""
+        """How far the centre moves in x and y from the middle of the box to its upper end, in half widths and heights."""
         x, y = (
             max(-LARGEST_LEAN, min(LARGEST_LEAN, moved / self._evidence)) for moved in (self._moved_x, self._moved_y)
         )

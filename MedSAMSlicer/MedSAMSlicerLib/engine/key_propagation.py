@@ -1,23 +1,30 @@
 """Key slices, and the slices between them.
 
-A key slice is segmented from what the user gave there. Between two key slices every slice is asked twice, as in a 3D box:
-first with a generous rectangle that only the key slices have a say in, then with the median of the rectangle found, that
-of the slice below, and what lies between the two key slices.
+A key slice is segmented from what the user gave there. The slices between two of them are answered from the one with
+the larger box to the other, as in a 3D box: first with a generous rectangle that only the key slices have a say in. If the
+rectangle found does not agree with that of the neighbouring slice and with what lies between the two key slices, the
+median of the three is asked. Ablation: docs/propagation.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .box_math import between, bulging, median_box
-from .box_propagation import FIRST_SHARE
-from .confidence import needs_review, slice_confidence
+from .box_math import between, bulging, largest_change, median_box
+from .box_propagation import AGREEMENT, FIRST_SHARE
+from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
 from .prompts import Box, SlicePrompt
 from .results import SliceResult
-from .slice_asker import SliceAsker
+from .slice_asker import Answer, SliceAsker
+from .stack_smoothing import StackSmoother, trust_in
 
 # How far the expected rectangle lies from the straight line between two sections towards an ellipsoid's bulge.
 BULGE = 0.75
+# An object that is bent leaves the way between two key slices. Where the model itself doubts its mask this much, a
+# rectangle around the neighbouring mask is asked too; it counts if the model thinks so much better of its answer. Three
+# key slices, 26 cases: mean DSC 0.801 without, 0.809, 0.810 and 0.807 with 0.5, 0.6 and 0.7.
+DOUBTED = 0.6
+CLEARLY_BETTER = 0.05
 
 
 def segment_key(asker: SliceAsker, index: int, prompt: SlicePrompt) -> SliceResult:
@@ -37,19 +44,47 @@ def segment_key(asker: SliceAsker, index: int, prompt: SlicePrompt) -> SliceResu
 
 
 def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:
-    """The slices between two key slices, upwards. Both results have a box."""
+    """The slices between two key slices, from the one with the larger box to the other. Both results have a box."""
     assert lower.box is not None and upper.box is not None
-    below, above = lower.box, upper.box
-    neighbour, beside = lower.mask, lower.low_res_logits
-    for index in range(lower.index + 1, upper.index):
+    smoother = StackSmoother(lower.index, upper.index, asker.source.spacing[0])
+    for key in (lower, upper):
+        if key.low_res_logits is not None:
+            # What the user prompted is not changed; it has its say in the slices beside it.
+            for _key in smoother.take(key.index, key.low_res_logits, trust_in(key.predicted_iou)):
+                pass
+    answers: dict[int, Answer] = {}
+    for index, answer in _walk(asker, lower, upper):
+        answers[index] = answer
+        for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
+            if ready not in answers:
+                continue
+            own = answers.pop(ready)
+            final = asker.with_logits(own, logits) if own.mask.any() else own
+            confidence = slice_confidence(final, MIDDLE_SMOOTHED)
+            yield SliceResult(ready, final.mask, final.box, final.predicted_iou, confidence, needs_review(confidence))
+
+
+def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[tuple[int, Answer]]:
+    assert lower.box is not None and upper.box is not None
+    # The section of an object's tip says little of the slice beside it.
+    upwards = lower.box.width * lower.box.height >= upper.box.width * upper.box.height
+    start = lower if upwards else upper
+    neighbour, beside = start.mask, start.low_res_logits
+    inner = range(lower.index + 1, upper.index)
+    for index in inner if upwards else reversed(inner):
         share = (index - lower.index) / (upper.index - lower.index)
-        bulge = bulging(below, above, share)
-        expected = between(between(below, above, share), bulge, BULGE)
-        (first,) = asker.ask(index, [bulge])
-        found = Box.around(first.mask) or expected
-        agreed = median_box([found, Box.around(neighbour) or expected, expected])
-        (second,) = asker.ask(index, [agreed], beside=beside)
-        answer = asker.merged(second, first, FIRST_SHARE)
+        bulge = bulging(lower.box, upper.box, share)
+        expected = between(between(lower.box, upper.box, share), bulge, BULGE)
+        (answer,) = asker.ask(index, [bulge])
+        found = Box.around(answer.mask)
+        agreed = median_box([found or expected, Box.around(neighbour) or expected, expected])
+        if found is None or largest_change(agreed, found) > AGREEMENT:
+            (second,) = asker.ask(index, [agreed], beside=beside)
+            answer = asker.merged(second, answer, FIRST_SHARE)
+        around = Box.around(neighbour)
+        if answer.predicted_iou < DOUBTED and around is not None:
+            (followed,) = asker.ask(index, [around], beside=beside)
+            if followed.predicted_iou > answer.predicted_iou + CLEARLY_BETTER:
+                answer = followed
         neighbour, beside = answer.mask, answer.logits
-        confidence = slice_confidence(answer)
-        yield SliceResult(index, answer.mask, answer.box, answer.predicted_iou, confidence, needs_review(confidence))
+        yield index, answer

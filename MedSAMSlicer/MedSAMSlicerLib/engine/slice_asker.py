@@ -97,12 +97,12 @@ class SliceAsker:
 
     def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
         """The answer with `share` of the other's logits mixed in."""
-        return self.with_logits(answer, (1 - share) * answer.logits + share * other.logits)
+        logits = (1 - share) * answer.logits + share * other.logits
+        return replace(answer, mask=self._mask_of(logits), logits=logits)
 
     def with_logits(self, answer: Answer, logits: np.ndarray) -> Answer:
-        """The answer with the mask of other logits, float32 at the decoder's resolution."""
-        mask = self.predictor.mask_of(logits, self.rows, self.columns)
-        return replace(answer, mask=self._kept(mask), logits=logits)
+        """The answer with mask and stability of other logits, float32 at the decoder's resolution."""
+        return replace(answer, mask=self._mask_of(logits), stability=_stability(logits), logits=logits)
 
     def appearance(self, index: int, mask: np.ndarray) -> Appearance:
         """What the image shows inside a mask that is not empty, and around it."""
@@ -122,14 +122,16 @@ class SliceAsker:
 
     def _answer(self, box: Box, prediction: Prediction) -> Answer:
         logits = prediction.low_res_logits
-        wide, narrow = int((logits > -STABILITY_OFFSET).sum()), int((logits > STABILITY_OFFSET).sum())
         return Answer(
             box=box,
             mask=self._kept(prediction.mask),
             predicted_iou=prediction.predicted_iou,
-            stability=narrow / wide if wide else 0.0,
+            stability=_stability(logits),
             logits=logits,
         )
+
+    def _mask_of(self, logits: np.ndarray) -> np.ndarray:
+        return self._kept(self.predictor.mask_of(logits, self.rows, self.columns))
 
     def _kept(self, mask: np.ndarray) -> np.ndarray:
         if self.bounds is None:
@@ -139,3 +141,8 @@ class SliceAsker:
         inside = (slice(y0, int(self.bounds.y1) + 1), slice(x0, int(self.bounds.x1) + 1))
         kept[inside] = mask[inside]
         return kept
+
+
+def _stability(logits: np.ndarray) -> float:
+    wide, narrow = int((logits > -STABILITY_OFFSET).sum()), int((logits > STABILITY_OFFSET).sum())
+    return narrow / wide if wide else 0.0

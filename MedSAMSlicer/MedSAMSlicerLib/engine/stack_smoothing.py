@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-# Standard deviation of the Gaussian along the stack. Slices 5 mm apart hardly see each other, slices 1 mm apart do. Mean DSC on 26
-# cases: 0.8075 without, 0.8121 with 2 mm, 0.8132 with 3 mm, 0.8119 with 4 mm, 0.8091 with 5 mm.
+# Standard deviation of the Gaussian along the stack. Slices 6 mm apart hardly see each other, slices 1 mm apart do. Mean
+# DSC on 26 cases: 0.8075 without, 0.8121 with 2 mm, 0.8132 with 3 mm, 0.8119 with 4 mm, 0.8091 with 5 mm.
 SPREAD_MM = 3.0
 # A small object is not blurred away: the deviation is at most this share of its length along the stack.
 LARGEST_SHARE = 0.1
@@ -18,6 +18,11 @@ REACH = 3.0
 SUREST = 10.0
 # Slices that nothing speaks for still count this much.
 SMALLEST_TRUST = 0.01
+
+
+def trust_in(opinion: float) -> float:
+    """A model's opinion of its mask, such as predicted IoU times stability, as a trust within 0..1."""
+    return min(1.0, max(0.0, opinion))
 
 
 class StackSmoother:
@@ -44,7 +49,7 @@ class StackSmoother:
         """Another slice's float32 (h, w) logits -> (slice, smoothed logits) of those that have become complete.
 
         Args:
-            trust: 0..1, how far the slice is to be believed; it counts that much in its own logits and in its neighbours'.
+            trust: 0..1, how far the slice is to be believed; it counts that much for itself and for its neighbours.
         """
         self._trust[index] = max(trust, SMALLEST_TRUST)
         self._logits[index] = np.clip(logits, -SUREST, SUREST)

@@ -194,6 +194,23 @@ def test_between_key_slices_the_object_is_followed_where_it_moves(predictor: Pre
     assert dice(stack, tube) > 0.9
 
 
+def test_key_slices_are_not_changed_by_the_slices_beside_them(predictor: Predictor, lesion: np.ndarray) -> None:
+    # A wedge is missing on the middle key slice, and only there.
+    image = lesion.copy()
+    image[9, 26:35, 40:46] = False
+    keys = {index: Box.around(lesion[index]) for index in (FIRST, 9, LAST)}
+    stack, _results = run(predictor, image, StackPrompt(keys))  # type: ignore[arg-type]
+    assert np.array_equal(stack[9], image[9])
+
+
+def test_between_key_slices_a_tip_does_not_mislead(predictor: Predictor, lesion: np.ndarray) -> None:
+    # The rectangle of the lowest key slice is one pixel; the object above it is large.
+    tip = np.flatnonzero(lesion.any(axis=(1, 2)))[0]
+    keys = {int(tip): Box(35, 30, 35, 30), 10: Box.around(lesion[10])}
+    stack, _results = run(predictor, lesion, StackPrompt(keys, reach=(int(tip), 10)))  # type: ignore[arg-type]
+    assert dice(stack[tip + 1 : 11], lesion[tip + 1 : 11]) > 0.85
+
+
 def test_an_empty_slice_is_sure_of_nothing(predictor: Predictor) -> None:
     nothing = np.zeros(SHAPE, bool)
     stack, results = run(predictor, nothing, StackPrompt.from_box3d(3, 8, Box(10, 10, 30, 30)))
