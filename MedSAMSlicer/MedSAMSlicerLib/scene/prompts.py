@@ -99,12 +99,17 @@ class Prompts:
         object.__setattr__(self, "keys", dict(sorted(self.keys.items())))
 
     def with_key(self, index: int, key: KeySlice) -> Prompts:
-        """What is given by hand may leave a 3D box: that grows to hold it."""
+        """What is given by hand may leave a 3D box, which grows to hold a rectangle.
+
+        How far the object reaches around a positive point outside of the box, nobody knows yet: no bounds hold then.
+        """
         reach, bounds = self.reach, self.bounds
         if reach is not None:
             reach = (min(reach[0], index), max(reach[1], index))
-        if bounds is not None and key.marked is not None:
-            bounds = _around([key.marked, bounds])
+        if bounds is not None and key.box is not None:
+            bounds = _around([key.box, bounds])
+        if bounds is not None and key.marked is not None and key.marked.inside(bounds) != key.marked:
+            bounds = None
         return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds)
 
     def without_last_point(self, index: int) -> Prompts | None:
