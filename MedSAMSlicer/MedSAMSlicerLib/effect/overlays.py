@@ -94,6 +94,8 @@ class _View:
             actor.VisibilityOff()
 
     def _is_previewed(self, contouring: Contouring, geometry: ViewGeometry) -> bool:
+        if contouring.preview.asked is None:
+            return False
         try:
             plane = contouring.plane_in(geometry)
             return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))

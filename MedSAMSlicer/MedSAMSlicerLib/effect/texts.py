@@ -27,9 +27,9 @@ def help_text() -> str:
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
                 _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
-                _("<b>Click</b> in the object, <b>Ctrl+click</b> where it is not, with models that take points: the mask on"
-                  " that slice is refined at once, from the rectangle or the result that it has. <b>Backspace</b> undoes"
-                  " the last click; <b>Enter</b> or 'Contour' runs from there. A click alone begins no run."),
+                _("<b>Click</b> in the object, <b>Ctrl+click</b> (Cmd+click on macOS) beside it, with models that take"
+                  " points: the mask on that slice is refined at once, from the rectangle or the result that it has."
+                  " <b>Backspace</b> undoes the last click. A click begins no run: <b>Enter</b> or 'Contour' does."),
                 _("<b>Esc</b>: drop the rectangle, or end the run that it began, or drop the clicks since the last run."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
@@ -92,16 +92,12 @@ def clicks_text(contouring: Contouring) -> str:
     """What clicks do now: what to press, and what has been clicked that no run has gone through."""
     prompts, pending = contouring.prompts, contouring.clicks.pending
     if prompts is None or not pending:
-        return _("Click: in the object. Ctrl+click: not in it.")
-    index = pending[-1]
-    points = prompts.keys[index].points
-    what = _("from the segment") if points is None else points_text(len(points))
-    where = (
-        _("{count} slices").format(count=len(pending)) if len(pending) > 1 else _("slice {index}").format(index=index)
-    )
+        return _("Click in the object, Ctrl+click beside it, to refine the slice in view.")
     if len(pending) > 1:
-        return _("Given on {slices}. Press Enter over a view, or 'Contour'.").format(slices=where)
-    return _("{what} on {slice}. Press Enter over a view, or 'Contour'.").format(what=what.capitalize(), slice=where)
+        return _("{count} slices refined. Enter or 'Contour' runs from there.").format(count=len(pending))
+    points = prompts.keys[pending[0]].points
+    what = _("from the segment") if points is None else points_text(len(points))
+    return _("Slice {index}: {what}. Enter or 'Contour' runs from there.").format(index=pending[0], what=what)
 
 
 def refused_click_text(contouring: Contouring) -> str:

@@ -68,7 +68,7 @@ def test_clicks_show_the_mask_and_their_marks_and_begin_no_run(bench: Any) -> No
     answered(bench)
     assert (seen(bench) == bench.other[10]).all() and len(marks(bench)) == 3
     assert bench.contouring.result is None and not bench.voxels().any()
-    assert "3 points on slice 10" in bench.ui.clicksLabel.text
+    assert "Slice 10: 3 points." in bench.ui.clicksLabel.text
     assert bench.ui.keysTable.item(0, 2).text() == "clicked, 3 points"
 
 
@@ -181,7 +181,7 @@ def test_the_segment_is_where_the_model_starts(bench: Any) -> None:
     hands.click(ui.startFromSegmentButton)
     answered(bench)
     assert (seen(bench) == bench.other[10]).all() and ui.problemLabel.text == ""
-    assert "From the segment on slice 10" in ui.clicksLabel.text
+    assert "Slice 10: from the segment." in ui.clicksLabel.text
     assert ui.keysTable.item(0, 2).text() == "from segment"
     hands.click(ui.undoClickButton)
     assert bench.contouring.prompts is None

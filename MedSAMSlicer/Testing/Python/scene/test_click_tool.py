@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -473,6 +474,27 @@ def test_clicks_and_masks_stand_in_the_scene(desk: Desk) -> None:
     assert again.clicks.undo() and list(desk.keys) == [7]
     desk.run()
     assert same(desk.found(), desk.first)
+
+
+def test_logits_and_masks_are_saved_to_a_file(desk: Desk, world: Any, tmp_path: Any) -> None:
+    """As large as SAM's, and of noise, which packs badly."""
+    noise = np.random.default_rng(4).normal(0, 9, (256, 256)).astype(np.float32)
+    keys = {
+        index: KeySlice(Box(1, 2, 30.5, 20), "corrected", Points(((3, 4.25),), (False,)), mask)
+        for index, mask in ((5, KeptMask.of_logits(noise, "sam_vit_h")), (7, KeptMask.of_mask(noise > 0)))
+    }
+    prompts = Prompts(Plane("K"), keys)
+    desk.contouring.change_prompts(prompts)
+    file = tmp_path / "scene.mrml"
+    world.scene.SetURL(str(file))
+    assert world.scene.Commit()
+    loaded = slicer.vtkMRMLScene()
+    for kind in ("SegmentEditorNode", "SegmentationNode"):
+        loaded.RegisterNodeClass(getattr(slicer, f"vtkMRML{kind}")())
+    loaded.SetURL(str(file))
+    assert loaded.Connect()
+    text = loaded.GetFirstNodeByClass("vtkMRMLSegmentEditorNode").GetAttribute("MedSAM.Prompts")
+    assert Prompts.from_content(json.loads(text)["tumour"]) == prompts
 
 
 def test_a_script_sets_points_in_the_scene(desk: Desk) -> None:
