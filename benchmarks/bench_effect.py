@@ -132,13 +132,13 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
     contouring, rectangle = effect.contouring, effect.contouring.rectangle
     asked: dict[Any, float] = {}
     waited: list[float] = []
-    answered = rectangle._queue._on_preview
+    answered = contouring.preview.queue._on_preview
 
     def note(request: Any, prediction: Any) -> None:
         answered(request, prediction)
         waited.append(time.perf_counter() - asked[request.box])
 
-    rectangle._queue._on_preview = note
+    contouring.preview.queue._on_preview = note
     host.hands.press("Red", (140, 100))
     host.hands.move("Red", (180, 140))
     asked[rectangle.drag.box] = time.perf_counter()
@@ -153,7 +153,7 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
         asked[rectangle.drag.box] = begin
         while time.perf_counter() - begin < FRAME:
             loop.once()
-    loop.until(lambda: not rectangle.busy)
+    loop.until(lambda: not contouring.preview.busy)
     print(
         f"{moves} mouse moves, {len(waited)} previews: median {1000 * np.median(waited):.0f} ms, "
         f"95th percentile {1000 * np.percentile(waited, 95):.0f} ms; last one shown: {rectangle.shown.box == rectangle.drag.box}"

@@ -51,7 +51,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._shortcuts: Shortcuts | None = None
         self._view: Any = None
         self._observed: tuple[Any, int] = (None, 0)
-        self._active = False
+        self._active = self._drawing = False
         self._told: MedSAMError | None = None
 
     # What Slicer asks of every effect
@@ -97,6 +97,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._shortcuts = None
         if self.contouring is not None:
             self.contouring.rectangle.drop()
+            self.contouring.preview.forget()
             self.contouring.stop_looking()
         self._overlays.detach()
         self._driver.wake()
@@ -148,7 +149,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._view = viewWidget
             return contouring.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
-            return interactor.GetKeySym() == "Escape" and self.escape()
+            return self._key_pressed(interactor.GetKeySym())
         if event == events.EnterEvent:
             self._view = viewWidget
             self._look()
@@ -160,7 +161,19 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             contouring.move(xy)
             return True
         if event == events.LeftButtonReleaseEvent:
-            contouring.release(xy)
+            # Slicer fades layers by dragging with Ctrl; a click with it has no other meaning in slice views.
+            contouring.release(xy, negative=bool(interactor.GetControlKey()))
+            return True
+        return False
+
+    def _key_pressed(self, key: str) -> bool:
+        """Keys over a slice view; False leaves a key to others."""
+        if key == "Escape":
+            return self.escape()
+        if key == "BackSpace":
+            return self.undoClick()
+        if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.clicks.pending:
+            self.run()
             return True
         return False
 
@@ -190,8 +203,10 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._driver.wake()
         if self._active:
             drag = None if self.contouring is None else self.contouring.rectangle.drag
+            drawing, before = drag is not None and drag.box is not None, self._drawing
+            self._drawing = drawing
             # The first change takes an earlier result from all views.
-            self._overlays.update(self.contouring, only=None if drag is None or drag.box is None else self._view)
+            self._overlays.update(self.contouring, only=self._view if drawing and before else None)
             self._show()
         elif self._driver.problem_now is not self._told:
             self._told = self._driver.problem_now

@@ -43,7 +43,10 @@ class Commands:
             self.contouring.cancel()
 
     def escape(self) -> bool:
-        """Drop what is being drawn, or end the run that the last rectangle began. False if there is neither."""
+        """Drop what is being drawn, or end the run that the last rectangle began, or drop the clicks since the last run.
+
+        False if there is nothing of the kind.
+        """
         return self.contouring is not None and self.contouring.escape()
 
     def apply(self) -> None:
@@ -55,6 +58,14 @@ class Commands:
         """Forget key slices and result."""
         if self.contouring is not None:
             self.contouring.discard()
+
+    def undoClick(self) -> bool:
+        """Take the last click back, or the last start from the segment. False if there is none."""
+        return self.contouring is not None and not self.contouring.gone and self.contouring.clicks.undo()
+
+    def startFromSegment(self) -> None:
+        """Have the model start from what the segment holds on the slice in view; with models that take masks."""
+        self._attempt(self._start_from_segment)
 
     def goToSlice(self, index: int) -> None:
         """Show a slice of the result, or a key slice, in the slice views."""
@@ -137,6 +148,12 @@ class Commands:
     def _put_roi(self, contouring: Contouring) -> None:
         roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))
         contouring.parameters.set_reference("ROI", roi)
+
+    def _start_from_segment(self, contouring: Contouring) -> None:
+        view = self._view_geometry()
+        if view is not None:
+            contouring.check_nodes()
+            contouring.clicks.start_from_segment(view)
 
     def _set_reach_end(self, contouring: Contouring, name: str) -> None:
         view = self._view_geometry()

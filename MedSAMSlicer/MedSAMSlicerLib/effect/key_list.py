@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..scene.contouring import Contouring
 from ..scene.prompts import Prompts
-from .texts import origin_text, position_text
+from .texts import key_text, position_text
 
 
 class KeyList:
@@ -58,7 +58,7 @@ class KeyList:
             table.rowCount = len(self._indices)
             stack = contouring.stack(prompts.plane)
             for row, (index, key) in enumerate(prompts.keys.items()):
-                for column, text in enumerate((str(index), position_text(stack, index), origin_text(key.origin))):
+                for column, text in enumerate((str(index), position_text(stack, index), key_text(key))):
                     table.setItem(row, column, qt.QTableWidgetItem(text))
             if self._indices:
                 table.selectRow(self._indices.index(selected) if selected in self._indices else len(self._indices) - 1)

@@ -15,10 +15,20 @@ from ..scene.contouring import Contouring
 from ..scene.doubtful import doubtful_slices
 from ..scene.effect_parameters import EffectParameters, level_and_width
 from ..scene.view_plane import ViewGeometry
+from .click_options import ClickOptions
 from .confidence_strip import ConfidenceStrip
 from .key_list import KeyList
 from .model_options import ModelOptions
-from .texts import correction_text, plane_text, position_text, progress_text, result_text, waiting_text
+from .texts import (
+    correction_text,
+    plane_text,
+    position_text,
+    progress_text,
+    refused_click_text,
+    result_text,
+    run_text,
+    waiting_text,
+)
 
 UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEditorEffect.ui"
 CUSTOM_WINDOW = "custom"
@@ -35,6 +45,8 @@ class Actions(Protocol):
     def runInROI(self) -> None: ...
     def putROIAroundSegment(self) -> None: ...
     def setReachEnd(self, name: str) -> None: ...
+    def undoClick(self) -> bool: ...
+    def startFromSegment(self) -> None: ...
     def goToSlice(self, index: int) -> None: ...
     def goToKey(self) -> None: ...
     def correctKey(self) -> None: ...
@@ -56,6 +68,7 @@ class OptionsFrame:
         self.keys = KeyList(ui)
         self.strip = ConfidenceStrip(ui.stripTable, actions.goToSlice)
         self.models = ModelOptions(ui, parameters)
+        self.clicks = ClickOptions(ui)
         _fill(ui.reachComboBox, (
             ("object", _("As far as the object goes")), ("slice", _("This slice only")), ("range", _("From slice to slice")),
         ))  # fmt: skip
@@ -79,6 +92,8 @@ class OptionsFrame:
             button.connect("clicked(bool)", lambda checked, name=name: self.set(name, "1" if checked else "0"))
         ui.runButton.connect("clicked()", actions.run)
         ui.cancelButton.connect("clicked()", actions.cancel)
+        ui.undoClickButton.connect("clicked()", actions.undoClick)
+        ui.startFromSegmentButton.connect("clicked()", actions.startFromSegment)
         ui.applyButton.connect("clicked()", actions.apply)
         ui.discardButton.connect("clicked()", actions.discard)
         ui.nextDoubtfulButton.connect("clicked()", actions.nextDoubtful)
@@ -150,8 +165,11 @@ class OptionsFrame:
         result = None if gone or contouring is None else contouring.result
         wrong = problem if contouring is None else contouring.problem or problem
         _text(ui.problemLabel, "" if wrong is None else f"⚠ {wrong}")
-        notes = [] if gone or contouring is None else [correction_text(contouring), *contouring.notes]
+        notes = []
+        if contouring is not None and not gone:
+            notes = [refused_click_text(contouring), correction_text(contouring), *contouring.notes]
         _text(ui.noteLabel, " ".join(filter(None, [*notes, waiting_text(waiting)])))
+        ui.runButton.text = run_text(contouring)
         ui.runButton.enabled = not gone and contouring is not None and contouring.prompts is not None and not running
         ui.cancelButton.enabled = running
         ui.progressFrame.visible = running
@@ -164,6 +182,7 @@ class OptionsFrame:
             ui.nextDoubtfulButton.enabled = bool(doubtful_slices(result))
             ui.applyButton.enabled = not running
         self.keys.show(contouring)
+        self.clicks.show(contouring)
         if contouring is not None and not gone:
             self._show_place(contouring, view)
         self.models.show(contouring)

@@ -1,4 +1,4 @@
-"""What the effect draws over the slice views: rectangle, preview, result, and what the model sees."""
+"""What the effect draws over the slice views: rectangle, points, preview, result, and what the model sees."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import find_model
 from ..scene.contouring import Contouring
 from ..scene.overlay import StackImage, ViewOverlay, ViewRectangle, grey_colors, mask_colors
+from ..scene.point_marks import PointMarks
 from ..scene.view_plane import ViewGeometry
 from .slice_views import geometry_of, slice_views
 
@@ -54,10 +55,16 @@ class _View:
         self._table = mask_colors((1.0, 1.0, 1.0))
         self._seen = ViewOverlay(grey_colors())
         self._result, self._preview = ViewOverlay(self._table), ViewOverlay(self._table)
-        self._rectangle = ViewRectangle((1.0, 1.0, 1.0))
+        self._rectangle, self._points = ViewRectangle((1.0, 1.0, 1.0)), PointMarks()
         self._input: tuple[tuple[object, ...], StackImage] | None = None
         # From below to above.
-        self._actors = [self._seen.actor, self._result.actor, self._preview.actor, self._rectangle.actor]
+        self._actors = [
+            self._seen.actor,
+            self._result.actor,
+            self._preview.actor,
+            self._rectangle.actor,
+            *self._points.actors,
+        ]
         for actor in self._actors:
             effect.addActor2D(widget, actor)
 
@@ -73,30 +80,47 @@ class _View:
             self._take_color(contouring)
             kept, rectangle = contouring.kept, contouring.rectangle
             self._seen.show(self._model_input(contouring, geometry), geometry)
-            # A rectangle begun anew is drawn over a clean image.
-            shows_result = kept.image is not None and not kept.applied and rectangle.drag is None
+            # A rectangle begun anew is drawn over a clean image, and so is what replaces the result of a slice.
+            drawing = rectangle.drag is not None and rectangle.drag.box is not None
+            shows_result = not (kept.applied or drawing or self._is_previewed(contouring, geometry))
             self._result.show(kept.image if shows_result else None, geometry)
             self._preview.show(rectangle.image, geometry)
             self._draw_rectangle(contouring, geometry)
+            self._draw_points(contouring, geometry)
         self._effect.scheduleRender(self.widget)
 
     def _hide(self) -> None:
         for actor in self._actors:
             actor.VisibilityOff()
 
+    def _is_previewed(self, contouring: Contouring, geometry: ViewGeometry) -> bool:
+        if contouring.preview.asked is None:
+            return False
+        try:
+            plane = contouring.plane_in(geometry)
+            return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))
+        except MedSAMError:
+            return False  # the options frame says what is wrong with the volume
+
     def _draw_rectangle(self, contouring: Contouring, geometry: ViewGeometry) -> None:
         drag = contouring.rectangle.drag
-        if drag is not None:
-            if drag.box is None:
-                self._rectangle.hide()
-            else:
-                self._rectangle.show(contouring.rectangle.stack, drag.index, drag.box, geometry)
+        if drag is not None and drag.box is not None:
+            self._rectangle.show(contouring.rectangle.stack, drag.index, drag.box, geometry)
             return
         self._rectangle.hide()
         if contouring.prompts is not None:
             stack = contouring.stack()
             for index, key in contouring.prompts.keys.items():
-                if self._rectangle.show(stack, index, key.box, geometry, index == contouring.correcting):
+                correcting = index == contouring.correcting
+                if key.box is not None and self._rectangle.show(stack, index, key.box, geometry, correcting):
+                    break
+
+    def _draw_points(self, contouring: Contouring, geometry: ViewGeometry) -> None:
+        self._points.hide()
+        if contouring.prompts is not None:
+            stack = contouring.stack()
+            for index, key in contouring.prompts.keys.items():
+                if key.points is not None and self._points.show(stack, index, key.points, geometry):
                     break
 
     def _take_color(self, contouring: Contouring) -> None:

@@ -60,5 +60,5 @@ def _marked(contouring: Contouring, index: int) -> Box | None:
         found = contouring.result[index]
         return Box.around(found.mask) or found.box
     if contouring.prompts is not None and index in contouring.prompts.keys:
-        return contouring.prompts.keys[index].box
+        return contouring.prompts.keys[index].marked
     return None

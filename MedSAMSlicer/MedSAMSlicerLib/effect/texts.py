@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
+from ..engine.models.catalogue import CATALOGUE
 from ..engine.runner import Stage
 from ..scene.contouring import Contouring
 from ..scene.doubtful import doubtful_slices
 from ..scene.progress import Progress
-from ..scene.prompts import Origin
+from ..scene.prompts import KeySlice, Origin
 from ..scene.view_plane import Plane, Stack, anatomical_name, position_of
 
 
@@ -26,7 +27,10 @@ def help_text() -> str:
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
                 _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
-                _("<b>Esc</b>: drop the rectangle, or end the run that it began."),
+                _("<b>Click</b> in the object, <b>Ctrl+click</b> (Cmd+click on macOS) beside it, with models that take"
+                  " points: the mask on that slice is refined at once, from the rectangle or the result that it has."
+                  " <b>Backspace</b> undoes the last click. A click begins no run: <b>Enter</b> or 'Contour' does."),
+                _("<b>Esc</b>: drop the rectangle, or end the run that it began, or drop the clicks since the last run."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
                   " plane. A Markups ROI of any rotation serves as a 3D box."),
@@ -63,7 +67,54 @@ def position_text(stack: Stack, index: int) -> str:
 
 def origin_text(origin: Origin) -> str:
     """How a key slice came about."""
-    return {"drawn": _("drawn"), "corrected": _("corrected"), "roi": _("from ROI")}[origin]
+    names = {
+        "drawn": _("drawn"),
+        "corrected": _("corrected"),
+        "roi": _("from ROI"),
+        "clicked": _("clicked"),
+        "segment": _("from segment"),
+    }
+    return names[origin]
+
+
+def key_text(key: KeySlice) -> str:
+    """How a key slice came about, and how many points there are on it."""
+    if key.points is None:
+        return origin_text(key.origin)
+    return _("{how}, {points}").format(how=origin_text(key.origin), points=points_text(len(key.points)))
+
+
+def points_text(count: int) -> str:
+    return _("1 point") if count == 1 else _("{count} points").format(count=count)
+
+
+def clicks_text(contouring: Contouring) -> str:
+    """What clicks do now: what to press, and what has been clicked that no run has gone through."""
+    prompts, pending = contouring.prompts, contouring.clicks.pending
+    if prompts is None or not pending:
+        return _("Click in the object, Ctrl+click beside it, to refine the slice in view.")
+    if len(pending) > 1:
+        return _("{count} slices refined. Enter or 'Contour' runs from there.").format(count=len(pending))
+    points = prompts.keys[pending[0]].points
+    what = _("from the segment") if points is None else points_text(len(points))
+    return _("Slice {index}: {what}. Enter or 'Contour' runs from there.").format(index=pending[0], what=what)
+
+
+def refused_click_text(contouring: Contouring) -> str:
+    """Why a click did nothing, after one that did nothing."""
+    if not contouring.clicks.refused:
+        return ""
+    able = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
+    return _("{model} takes boxes only, no clicks: drag a rectangle, or choose {models}.").format(
+        model=CATALOGUE[contouring.parameters.get("Model")].title, models=", ".join(able)
+    )
+
+
+def run_text(contouring: Contouring | None) -> str:
+    """What the button that begins a run is called."""
+    if contouring is None or contouring.gone or contouring.result is None or contouring.clicks.pending:
+        return _("Contour")
+    return _("Run again")
 
 
 def correction_text(contouring: Contouring) -> str:
@@ -139,7 +190,7 @@ def result_text(contouring: Contouring) -> str:
         return ""
     count = sum(1 for found in result if found.mask.any())
     if count == 0:
-        return _("Nothing was found in the rectangle: draw it closer around the object, or choose another window.")
+        return _("Nothing was found there: draw a rectangle closer around the object, or choose another window.")
     doubtful = len(doubtful_slices(result))
     words = _("{count} of them doubtful").format(count=in_words(doubtful))
     kept = contouring.kept

@@ -19,16 +19,17 @@ def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) ->
     """Masks of one object, slice by slice, each slice once.
 
     - A 3D box (reach, bounds, one key slice): `box_propagation`.
-    - Key slices: each from its own rectangle, points or mask, those between them by `key_propagation`, those beyond the outermost ones by
-      `open_propagation`: to the ends of the reach if there is one, else as far as the object goes. With bounds, no
-      mask leaves them.
+    - Key slices: each from its own rectangle, points or mask, those between them by `key_propagation`, those beyond the
+      outermost ones by `open_propagation`: to the ends of the reach if there is one, else as far as the object goes.
+      With bounds, no mask leaves them.
 
     Raises:
         InputError: the prompt lies outside the stack.
     """
     prompt.checked_for(source.shape)
     asker = SliceAsker(source, predictor, prompt.bounds)
-    if prompt.bounds is not None and prompt.reach is not None and list(prompt.keys.values()) == [prompt.bounds]:
+    only_key = prompt.keys.get(prompt.key_slices[0]) if len(prompt.key_slices) == 1 else None
+    if prompt.reach is not None and prompt.bounds is not None and only_key == prompt.bounds:
         yield from propagate_in_box(asker, prompt)
         return
     found = []

@@ -1,4 +1,4 @@
-"""What the Segment Editor effect drives: one segment of one volume, from the first rectangle to the finished result.
+"""What the Segment Editor effect drives: one segment of one volume, from the first prompt to the finished result.
 
 Everything that can be decided without Qt is decided here and in the files that this one puts together. Nothing blocks:
 the owner calls `step` from a timer while `busy`, and is told through `on_change` that something looks different.
@@ -15,12 +15,15 @@ import slicer
 
 from ..engine.errors import Cancelled, InputError, MedSAMError
 from ..engine.intensity import Window
+from ..engine.prompts import Points
 from ..engine.results import SliceResult
 from ..engine.runner import Runner
 from ..engine.stack_result import StackResult
 from ..engine.words import tr as _
+from .click_tool import ClickTool
 from .contour_run import ContourRun
 from .correction import opposite_corner
+from .drag import Drag
 from .effect_parameters import EffectParameters
 from .kept_result import Basis, KeptResult
 from .look_ahead import LookAhead
@@ -31,6 +34,7 @@ from .reach import reach_of
 from .rectangle_tool import RectangleTool
 from .roi import roi_to_prompt
 from .roi_solid import RoiSolid
+from .slice_preview import SlicePreview
 from .slice_reader import SliceReader
 from .slice_stack import SliceStack, default_axis_of
 from .view_plane import Plane, Stack, ViewGeometry, plane_of
@@ -68,7 +72,9 @@ class Contouring:
         self.volume_node, self.segmentation_node, self.segment_id = volume_node, segmentation_node, segment_id
         self.parameters = parameters
         self.reader = SliceReader(volume_node, parameters, clock)
-        self.rectangle = RectangleTool(self.reader, runner, parameters, lambda: self._on_change(), self._fail)
+        self.preview = SlicePreview(self.reader, runner, parameters, lambda: self._on_change(), self._fail)
+        self.rectangle = RectangleTool(self.preview)
+        self.clicks = ClickTool(self)
         self.kept = KeptResult()
         self.prompts: Prompts | None = None
         self.progress: Progress | None = None
@@ -127,8 +133,9 @@ class Contouring:
     # Drawing
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
-        """Begin a rectangle. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""
+        """Begin a rectangle or a click. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""
         self.problem = None
+        self.clicks.begin()
         self._ahead.stop()
         try:
             self._watch.check()
@@ -138,6 +145,7 @@ class Contouring:
                     _("the key slices lie in another plane: add one in a view of that plane, or draw without Shift")
                 )
             self.rectangle.begin(plane, self.stack(plane), view, self._held(view, xy), add)
+            self.rectangle.points = self._points_kept(plane)
         except MedSAMError as error:
             self._fail(error)
             return False
@@ -151,10 +159,18 @@ class Contouring:
             self.rectangle.move(xy)
             self._on_change()
 
-    def release(self, xy: tuple[float, float]) -> None:
-        """End the rectangle: its slice becomes a key slice, and a run begins."""
+    def release(self, xy: tuple[float, float], negative: bool = False) -> None:
+        """End the rectangle: its slice becomes a key slice, and a run begins. A click only refines the preview.
+
+        Args:
+            negative: what a click says is that the object is not there.
+        """
+        pressed = self.rectangle.drag
         drag = self.rectangle.end(xy)
         if drag is None or drag.box is None:
+            if pressed is not None and pressed.is_click(xy):
+                self._click(pressed, not negative)
+            self.clicks.refresh()
             self._on_change()
             return
         plane, known = self.rectangle.plane, self.prompts
@@ -162,17 +178,19 @@ class Contouring:
         if known is not None and (plane != known.plane or not (drag.adds_key or drag.index in known.keys)):
             known = None
         corrects = known is not None and self.result is not None and drag.index in self.result
-        key = KeySlice(drag.box, "corrected" if corrects else "drawn")
-        self._set_prompts(Prompts(plane, {drag.index: key}) if known is None else known.with_key(drag.index, key))
+        key = KeySlice(drag.box, "corrected" if corrects else "drawn", self.rectangle.points)
+        self.change_prompts(Prompts(plane, {drag.index: key}) if known is None else known.with_key(drag.index, key))
         self.run()
         self._before_drawing = [before]
 
     def escape(self) -> bool:
-        """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it.
+        """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it, or drop what
+        was clicked since the last run.
 
         A rectangle that was to be corrected stays as it is. Returns False if there is nothing of the kind.
         """
         if self.rectangle.drop():
+            self._forget_preview()
             self._on_change()
             return True
         if self.correcting is not None:
@@ -180,20 +198,35 @@ class Contouring:
             self._on_change()
             return True
         if not self.running:
-            return False
+            return self.clicks.drop()
         before = list(self._before_drawing)
         self.cancel()
         if before:
-            self._set_prompts(before[0])
+            self.change_prompts(before[0])
             self._on_change()
         return True
+
+    def _click(self, pressed: Drag, positive: bool) -> None:
+        try:
+            self._watch.check()
+            self.clicks.click(self.rectangle.plane, pressed, positive)
+        except MedSAMError as error:
+            self._fail(error)
+
+    def _points_kept(self, plane: Plane) -> Points | None:
+        """Clicks on the slice that is drawn on: they stay with its new rectangle, if the model understands them."""
+        drag, prompts = self.rectangle.drag, self.prompts
+        if drag is None or prompts is None or prompts.plane != plane or "points" not in self.clicks.kinds:
+            return None
+        return prompts.keys[drag.index].points if drag.index in prompts.keys else None
 
     def _held(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
         """Where the rectangle begins: at `xy`, or in the corner across from the one that is taken hold of there."""
         index, prompts = self.correcting, self.prompts
-        if index is None or prompts is None or index not in prompts.keys:
+        box = None if index is None or prompts is None or index not in prompts.keys else prompts.keys[index].box
+        if index is None or box is None:
             return xy
-        return opposite_corner(self.stack(), index, prompts.keys[index].box, view, xy) or xy
+        return opposite_corner(self.stack(), index, box, view, xy) or xy
 
     # Prompts
 
@@ -201,7 +234,9 @@ class Contouring:
         """Have the rectangle of a key slice corrected: by its corners, or by drawing another one on that slice."""
         self.problem = None
         self.rectangle.drop()
-        self.correcting = index if self.prompts is not None and index in self.prompts.keys else None
+        self._forget_preview()
+        key = None if self.prompts is None else self.prompts.keys.get(index)
+        self.correcting = index if key is not None and key.box is not None else None
         self._on_change()
 
     def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode) -> None:
@@ -218,7 +253,7 @@ class Contouring:
             return
         keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
         before = self.prompts
-        self._set_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds, solid))
+        self.change_prompts(Prompts(plane, keys, prompt.reach, prompt.bounds, solid))
         self.run()
         self._before_drawing = [before]
 
@@ -230,16 +265,17 @@ class Contouring:
         if left is None:
             self.discard()
         else:
-            self._set_prompts(left)
+            self.change_prompts(left)
             self.run()
 
     def discard(self) -> None:
         """Forget prompts and result. What was applied stays in the segment."""
         self.cancel()
         self.problem, self.notes = None, []
-        self._set_prompts(None)
+        self.change_prompts(None)
         self.kept.drop()
         self.rectangle.drop()
+        self.preview.forget()
         self._on_change()
 
     def read_prompts(self) -> None:
@@ -247,6 +283,7 @@ class Contouring:
         try:
             content = self.parameters.prompts_of(self.segment_id, self.volume_node, self.segmentation_node)
             if content == (None if self.prompts is None else self.prompts.content()):
+                self.clicks.refresh()  # perhaps with another model
                 return
             self._take(None if content is None else Prompts.from_content(content))
         except InputError as error:
@@ -263,7 +300,7 @@ class Contouring:
     def busy(self) -> bool:
         """Whether `step` has to be called."""
         under_way = self._run is not None and self._run.busy
-        waiting = self._wanted or under_way or self.rectangle.busy or not self._runner.idle
+        waiting = self._wanted or under_way or self.preview.busy or not self._runner.idle
         return waiting or (not self.gone and (self._ahead.waiting > 0 or self._searching()))
 
     def run(self) -> None:
@@ -287,6 +324,7 @@ class Contouring:
         if self._run is not None and self._run.busy:
             self._run.cancel()
         self.rectangle.drop()
+        self._forget_preview()
         self._on_change()
 
     def step(self) -> None:
@@ -297,12 +335,12 @@ class Contouring:
         try:
             window = self.reader.advance(SEARCH_SECONDS)
         except MedSAMError as error:
-            if self._wanted or self.rectangle.busy:
+            if self._wanted or self.preview.busy:
                 self._wanted = False
-                self.rectangle.forget_previews()
+                self.preview.forget()
                 self._fail(error)
             return
-        self.rectangle.pause(window is None)
+        self.preview.pause(window is None)
         if window != self._window:
             self._window = window
             self._on_change()
@@ -328,9 +366,10 @@ class Contouring:
             return
         try:
             reach = reach_of(self.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
-            prompt = prompts.stack_prompt(reach)
+            choice = self.parameters.choice
+            prompt = prompts.stack_prompt(choice.model, reach)
             limits = (prompt.reach, prompt.bounds, prompts.solid)
-            basis: Basis = (prompts.plane, limits, self.parameters.choice, self.reader.state)
+            basis: Basis = (prompts.plane, limits, choice, self.reader.state)
             part = self.kept.part_for(prompts, basis)
             self.kept.begin(self.stack(), part)
             self._run = ContourRun(
@@ -341,32 +380,37 @@ class Contouring:
                 plane=prompts.plane,
                 prompt=prompt,
                 window=window,
-                choice=self.parameters.choice,
+                choice=choice,
                 limited=prompts.limited,
                 part=part,
                 earlier=self.result,
-                on_slice=self._slice_found,
+                on_slice=lambda found: self._slice_found(found, prompts),
                 on_progress=self._progressed,
-                on_finished=lambda result: self._finished(result, prompts, basis),
+                on_finished=lambda result: self._finished(result, prompts, basis, choice.model),
                 on_failed=self._failed,
             )
+            self.clicks.run_begins()
         except MedSAMError as error:
             self._failed(error)
 
-    def _slice_found(self, found: SliceResult) -> None:
+    def _slice_found(self, found: SliceResult, prompts: Prompts) -> None:
         self.kept.add(found)
-        if self.rectangle.shown is not None and self.rectangle.shown.index == found.index:
-            self.rectangle.forget_previews()
+        shown = self.preview.shown
+        # What was clicked since the run began is newer than what it finds.
+        if shown is not None and shown.index == found.index and prompts is self.prompts:
+            self.preview.forget()
 
     def _progressed(self, progress: Progress) -> None:
         self.progress = progress
         self._on_change()
 
-    def _finished(self, result: StackResult, prompts: Prompts, basis: Basis) -> None:
+    def _finished(self, result: StackResult, prompts: Prompts, basis: Basis, model: str) -> None:
         self.notes = [] if self._run is None else self._run.notes
         self.progress, self._before_drawing = None, []
-        self.kept.finish(result, prompts, basis)
+        self.kept.finish(result, prompts, basis, model)
+        self.clicks.run_finished()
         self.rectangle.drop()
+        self._forget_preview()
         self._on_change()
         if not self._wanted:
             self._on_result()
@@ -377,6 +421,7 @@ class Contouring:
             self.kept.restore(self.stack)
         if not self._wanted:
             self.rectangle.drop()
+            self._forget_preview()
         if not isinstance(error, Cancelled):
             self._wanted = False
             self.problem = error
@@ -385,7 +430,9 @@ class Contouring:
     # Ahead of need
 
     def look_at(self, view: ViewGeometry) -> None:
-        """The user looks at a view: the slices around its own are encoded while nothing else is to be done."""
+        """The user looks at a view: the slices around its own are encoded while nothing else is to be done, and what was
+        clicked on its slice is seen again."""
+        self._look_at_clicks(view)
         if self.gone or self.running or self.rectangle.drag is not None or not self.parameters.flag("EncodeAhead"):
             self._ahead.stop()
             return
@@ -394,6 +441,15 @@ class Contouring:
             self._ahead.look_at(plane, self.stack(plane), self.index_in(view, plane))
         except MedSAMError:
             self._ahead.stop()  # told when the user draws there
+
+    def _look_at_clicks(self, view: ViewGeometry) -> None:
+        if self.gone or self.prompts is None:
+            return
+        try:
+            plane = self.plane_in(view)
+            self.clicks.look_at(plane, self.index_in(view, plane))
+        except MedSAMError:
+            return  # told when the user clicks there
 
     def stop_looking(self) -> None:
         """Encode nothing more ahead until the next `look_at`."""
@@ -424,6 +480,7 @@ class Contouring:
     def close(self) -> None:
         """Cancel what goes on and let go of the scene. The prompts stay in the options."""
         self._on_change = self._on_result = lambda: None
+        self._suspended = True
         self.cancel()
         self._ahead.forget()
         self._watch.stop()
@@ -436,6 +493,7 @@ class Contouring:
         self.gone, self._wanted = True, False
         self._ahead.forget()
         self.rectangle.drop()
+        self.preview.forget()
         self.kept.drop()
         self._on_change()
 
@@ -443,7 +501,14 @@ class Contouring:
         self.problem = error
         self._on_change()
 
-    def _set_prompts(self, prompts: Prompts | None) -> None:
+    def _forget_preview(self) -> None:
+        """But for what was clicked, which is asked for again."""
+        self.preview.forget()
+        if not (self.gone or self._suspended):
+            self.clicks.refresh()
+
+    def change_prompts(self, prompts: Prompts | None) -> None:
+        """Take these and keep them in the options. No run begins."""
         self._take(prompts)
         content = None if prompts is None else prompts.content()
         self.parameters.set_prompts_of(self.segment_id, self.volume_node, self.segmentation_node, content)
@@ -454,3 +519,4 @@ class Contouring:
         if prompts is None or self.correcting not in prompts.keys:
             self.correcting = None
         self.prompts = prompts
+        self.clicks.forget_steps()

@@ -1,4 +1,4 @@
-"""A rectangle drawn with the mouse: from view pixels to a box in slice pixels."""
+"""A rectangle drawn with the mouse, or a click: from view pixels to slice pixels."""
 
 from __future__ import annotations
 
@@ -35,17 +35,30 @@ class Drag:
     def __init__(self, stack: Stack, view: ViewGeometry, xy: tuple[float, float], adds_key: bool) -> None:
         slices, self._rows, self._columns = stack.shape
         self._stack, self._view, self._start = stack, view, xy
+        self._farthest = 0.0
         self.adds_key = adds_key
         position, row, column = stack.world_to_slice(view.to_world(xy)[None])[0]
         self.index = math.floor(position + 0.5)
+        self.pixel = (float(column), float(row))
+        """Column and row of the press, in slice pixels, with fractions."""
         inside = -0.5 <= row <= self._rows - 0.5 and -0.5 <= column <= self._columns - 0.5
         if not (0 <= self.index < slices and inside):
             raise InputError(_("the rectangle begins outside of the volume: begin it on the image"))
         self.box: Box | None = None
         """What the rectangle covers now, whole pixels; None while it is too small to mean anything."""
 
+    def is_click(self, xy: tuple[float, float]) -> bool:
+        """Whether the button, released at `xy`, was never moved away from where it was pressed."""
+        self._watch(xy)
+        return self._farthest < SMALLEST_DRAG
+
+    def _watch(self, xy: tuple[float, float]) -> None:
+        away = max(abs(xy[0] - self._start[0]), abs(xy[1] - self._start[1]))
+        self._farthest = max(self._farthest, away)
+
     def to(self, xy: tuple[float, float]) -> Box | None:
         """Draw the rectangle to `xy`, view pixels, and return its box."""
+        self._watch(xy)
         (x0, y0), (x1, y1) = self._start, xy
         if min(abs(x1 - x0), abs(y1 - y0)) < SMALLEST_DRAG:
             self.box = None

@@ -16,8 +16,12 @@ Mode             add, replace, remove                                           
 ApplyAtOnce      0, 1                                                                         0
 EncodeAhead      0, 1                                                                         1
 ShowModelInput   0, 1                                                                         0
-Prompts          key slices of each segment, as `prompts.Prompts.text` gives them; none       none
+Prompts          key slices of each segment with their rectangles, points and masks; none     none
 ================ ============================================================================ ==========
+
+Prompts is JSON: segment identifier -> what `prompts.Prompts.content` gives, such as two points on slice 12 as
+``{"tumour": {"plane": "K", "keys": {"12": {"points": [[31.5, 40, 1], [60, 22, 0]], "origin": "clicked"}}}}``
+(column, row, and 1 in the object or 0 beside it).
 
 Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to;
 those of the next volume or segmentation stand in ``MedSAM.Prompts2``, ``MedSAM.PromptVolume2``, and so on.

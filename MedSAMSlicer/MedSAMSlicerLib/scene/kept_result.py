@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..engine.results import SliceResult
 from ..engine.stack_result import StackResult
+from .kept_mask import KeptMask
 from .overlay import StackImage
 from .prompts import Prompts
 from .rerun import Part, part_to_run
@@ -30,6 +31,7 @@ class KeptResult:
         self.applied = self.undone = False
         self._prompts: Prompts | None = None
         self._basis: Basis = ()
+        self._model = ""
 
     @property
     def plane(self) -> Plane | None:
@@ -48,9 +50,33 @@ class KeptResult:
         """
         if self.result is None or self._prompts is None or basis != self._basis:
             return None
-        before = {index: key.box for index, key in self._prompts.keys.items()}
-        after = {index: key.box for index, key in prompts.keys.items()}
+        before = {index: key.given for index, key in self._prompts.keys.items()}
+        after = {index: key.given for index, key in prompts.keys.items()}
         return part_to_run(before, after, self.result.shape[0])
+
+    def given_on(self, index: int) -> object | None:
+        """What the result was made from on a key slice, as `KeySlice.given`; None on any other slice."""
+        key = None if self.result is None or self._prompts is None else self._prompts.keys.get(index)
+        return None if key is None else key.given
+
+    def found_on(self, index: int) -> SliceResult | None:
+        """What the result has on a slice; None if there is nothing."""
+        if self.result is None or index not in self.result or not self.result[index].mask.any():
+            return None
+        return self.result[index]
+
+    def mask_on(self, index: int, model: str) -> KeptMask | None:
+        """What the result has on a slice, for that model to start from; None if that is nothing.
+
+        On key slices of the same model its own logits; elsewhere the mask: logits of all slices are not kept, they
+        would take more memory than the volume.
+        """
+        found = self.found_on(index)
+        if found is None:
+            return None
+        if found.low_res_logits is not None and model == self._model:
+            return KeptMask.of_logits(found.low_res_logits, model)
+        return KeptMask.of_mask(found.mask)
 
     def begin(self, stack: Stack, part: Part | None) -> None:
         """A run begins: show what it leaves unchanged."""
@@ -64,9 +90,9 @@ class KeptResult:
         if self.image is not None:
             self.image.put_result(found)
 
-    def finish(self, result: StackResult, prompts: Prompts, basis: Basis) -> None:
-        """The run has finished with this result."""
-        self.result, self._prompts, self._basis = result, prompts, basis
+    def finish(self, result: StackResult, prompts: Prompts, basis: Basis, model: str) -> None:
+        """The run has finished with this result of that model."""
+        self.result, self._prompts, self._basis, self._model = result, prompts, basis, model
         self.applied = self.undone = False
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:

@@ -150,10 +150,13 @@ class ViewRectangle:
 def outline_in_view(stack: Stack, index: int, box: Box, view: ViewGeometry) -> np.ndarray | None:
     """(4, 2) view pixels of the box's outer corners; None if the view doesn't show that slice there."""
     x0, y0, x1, y1 = box.x0 - 0.5, box.y0 - 0.5, box.x1 + 0.5, box.y1 + 0.5
-    corners = np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]], dtype=float)
-    matrix = stack.slice_to_world(index)
-    in_view = np.linalg.inv(view.xy_to_world) @ matrix
-    xyz = apply(in_view, corners)
+    return positions_in_view(stack, index, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float), view)
+
+
+def positions_in_view(stack: Stack, index: int, positions: np.ndarray, view: ViewGeometry) -> np.ndarray | None:
+    """(n, 2) view pixels of (n, 2) columns and rows of a slice; None if the view doesn't show that slice there."""
+    in_view = np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index)
+    xyz = apply(in_view, np.column_stack([positions, np.zeros(len(positions))]))
     half = abs(float(in_view[2, 2])) / 2
     if half == 0 or np.abs(xyz[:, 2]).max() > half * (1 + 1e-6):
         return None

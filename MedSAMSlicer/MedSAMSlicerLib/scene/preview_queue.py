@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..engine.errors import MedSAMError
-from ..engine.prompts import Box
+from ..engine.prompts import Box, SlicePrompt, as_slice_prompt
 from ..engine.results import Prediction
 
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """The mask wanted: in `box`, in pixels of slice `index`."""
+    """The mask wanted: of `prompt`, in pixels of slice `index`."""
 
     index: int
-    box: Box
+    prompt: Box | SlicePrompt
+
+    @property
+    def box(self) -> Box | None:
+        """The prompt's box, if it has one."""
+        return as_slice_prompt(self.prompt).box
 
 
 Ask = Callable[[PreviewRequest, Callable[[Prediction], None], Callable[[MedSAMError], None]], None]

@@ -1,4 +1,4 @@
-"""What the user has drawn for one segment: the plane, the key slices, and how far the object may reach."""
+"""What the user has drawn and clicked for one segment: the plane, the key slices, how far the object may reach."""
 
 from __future__ import annotations
 
@@ -10,21 +10,70 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..engine.errors import InputError
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.words import tr as _
+from .kept_mask import KeptMask
 from .roi_solid import RoiSolid
 from .view_plane import Plane
 
-Origin = Literal["drawn", "corrected", "roi"]
+Origin = Literal["drawn", "corrected", "roi", "clicked", "segment"]
 
 
 @dataclass(frozen=True)
 class KeySlice:
-    """A box in slice pixels, and how it came about: drawn by hand, drawn over a result, or taken from an ROI."""
+    """What the user gave on one slice, in slice pixels, and how it came about.
 
-    box: Box
+    Attributes:
+        box, points: as in `SlicePrompt`.
+        mask: what the model starts from: its own earlier answer, a result's mask, or the segment's.
+        origin: drawn by hand, given on a slice that had a result, taken from an ROI, clicked, or begun from the segment.
+
+    Raises:
+        InputError: nothing is given, or negative points alone.
+    """
+
+    box: Box | None
     origin: Origin = "drawn"
+    points: Points | None = None
+    mask: KeptMask | None = None
+
+    def __post_init__(self) -> None:
+        self.prompt  # noqa: B018  (refused now, not when it is asked for)
+
+    @property
+    def prompt(self) -> SlicePrompt:
+        """All of it, for the engine."""
+        return SlicePrompt(self.box, self.points, None if self.mask is None else self.mask.prompt)
+
+    def prompt_for(self, model: str) -> SlicePrompt:
+        """For that model: logits of another one mean nothing to it.
+
+        Raises:
+            InputError: without them nothing is left that says where the object is.
+        """
+        if self.mask is None or self.mask.fits(model):
+            return self.prompt
+        return SlicePrompt(self.box, self.points)
+
+    @property
+    def is_box(self) -> bool:
+        """Whether there is a box and nothing else."""
+        return self.points is None and self.mask is None
+
+    @property
+    def given(self) -> tuple[Box | None, Points | None, KeptMask | None]:
+        """What a mask of the slice depends on: equal where the same was given, however it came about."""
+        return (self.box, self.points, self.mask)
+
+    @property
+    def marked(self) -> Box | None:
+        """The smallest box that holds the box and the positive points, if there are any."""
+        boxes = [] if self.box is None else [self.box]
+        if self.points is not None:
+            pairs = zip(self.points.coordinates, self.points.positive, strict=True)
+            boxes += [Box(x, y, x, y) for (x, y), positive in pairs if positive]
+        return _around(boxes) if boxes else None
 
 
 @dataclass(frozen=True)
@@ -50,14 +99,30 @@ class Prompts:
         object.__setattr__(self, "keys", dict(sorted(self.keys.items())))
 
     def with_key(self, index: int, key: KeySlice) -> Prompts:
-        """A box drawn by hand may leave a 3D box: that grows to hold it."""
+        """What is given by hand may leave a 3D box, which grows to hold a rectangle.
+
+        How far the object reaches around a positive point outside of the box, nobody knows yet: no bounds hold then.
+        """
         reach, bounds = self.reach, self.bounds
         if reach is not None:
             reach = (min(reach[0], index), max(reach[1], index))
-        if bounds is not None:
-            ours, theirs = key.box.xyxy, bounds.xyxy
-            bounds = Box(*map(min, ours[:2], theirs[:2]), *map(max, ours[2:], theirs[2:]))
+        if bounds is not None and key.box is not None:
+            bounds = _around([key.box, bounds])
+        if bounds is not None and key.marked is not None and key.marked.inside(bounds) != key.marked:
+            bounds = None
         return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds)
+
+    def without_last_point(self, index: int) -> Prompts | None:
+        """A key slice with one click less, which it has; None if nothing at all is left.
+
+        A mask that only served as a start for the clicks goes with the last of them.
+        """
+        key = self.keys[index]
+        points = None if key.points is None else key.points.without_last()
+        mask = key.mask if points is not None or key.origin == "segment" else None
+        if key.box is None and points is None and mask is None:
+            return self.without_key(index)
+        return replace(self, keys={**self.keys, index: replace(key, points=points, mask=mask)})
 
     def without_key(self, index: int) -> Prompts | None:
         """None if no key slice is left."""
@@ -69,20 +134,21 @@ class Prompts:
         drawn = found.index in self.keys and self.keys[found.index].origin != "roi"
         return found if self.solid is None or drawn else self.solid.limited(found, slice_to_world)
 
-    def stack_prompt(self, reach: tuple[int, int] | None = None) -> StackPrompt:
-        """For the engine; `reach` is what the options say, and holds where no 3D box says more.
+    def stack_prompt(self, model: str, reach: tuple[int, int] | None = None) -> StackPrompt:
+        """For that model; `reach` is what the options say, and holds where no 3D box says more.
 
         Raises:
-            InputError: a key slice lies outside the reach.
+            InputError: a key slice lies outside the reach, or says nothing to the model.
         """
-        boxes = {index: key.box for index, key in self.keys.items()}
-        return StackPrompt(boxes, reach if reach is not None else self.reach, self.bounds)
+        boxes = {index: key.box for index, key in self.keys.items() if key.box is not None and key.is_box}
+        others = {index: key.prompt_for(model) for index, key in self.keys.items() if index not in boxes}
+        return StackPrompt(boxes, reach if reach is not None else self.reach, self.bounds, others)
 
     def content(self) -> dict[str, Any]:
         """For `EffectParameters.set_prompts_of`; `from_content` reads it."""
         return {
             "plane": self.plane.text(),
-            "keys": {str(index): [*key.box.xyxy, key.origin] for index, key in self.keys.items()},
+            "keys": {str(index): _content(key) for index, key in self.keys.items()},
             "reach": None if self.reach is None else list(self.reach),
             "bounds": None if self.bounds is None else list(self.bounds.xyxy),
             "solid": None if self.solid is None else list(self.solid.numbers),
@@ -107,8 +173,40 @@ class Prompts:
             raise InputError(_("the key slices in the scene cannot be read: draw the rectangles again")) from None
 
 
-def _key(values: Any) -> KeySlice:
-    *edges, origin = values
+def _around(boxes: list[Box]) -> Box:
+    """The smallest box that holds all of some."""
+    return Box(
+        min(one.x0 for one in boxes),
+        min(one.y0 for one in boxes),
+        max(one.x1 for one in boxes),
+        max(one.y1 for one in boxes),
+    )
+
+
+def _content(key: KeySlice) -> Any:
+    """A list of four edges and the origin, where there is only a box; else a mapping of all that was given."""
+    if key.box is not None and key.is_box:
+        return [*key.box.xyxy, key.origin]
+    points = None
+    if key.points is not None:
+        pairs = zip(key.points.coordinates, key.points.positive, strict=True)
+        points = [[x, y, int(positive)] for (x, y), positive in pairs]
+    return {
+        "box": None if key.box is None else list(key.box.xyxy),
+        "points": points,
+        "mask": None if key.mask is None else key.mask.text,
+        "origin": key.origin,
+    }
+
+
+def _key(content: Any) -> KeySlice:
+    if isinstance(content, list):
+        *edges, origin = content
+        content = {"box": edges, "origin": origin}
+    box, points, mask, origin = (content.get(name) for name in ("box", "points", "mask", "origin"))
     if origin not in get_args(Origin):
         raise ValueError(origin)
-    return KeySlice(Box(*edges), origin)
+    given = None
+    if points is not None:
+        given = Points(tuple((float(x), float(y)) for x, y, _sign in points), tuple(s > 0 for _x, _y, s in points))
+    return KeySlice(None if box is None else Box(*box), origin, given, None if mask is None else KeptMask(mask))

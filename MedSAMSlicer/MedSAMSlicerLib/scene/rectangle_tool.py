@@ -1,17 +1,12 @@
-"""The rectangle that is being drawn, and the mask in it that is seen meanwhile."""
+"""The rectangle that is being drawn, or the click that it may turn out to be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..engine.errors import MedSAMError
-from ..engine.results import Prediction
-from ..engine.runner import Runner
+from ..engine.prompts import Box, Points, SlicePrompt
 from .drag import Drag
-from .effect_parameters import EffectParameters
 from .overlay import StackImage
-from .preview_queue import PreviewQueue, PreviewRequest
-from .slice_reader import SliceReader
+from .preview_queue import PreviewRequest
+from .slice_preview import SlicePreview
 from .view_plane import Plane, Stack, ViewGeometry
 
 
@@ -19,33 +14,18 @@ class RectangleTool:
     """One rectangle at a time.
 
     Args:
-        reader: gives the slice that previews are made of; previews wait until it has a window.
-        runner: answers previews.
-        parameters: say which model is asked.
-        on_change: a preview has come.
-        on_failed: there will be none, and why.
+        preview: shows the mask in it.
     """
 
-    def __init__(
-        self,
-        reader: SliceReader,
-        runner: Runner,
-        parameters: EffectParameters,
-        on_change: Callable[[], None],
-        on_failed: Callable[[MedSAMError], None],
-    ) -> None:
-        self._reader, self._runner, self._parameters = reader, runner, parameters
-        self._on_change, self._on_failed = on_change, on_failed
-        self._queue = PreviewQueue(self._ask, self._answered, self._failed)
-        self._queue.pause(True)
+    def __init__(self, preview: SlicePreview) -> None:
+        self._preview = preview
         self.drag: Drag | None = None
+        self.points: Points | None = None
+        """Clicks on the rectangle's slice that stay with it."""
         self.plane = Plane("K")
         """Plane of the rectangle that is being drawn, or was drawn last."""
-        self.image: StackImage | None = None
-        """The mask on the rectangle's slice; None if there is none to be seen."""
-        self.shown: PreviewRequest | None = None
-        """What `image` is the answer to."""
         self._stack: Stack | None = None
+        self._asked = False
 
     @property
     def stack(self) -> Stack:
@@ -54,63 +34,47 @@ class RectangleTool:
         return self._stack
 
     @property
-    def busy(self) -> bool:
-        return self._queue.busy
+    def image(self) -> StackImage | None:
+        """The mask that is previewed; None if there is none to be seen."""
+        return self._preview.image
+
+    @property
+    def shown(self) -> PreviewRequest | None:
+        """What `image` is the answer to."""
+        return self._preview.shown
 
     def begin(self, plane: Plane, stack: Stack, view: ViewGeometry, xy: tuple[float, float], adds_key: bool) -> None:
-        """Raises InputError if `xy` lies outside of the volume."""
-        drag = Drag(stack, view, xy, adds_key)
-        self.drop()
-        self.drag, self.plane, self._stack = drag, plane, stack
+        """What is previewed stays until the rectangle is large enough to be one. Raises InputError if `xy` lies outside
+        of the volume."""
+        self.drag, self.plane, self._stack = Drag(stack, view, xy, adds_key), plane, stack
+        self.points, self._asked = None, False
 
     def move(self, xy: tuple[float, float]) -> None:
         """Draw on; a preview is asked for if the box has changed."""
         if self.drag is None:
             return
         before, box = self.drag.box, self.drag.to(xy)
-        if box is None:
-            self.forget_previews()
-        elif box != before:
-            self._queue.request(PreviewRequest(self.drag.index, box))
+        if box is not None and box != before:
+            if not self._asked:
+                self._preview.forget()
+                self._preview.use(self.plane, self.stack)
+            self._asked = True
+            self._preview.request(self.drag.index, self.prompt(box))
+        elif box is None and self._asked:
+            self._preview.forget()
+
+    def prompt(self, box: Box) -> Box | SlicePrompt:
+        """What is asked with the box: the clicks that stay go with it."""
+        return box if self.points is None else SlicePrompt(box, self.points)
 
     def end(self, xy: tuple[float, float]) -> Drag | None:
-        """The rectangle, done; None if it is too small to mean one. Its preview stays until `drop`."""
+        """The rectangle, done; None if it is too small to mean one. Its preview stays until it is forgotten."""
         if self.drag is None:
             return None
         drag, self.drag = self.drag, None
-        if drag.to(xy) is None:
-            self.drop()
-            return None
-        return drag
+        return None if drag.to(xy) is None else drag
 
     def drop(self) -> bool:
-        """Forget rectangle and preview. False if no rectangle was being drawn."""
-        self.forget_previews()
+        """Forget the rectangle. False if none was being drawn."""
         was_drawing, self.drag = self.drag is not None, None
         return was_drawing
-
-    def forget_previews(self) -> None:
-        """Show none, and answer none that was asked for up to now."""
-        self._queue.drop()
-        self.image = self.shown = None
-
-    def pause(self, paused: bool) -> None:
-        """Let previews wait, while there is no window."""
-        self._queue.pause(paused)
-
-    def _ask(
-        self, request: PreviewRequest, on_answer: Callable[[Prediction], None], on_failed: Callable[[MedSAMError], None]
-    ) -> None:
-        image = self._reader.image(self.plane, self.stack, request.index)
-        self._runner.preview(self._parameters.choice, image, request.box, on_answer, on_failed)
-
-    def _answered(self, request: PreviewRequest, prediction: Prediction) -> None:
-        if self.image is None or self.shown is None or self.shown.index != request.index:
-            self.image = StackImage(self.stack, request.index, 1)
-        self.shown = request
-        self.image.put(request.index, prediction.mask)
-        self._on_change()
-
-    def _failed(self, error: MedSAMError) -> None:
-        self.image = self.shown = None
-        self._on_failed(error)

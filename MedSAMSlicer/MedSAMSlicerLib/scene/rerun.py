@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import StackPrompt
 from ..engine.stack import ValueSource
 from ..engine.stack_result import StackResult
 
@@ -32,11 +32,11 @@ class Part:
         return self.first + self.below <= index <= self.last - self.above
 
 
-def part_to_run(before: Mapping[int, Box], after: Mapping[int, Box], slices: int) -> Part | None:
+def part_to_run(before: Mapping[int, object], after: Mapping[int, object], slices: int) -> Part | None:
     """Part of a stack of so many slices that changes with its key slices; None if nothing changes.
 
     Args:
-        before, after: slice index -> box of the key slices of the earlier run, and of now.
+        before, after: slice index -> what was given on the key slices of the earlier run, and of now.
     """
     changed = sorted(index for index in {*before, *after} if before.get(index) != after.get(index))
     if not changed:
@@ -57,12 +57,14 @@ def prompt_for(part: Part, prompt: StackPrompt) -> StackPrompt:
 
     Between two neighbours the object is known to go on, so the whole part is in reach.
     """
-    keys = {index - part.first: box for index, box in prompt.keys.items() if part.first <= index <= part.last}
+    inside = [index for index in prompt.key_slices if part.first <= index <= part.last]
+    keys = {index - part.first: prompt.keys[index] for index in inside if index in prompt.keys}
+    others = {index - part.first: prompt.slice_prompts[index] for index in inside if index in prompt.slice_prompts}
     first, last = prompt.reach or (part.first, part.last)
     reach = None
     if prompt.reach is not None or (part.below and part.above):
         reach = (max(first, part.first) - part.first, min(last, part.last) - part.first)
-    return StackPrompt(keys, reach, prompt.bounds)
+    return StackPrompt(keys, reach, prompt.bounds, others)
 
 
 def merged(earlier: StackResult, part: Part, new: StackResult) -> StackResult:

@@ -166,7 +166,7 @@ def test_leaving_the_effect_takes_everything_from_the_views(bench: Any) -> None:
     renderer = bench.effect.scriptedEffect.renderer(bench.host.hands.view("Red"))
     actors = renderer.GetViewProps().GetNumberOfItems()
     bench.host.editor.setActiveEffect(None)
-    assert renderer.GetViewProps().GetNumberOfItems() == actors - 4
+    assert renderer.GetViewProps().GetNumberOfItems() == actors - 6
     bench.host.editor.setActiveEffectByName("MedSAM")
     assert renderer.GetViewProps().GetNumberOfItems() == actors
     assert bench.visible("result")
