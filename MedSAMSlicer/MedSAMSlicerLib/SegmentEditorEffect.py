@@ -51,7 +51,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._shortcuts: Shortcuts | None = None
         self._view: Any = None
         self._observed: tuple[Any, int] = (None, 0)
-        self._active = self._drawing = False
+        self._active = self._drawing = self._negative = False
         self._told: MedSAMError | None = None
 
     # What Slicer asks of every effect
@@ -147,6 +147,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             if slice_views.on_a_handle(contouring.parameters.reference("ROI")):
                 return False
             self._view = viewWidget
+            # Slicer fades layers by dragging with Ctrl; a click with it has no other meaning in slice views.
+            self._negative = bool(interactor.GetControlKey())
             return contouring.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
             return self._key_pressed(interactor.GetKeySym())
@@ -161,8 +163,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             contouring.move(xy)
             return True
         if event == events.LeftButtonReleaseEvent:
-            # Slicer fades layers by dragging with Ctrl; a click with it has no other meaning in slice views.
-            contouring.release(xy, negative=bool(interactor.GetControlKey()))
+            contouring.release(xy, negative=self._negative)
             return True
         return False
 

@@ -12,7 +12,7 @@ from .view_plane import Stack, ViewGeometry
 # A blue and an orange that all kinds of colour vision tell apart; the signs say the same without any colour.
 POSITIVE: Color = (0.34, 0.71, 0.91)
 NEGATIVE: Color = (0.90, 0.62, 0.0)
-_RING_RADIUS, _ARM = 6.0, 3.5
+_RING_RADIUS, _ARM = 8.0, 4.5
 _TURN = np.linspace(0, 2 * np.pi, 17)
 _RING = _RING_RADIUS * np.column_stack([np.cos(_TURN), np.sin(_TURN)])
 _ACROSS = _ARM * np.array([[-1.0, 0.0], [1.0, 0.0]])
