@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .cli_slice_prompts import index_ranges, key_rectangles, points_of, slices_from_options
+from .cli_slice_prompts import index_ranges, key_rectangles, kinds_of, points_of, slices_from_options
 from .engine.errors import InputError
 from .engine.prompts import Box, StackPrompt
 from .engine.results import SliceResult
@@ -25,9 +25,11 @@ def check_prompt_options(options: argparse.Namespace) -> None:
     on_slice = [name for name in ("rect", "mask") if getattr(options, name) is not None]
     unplaced = [text for text in options.point if ":" not in text]
     given = [f"--{name}" for name in ("box", "roi") if getattr(options, name) is not None]
-    if options.slice is not None:
+    in_3d_box = len(given) == 1
+    # Within a 3D box a slice may get points and a mask, but no second rectangle.
+    if options.slice is not None and not (in_3d_box and options.rect is None and (on_slice or unplaced)):
         given.append(f"--slice with --{on_slice[0]}" if on_slice else "--slice")
-    elif on_slice:
+    elif options.slice is None and on_slice and not (in_3d_box and options.rect is None):
         given.append(f"--{on_slice[0]}")
     elif options.point and not given:
         given.append("--point")
@@ -43,7 +45,9 @@ def check_prompt_options(options: argparse.Namespace) -> None:
     if options.box is not None:
         index_ranges("--box", options.box, AXES)
     key_rectangles(options)
-    points_of(options)
+    points = points_of(options)
+    if points and not any(positive for *_, positive in points) and kinds_of(options) == {"points"}:
+        raise InputError("all points are negative: add a positive point, a box or a mask")
 
 
 def prompt_from_options(

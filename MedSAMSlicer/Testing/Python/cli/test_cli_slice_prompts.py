@@ -74,6 +74,19 @@ def test_points_in_a_3d_box_count_on_their_slice(segment: Any) -> None:
     assert report["prompts"]["bounds"] == [5, 10, 85, 50] and report["prompts"]["reach"] == [1, 5]
 
 
+def test_a_mask_and_points_on_a_slice_go_with_a_3d_box(segment: Any, tmp_path: Path) -> None:
+    guess = np.zeros(SHAPE, np.uint8)
+    guess[3, 28:33, 60:70] = 7
+    file = written(tmp_path / "guess.nrrd", guess)
+    box = ["--box", 5, 85, 10, 50, 1, 5, "--slice", 3]
+    mask, report = segment(*box, "--mask", file)
+    assert np.array_equal(mask[3], RIGHT[3])
+    assert report["prompts"]["keys"] == [{"slice": 3, "box": [5, 10, 85, 50], "mask_pixels": 50}]
+    mask, report = segment(*box, "--mask", file, "--point", "65,30,+", "--point", "22,30,-")
+    assert np.array_equal(mask[3], RIGHT[3])
+    assert [len(key.get("points", [])) for key in report["prompts"]["keys"]] == [2]
+
+
 def test_a_mask_is_a_first_guess(segment: Any, tmp_path: Path) -> None:
     guess = np.zeros(SHAPE, np.uint8)
     guess[3, 28:33, 60:70] = 7
@@ -94,6 +107,16 @@ def test_a_mask_is_a_first_guess(segment: Any, tmp_path: Path) -> None:
         (["--point", "9:4,4,+"], "slice 9 lies outside the volume"),
         (["--slice", "3", "--point", "10,10,-"], "all points are negative"),
         (["--slice", "3"], "belong together"),
+        (["--box", "5", "85", "10", "50", "1", "5", "--slice", "3"], "--box and --slice were given"),
+        (["--box", "5", "85", "10", "50", "1", "5", "--mask", "MASK"], "--slice and --mask belong together"),
+        (
+            ["--box", *["5", "85", "10", "50", "1", "5", "--slice", "3", "--rect", "5", "85", "10", "50"]],
+            "--box and --slice with --rect were given",
+        ),
+        (
+            ["--box", *["5", "85", "10", "50", "1", "5", "--slice", "6", "--point", "65,30,+"]],
+            "key slice 6 lies outside slices 1 to 5",
+        ),
         (["--mask", "MASK"], "--slice and --mask belong together"),
         (["--slice", "0", "--mask", "MASK"], "is empty on slice 0 \\(it holds something on 3 to 3\\)"),
         (["--slice", "3", "--mask", "EMPTY"], "is empty: give a labelmap"),
