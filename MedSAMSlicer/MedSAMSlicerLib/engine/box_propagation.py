@@ -115,4 +115,5 @@ class _BoxWalk:
             confidence=confidence,
             flagged=needs_review(confidence),
             key=key_box is not None,
+            low_res_logits=self.asker.kept_logits(answer),
         )

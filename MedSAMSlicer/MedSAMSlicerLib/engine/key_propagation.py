@@ -61,7 +61,15 @@ def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -
             own = answers.pop(ready)
             final = asker.with_logits(own, logits) if own.mask.any() else own
             confidence = slice_confidence(final, MIDDLE_SMOOTHED)
-            yield SliceResult(ready, final.mask, final.box, final.predicted_iou, confidence, needs_review(confidence))
+            yield SliceResult(
+                ready,
+                final.mask,
+                final.box,
+                final.predicted_iou,
+                confidence,
+                needs_review(confidence),
+                low_res_logits=asker.kept_logits(final),
+            )
 
 
 def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[tuple[int, Answer]]:

@@ -80,9 +80,9 @@ def propagate_outwards(asker: SliceAsker, origin: Origin, indices: range, stop: 
         if seen is None or (stop and _ended(answer, seen, previous, known, origin)):
             if stop:
                 return
-            yield _result(index, answer, 0.0)
+            yield _result(asker, index, answer, 0.0)
             continue
-        yield _result(index, answer, slice_confidence(answer))
+        yield _result(asker, index, answer, slice_confidence(answer))
         previous, beside, known = answer.mask, answer.logits, _mixed(known, seen)
 
 
@@ -133,7 +133,7 @@ def _mixed(known: Appearance, seen: Appearance) -> Appearance:
     )
 
 
-def _result(index: int, answer: Answer, confidence: float) -> SliceResult:
+def _result(asker: SliceAsker, index: int, answer: Answer, confidence: float) -> SliceResult:
     return SliceResult(
         index=index,
         mask=answer.mask,
@@ -141,4 +141,5 @@ def _result(index: int, answer: Answer, confidence: float) -> SliceResult:
         predicted_iou=answer.predicted_iou,
         confidence=confidence,
         flagged=needs_review(confidence),
+        low_res_logits=asker.kept_logits(answer),
     )

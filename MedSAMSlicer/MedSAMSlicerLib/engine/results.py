@@ -40,8 +40,9 @@ class SliceResult:
         confidence: 0 (review it) .. 1 (certain).
         flagged: True where a person should look at the slice.
         key: True where the user gave the prompt.
-        low_res_logits: float32 (h, w) of the prediction that the mask came from, if it is at hand: with models that
-            take masks as prompts, a correction of the slice starts from it (`MaskPrompt`).
+        low_res_logits: float32 (h, w) that the mask came from, smoothed along the stack where the mask was; of key
+            slices, and, with models that take masks as prompts, of all slices that show something: a correction of
+            the slice starts from it (`MaskPrompt`).
     """
 
     index: int

@@ -95,6 +95,10 @@ class SliceAsker:
         around = prompt.box or Box.around(prediction.mask) or Box.of_slice(self.rows, self.columns)
         return self._answer(around, prediction)
 
+    def kept_logits(self, answer: Answer) -> np.ndarray | None:
+        """What a correction of the answer starts from: nothing where the model takes no masks or has found none."""
+        return answer.logits if "mask" in self.predictor.prompts and answer.mask.any() else None
+
     def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
         """The answer with `share` of the other's logits mixed in."""
         logits = (1 - share) * answer.logits + share * other.logits

@@ -1,4 +1,4 @@
-"""The result of a run, kept in little memory: each slice's mask cropped to what is true in it."""
+"""The result of a run, kept in little memory: masks cropped to what is true in them, logits in half precision."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .results import SliceResult
 @dataclass(frozen=True)
 class _Kept:
     result: SliceResult
-    """With the cropped mask."""
+    """With the cropped mask, and float16 logits."""
     row: int
     column: int
 
 
 class StackResult:
-    """Masks of a stack and what is known about each slice.
+    """Masks of a stack and what is known about each slice; logits are kept to a thousandth of their size.
 
     Args:
         shape: (slices, rows, columns) of the stack.
@@ -46,7 +46,8 @@ class StackResult:
         row, column = (0, 0) if box is None else (int(box.y0), int(box.x0))
         # A copy, not a view, lest the whole slice be kept.
         cropped = np.zeros((0, 0), bool) if box is None else _inside(result.mask, box).astype(bool)
-        self._kept[result.index] = _Kept(replace(result, mask=cropped), row, column)
+        logits = None if result.low_res_logits is None else in_half_precision(result.low_res_logits)
+        self._kept[result.index] = _Kept(replace(result, mask=cropped, low_res_logits=logits), row, column)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -63,7 +64,8 @@ class StackResult:
         kept = self._kept[index]
         mask = np.zeros(self.shape[1:], bool)
         _paste(mask, kept)
-        return replace(kept.result, mask=mask)
+        logits = kept.result.low_res_logits
+        return replace(kept.result, mask=mask, low_res_logits=None if logits is None else logits.astype(np.float32))
 
     @property
     def pixels(self) -> int:
@@ -76,6 +78,12 @@ class StackResult:
         for index, kept in self._kept.items():
             _paste(stack[index], kept)
         return stack
+
+
+def in_half_precision(logits: np.ndarray) -> np.ndarray:
+    """float16 of the same shape; what is too large for it becomes the largest that fits."""
+    largest = float(np.finfo(np.float16).max)
+    return np.clip(logits, -largest, largest).astype(np.float16)
 
 
 def _inside(mask: np.ndarray, box: Box) -> np.ndarray:

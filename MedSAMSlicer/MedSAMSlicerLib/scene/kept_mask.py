@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from ..engine.prompts import MaskPrompt
+from ..engine.stack_result import in_half_precision
 
 _MASK = "mask"
 _LARGEST_SIDE = 16384
@@ -43,8 +44,7 @@ class KeptMask:
     @classmethod
     def of_logits(cls, logits: np.ndarray, model: str) -> KeptMask:
         """Of float32 (h, w) logits of an earlier answer of that model on the slice."""
-        largest = float(np.finfo(np.float16).max)
-        return cls(_packed(model, logits.shape, np.clip(logits, -largest, largest).astype("<f2").tobytes()))
+        return cls(_packed(model, logits.shape, in_half_precision(logits).astype("<f2").tobytes()))
 
     def fits(self, model: str) -> bool:
         """Whether that model has a use for it: of logits only the one that gave them."""

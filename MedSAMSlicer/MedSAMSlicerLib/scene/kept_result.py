@@ -68,8 +68,7 @@ class KeptResult:
     def mask_on(self, index: int, model: str) -> KeptMask | None:
         """What the result has on a slice, for that model to start from; None if that is nothing.
 
-        On key slices of the same model its own logits; elsewhere the mask: logits of all slices are not kept, they
-        would take more memory than the volume.
+        The logits that the same model gave; the mask if it was another.
         """
         found = self.found_on(index)
         if found is None:

@@ -10,6 +10,7 @@ from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation import propagate
 from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.stack_result import StackResult
 from support.clicked_model import clicked_predictor
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
@@ -115,3 +116,30 @@ def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
     assert first.low_res_logits is not None
     again = SlicePrompt(points=Points(((70, 30),), (True,)), mask=MaskPrompt(logits=first.low_res_logits))
     assert_is(run(StackPrompt({}, slice_prompts={5: again})), RIGHT)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        StackPrompt({}, slice_prompts={5: click(70, 30)}),
+        StackPrompt({}, slice_prompts={3: click(70, 30), 8: click(70, 30)}),
+        StackPrompt.from_box3d(0, 11, Box(55, 15, 85, 45)),
+    ],
+)
+def test_every_slice_may_be_corrected_from_its_own_logits(prompt: StackPrompt) -> None:
+    """In the result as it is kept; with a model that takes no masks nothing is kept for it."""
+    predictor = clicked_predictor()
+    kept = StackResult(SHAPE)
+    for result in run(prompt, predictor).values():
+        kept.add(result)
+    inside = np.zeros(SHAPE[1:], bool)
+    inside[15:46, 55:86] = True
+    for result in kept:
+        assert (result.low_res_logits is not None) == (result.key or bool(result.mask.any()))
+        if result.low_res_logits is not None:
+            assert result.low_res_logits.dtype == np.float32
+            assert np.array_equal(predictor.mask_of(result.low_res_logits, *SHAPE[1:]) & inside, result.mask)
+    assert sum(result.low_res_logits is not None for result in kept) >= 10
+    only_boxes = clicked_predictor()
+    only_boxes.prompts = ALL_PROMPTS - {"mask"}
+    assert all(result.key or result.low_res_logits is None for result in run(prompt, only_boxes).values())

@@ -264,8 +264,8 @@ def test_a_correction_elsewhere_starts_from_the_result_and_runs_up_to_the_neighb
     before = {found.index: found for found in desk.contouring.result or ()}
     desk.click(SECOND, negative=True, k=6)
     _model, asked = desk.engine.previews[-1]
-    assert asked.mask is not None and asked.mask.mask is not None
-    assert same(asked.mask.mask, (desk.first | desk.second)[6])
+    assert asked.mask is not None and asked.mask.logits is not None
+    assert same((asked.mask.logits > 0)[: SHAPE[1], : SHAPE[2]], (desk.first | desk.second)[6])
     assert same(desk.seen(), desk.first[6])
     runs = len(desk.engine.runs)
     desk.run()
