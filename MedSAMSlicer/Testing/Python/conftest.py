@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from MedSAMSlicerLib.engine.service_types import ModelChoice
 
 # As the command line does, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -60,3 +64,22 @@ def litemedsam_weights() -> Path:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights made by a rule, of every family at its smallest."""
+    from support.small_families import SMALL_FAMILIES, write_small_weights
+
+    folder = tmp_path_factory.mktemp("small weights")
+    return {key: write_small_weights(key, folder) for key in SMALL_FAMILIES}
+
+
+@pytest.fixture
+def small_choice(monkeypatch: pytest.MonkeyPatch, small_weights: dict[str, Path]) -> Callable[[str], ModelChoice]:
+    """Has the catalogue load the small families; gives the choice of one of them."""
+    from MedSAMSlicerLib.engine.service_types import ModelChoice
+    from support.small_families import use_small_families
+
+    use_small_families(monkeypatch, small_weights)
+    return lambda key: ModelChoice(key, str(small_weights[key]), device="cpu", runtime="torch")

@@ -222,9 +222,10 @@ def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> N
     """As `ModelSpec.check_prompts`, for a model that may stand in no catalogue."""
     refused = [kind for kind in PROMPT_KINDS if kind in kinds and kind not in taken]
     if refused:
-        listed = " and ".join(kind for kind in PROMPT_KINDS if kind in taken)
+        several = {"box": "boxes", "points": "points", "mask": "masks"}
+        listed = " and ".join(several[kind] for kind in PROMPT_KINDS if kind in taken)
         able = [spec.key for spec in CATALOGUE.values() if set(refused) <= spec.prompts]
         raise InputError(
-            f"{title} was not trained for {' or '.join(refused)} prompts, it takes {listed}: choose one of "
-            f"{', '.join(able)}, or leave the {' and '.join(refused)} out"
+            f"{title} was not trained for {' or '.join(several[kind] for kind in refused)}, it takes {listed}: choose one "
+            f"of {', '.join(able)}, or leave the {' and '.join(refused)} out"
         )

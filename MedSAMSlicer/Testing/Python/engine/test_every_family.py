@@ -5,6 +5,7 @@ The families run small, with weights made by a rule; that they equal their autho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.runner import RunListener
 from MedSAMSlicerLib.engine.service import SegmentationService
 from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from support.every_family import EVERY, TAKING_POINTS, combinations
 from support.shapes import ellipsoid, stack_of, textured_slice
-from support.small_families import SMALL_FAMILIES, use_small_families, write_small_weights
+from support.small_families import SMALL_FAMILIES
 
 ROWS, COLUMNS = 60, 84
 BOX = Box(20, 15, 62, 48)
@@ -28,32 +30,14 @@ IMAGE = textured_slice(ROWS, COLUMNS, 5)
 CLICKS = Points(((40, 30), (12, 50.5)), (True, False))
 DISC = ellipsoid((1, ROWS, COLUMNS), (0, 30, 42), (1, 14, 18))[0]
 
-TAKING_POINTS = pytest.mark.parametrize("key", [key for key, spec in CATALOGUE.items() if "points" in spec.prompts])
-EVERY = pytest.mark.parametrize("key", list(CATALOGUE))
-
 
 def prompts_of(key: str) -> dict[str, SlicePrompt]:
-    """Every combination of what the model was trained for."""
-    parts = {"box": BOX, "points": CLICKS, "mask": MaskPrompt(mask=DISC)}
-    taken = [kind for kind in PROMPT_KINDS if kind in CATALOGUE[key].prompts]
-    combinations = [[kind for n, kind in enumerate(taken) if bits >> n & 1] for bits in range(1, 1 << len(taken))]
-    return {"+".join(kinds): SlicePrompt(**{kind: parts[kind] for kind in kinds}) for kinds in combinations}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("small weights")
-    return {key: write_small_weights(key, folder) for key in CATALOGUE}
-
-
-@pytest.fixture(autouse=True)
-def small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) -> None:
-    use_small_families(monkeypatch, files)
+    return combinations(key, BOX, CLICKS, DISC)
 
 
 @pytest.fixture
-def choice(key: str, files: dict[str, Path]) -> ModelChoice:
-    return ModelChoice(key, str(files[key]), device="cpu", runtime="torch")
+def choice(key: str, small_choice: Callable[[str], ModelChoice]) -> ModelChoice:
+    return small_choice(key)
 
 
 @pytest.fixture
@@ -130,7 +114,7 @@ def test_a_prediction_may_be_refined_from_its_own_logits(key: str, predictor: Pr
     first = predictor.predict(IMAGE, BOX)
     correction = SlicePrompt(BOX, mask=MaskPrompt(logits=first.low_res_logits))
     if "mask" not in CATALOGUE[key].prompts:
-        with pytest.raises(InputError, match="not trained for mask prompts"):
+        with pytest.raises(InputError, match="not trained for masks"):
             predictor.predict_prompt(IMAGE, correction)
         return
     second = predictor.predict_prompt(IMAGE, correction)
@@ -154,7 +138,8 @@ def test_what_a_model_was_not_trained_for_is_refused_with_its_name(key: str, kin
     with pytest.raises(InputError) as caught:
         service.preview(choice, IMAGE, prompt)
     message = str(caught.value)
-    assert message.startswith(f"{CATALOGUE[key].title} was not trained for {kind} prompts, it takes box")
+    refused = {"points": "points", "mask": "masks"}[kind]
+    assert message.startswith(f"{CATALOGUE[key].title} was not trained for {refused}, it takes boxes: choose one of ")
     assert "sam_vit_b" in message and "sam_med2d" in message and "\n" not in message
     keyed = StackPrompt({}, slice_prompts={1: prompt})
     with pytest.raises(InputError, match="was not trained for"):
@@ -218,11 +203,11 @@ def test_a_cancelled_run_ends_at_the_next_slice_and_another_may_follow(key: str,
 
 @EVERY
 def test_damaged_weights_and_those_of_every_other_family_are_refused_in_one_line(
-    key: str, files: dict[str, Path], tmp_path: Path
+    key: str, choice: ModelChoice, small_weights: dict[str, Path], tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged.pth"
-    damaged.write_bytes(files[key].read_bytes()[:-100])
-    for path in (damaged, *(other for name, other in files.items() if name != key)):
+    damaged.write_bytes(small_weights[key].read_bytes()[:-100])
+    for path in (damaged, *(other for name, other in small_weights.items() if name != key)):
         with pytest.raises(WeightsError) as caught:
             load_predictor(ModelChoice(key, str(path)))
         assert CATALOGUE[key].title in str(caught.value) and "\n" not in str(caught.value)

@@ -453,7 +453,7 @@ def test_an_empty_segment_or_a_model_without_masks_is_refused_in_words(desk: Des
     with pytest.raises(InputError, match="the segment is empty on this slice"):
         desk.contouring.clicks.start_from_segment(desk.along("K", 8))
     desk.parameters.set("Model", "medsam")
-    with pytest.raises(InputError, match=r"MedSAM \(ViT-B\) was not trained for mask prompts"):
+    with pytest.raises(InputError, match=r"MedSAM \(ViT-B\) was not trained for masks"):
         desk.contouring.clicks.start_from_segment(desk.along("K", 7))
     assert desk.keys == {} and desk.engine.previews == []
 

@@ -112,7 +112,7 @@ def test_clicks_for_a_model_that_knows_boxes_only_are_refused_by_name(
     one = session(process, "medsam")
     refusal = ask(one, SlicePrompt(points=CLICK))
     assert isinstance(refusal, InputError)
-    assert str(refusal).startswith("MedSAM (ViT-B) was not trained for points prompts, it takes box")
+    assert str(refusal).startswith("MedSAM (ViT-B) was not trained for points, it takes boxes:")
     assert isinstance(ask(one, BOX), Prediction), "the process goes on"
 
 

@@ -7,7 +7,9 @@ encoder and decoder; LiteMedSAM's encoder at a smaller input. What they find mea
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,6 +51,13 @@ def write_small_weights(key: str, folder: Path) -> Path:
     return path
 
 
+@cache
+def shapes(key: str) -> Mapping[str, tuple[int, ...]]:
+    """Of every entry of a small family's state dictionary."""
+    state = SMALL_FAMILIES[key].build_network().state_dict()
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
 def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) -> None:
     """Have the catalogue load the small families and know them by their marks.
 
@@ -58,10 +67,9 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
     monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
     # Another process would know nothing of them.
     monkeypatch.setattr(NetworkFile, "convert", _convert_here)
-    for key, family in SMALL_FAMILIES.items():
+    for key in SMALL_FAMILIES:
         spec = CATALOGUE[key]
-        state = family.build_network().state_dict()
-        spec = replace(spec, marks={name: tuple(state[name].shape) for name in spec.marks})
+        spec = replace(spec, marks={name: shapes(key)[name] for name in spec.marks})
         if key in files:
             digest = sha256(files[key].read_bytes()).hexdigest()
             spec = replace(spec, weights=replace(spec.weights, sha256=digest, md5=None))
