@@ -15,7 +15,7 @@ from .engine.models.weights import find_weights
 from .engine.service_types import ModelChoice
 from .evaluation.cases import Case, read_cases
 from .evaluation.run_all import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
-from .evaluation.run_case import METHODS, Task
+from .evaluation.run_case import Task
 from .evaluation.truth_prompts import PromptKind
 from .io.segmentations import check_output
 from .io.together import Writer, check_apart, write_together
@@ -30,11 +30,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         jitter=options.jitter,
         seed=options.seed,
     )
-    if options.method not in METHODS:
-        raise InputError(f"method {options.method!r} is unknown: choose {' or '.join(METHODS)}")
     find_weights(find_model(options.model), options.weights)
-    if options.jitter < 0 or options.seed < 0:
-        raise InputError("--jitter and --seed must not be negative")
     if options.processes is not None and options.processes < 1:
         raise InputError(f"--processes {options.processes} runs nothing: give 1 or more")
     cases = read_cases(options.cases)

@@ -48,9 +48,12 @@ def read_cases(path: Path | str) -> list[Case]:
                     f"{path} has no column {', '.join(missing)}: its first line must be {','.join(COLUMNS)}"
                 )
             cases = [_case(path, number, row) for number, row in enumerate(table, start=2)]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give a CSV file with the columns {','.join(COLUMNS)}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{path} cannot be read ({error}): give a CSV file with the columns {','.join(COLUMNS)}"
+            f"{path} cannot be read ({reason}): give a CSV file with the columns {','.join(COLUMNS)}"
         ) from error
     if not cases:
         raise InputError(f"{path} holds no case: add a line for each object")

@@ -121,7 +121,7 @@ def write_table(path: Path | str, columns: Sequence[str], rows: Sequence[dict[st
 
 
 def summary(scores: Sequence[CaseScore]) -> str:
-    """Median, interquartile range and mean per modality and over all cases, as lines of text."""
+    """Median, interquartile range and mean per modality and over all cases, and what it cost, as lines of text."""
     lines = [f"{'modality':<10}{'cases':>6}  {'DSC':<30}{'NSD 2 mm':<30}{'HD95 mm':<32}{'volume error %'}"]
     modalities = sorted({score.case.modality for score in scores})
     groups = [(name, [score for score in scores if score.case.modality == name]) for name in modalities]
@@ -131,6 +131,11 @@ def summary(scores: Sequence[CaseScore]) -> str:
             cells.append(_spread([getattr(score.agreement, attribute) for score in group]))
         lines.append(f"{name:<10}{len(group):>6}  {cells[0]:<30}{cells[1]:<30}{cells[2]:<32}{cells[3]}")
     lines.append("median [25th percentile, 75th percentile], mean")
+    slices = max(1, sum(len(score.slices) for score in scores))
+    encoded, decoded = (
+        sum(getattr(score.timings, name) for score in scores) / slices for name in ("encoder_calls", "decoder_calls")
+    )
+    lines.append(f"{slices} slices, of each on average {encoded:.2f} encoder calls and {decoded:.2f} decoder calls")
     return "\n".join(lines)
 
 

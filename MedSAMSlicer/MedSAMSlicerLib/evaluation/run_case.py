@@ -27,13 +27,27 @@ METHODS = ("ours", "reference")
 
 @dataclass(frozen=True)
 class Task:
-    """How all cases of one evaluation are run."""
+    """How all cases of one evaluation are run.
+
+    Raises:
+        InputError: the method is unknown or does not know such prompts or that model, or a number is negative.
+    """
 
     kind: PromptKind
     method: str = "ours"
     choice: ModelChoice = ModelChoice()
     jitter: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is unknown: choose {' or '.join(METHODS)}")
+        if self.method == "reference" and self.kind.name != "box3d":
+            raise InputError(f"the authors' algorithm knows only 3D boxes: choose --prompt box3d, not {self.kind}")
+        if self.method == "reference" and self.choice.model != "litemedsam":
+            raise InputError("the authors' 3D algorithm is LiteMedSAM's: choose --model litemedsam")
+        if self.jitter < 0 or self.seed < 0:
+            raise InputError("--jitter and --seed must not be negative")
 
 
 @dataclass(frozen=True)
@@ -113,12 +127,7 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
 def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, task: Task) -> list[SliceResult]:
     if task.method == "ours":
         return sorted(propagate(source, prompt, predictor), key=lambda result: result.index)
-    if task.method != "reference":
-        raise InputError(f"method {task.method!r} is unknown: choose {' or '.join(METHODS)}")
-    if prompt.reach is None or prompt.bounds is None:
-        raise InputError(f"the authors' algorithm knows only 3D boxes: choose --prompt box3d, not {task.kind}")
-    if task.choice.model != "litemedsam":
-        raise InputError("the authors' 3D algorithm is LiteMedSAM's: choose --model litemedsam")
+    assert prompt.reach is not None and prompt.bounds is not None
     first, last = prompt.reach
     steps = segment_as_authors(source, predictor, first, last, prompt.bounds)
     # The authors keep no confidence; the model's own opinion stands in for it.

@@ -58,6 +58,7 @@ def test_a_case_is_scored_and_shown(
     [
         (["--prompt", "scribble"], "keyslices:all"),
         (["--method", "theirs"], "ours or reference"),
+        (["--prompt", "midslice", "--method", "reference"], "knows only 3D boxes"),
         (["--jitter", "-1"], "must not be negative"),
         (["--processes", "0"], "give 1 or more"),
         (["--plots", "nowhere"], "is not a folder"),

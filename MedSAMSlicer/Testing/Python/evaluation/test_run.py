@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.evaluation import run_all
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
 from MedSAMSlicerLib.evaluation.plots import PLOTS, plot_writers, poor_slice_auc
@@ -59,9 +60,11 @@ def test_a_clear_case_scores_high_with_every_prompt(cases: list[Case]) -> None:
         assert found.extent == found.true_extent == (2, 10)
 
 
-def test_the_authors_algorithm_knows_only_3d_boxes(cases: list[Case]) -> None:
-    with pytest.raises(InputError, match="case clear: the authors' algorithm knows only 3D boxes"):
-        score(cases[0], "midslice", method="reference")
+def test_what_the_authors_algorithm_does_not_know_is_refused_before_any_case() -> None:
+    with pytest.raises(InputError, match="^the authors' algorithm knows only 3D boxes.*, not midslice"):
+        Task(PromptKind.parse("midslice"), method="reference")
+    with pytest.raises(InputError, match="^the authors' 3D algorithm is LiteMedSAM's"):
+        Task(PromptKind.parse("box3d"), method="reference", choice=ModelChoice("medsam"))
 
 
 def test_every_case_pays_for_its_own_encodings(cases: list[Case]) -> None:
@@ -90,6 +93,10 @@ def test_tables_and_summary(cases: list[Case], tmp_path: Path) -> None:
     text = summary(scores)
     middle = np.median([one.agreement.dsc for one in scores])
     assert f"{middle:.3f} [" in text and text.splitlines()[1].startswith("CT") and "all" in text
+    cost = [sum(getattr(one.timings, name) for one in scores) / 18 for name in ("encoder_calls", "decoder_calls")]
+    assert text.splitlines()[-1] == (
+        f"18 slices, of each on average {cost[0]:.2f} encoder calls and {cost[1]:.2f} decoder calls"
+    )
 
 
 def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
