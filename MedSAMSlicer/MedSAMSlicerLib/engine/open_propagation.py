@@ -1,8 +1,8 @@
 """Beyond the outermost key slices, as far as the object goes.
 
-Each slice is asked with two rectangles around the neighbouring mask, a close one and a loose one: close ones lose an edge
-at every slice, loose ones leak. The answer that the model, the neighbouring mask and the grey levels agree on best is
-kept. The object has ended where its contrast is gone, its grey levels are others, or hardly anything is left.
+Each slice is asked with a loose rectangle around the neighbouring mask and, unless all agree on that answer, with a close
+one: close ones lose an edge at every slice, loose ones leak. The answer that the model, the neighbouring mask and the
+grey levels agree on best is kept. The object has ended where its contrast is gone, its grey levels are others, or hardly anything is left.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from .slice_asker import Answer, Appearance, SliceAsker
 
 # Times the family's slack: 2 and 5 network pixels of 256 for LiteMedSAM.
 CLOSE, LOOSE = 1.0, 2.5
+# The close one is asked only where the loose one's answer may have leaked: unless the model thinks so well of it and it
+# agrees so well (DSC) with the neighbouring mask. 26 cases: mean DSC 0.718 and 2.05 calls a slice when always asked;
+# 0.721 with 0.9 and 0.9, 0.7205 and 1.42 calls with 0.8 and 0.9, 0.719 and 1.38 calls with 0.85 and 0.85.
+SURE_PREDICTED_IOU = 0.9
+SURE_OVERLAP = 0.9
 # Share of the newest slice in what the object is taken to look like.
 NEWEST_SHARE = 0.3
 # Differences of grey levels are measured in the object's spread, but at least in these levels (of 255), the noise of a
@@ -94,17 +99,27 @@ def _best(
     beside: np.ndarray | None,
     known: Appearance,
 ) -> tuple[Answer, Appearance | None]:
-    candidates = [asker.ask(index, [around], slack, beside)[0] for slack in (CLOSE, LOOSE)]
+    candidates = asker.ask(index, [around], LOOSE, beside)
+    if not _is_sure(candidates[0], previous):
+        candidates += asker.ask(index, [around], CLOSE, beside)
     judged = []
     for candidate in candidates:
         if candidate.mask.any():
             seen = asker.appearance(index, candidate.mask)
-            merit = candidate.predicted_iou + overlap(candidate.mask, previous) - min(_change(seen, known), 2) / 2
+            merit = (
+                candidate.predicted_iou
+                + overlap(candidate.mask, previous)
+                - min(1.0, _change(seen, known) / LARGEST_CHANGE)
+            )
             judged.append((merit, candidate, seen))
     if not judged:
         return candidates[0], None
     _merit, answer, seen = max(judged, key=lambda entry: entry[0])
     return answer, seen
+
+
+def _is_sure(answer: Answer, previous: np.ndarray) -> bool:
+    return answer.predicted_iou > SURE_PREDICTED_IOU and overlap(answer.mask, previous) > SURE_OVERLAP
 
 
 def _change(seen: Appearance, known: Appearance) -> float:
