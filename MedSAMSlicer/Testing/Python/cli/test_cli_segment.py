@@ -302,7 +302,7 @@ class TestPrompts:
 
         output = tmp_path / "out.nrrd"
         roi = roi_file(center.tolist(), size.tolist(), axes)
-        ran = segment(image_file, "--output", output, "--roi", roi, "--axis", "J")
+        ran = segment(image_file, "--output", output, "--roi", roi)
 
         assert (ran.status, ran.err) == (0, "")
         mask = mask_in(output)
