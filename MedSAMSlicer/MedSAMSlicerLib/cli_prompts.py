@@ -40,8 +40,8 @@ def check_prompt_options(options: argparse.Namespace) -> None:
         raise InputError(f"--slice and --{on_slice[0]} belong together: give both")
     if options.slice is not None and not on_slice and not unplaced:
         raise InputError("--slice and --rect belong together: give both, or --point or --mask with --slice")
-    if options.key and options.slice is None:
-        raise InputError("--key adds to --slice and --rect: give these first")
+    if options.key and options.slice is None and (in_3d_box or not options.point):
+        raise InputError("--key adds to --slice and --rect, or to --point: give these first")
     if options.box is not None:
         index_ranges("--box", options.box, AXES)
     key_rectangles(options)

@@ -68,6 +68,12 @@ def test_points_on_further_slices_name_them(segment: Any) -> None:
     assert [key["slice"] for key in report["prompts"]["keys"]] == [2, 4]
 
 
+def test_points_on_one_slice_and_a_rectangle_on_another(segment: Any) -> None:
+    mask, report = segment("--point", "2:22,30,+", "--key", "4:8,36,16,44")
+    assert np.array_equal(mask, LEFT)
+    assert [key["slice"] for key in report["prompts"]["keys"]] == [2, 4]
+
+
 def test_points_in_a_3d_box_count_on_their_slice(segment: Any) -> None:
     mask, report = segment("--box", 5, 85, 10, 50, 1, 5, "--point", "3:65,30,+")
     assert np.array_equal(mask[3], RIGHT[3])
