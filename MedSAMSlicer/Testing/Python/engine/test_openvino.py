@@ -10,14 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from MedSAMSlicerLib.engine.child_environment import child_environment
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
-from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
@@ -26,31 +23,11 @@ from MedSAMSlicerLib.engine.runtimes.openvino_models import converted_folder, is
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.parity import dice
-from support.rule_filled import fill_by_rule
 from support.shapes import textured_slice
+from support.small_network import SMALL, small_network
 
 openvino_runtime = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_runtime", reason="needs openvino")
 openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_convert", reason="needs openvino")
-
-
-class SmallEncoder(nn.Module):
-    """Takes the place of an encoder where what is tested is how networks are kept: quick to convert."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patches = nn.Conv2d(3, 256, 8, stride=8)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.patches(image)
-
-
-SMALL = 64
-
-
-def small_network() -> PromptableNetwork:
-    network = PromptableNetwork(SmallEncoder(), SMALL, SMALL // 8)
-    fill_by_rule(network)
-    return network.eval().requires_grad_(False)
 
 
 def convert_small(folder: Path) -> None:
