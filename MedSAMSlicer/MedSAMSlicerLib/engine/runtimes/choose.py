@@ -80,13 +80,24 @@ def ladder_of(wanted: str, device: str, network: NetworkFile) -> RuntimeLadder:
     """
 
     def make(on: str) -> tuple[Runtime, list[str]]:
-        return make_runtime(wanted, on, network)
+        # In the middle of a run nobody waits for a conversion, which takes up to a minute: whoever watches this process
+        # would take it to hang. PyTorch is loaded already.
+        hurried = on != device and not _converted_already(network)
+        return make_runtime("torch" if hurried else wanted, on, network)
 
     if device == "cpu":
         return RuntimeLadder(make, ["cpu"])
     from .device_memory import release_all
 
     return RuntimeLadder(make, [device, "cpu"], release_all)
+
+
+def _converted_already(network: NetworkFile) -> bool:
+    if not _openvino_installed():
+        return False
+    from .openvino_models import is_complete, kept_folder
+
+    return is_complete(kept_folder(network.identity))
 
 
 def _openvino_installed() -> bool:

@@ -31,8 +31,8 @@ def converted_folder(identity: str, convert: Callable[[Path], None], folder: Pat
         convert: writes them into the empty folder that it is given.
         folder: where converted networks are kept (default: ``openvino`` in the cache folder).
     """
-    folder = folder or cache_folder() / "openvino"
-    final = folder / f"{identity}-r{REVISION}-{openvino.get_version().split('-')[0]}"
+    final = kept_folder(identity, folder)
+    folder = final.parent
     if not is_complete(final):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as temporary:
@@ -41,6 +41,12 @@ def converted_folder(identity: str, convert: Callable[[Path], None], folder: Pat
             convert(part)
             _put_in_place(part, final)
     return final
+
+
+def kept_folder(identity: str, folder: Path | None = None) -> Path:
+    """Where the converted network lies, or will; arguments as of `converted_folder`."""
+    folder = folder or cache_folder() / "openvino"
+    return folder / f"{identity}-r{REVISION}-{openvino.get_version().split('-')[0]}"
 
 
 def is_complete(folder: Path) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine import predictor as predictor_module
 from MedSAMSlicerLib.engine import service as service_module
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from MedSAMSlicerLib.engine.models.network_file import NetworkFile
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.runtimes import batches, choose
@@ -23,6 +26,7 @@ from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunIn
 from support.device_memory import Limit, PlayedMemory, cuda_error, mps_error
 from support.plain_model import PlainFamily, PlainRuntime
 from support.shapes import ellipsoid, stack_of, textured_slice
+from support.small_families import SMALL_FAMILIES
 from support.small_network import small_network
 
 IMAGE, OTHER = textured_slice(40, 50, 1), textured_slice(40, 50, 2)
@@ -219,13 +223,29 @@ def test_from_a_batch_to_smaller_ones_to_one_to_the_processor(monkeypatch: pytes
     assert all(np.abs(one - other).max() < 1e-5 for one, other in zip(first, second, strict=True))
 
 
-def test_a_model_is_loaded_with_the_processor_to_fall_back_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`load_predictor` builds that ladder for whatever device is chosen."""
-    computer = Computer(TightRuntime(encodings=0))
-    monkeypatch.setattr(choose, "make_runtime", lambda _wanted, device, _network: computer.make(device))
-    ladder = choose.ladder_of("auto", "mps", None)  # type: ignore[arg-type]
-    assert computer.made == ["mps"]
-    assert ladder.run(lambda runtime: runtime.device)[0] == "cuda"
-    assert predictor_module.ladder_of is choose.ladder_of
-    choose.ladder_of("auto", "cpu", None)  # type: ignore[arg-type]
-    assert computer.made == ["mps", "cpu"]
+@pytest.mark.parametrize("converted", [True, False])
+def test_a_model_is_loaded_with_the_processor_to_fall_back_on(
+    converted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With OpenVINO where the model is converted for it already: nobody waits for that in the middle of a run."""
+    openvino_models = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_models", reason="needs openvino")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    computer, wanted = Computer(TightRuntime(encodings=0)), []
+
+    def make(runtime: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
+        wanted.append((runtime, device))
+        return computer.make(device)
+
+    monkeypatch.setattr(choose, "make_runtime", make)
+    file = NetworkFile(CATALOGUE["medsam"], SMALL_FAMILIES["medsam"], tmp_path, "c" * 64)
+    if converted:
+        folder = openvino_models.kept_folder(file.identity)
+        folder.mkdir(parents=True)
+        for name in ("encoder.xml", "encoder.bin", "decoder.xml", "decoder.bin"):
+            (folder / name).touch()
+    ladder = choose.ladder_of("auto", "cuda", file)
+    assert wanted == [("auto", "cuda")]
+    ladder.run(lambda runtime: runtime.encode(np.zeros((3, 8, 8), np.float32)))
+    assert wanted[1:] == [("auto" if converted else "torch", "cpu")] and ladder.runtime.device == "cpu"
+    assert choose.ladder_of("openvino", "cpu", file).runtime.device == "cpu"
+    assert wanted[2:] == [("openvino", "cpu")]

@@ -1,9 +1,12 @@
-"""How much work a run does, counted: calls of the networks, and bytes through the process's pipes.
+"""How much work a run does, counted: calls of the networks, and slices that are fetched.
 
-Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant.
+Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant. Bytes
+through the pipes of the inference process: scene/test_bytes_through_pipes.py.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -68,3 +71,33 @@ def test_slices_outside_the_reach_cost_nothing(slices: int) -> None:
     assert AROUND is not None
     list(propagate(stack_of(truth), StackPrompt.from_box3d(FIRST - 6, LAST - 6, AROUND), predictor))
     assert predictor.timings.encoder_calls == COUNT
+
+
+class CountedSource:
+    """The stack as the inference process has it: each slice that is fetched crosses a pipe."""
+
+    def __init__(self) -> None:
+        self.fetched: Counter[int] = Counter()
+
+    shape = SOURCE.shape
+    spacing = SOURCE.spacing
+
+    def slice_uint8(self, index: int) -> np.ndarray:
+        self.fetched[index] += 1
+        return SOURCE.slice_uint8(index)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    "prompt",
+    [BOX3D, StackPrompt({FIRST: AROUND, 19: AROUND, LAST: AROUND}, (FIRST, LAST)), StackPrompt({19: AROUND})],
+    ids=["3D box", "key slices", "open ends"],
+)
+def test_each_slice_is_fetched_once_however_often_it_is_looked_at(prompt: StackPrompt, device: str) -> None:
+    source, predictor = CountedSource(), plain_predictor()
+    predictor.runtime.device = device
+    assert len(list(propagate(source, prompt, predictor))) >= COUNT - 2
+    # Key slices and those that an open end begins with are come back to after others.
+    again = {index: count for index, count in source.fetched.items() if count > 1}
+    assert set(again) <= set(prompt.key_slices) and max(source.fetched.values()) <= 2
+    assert len(source.fetched) <= COUNT + 4
