@@ -12,8 +12,9 @@ import numpy as np
 from cachetools import LRUCache
 
 from .embedding_files import EmbeddingFiles
+from .limited_service import DEFAULT_MEGABYTES
 
-DEFAULT_BYTES = 512 << 20
+DEFAULT_BYTES = DEFAULT_MEGABYTES << 20
 
 
 class EmbeddingCache:
