@@ -95,7 +95,7 @@ def _best(
     beside: np.ndarray | None,
     known: Appearance,
 ) -> tuple[Answer, Appearance | None]:
-    candidates = [asker.ask(index, [around], slack, beside)[0] for slack in (CLOSE, LOOSE)]
+    candidates = asker.ask(index, [around, around], (CLOSE, LOOSE), beside)
     judged = []
     for candidate in candidates:
         if candidate.mask.any():

@@ -170,15 +170,15 @@ class Predictor:
         answers: dict[int, Prediction] = {}
         for (several, _), members in groups.items():
             logits, ious = self.decode_prompts(image, [network_prompts[n] for n in members], several)
-            scores = self.family.slice_scores(logits.reshape(-1, *logits.shape[2:]), rows, columns)
-            masks = (scores > 0).reshape(*logits.shape[:2], rows, columns)
+            masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)
+            masks = masks.reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
                 answers[n] = _best(*answer)
         return [answers[n] for n in range(len(prompts))]
 
     def mask_of(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         """Logits (h, w) at the decoder's resolution -> bool (rows, columns) mask of the slice."""
-        return self.family.slice_scores(logits[None], rows, columns)[0] > 0
+        return self.family.slice_masks(logits[None], rows, columns)[0]
 
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""

@@ -74,17 +74,21 @@ class SliceAsker:
         self._upcoming, self._most_ahead = deque(order), len(order) if certain else 1
 
     def ask(
-        self, index: int, boxes: Sequence[Box], slack: float = 1.0, beside: np.ndarray | None = None
+        self, index: int, boxes: Sequence[Box], slack: float | Sequence[float] = 1.0, beside: np.ndarray | None = None
     ) -> list[Answer]:
         """One answer for each box on a slice; the decoder runs once for all of them.
 
         Args:
-            slack: how many times the family's own slack each box is given; see `Family.loosened`.
+            slack: how many times the family's own slack each box is given; see `Family.loosened`. Several: one for each.
             beside: logits of the mask of the slice beside. They go with each box where the model was trained to take
                 masks as prompts (SAM, SAM-Med2D), and are left out where it was not.
         """
         mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
-        loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
+        slacks = [slack] * len(boxes) if isinstance(slack, float | int) else slack
+        loosened = [
+            self.predictor.family.loosened(box, self.rows, self.columns, room)
+            for box, room in zip(boxes, slacks, strict=True)
+        ]
         image = self._image(index)
         self._encode_ahead(index, image)
         predictions = self.predictor.predict_prompts(image, [SlicePrompt(box=box, mask=mask) for box in loosened])

@@ -8,6 +8,7 @@ import torch
 
 from ..failures import is_out_of_memory, one_line
 from ..models.network_file import NetworkFile
+from ..threads import computing_threads
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime
@@ -28,6 +29,7 @@ def accelerated_runtime(
     """
     # TensorFloat-32, PyTorch's default for convolutions, has the digits of float16: nothing to compare that with.
     torch.backends.cudnn.allow_tf32 = False
+    torch.set_num_threads(computing_threads())
     notes: list[str] = []
 
     def on_device(precision: str) -> TorchRuntime:

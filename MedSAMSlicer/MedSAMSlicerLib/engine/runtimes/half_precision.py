@@ -61,7 +61,7 @@ def check_answer(runtime: Runtime, family: Family) -> CheckAnswer:
     boxes = [box, box.grown(20, 12)]
     embedding = runtime.encode(family.prepare(image))
     logits, ious = runtime.decode(embedding, [family.network_prompt(SlicePrompt(box=one), SIDE, SIDE) for one in boxes])
-    return CheckAnswer(embedding, family.slice_scores(logits[:, 0], SIDE, SIDE) > 0, ious[:, 0])
+    return CheckAnswer(embedding, family.slice_masks(logits[:, 0], SIDE, SIDE), ious[:, 0])
 
 
 def judge(full: CheckAnswer, half: CheckAnswer) -> HalfVerdict:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +94,20 @@ def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         converted_folder("small", convert, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time(
+    converted: Path, tmp_path: Path
+) -> None:
+    (made,) = converted.iterdir()
+    for name in (".part-old", ".part-new"):
+        (tmp_path / name / "converted").mkdir(parents=True)
+        (tmp_path / name / "converted" / "encoder.xml").write_text("half")
+    past = time.time() - 24 * 3600
+    os.utime(tmp_path / ".part-old", (past, past))
+    kept = converted_folder("small", lambda folder: shutil.copytree(made, folder, dirs_exist_ok=True), tmp_path)
+    assert is_complete(kept)
+    assert {path.name for path in tmp_path.iterdir()} == {".part-new", kept.name}, "another process may be at work"
 
 
 def test_a_second_process_that_was_faster_wins(converted: Path, tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ through the pipes of the inference process: scene/test_bytes_through_pipes.py.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation import propagate
 from MedSAMSlicerLib.engine.service_types import Timings
-from support.plain_model import plain_predictor
+from support.plain_model import PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
 
 SHAPE = (40, 60, 70)
@@ -61,6 +63,21 @@ def test_an_open_end_looks_at_one_slice_beyond_the_object_at_most() -> None:
     work = work_of(StackPrompt({19: box}))
     assert work.encoder_calls <= COUNT + 2
     assert work.decoder_calls <= 2 * (COUNT + 2)
+
+
+def test_both_rectangles_of_an_open_end_go_through_the_decoder_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+    decode = PlainRuntime.decode
+
+    def counted(
+        runtime: PlainRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ):
+        together.append(len(prompts))
+        return decode(runtime, embedding, prompts, multimask)
+
+    monkeypatch.setattr(PlainRuntime, "decode", counted)
+    work_of(StackPrompt({19: AROUND}))
+    assert together[0] == 1 and set(together[1:]) == {2} and len(together) <= COUNT + 2
 
 
 @pytest.mark.parametrize("slices", [30, 300])

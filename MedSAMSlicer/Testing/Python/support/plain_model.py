@@ -36,8 +36,8 @@ class PlainFamily(Family):
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         return np.array(box.xyxy, np.float32)
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        return logits[:, :rows, :columns]
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        return logits[:, :rows, :columns] > 0
 
 
 class PlainRuntime:
