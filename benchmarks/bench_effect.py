@@ -5,11 +5,13 @@
 
 The mouse moves 60 times a second over the middle slice of the volume. A preview counts from the newest mouse move that
 it answers to the moment at which its overlay is set. A stretch without an answer is one pass of the event loop.
+Writes effect.json to benchmarks/results/.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -85,7 +87,8 @@ def main() -> None:
         from demo_data import demo_case
 
         options.image = demo_case().image
-    print(f"import of the effect: {import_milliseconds():.0f} ms")
+    table: dict[str, Any] = {"engine": options.engine, "import ms": import_milliseconds()}
+    print(f"import of the effect: {table['import ms']:.0f} ms")
 
     from _pytest.fixtures import FixtureFunctionDefinition
 
@@ -95,12 +98,15 @@ def main() -> None:
     generator = (function._get_wrapped_function() if isinstance(function, FixtureFunctionDefinition) else function)()
     running = next(generator)
     try:
-        measure(running, options)
+        table.update(measure(running, options))
     finally:
         generator.close()
+    results = ROOT / "benchmarks" / "results"
+    results.mkdir(exist_ok=True)
+    (results / "effect.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(host: Any, options: argparse.Namespace) -> None:
+def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     import slicer.util
 
     volume = slicer.util.loadVolume(str(options.image))
@@ -119,16 +125,18 @@ def measure(host: Any, options: argparse.Namespace) -> None:
         effect.make_transport = lambda: QProcessTransport(command, environment)
     effect.scriptedEffect.setParameter("EncodeAhead", "0")
     loop = Loop(host)
-    preview(host, effect, loop, options.moves)
+    found = preview(host, effect, loop, options.moves)
     if not options.preview_only:
-        run_and_cancel(host, effect, loop)
+        found.update(run_and_cancel(host, effect, loop))
         begin = time.perf_counter()
         effect.apply()
-        print(f"apply: {1000 * (time.perf_counter() - begin):.0f} ms")
+        found["apply ms"] = 1000 * (time.perf_counter() - begin)
+        print(f"apply: {found['apply ms']:.0f} ms")
     effect.cleanup()
+    return found
 
 
-def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
+def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
     contouring, rectangle = effect.contouring, effect.contouring.rectangle
     asked: dict[Any, float] = {}
     waited: list[float] = []
@@ -143,6 +151,7 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
     host.hands.move("Red", (180, 140))
     asked[rectangle.drag.box] = time.perf_counter()
     loop.until(lambda: rectangle.shown is not None)
+    found: dict[str, Any] = {"first preview s": waited[0]}
     print(f"first preview, process and model started, slice encoded: {waited[0]:.2f} s")
     waited.clear()
     loop.passes.clear()
@@ -160,9 +169,17 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> None:
     )
     print(f"longest stretch without an answer while drawing: {1000 * max(loop.passes):.0f} ms")
     assert contouring.problem is None, contouring.problem
+    quartiles = dict(zip(("q25", "median", "q75", "p95"), np.percentile(waited, (25, 50, 75, 95)) * 1000, strict=True))
+    return {
+        **found,
+        "moves": moves,
+        "previews": len(waited),
+        "mouse to mask ms": quartiles,
+        "longest stretch while drawing ms": 1000 * max(loop.passes),
+    }
 
 
-def run_and_cancel(host: Any, effect: Any, loop: Loop) -> None:
+def run_and_cancel(host: Any, effect: Any, loop: Loop) -> dict[str, Any]:
     contouring = effect.contouring
     latencies = []
     host.hands.release("Red", (230, 190))
@@ -177,11 +194,18 @@ def run_and_cancel(host: Any, effect: Any, loop: Loop) -> None:
     loop.passes.clear()
     begin = time.perf_counter()
     loop.until(lambda: not contouring.running)
+    seconds = time.perf_counter() - begin
     print(
-        f"run: {len(contouring.result)} slices in {time.perf_counter() - begin:.1f} s; "
+        f"run: {len(contouring.result)} slices in {seconds:.1f} s; "
         f"longest stretch without an answer {1000 * max(loop.passes):.0f} ms, "
         f"99th percentile {1000 * np.percentile(loop.passes, 99):.0f} ms"
     )
+    return {
+        "cancel ms": [1000 * one for one in latencies],
+        "run s": seconds,
+        "run slices": len(contouring.result),
+        "longest stretch in a run ms": 1000 * max(loop.passes),
+    }
 
 
 if __name__ == "__main__":

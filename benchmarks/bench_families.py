@@ -93,7 +93,7 @@ def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[st
         logits = (
             runtime.decode(embedding, [prompt])[0][0] if runtime else decoder([embedding[None], prompt.box[None]])[0][0]
         )
-        family.slice_scores(logits[:1], SIDE, SIDE)
+        family.slice_masks(logits[:1], SIDE, SIDE)
         encode.append(middle - begin)
         decode.append(time.perf_counter() - middle)
     return {"encode": float(np.median(encode[1:])), "decode": float(np.median(decode[1:])), "peak_mb": peak_mb()}

@@ -1,4 +1,4 @@
-"""One slice is encoded while another is worked on: by a thread that does nothing else."""
+"""Slices are encoded while another is worked on: by a thread that does nothing else."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+Made = list[tuple[str, np.ndarray]]
+"""Keys and embeddings."""
+
 
 class AheadEncoder:
-    """Makes one embedding at a time in the background. Runtimes take one slice at a time, so whoever wants to encode
-    another one has to `settle` first."""
+    """Makes embeddings in the background, those of one call at a time. Runtimes encode one thing at a time, so whoever
+    wants to encode another slice has to `settle` first."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encode-ahead")
-        self._key: str | None = None
-        self._pending: Future[np.ndarray] | None = None
+        self._pending: Future[Made] | None = None
 
-    def start(self, key: str, make: Callable[[], np.ndarray]) -> None:
-        """Begin with an embedding, unless one is being made already."""
+    @property
+    def busy(self) -> bool:
+        """Whether something has been begun and not handed over yet."""
+        return self._pending is not None
+
+    def start(self, make: Callable[[], Made]) -> None:
+        """Begin with embeddings, unless some are being made already."""
         if self._pending is None:
-            self._key, self._pending = key, self._thread.submit(make)
+            self._pending = self._thread.submit(make)
 
-    def settle(self) -> tuple[str, np.ndarray] | None:
-        """Wait for what is being made, and hand it over with its key; None if there is nothing.
+    def settle(self) -> Made:
+        """Wait for what is being made, and hand it over; nothing if nothing was begun.
 
         Raises:
             Whatever the encoder raised.
         """
         pending, self._pending = self._pending, None
-        if pending is None or self._key is None:
-            return None
-        return self._key, pending.result()
+        return [] if pending is None else pending.result()

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +18,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from .check_image import phantom_slice
 from .failures import as_user_error
 from .models.catalogue import DEFAULT_MODEL, find_model
 from .models.weights import find_weights, verify_weights
-from .prompts import Box
 from .results import Prediction
 from .service_types import ModelChoice, Service
 from .tasks import Say, add_attached, run_task
@@ -35,7 +33,6 @@ LEAST_DICE = 0.99
 LARGEST_IOU_DIFFERENCE = 0.02
 REPEATS = 3
 _ENOUGH_SECONDS = 4.0
-SIDE = 512
 
 
 Way = tuple[str, str]
@@ -63,18 +60,6 @@ class WayResult:
     dice: float | None
     agrees: bool
     message: str = ""
-
-
-def phantom_slice() -> tuple[np.ndarray, Box]:
-    """A uint8 (512, 512) slice, the same on every computer: a bright round object in noisy tissue; and its box."""
-    y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
-    angle = np.arctan2(y - 240, x - 300)
-    radius = np.hypot(y - 240, x - 300)
-    body = ((x - 256) / 220) ** 2 + ((y - 256) / 180) ** 2 < 1
-    lesion = radius < 60 + 6 * np.sin(3 * angle)
-    noise = np.random.default_rng(7).normal(0, 6, (SIDE, SIDE))
-    image = np.where(lesion, 190.0, np.where(body, 100.0, 10.0)) + noise
-    return np.clip(image, 0, 255).astype(np.uint8), Box(230, 170, 370, 310)
 
 
 def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
@@ -108,6 +93,9 @@ def check_ways(
         try:
             service.load(choice)
             prediction, seconds = _timed(lambda: service.preview(choice, image, box))  # noqa: B023 - called at once
+            if service.load(choice).device != device:
+                # It would answer all the same, on the processor.
+                raise MemoryError(f"{device} has not enough memory")
         except Exception as error:
             yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
             continue
@@ -163,18 +151,6 @@ def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> st
     return f"its mask differs from the processor's (Dice {dice:.3f}): do not use this device"
 
 
-def name_of_device(device: str) -> str:
-    """What the hardware calls itself."""
-    import torch
-
-    if device == "cuda":
-        return str(torch.cuda.get_device_name(0))
-    processor = platform.processor() or platform.machine()
-    if device == "mps":
-        return f"{processor} (Metal)"
-    return f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the check; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -192,7 +168,7 @@ def _check(model: str, say: Say) -> None:
     # As in the inference process, so that the times are those of real work.
     share_processor()
     leave_one_core()
-    from .runtimes.devices import available_devices
+    from .runtimes.devices import available_devices, name_of_device
     from .service import SegmentationService
 
     tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)

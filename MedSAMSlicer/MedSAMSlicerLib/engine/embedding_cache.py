@@ -7,14 +7,14 @@ from those of the authors' code, six times what counts as equal, and a slice wou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 from cachetools import LRUCache
 
 from .embedding_files import EmbeddingFiles
+from .limited_service import DEFAULT_MEGABYTES
 
-DEFAULT_BYTES = 512 << 20
+DEFAULT_BYTES = DEFAULT_MEGABYTES << 20
 
 
 class EmbeddingCache:
@@ -48,15 +48,11 @@ class EmbeddingCache:
         digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()
 
-    def get_or_make(self, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """The embedding under `key`; made and kept if it is not there, or only made if it is larger than the cache."""
-        found = self.get(key)
-        if found is None:
-            found = make()
-            self._remember(key, found)
-            if self.files is not None:
-                self.files.put(key, found)
-        return found
+    def put(self, key: str, embedding: np.ndarray) -> None:
+        """Keep an embedding, unless it is larger than the cache."""
+        self._remember(key, embedding)
+        if self.files is not None:
+            self.files.put(key, embedding)
 
     def get(self, key: str) -> np.ndarray | None:
         """The embedding under `key` from memory or disk, or None."""

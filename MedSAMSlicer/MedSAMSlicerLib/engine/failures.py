@@ -5,7 +5,14 @@ from __future__ import annotations
 from .errors import MedSAMError, WorkerError
 from .words import tr as _
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+_NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    # What cuBLAS and cuDNN say of their workspaces, when PyTorch has not noticed first.
+    "status_alloc_failed",
+)
 
 
 def one_line(text: str, limit: int = 400) -> str:
@@ -18,7 +25,7 @@ def as_user_error(error: BaseException) -> MedSAMError:
     """The error itself if a user can read it, else a `WorkerError` that says what happened, caused by it."""
     if isinstance(error, MedSAMError):
         return error
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         found = WorkerError(
             _("inference ran out of memory: close other programs, choose a smaller model, or choose the device cpu")
         )
@@ -40,8 +47,8 @@ def as_user_error(error: BaseException) -> MedSAMError:
     return found
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Told by name and text, so that torch need not be imported to ask."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of whatever device, was not enough. Told by name and text, so that torch need not be imported to ask."""
     if isinstance(error, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _NO_MEMORY)

@@ -79,7 +79,9 @@ def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator
     start = lower if upwards else upper
     neighbour, beside = start.mask, start.low_res_logits
     inner = range(lower.index + 1, upper.index)
-    for index in inner if upwards else reversed(inner):
+    order = inner if upwards else inner[::-1]
+    asker.follow(order)
+    for index in order:
         share = (index - lower.index) / (upper.index - lower.index)
         bulge = bulging(lower.box, upper.box, share)
         expected = between(between(lower.box, upper.box, share), bulge, BULGE)

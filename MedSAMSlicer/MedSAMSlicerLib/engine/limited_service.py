@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 EMBEDDINGS_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_MB"
 DISK_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_DISK_MB"
-DEFAULT_MEGABYTES = 512
+DEFAULT_MEGABYTES = 352
+"""88 slices of LiteMedSAM. With OpenVINO, whose process takes 500 MB besides, together less than 900 MB."""
 LIMITED_SERVICE = f"{__name__}:limited_service"
 
 
@@ -39,7 +40,7 @@ def embedding_files(megabytes: int) -> EmbeddingFiles | None:
 
 
 def allowed_megabytes() -> int:
-    """Memory that embeddings may take, or 512 if the variable is not set. Raises InputError as `limited_service`."""
+    """Memory that embeddings may take, or the default if the variable is not set. Raises InputError as `limited_service`."""
     return _megabytes(EMBEDDINGS_VARIABLE, DEFAULT_MEGABYTES)
 
 

@@ -76,6 +76,7 @@ def propagate_outwards(asker: SliceAsker, origin: Origin, indices: range, stop: 
         stop: end where the object does. False: the user said how far it reaches, so every slice is answered.
     """
     previous, beside, known = origin.mask, origin.logits, origin.appearance
+    asker.follow(indices, certain=not stop)
     for index in indices:
         distance = abs(index - origin.index) * asker.source.spacing[0]
         around = Box.around(previous)

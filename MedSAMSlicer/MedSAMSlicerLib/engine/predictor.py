@@ -16,8 +16,9 @@ from .models.network_file import NetworkFile
 from .models.weights import find_weights, verify_weights
 from .prompts import Box, SlicePrompt
 from .results import Prediction
-from .runtimes.choose import check_runtime, make_runtime
+from .runtimes.choose import check_runtime, ladder_of
 from .runtimes.devices import choose_device
+from .runtimes.ladder import RuntimeLadder
 from .runtimes.runtime import Runtime
 from .service_types import LoadedModel, ModelChoice, Timings
 
@@ -27,8 +28,8 @@ class Predictor:
 
     Args:
         family: how slices and prompts enter the network and come back.
-        runtime: the network, ready to run.
-        identity: names model, weights, device and runtime; embeddings are kept under it.
+        runtime: the network, ready to run; or with what to fall back on.
+        identity: names model and weights; embeddings are kept under it and the runtime that made them.
         cache: may be shared with other predictors.
         title: name of the model for people.
         prompts: kinds of prompt that the model was trained for; `ModelSpec.prompts`.
@@ -37,7 +38,7 @@ class Predictor:
     def __init__(
         self,
         family: Family,
-        runtime: Runtime,
+        runtime: Runtime | RuntimeLadder,
         identity: str,
         cache: EmbeddingCache | None = None,
         *,
@@ -45,43 +46,88 @@ class Predictor:
         prompts: Collection[str] = ("box",),
     ) -> None:
         self.family = family
-        self.runtime = runtime
+        self._ladder = runtime if isinstance(runtime, RuntimeLadder) else RuntimeLadder.of(runtime)
         self.cache = EmbeddingCache() if cache is None else cache
         self.title = title
         self.prompts = frozenset(prompts)
         self.timings = Timings()
-        self.notes: list[str] = []
-        """Lines on how the model was loaded that the user should read."""
         self._identity = identity
         self._ahead = AheadEncoder()
+        self._embedding_bytes = 0
+
+    @property
+    def runtime(self) -> Runtime:
+        """The one in use now."""
+        return self._ladder.runtime
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines on how the model was loaded and has run that the user should read."""
+        return self._ladder.notes
 
     def embed(self, image: np.ndarray) -> np.ndarray:
         """float32 (channels, h, w) embedding of a uint8 (rows, columns[, 3]) slice, from the cache if it is there."""
-        key = self.cache.key(self._identity, image)
+        # What is known is known at once, whatever is being encoded ahead.
+        found = self._known(image)
+        if found is None:
+            found = self._settled(image)
+        if found is None:
+            found = self._encode(image)
+        self._embedding_bytes = found.nbytes
+        return found
+
+    def _settled(self, image: np.ndarray) -> np.ndarray | None:
+        """Keep what was begun ahead; the slice's embedding if it is among that."""
         begin = time.perf_counter()
-        ahead = self._ahead.settle()
-        if ahead is not None:
+        ahead = dict(self._ahead.settle())
+        if ahead:
             # Only what was waited for counts: the rest went on beside other work.
             self.timings.encode += time.perf_counter() - begin
-            self.timings.encoder_calls += 1
-            made_key, made = ahead
-            self.cache.get_or_make(made_key, lambda: made)
-            if made_key == key:
-                return made
-        return self.cache.get_or_make(key, lambda: self._encode(image))
+            self.timings.encoder_calls += len(ahead)
+        for key, made in ahead.items():
+            self.cache.put(key, made)
+        found = (ahead.get(self._key(maker, image)) for maker in self._ladder.makers)
+        return next((made for made in found if made is not None), None)
 
-    def embed_ahead(self, image: np.ndarray) -> None:
-        """Begin to encode a slice that will be asked for next, in the background, unless it is known already."""
-        key = self.cache.key(self._identity, image)
-        if self.cache.get(key) is None:
-            self._ahead.start(key, lambda: self.runtime.encode(self.family.prepare(image)))
+    @property
+    def room_ahead(self) -> int:
+        """How many slices it is worth to encode ahead now.
+
+        None on a processor, where the encoder takes every core and the decoder would only get less of them: a box of 12
+        slices took 10.3 s so and 9.7 s in turn (the fastest of 5 each, two cores).
+        """
+        if self.runtime.device == "cpu" or self._ahead.busy or not self._embedding_bytes:
+            return 0
+        # Those that are being made push out none that are still to be used.
+        return min(self.runtime.slices_at_once, self.cache.max_bytes // self._embedding_bytes // 2)
+
+    def embed_ahead(self, images: Sequence[np.ndarray]) -> None:
+        """Begin to encode slices that will be asked for next, in the background, but for those that are known already."""
+        missing = [image for image in images if self._known(image) is None]
+        if missing:
+            self._ahead.start(lambda: self._encode_many(missing))
+
+    def _known(self, image: np.ndarray) -> np.ndarray | None:
+        """The slice's embedding, if it is kept; one of a device that was left serves as well."""
+        found = (self.cache.get(self._key(maker, image)) for maker in self._ladder.makers)
+        return next((kept for kept in found if kept is not None), None)
 
     def _encode(self, image: np.ndarray) -> np.ndarray:
         begin = time.perf_counter()
-        embedding = self.runtime.encode(self.family.prepare(image))
+        ((key, embedding),) = self._encode_many([image])
         self.timings.encode += time.perf_counter() - begin
         self.timings.encoder_calls += 1
+        self.cache.put(key, embedding)
         return embedding
+
+    def _encode_many(self, images: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
+        """Keys and embeddings of slices, or of the first of them where the runtime at hand takes fewer at once."""
+        prepared = [self.family.prepare(image) for image in images]
+        made, maker = self._ladder.run(lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)]))
+        return [(self._key(maker, image), one) for image, one in zip(images, made, strict=False)]
+
+    def _key(self, maker: str, image: np.ndarray) -> str:
+        return self.cache.key(f"{self._identity}|{maker}", image)
 
     def check_prompt(self, prompt: SlicePrompt) -> None:
         """Refuse what the model was not trained for. Raises InputError, which names the model and what it takes."""
@@ -124,15 +170,15 @@ class Predictor:
         answers: dict[int, Prediction] = {}
         for (several, _), members in groups.items():
             logits, ious = self.decode_prompts(image, [network_prompts[n] for n in members], several)
-            scores = self.family.slice_scores(logits.reshape(-1, *logits.shape[2:]), rows, columns)
-            masks = (scores > 0).reshape(*logits.shape[:2], rows, columns)
+            masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)
+            masks = masks.reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
                 answers[n] = _best(*answer)
         return [answers[n] for n in range(len(prompts))]
 
     def mask_of(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         """Logits (h, w) at the decoder's resolution -> bool (rows, columns) mask of the slice."""
-        return self.family.slice_scores(logits[None], rows, columns)[0] > 0
+        return self.family.slice_masks(logits[None], rows, columns)[0]
 
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""
@@ -145,7 +191,7 @@ class Predictor:
         """Logits (n, m, H, W) and predicted IoU (n, m) for prompts of one composition; see `Runtime.decode`."""
         embedding = self.embed(image)
         begin = time.perf_counter()
-        answer = self.runtime.decode(embedding, prompts, multimask)
+        answer, _maker = self._ladder.run(lambda runtime: runtime.decode(embedding, prompts, multimask))
         self.timings.decode += time.perf_counter() - begin
         self.timings.decoder_calls += len(prompts)
         return answer
@@ -172,10 +218,7 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     path = find_weights(spec, choice.weights)
     sha256 = verify_weights(spec, path)
     family = spec.load_family()
-    runtime, notes = make_runtime(choice.runtime, device, NetworkFile(spec, family, path, sha256))
-    loaded = LoadedModel(model=spec.key, weights_sha256=sha256, device=device, runtime=runtime.name)
-    identity = f"{spec.key}|{sha256}|{device}|{runtime.name} {runtime.version}"
-    predictor = Predictor(family, runtime, identity, cache, title=spec.title, prompts=spec.prompts)
-    predictor.notes = notes
+    ladder = ladder_of(choice.runtime, device, NetworkFile(spec, family, path, sha256))
+    predictor = Predictor(family, ladder, f"{spec.key}|{sha256}", cache, title=spec.title, prompts=spec.prompts)
     predictor.timings.load = time.perf_counter() - begin
-    return predictor, loaded
+    return predictor, LoadedModel(spec.key, sha256, predictor.runtime.device, predictor.runtime.name)

@@ -130,20 +130,45 @@ def scores_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
     Args:
         scores: float32 (n, rows, columns), positive inside an object.
     """
+    result = np.full((len(scores), height, width), -1, np.float32)
+    found = _resized_part(scores, height, width)
+    if found is not None:
+        rows, columns, part = found
+        result[:, rows, columns] = part
+    return result
+
+
+def masks_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Where `bilinear_resize` gives positive values, computed as `scores_resize` does: no number is made outside of there.
+
+    Args:
+        scores: float32 (n, rows, columns), positive inside an object.
+
+    Returns:
+        bool (n, `height`, `width`).
+    """
+    result = np.zeros((len(scores), height, width), bool)
+    found = _resized_part(scores, height, width)
+    if found is not None:
+        rows, columns, part = found
+        result[:, rows, columns] = part > 0
+    return result
+
+
+def _resized_part(scores: np.ndarray, height: int, width: int) -> tuple[slice, slice, np.ndarray] | None:
+    """Rows and columns of the result that a positive value has a say in, and float32 values there; None without any."""
     above, below, down = _bilinear_weights(scores.shape[1], height)
     left, right, across = _bilinear_weights(scores.shape[2], width)
-    result = np.full((len(scores), height, width), -1, np.float32)
     positive = scores > 0
     rows = _reached(np.asarray(positive.any(axis=(0, 2))), above, below)
     columns = _reached(np.asarray(positive.any(axis=(0, 1))), left, right)
     if rows is None or columns is None:
-        return result
+        return None
     across, down = across[columns], down[rows][:, None]
     lowest, highest = above[rows.start], below[rows.stop - 1] + 1
     near = scores[:, lowest:highest]
     wide = near[..., left[columns]] * (1 - across) + near[..., right[columns]] * across
-    result[:, rows, columns] = wide[:, above[rows] - lowest] * (1 - down) + wide[:, below[rows] - lowest] * down
-    return result
+    return rows, columns, wide[:, above[rows] - lowest] * (1 - down) + wide[:, below[rows] - lowest] * down
 
 
 def _reached(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> slice | None:

@@ -67,12 +67,12 @@ class SegmentationService:
         """
         find_model(choice.model).check_prompts(prompt.kinds)
         predictor, info.loaded = self._ready(choice)
-        info.notes.extend(predictor.notes)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
+        info.notes = predictor.notes
         for result in propagate(source, prompt, predictor):
-            info.timings = replace(predictor.timings)
+            self._tell(info)
             yield result
-        info.timings = replace(predictor.timings)
+        self._tell(info)
 
     def consensus(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> Consensus:
         """What `count` slightly different rectangles make of one uint8 (rows, columns) slice; see `box_consensus`."""
@@ -82,8 +82,18 @@ class SegmentationService:
         """Forget all embeddings."""
         self._cache.clear()
 
+    def _tell(self, info: RunInfo) -> None:
+        """Bring `info` up to date; a device may have been left meanwhile."""
+        predictor, info.loaded = self._now()
+        info.timings, info.notes = replace(predictor.timings), predictor.notes
+
     def _ready(self, choice: ModelChoice) -> tuple[Predictor, LoadedModel]:
         if self._loaded is None or self._choice != choice:
             self._loaded = load_predictor(choice, self._cache)
             self._choice, self._load_seconds = choice, self._loaded[0].timings.load
-        return self._loaded
+        return self._now()
+
+    def _now(self) -> tuple[Predictor, LoadedModel]:
+        assert self._loaded is not None
+        predictor, loaded = self._loaded
+        return predictor, replace(loaded, device=predictor.runtime.device, runtime=predictor.runtime.name)

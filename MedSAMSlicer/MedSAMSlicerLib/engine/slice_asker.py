@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
+from cachetools import LRUCache
 from scipy import ndimage
 
 from .predictor import Predictor
@@ -16,6 +17,8 @@ from .stack import SliceSource
 
 # Logits this far from the border count as sure; SAM's own measure of stability uses the same offset.
 STABILITY_OFFSET = 1.0
+# More than are encoded ahead at once.
+KEPT_IMAGES = 12
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,19 @@ class SliceAsker:
     def __init__(self, source: SliceSource, predictor: Predictor, bounds: Box | None = None) -> None:
         self.source, self.predictor, self.bounds = source, predictor, bounds
         _slices, self.rows, self.columns = source.shape
-        self._next: dict[int, int] = {}
+        # A slice is looked at several times, and may come from another process each time.
+        self._images: LRUCache[int, np.ndarray] = LRUCache(KEPT_IMAGES)
+        self._upcoming: deque[int] = deque()
+        self._most_ahead = 0
 
-    def follow(self, order: Sequence[int]) -> None:
-        """Slices will be asked for in this order, all of them: each is encoded while the one before is worked on.
+    def follow(self, order: Sequence[int], certain: bool = True) -> None:
+        """Slices will be asked for in this order: the next ones are encoded while one is worked on, where that is of use
+        (`Predictor.room_ahead`).
 
-        Not on a processor, where the encoder takes every core and the decoder would only get less of them: a box of 12
-        slices took 10.3 s so and 9.7 s in turn (the fastest of 5 each, two cores).
+        Args:
+            certain: all of them will be asked for. False: it may end before, so that only one is encoded ahead.
         """
-        if self.predictor.runtime.device != "cpu":
-            self._next = dict(pairwise(order))
+        self._upcoming, self._most_ahead = deque(order), len(order) if certain else 1
 
     def ask(
         self, index: int, boxes: Sequence[Box], slack: float = 1.0, beside: np.ndarray | None = None
@@ -79,19 +85,34 @@ class SliceAsker:
         """
         mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
         loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
-        image = self.source.slice_uint8(index)
-        if index in self._next:
-            self.predictor.embed(image)
-            self.predictor.embed_ahead(self.source.slice_uint8(self._next.pop(index)))
+        image = self._image(index)
+        self._encode_ahead(index, image)
         predictions = self.predictor.predict_prompts(image, [SlicePrompt(box=box, mask=mask) for box in loosened])
         return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
+
+    def _encode_ahead(self, index: int, image: np.ndarray) -> None:
+        if not self._upcoming:
+            return
+        if index in self._upcoming:
+            self._upcoming.remove(index)
+        # Before others are begun: it would wait for them.
+        self.predictor.embed(image)
+        room = min(self.predictor.room_ahead, self._most_ahead, len(self._upcoming))
+        if room:
+            self.predictor.embed_ahead([self._image(self._upcoming.popleft()) for _ in range(room)])
+
+    def _image(self, index: int) -> np.ndarray:
+        image = self._images.get(index)
+        if image is None:
+            image = self._images[index] = self.source.slice_uint8(index)
+        return image
 
     def ask_as_given(self, index: int, prompt: SlicePrompt) -> Answer:
         """The answer to what the user gave on a slice. Its box, where none was given, is that around the mask."""
         loosened = prompt
         if prompt.box is not None:
             loosened = replace(prompt, box=self.predictor.family.loosened(prompt.box, self.rows, self.columns))
-        prediction = self.predictor.predict_prompt(self.source.slice_uint8(index), loosened)
+        prediction = self.predictor.predict_prompt(self._image(index), loosened)
         around = prompt.box or Box.around(prediction.mask) or Box.of_slice(self.rows, self.columns)
         return self._answer(around, prediction)
 
@@ -110,7 +131,7 @@ class SliceAsker:
 
     def appearance(self, index: int, mask: np.ndarray) -> Appearance:
         """What the image shows inside a mask that is not empty, and around it."""
-        image = self.source.slice_uint8(index)
+        image = self._image(index)
         # The ring leaves out the border itself, where both sides are mixed.
         step = max(1, round(max(self.rows, self.columns) / 128))
         around = Box.around(mask)

@@ -103,8 +103,8 @@ class Family(ABC):
         return False
 
     @abstractmethod
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        """float32 decoder logits (n, h, w) -> float32 (n, rows, columns) scores: positive inside the object, and only there."""
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        """float32 decoder logits (n, h, w) -> bool (n, rows, columns) masks of the slice."""
 
 
 def rgb(image: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..prompts import Box
-from ..resize import area_resize, longest_side_size, scores_resize
+from ..resize import area_resize, longest_side_size, masks_resize
 from .family import Family, min_max, rgb
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class LiteMedSAM(Family):
         x1, y1 = (min(highest, edge + 1 - pixel + room + pixel / 2) for edge in (box.x1, box.y1))
         return Box(x0, y0, max(x0, x1), max(y0, y1))
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = longest_side_size(rows, columns, self.input_size)
-        return scores_resize(logits[:, :height, :width], rows, columns)
+        return masks_resize(logits[:, :height, :width], rows, columns)
 
 
 FAMILY = LiteMedSAM()

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..prompts import Box
-from ..resize import scores_resize, spline_resize
+from ..resize import masks_resize, spline_resize
 from .family import Family, min_max, rgb
 from .vit_sizes import VIT_B, VitSize
 
@@ -54,9 +54,9 @@ class MedSAM(Family):
         room = slack * SLACK
         return box.grown(room * columns, room * rows).inside(Box.of_slice(rows, columns)) or box
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         # Probabilities, not logits, are interpolated here: the order changes the contour.
-        return scores_resize(expit(logits) - np.float32(0.5), rows, columns)
+        return masks_resize(expit(logits) - np.float32(0.5), rows, columns)
 
 
 FAMILY = MedSAM()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
 from ..errors import WeightsError
+from .sam_parts import MaskDecoder, PromptEncoder, TwoWayTransformer
 from .weights import how_to_get, load_state, titles_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
-from ..resize import longest_side_size, scores_resize
+from ..resize import longest_side_size, masks_resize, scores_resize
 from .family import Family, rgb
 from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
 
@@ -121,11 +121,11 @@ class Sam(PromptedByAll):
         """A single click may mean a part, an object or a group of them; anything more says which."""
         return prompt.kinds == {"points"} and prompt.points is not None and len(prompt.points) == 1
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = self.resized(rows, columns)
         # In two steps, as the authors do: one step from the logits to the slice gives other contours.
         whole = scores_resize(logits, self.input_size, self.input_size)
-        return scores_resize(whole[:, :height, :width], rows, columns)
+        return masks_resize(whole[:, :height, :width], rows, columns)
 
 
 SAM_VIT_B = Sam(VIT_B)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from ..prompts import MaskPrompt, SlicePrompt
-from ..resize import scores_resize
+from ..resize import masks_resize, scores_resize
 from .family import rgb
 from .sam import PIXEL_MEAN, PIXEL_STD, PromptedByAll
 from .vit_sizes import VIT_B, VitSize
@@ -70,8 +70,8 @@ class SamMed2D(PromptedByAll):
         """The authors train and test with several masks for whatever prompt, boxes included."""
         return True
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        return scores_resize(scores_resize(logits, self.input_size, self.input_size), rows, columns)
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        return masks_resize(scores_resize(logits, self.input_size, self.input_size), rows, columns)
 
 
 FAMILY = SamMed2D()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from segment_anything.modeling.image_encoder import window_partition, window_unpartition
 from torch import Tensor, nn
 
 from .network import PromptableNetwork
+from .sam_parts import window_partition, window_unpartition
 from .vit import vit_network
 from .vit_sizes import VitSize
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from segment_anything.modeling import ImageEncoderViT
 from torch import nn
 
 from .network import EMBEDDING_CHANNELS, PromptableNetwork
+from .sam_parts import ImageEncoderViT
 from .vit_sizes import PATCH_SIZE, VitSize
 
 WINDOW_SIZE = 14

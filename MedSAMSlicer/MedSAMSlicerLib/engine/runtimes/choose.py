@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..models.network_file import NetworkFile
 from ..threads import computing_threads
+from .ladder import RuntimeLadder
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -33,6 +34,8 @@ def check_runtime(wanted: str, device: str) -> None:
 def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
     """The runtime for "auto", "torch" or "openvino", and lines that the user should read.
 
+    On a graphics device the runtime adds to these lines when its memory is not enough.
+
     Args:
         device: "cpu", "cuda" or "mps".
 
@@ -40,6 +43,13 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         InputError: as `check_runtime`; or OpenVINO was asked for and cannot run the network.
     """
     check_runtime(wanted, device)
+
+    if device != "cpu":
+        from .accelerated import accelerated_runtime
+        from .device_memory import memory_of
+        from .devices import name_of_device
+
+        return accelerated_runtime(network, device, name_of_device(device), memory_of(device))
 
     def with_torch() -> Runtime:
         import torch
@@ -49,7 +59,7 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         torch.set_num_threads(computing_threads())
         return TorchRuntime(network.build(), device)
 
-    if wanted == "torch" or device != "cpu" or not _openvino_installed():
+    if wanted == "torch" or not _openvino_installed():
         return with_torch(), []
     try:
         from .openvino_runtime import OpenVINORuntime
@@ -60,6 +70,34 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         if wanted == "openvino":
             raise InputError(f"OpenVINO cannot run this model ({reason}): choose --runtime torch") from error
         return with_torch(), [f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"]
+
+
+def ladder_of(wanted: str, device: str, network: NetworkFile) -> RuntimeLadder:
+    """The runtime as `make_runtime` makes it, with the processor to fall back on.
+
+    Raises:
+        InputError: as `make_runtime`.
+    """
+
+    def make(on: str) -> tuple[Runtime, list[str]]:
+        # In the middle of a run nobody waits for a conversion, which takes up to a minute: whoever watches this process
+        # would take it to hang. PyTorch is loaded already.
+        hurried = on != device and not _converted_already(network)
+        return make_runtime("torch" if hurried else wanted, on, network)
+
+    if device == "cpu":
+        return RuntimeLadder(make, ["cpu"])
+    from .device_memory import release_all
+
+    return RuntimeLadder(make, [device, "cpu"], release_all)
+
+
+def _converted_already(network: NetworkFile) -> bool:
+    if not _openvino_installed():
+        return False
+    from .openvino_models import is_complete, kept_folder
+
+    return is_complete(kept_folder(network.identity))
 
 
 def _openvino_installed() -> bool:

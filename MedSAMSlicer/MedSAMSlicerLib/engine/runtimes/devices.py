@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -53,3 +54,15 @@ def choose_device(wanted: str) -> str:
     if wanted not in available:
         raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
     return wanted
+
+
+def name_of_device(device: str) -> str:
+    """What the hardware calls itself."""
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name(0))
+    processor = platform.processor() or platform.machine()
+    if device == "mps":
+        return f"{processor} (Metal)"
+    return f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} cores"

@@ -7,9 +7,11 @@ second process can leave half of one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from ..folders import cache_folder
 # Raise it when what is converted, or how, changes.
 REVISION = 1
 ENCODER, DECODER = "encoder.xml", "decoder.xml"
+_PART = ".part-"
+_ABANDONED_SECONDS = 6 * 3600.0
+"""A conversion that was begun so long ago is nobody's any more: its process has died. The largest take minutes."""
 
 
 def converted_folder(identity: str, convert: Callable[[Path], None], folder: Path | None = None) -> Path:
@@ -31,16 +36,25 @@ def converted_folder(identity: str, convert: Callable[[Path], None], folder: Pat
         convert: writes them into the empty folder that it is given.
         folder: where converted networks are kept (default: ``openvino`` in the cache folder).
     """
-    folder = folder or cache_folder() / "openvino"
-    final = folder / f"{identity}-r{REVISION}-{openvino.get_version().split('-')[0]}"
+    final = kept_folder(identity, folder)
+    folder = final.parent
     if not is_complete(final):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as temporary:
+        _remove_abandoned(folder)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_PART) as temporary:
             part = Path(temporary, "converted")
             part.mkdir()
             convert(part)
+            for path in part.iterdir():
+                _flush(path)
             _put_in_place(part, final)
     return final
+
+
+def kept_folder(identity: str, folder: Path | None = None) -> Path:
+    """Where the converted network lies, or will; arguments as of `converted_folder`."""
+    folder = folder or cache_folder() / "openvino"
+    return folder / f"{identity}-r{REVISION}-{openvino.get_version().split('-')[0]}"
 
 
 def is_complete(folder: Path) -> bool:
@@ -53,6 +67,20 @@ def is_complete(folder: Path) -> bool:
 def discard(folder: Path) -> None:
     """Remove a converted network that cannot be used, so that it is converted again."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for part in folder.glob(f"{_PART}*"):
+        # Another process may remove it at the same time.
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(part)
+
+
+def _flush(path: Path) -> None:
+    """Have the system store the file now: after a power failure a name without its content would be half a file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _put_in_place(part: Path, final: Path) -> None:

@@ -31,6 +31,8 @@ class OpenVINORuntime:
 
     name = "openvino"
     device = "cpu"
+    # One slice keeps all cores busy.
+    slices_at_once = 1
 
     def __init__(
         self,
@@ -63,6 +65,10 @@ class OpenVINORuntime:
     def encode(self, prepared: np.ndarray) -> np.ndarray:
         """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
         return self._encoder([prepared[None]])[0][0]
+
+    def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `encode`, of several slices."""
+        return [self.encode(one) for one in prepared]
 
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False

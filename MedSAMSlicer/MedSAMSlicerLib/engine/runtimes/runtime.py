@@ -24,8 +24,17 @@ class Runtime(Protocol):
     device: str
     version: str
 
+    @property
+    def slices_at_once(self) -> int:
+        """How many slices it would encode in one go now: more than 1 only where that is faster than one by one."""
+        ...
+
     def encode(self, prepared: np.ndarray) -> np.ndarray:
         """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        ...
+
+    def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """As `encode`, of several slices."""
         ...
 
     def decode(

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.device_check import WayResult, check_ways, fastest, phantom_slice, ways
+from MedSAMSlicerLib.engine.check_image import phantom_slice
+from MedSAMSlicerLib.engine.device_check import WayResult, check_ways, fastest, ways
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
@@ -48,10 +49,11 @@ class Computer:
     def __init__(self, seconds: dict[str, float], behaviour: dict[str, Callable[..., Prediction]]) -> None:
         self.seconds, self.behaviour = seconds, behaviour
         self.behaviour_of_runtime: dict[str, Callable[..., Prediction]] = {}
+        self.left_for: dict[str, str] = {}
         self.slices: list[str] = []
 
     def load(self, choice: ModelChoice) -> LoadedModel:
-        return LoadedModel(choice.model, "", choice.device, "torch")
+        return LoadedModel(choice.model, "", self.left_for.get(choice.device, choice.device), "torch")
 
     def preview(self, choice: ModelChoice, image: np.ndarray, box: Box) -> Prediction:
         self.slices.append(choice.device)
@@ -103,6 +105,14 @@ def test_a_device_that_fails_says_why_and_the_others_go_on() -> None:
     results = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": honest, "cuda": no_memory}).check(["cuda", "cpu"])
     assert results["cuda"].seconds is None and not results["cuda"].agrees
     assert "out of memory" in results["cuda"].message and "\n" not in results["cuda"].message
+    assert fastest(list(results.values())) == ("cpu", "torch")
+
+
+def test_a_device_that_left_its_work_to_the_processor_has_no_result_of_its_own() -> None:
+    computer = Computer({"cpu": 0.0, "cuda": 0.0}, {"cpu": honest, "cuda": honest})
+    computer.left_for["cuda"] = "cpu"
+    results = computer.check(["cuda", "cpu"])
+    assert results["cuda"].seconds is None and "out of memory" in results["cuda"].message
     assert fastest(list(results.values())) == ("cpu", "torch")
 
 

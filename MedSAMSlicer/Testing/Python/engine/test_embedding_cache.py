@@ -13,32 +13,35 @@ def embedding(kib: int = 1) -> np.ndarray:
     return np.zeros(kib * KIB // 4, np.float32)
 
 
-def test_what_was_made_once_is_not_made_again() -> None:
+def test_what_is_kept_is_found_again() -> None:
     cache = EmbeddingCache(10 * KIB)
-    made = cache.get_or_make("a", embedding)
-    assert cache.get_or_make("a", lambda: 1 / 0) is made
+    made = embedding()
+    cache.put("a", made)
+    assert cache.get("a") is made and cache.get("b") is None
 
 
 def test_the_bytes_are_bounded_and_the_least_recently_used_goes_first() -> None:
     cache = EmbeddingCache(3 * KIB)
     for name in "abc":
-        cache.get_or_make(name, embedding)
-    cache.get_or_make("a", embedding)
-    cache.get_or_make("d", embedding)
+        cache.put(name, embedding())
+    assert cache.get("a") is not None
+    cache.put("d", embedding())
     assert cache.used_bytes == 3 * KIB
-    again = []
-    for name in "adcb":
-        cache.get_or_make(name, lambda name=name: again.append(name) or embedding())
-    assert again == ["b"], "b had not been used for longest"
+    assert [name for name in "abcd" if cache.get(name) is None] == ["b"], "b had not been used for longest"
+    cache.put("almost all", np.zeros(3 * KIB - 1, np.uint8))
+    cache.put("one byte", np.zeros(1, np.uint8))
+    assert (len(cache), cache.used_bytes) == (2, 3 * KIB)
+    cache.put("one more", np.zeros(1, np.uint8))
+    assert (len(cache), cache.used_bytes) == (2, 2), "a byte too much"
 
 
-def test_what_is_larger_than_the_cache_is_made_but_not_kept() -> None:
+def test_what_is_larger_than_the_cache_is_not_kept_and_pushes_nothing_out() -> None:
     cache = EmbeddingCache(2 * KIB)
-    cache.get_or_make("small", embedding)
-    assert cache.get_or_make("large", lambda: embedding(3)).nbytes == 3 * KIB
-    assert (len(cache), cache.used_bytes) == (1, KIB)
+    cache.put("small", embedding())
+    cache.put("large", embedding(3))
+    assert cache.get("large") is None and (len(cache), cache.used_bytes) == (1, KIB)
     nothing = EmbeddingCache(0)
-    nothing.get_or_make("a", embedding)
+    nothing.put("a", embedding())
     assert nothing.used_bytes == 0
 
 
@@ -58,6 +61,6 @@ def test_keys_tell_models_shapes_and_pixels_apart() -> None:
 
 def test_clearing_frees_everything() -> None:
     cache = EmbeddingCache(10 * KIB)
-    cache.get_or_make("a", embedding)
+    cache.put("a", embedding())
     cache.clear()
     assert (len(cache), cache.used_bytes) == (0, 0)

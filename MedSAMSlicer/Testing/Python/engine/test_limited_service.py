@@ -14,7 +14,7 @@ from MedSAMSlicerLib.engine.limited_service import (
 from MedSAMSlicerLib.engine.worker import service_factory
 
 
-@pytest.mark.parametrize(("text", "megabytes"), [("", 512), ("64", 64), ("0", 0)])
+@pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])
 def test_the_variable_bounds_the_cache(text: str, megabytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EMBEDDINGS_VARIABLE, text)
     assert allowed_megabytes() == megabytes

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from MedSAMSlicerLib.engine.child_environment import child_environment
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
-from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
@@ -26,31 +25,11 @@ from MedSAMSlicerLib.engine.runtimes.openvino_models import converted_folder, is
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.parity import dice
-from support.rule_filled import fill_by_rule
 from support.shapes import textured_slice
+from support.small_network import SMALL, small_network
 
 openvino_runtime = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_runtime", reason="needs openvino")
 openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_convert", reason="needs openvino")
-
-
-class SmallEncoder(nn.Module):
-    """Takes the place of an encoder where what is tested is how networks are kept: quick to convert."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patches = nn.Conv2d(3, 256, 8, stride=8)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.patches(image)
-
-
-SMALL = 64
-
-
-def small_network() -> PromptableNetwork:
-    network = PromptableNetwork(SmallEncoder(), SMALL, SMALL // 8)
-    fill_by_rule(network)
-    return network.eval().requires_grad_(False)
 
 
 def convert_small(folder: Path) -> None:
@@ -115,6 +94,20 @@ def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         converted_folder("small", convert, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time(
+    converted: Path, tmp_path: Path
+) -> None:
+    (made,) = converted.iterdir()
+    for name in (".part-old", ".part-new"):
+        (tmp_path / name / "converted").mkdir(parents=True)
+        (tmp_path / name / "converted" / "encoder.xml").write_text("half")
+    past = time.time() - 24 * 3600
+    os.utime(tmp_path / ".part-old", (past, past))
+    kept = converted_folder("small", lambda folder: shutil.copytree(made, folder, dirs_exist_ok=True), tmp_path)
+    assert is_complete(kept)
+    assert {path.name for path in tmp_path.iterdir()} == {".part-new", kept.name}, "another process may be at work"
 
 
 def test_a_second_process_that_was_faster_wins(converted: Path, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.resize import area_resize, bilinear_resize, longest_side_size, scores_resize, spline_resize
+from MedSAMSlicerLib.engine.resize import (
+    area_resize,
+    bilinear_resize,
+    longest_side_size,
+    masks_resize,
+    scores_resize,
+    spline_resize,
+)
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "area_resize.json").read_text())["sizes"]
 
@@ -74,6 +81,8 @@ def test_scores_are_resized_only_where_an_object_is(target: tuple[int, int], whe
     assert np.array_equal(whole > 0, part > 0)
     inside = whole > 0
     assert np.array_equal(whole[inside], part[inside])
+    masks = masks_resize(scores, *target)
+    assert masks.dtype == bool and np.array_equal(masks, inside)
     # And once more, as SAM does.
     again, from_part = bilinear_resize(whole, 77, 91), scores_resize(part, 77, 91)
     assert np.array_equal(again > 0, from_part > 0)

@@ -78,5 +78,5 @@ def test_a_drawn_mask_becomes_logits_that_become_the_mask_again(key: str, shape:
         entering = entering - np.float32(0.5)
     else:
         assert entering.max() == pytest.approx(np.log(999), abs=1e-3) == -entering.min()
-    again = family.slice_scores(entering, rows, columns)[0] > 0
+    again = family.slice_masks(entering, rows, columns)[0]
     assert 2 * (again & drawn).sum() / (again.sum() + drawn.sum()) > 0.95

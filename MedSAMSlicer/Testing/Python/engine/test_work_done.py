@@ -1,18 +1,23 @@
-"""How much work a run does, counted: calls of the networks, and bytes through the process's pipes.
+"""How much work a run does, counted: calls of the networks, and slices that are fetched.
 
-Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant.
+Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant. Bytes
+through the pipes of the inference process: scene/test_bytes_through_pipes.py.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation import propagate
 from MedSAMSlicerLib.engine.service_types import Timings
-from support.plain_model import plain_predictor
+from support.plain_model import PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
 
 SHAPE = (40, 60, 70)
@@ -60,6 +65,28 @@ def test_an_open_end_looks_at_one_slice_beyond_the_object_at_most() -> None:
     assert work.decoder_calls <= 2 * (COUNT + 2)
 
 
+@pytest.mark.parametrize(("opinion", "questions"), [(0.89, 2), (0.95, 1)])
+def test_an_open_end_is_asked_twice_only_where_the_model_is_not_sure(
+    monkeypatch: pytest.MonkeyPatch, opinion: float, questions: int
+) -> None:
+    decode = PlainRuntime.decode
+
+    def with_opinion(
+        runtime: PlainRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        logits, ious = decode(runtime, embedding, prompts, multimask)
+        return logits, np.where(ious > 0.5, opinion, ious).astype(np.float32)
+
+    monkeypatch.setattr(PlainRuntime, "decode", with_opinion)
+    upright = np.zeros(SHAPE, bool)
+    upright[10:30, 20:40, 20:50] = True
+    predictor = plain_predictor(EmbeddingCache(1 << 30))
+    found = list(propagate(stack_of(upright), StackPrompt({19: Box(20, 20, 49, 39)}), predictor))
+    assert len(found) == 20
+    # The key slice, its neighbours, and the slices beyond the ends, where nothing is found and both are asked.
+    assert predictor.timings.decoder_calls == 1 + 19 * questions + 2 * 2
+
+
 @pytest.mark.parametrize("slices", [30, 300])
 def test_slices_outside_the_reach_cost_nothing(slices: int) -> None:
     truth = np.zeros((slices, *SHAPE[1:]), bool)
@@ -68,3 +95,33 @@ def test_slices_outside_the_reach_cost_nothing(slices: int) -> None:
     assert AROUND is not None
     list(propagate(stack_of(truth), StackPrompt.from_box3d(FIRST - 6, LAST - 6, AROUND), predictor))
     assert predictor.timings.encoder_calls == COUNT
+
+
+class CountedSource:
+    """The stack as the inference process has it: each slice that is fetched crosses a pipe."""
+
+    def __init__(self) -> None:
+        self.fetched: Counter[int] = Counter()
+
+    shape = SOURCE.shape
+    spacing = SOURCE.spacing
+
+    def slice_uint8(self, index: int) -> np.ndarray:
+        self.fetched[index] += 1
+        return SOURCE.slice_uint8(index)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    "prompt",
+    [BOX3D, StackPrompt({FIRST: AROUND, 19: AROUND, LAST: AROUND}, (FIRST, LAST)), StackPrompt({19: AROUND})],
+    ids=["3D box", "key slices", "open ends"],
+)
+def test_each_slice_is_fetched_once_however_often_it_is_looked_at(prompt: StackPrompt, device: str) -> None:
+    source, predictor = CountedSource(), plain_predictor()
+    predictor.runtime.device = device
+    assert len(list(propagate(source, prompt, predictor))) >= COUNT - 2
+    # Key slices and those that an open end begins with are come back to after others.
+    again = {index: count for index, count in source.fetched.items() if count > 1}
+    assert set(again) <= set(prompt.key_slices) and max(source.fetched.values()) <= 2
+    assert len(source.fetched) <= COUNT + 4

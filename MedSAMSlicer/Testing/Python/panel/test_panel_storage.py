@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
-from MedSAMSlicerLib.engine.limited_service import allowed_megabytes
+from MedSAMSlicerLib.engine.limited_service import DEFAULT_MEGABYTES, allowed_megabytes
 from support.panel_views import rows_of
 
 
@@ -74,7 +74,7 @@ def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
     host.settings["MedSAMSlicer/EncodedSlicesMB"] = "plenty"
     host.settings["MedSAMSlicer/VerifiedWeights"] = "[1, 2"
     settings.apply()
-    assert allowed_megabytes() == 512
+    assert allowed_megabytes() == DEFAULT_MEGABYTES
     assert dict(settings.VerifiedWeights()) == {}
 
 

@@ -36,8 +36,8 @@ class PlainFamily(Family):
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         return np.array(box.xyxy, np.float32)
 
-    def slice_scores(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        return logits[:, :rows, :columns]
+    def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        return logits[:, :rows, :columns] > 0
 
 
 class PlainRuntime:
@@ -46,6 +46,7 @@ class PlainRuntime:
     name = "plain"
     device = "cpu"
     version = "1"
+    slices_at_once = 1
 
     def __init__(self) -> None:
         self.encoded = 0
@@ -54,6 +55,9 @@ class PlainRuntime:
     def encode(self, prepared: np.ndarray) -> np.ndarray:
         self.encoded += 1
         return prepared[:1].copy()
+
+    def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [self.encode(one) for one in prepared]
 
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False

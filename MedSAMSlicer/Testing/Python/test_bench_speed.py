@@ -1,0 +1,83 @@
+"""The benchmark of speed compares within a turn, and says of every target whether it was met."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def part(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a part of the benchmark."""
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    return lambda name: importlib.import_module(f"speed.{name}")
+
+
+def one(value: float) -> dict[str, float]:
+    return {"median": value, "q25": value, "q75": value, "runs": 1}
+
+
+def test_a_turn_in_which_the_computer_was_busy_does_not_change_the_ratio(part: Any) -> None:
+    turns = part("turns")
+    found = turns.ratios([1.0, 30.0, 1.1, 0.9], [4.0, 120.0, 4.4, 3.6])
+    assert found == pytest.approx({"median": 0.25, "q25": 0.25, "q75": 0.25, "runs": 4})
+
+
+def test_ways_take_turns_and_are_followed_to_their_ends(part: Any) -> None:
+    drawn: list[str] = []
+
+    def way(name: str, count: int) -> Any:
+        for n in range(count):
+            drawn.append(name)
+            yield n
+
+    turns = part("turns").Alternating({"ours": (way("a", 7), 3), "authors": (way("b", 9), 2)})
+    turns.run({"authors": 4})
+    assert "".join(drawn) == "aaabbaaabba"
+    assert turns.results == {"ours": [0, 1, 2, 3, 4, 5, 6], "authors": [0, 1, 2, 3]}
+    assert turns.total("ours") == sum(turns.seconds["ours"]) > 0
+
+
+def box(seconds_a_slice: float) -> dict[str, Any]:
+    spent = {"encode": 8.0, "decode": 1.5, "rest": 0.5, "encoder calls": 10, "decoder calls": 12}
+    return {
+        "ours of the authors'": one(0.4),
+        "second of first": one(0.2),
+        "seconds a slice": one(seconds_a_slice),
+        "authors": one(25.0),
+        "profile": spent,
+    }
+
+
+def test_targets_are_told_with_what_was_measured_and_whether_they_were_met(part: Any) -> None:
+    targets = part("targets")
+    table = {
+        "boxes": {"10": box(0.50), "40": box(0.54), "160": box(0.56)},
+        "agreement": {"ours": 0.91, "authors": 0.90},
+        "preview": {"mouse to mask": {**one(0.055), "q75": 0.07, "runs": 70}, "pipes alone": one(0.006)},
+        "memory": {"openvino": {"above the volume": 899.0}},
+    }
+    rows = {row[0]: row[1:] for row in targets.targets(table)}
+    assert rows["3D box of 40 slices, of the authors' time"] == ("<= 1/6", "0.4", "no")
+    assert rows["second prompt, of the first's time"][2] == "yes"
+    assert rows["DSC of the demo's tumour"] == (">= 0.900, the authors'", "0.91", "yes")
+    assert rows["preview, mouse to mask"] == ("<= 60 ms", "55 ms (55 to 70)", "yes")
+    assert rows["pipes, a preview"][2] == "no"
+    assert rows["peak memory above the volume, openvino"][2] == "yes"
+    assert rows["cost per slice, 10 to 160 slices"] == ("<= 1.10", "1.12", "no")
+    assert not any("cold" in what for what in rows), "what was not measured is left out"
+    text = targets.as_text(targets.targets(table)).splitlines()
+    assert len(text) == len(rows) + 2 and len({line.index("|") for line in text[2:]}) == 1
+
+
+def test_the_profile_says_where_the_time_goes_and_what_the_processor_could_do(part: Any) -> None:
+    authors = {"GFLOP/s": 60.0, "share of peak": one(0.3)}
+    slices = {"matrix product float32": {"GFLOP/s": 200.0}, "encode authors, torch float32": authors}
+    lines = part("targets").profile({"boxes": {"10": box(1.0)}, "slice": slices})
+    assert lines[0] == "10 slices: encode 8.00 s (80%), decode 1.50 s (15%), rest 0.50 s (5%); 10 encodings, 12 answers"
+    # 10 encodings of 74.9 and 12 answers of 3.6 GFLOP.
+    assert lines[1] == "  at the float32 peak: 4.0 s, 0.16 of the authors' 25.0 s"
+    assert "30% of the peak" in lines[2]

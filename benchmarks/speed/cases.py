@@ -1,0 +1,62 @@
+"""What is measured on, and the authors' way that it is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from demo_data import demo_case
+from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
+from MedSAMSlicerLib.engine.models.catalogue import find_model
+from MedSAMSlicerLib.engine.models.weights import find_weights, load_state
+from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
+from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.engine.stack import ArrayStack
+from MedSAMSlicerLib.engine.threads import computing_threads
+
+MODEL = "litemedsam"
+CHOICE = ModelChoice(MODEL, device="cpu")
+# The tumour of the demo's CT, and where it lies.
+BOX = Box(318, 333, 404, 398)
+FIRST, LAST = 15, 25
+# Of one slice, counted by torch's FLOP counter: multiplications and additions.
+ENCODER_GFLOP, DECODER_GFLOP = 74.9, 3.6
+
+
+def stack_of(slices: int, side: int | None = None) -> WindowedStack:
+    """The demo's CT through its lung window, its slices again and again until there are enough of them.
+
+    Args:
+        side: of square slices, made of the CT's by repeating or leaving out pixels; None: as they are.
+    """
+    image = sitk.ReadImage(str(demo_case().image))
+    voxels = sitk.GetArrayViewFromImage(image)
+    voxels = voxels[np.arange(slices) % len(voxels)]
+    if side is not None:
+        pixels = np.arange(side) * voxels.shape[1] // side
+        voxels = voxels[:, pixels][:, :, pixels]
+    # Slices that come back are encoded once only: each gets a corner of its own.
+    voxels = np.array(voxels)
+    voxels[:, 0, 0] = np.arange(slices) - 1000
+    stack = ArrayStack(voxels, image.GetSpacing(), "K")
+    return WindowedStack(stack, choose_window("lung", stack, "CT"))
+
+
+def truth_of(first: int, last: int) -> np.ndarray:
+    """bool (slices, rows, columns): the tumour as a person drew it."""
+    label = sitk.GetArrayFromImage(sitk.ReadImage(str(demo_case().label)))
+    return label[first : last + 1] == 1
+
+
+def reference_predictor() -> Predictor:
+    """The authors' network as they run it: PyTorch, float32, nothing merged, nothing kept."""
+    spec = find_model(MODEL)
+    family = spec.load_family()
+    network = family.build_network()
+    network.load_state_dict(load_state(spec, find_weights(spec)))
+    torch.set_num_threads(computing_threads())
+    return Predictor(family, TorchRuntime(network, "cpu"), "reference", EmbeddingCache(0))

@@ -1,0 +1,26 @@
+"""An engine that answers at once, for what the pipes alone cost: ``--service speed.prompt_service:PromptService``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt
+from MedSAMSlicerLib.engine.results import Prediction
+from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
+
+_LOGITS = np.zeros((256, 256), np.float32)
+
+
+class PromptService:
+    """Its masks are of the size that LiteMedSAM's are; there is nothing to it but that."""
+
+    def load(self, choice: ModelChoice) -> LoadedModel:
+        return LoadedModel(choice.model, "0" * 64, "cpu", "none")
+
+    def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
+        mask = np.zeros(image.shape, bool)
+        mask[340:390, 320:400] = True
+        return Prediction(mask, 0.9, _LOGITS)
+
+    def clear_cache(self) -> None:
+        """Nothing is kept."""

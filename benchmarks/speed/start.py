@@ -1,0 +1,100 @@
+"""From a cold process to a model that is ready, and the most memory that a process takes; each in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from . import ROOT
+from .turns import spread
+
+_PATHS = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "MedSAMSlicer")])
+
+# The last line tells the seconds of importing torch, where that is needed, and when the model was ready.
+_READY = """
+import json, sys, time
+from MedSAMSlicerLib.engine.threads import share_processor
+share_processor()
+begin = time.perf_counter()
+if sys.argv[1] == "torch":
+    import torch
+imported = time.perf_counter() - begin
+from MedSAMSlicerLib.engine.service import SegmentationService
+from MedSAMSlicerLib.engine.service_types import ModelChoice
+SegmentationService().load(ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1]))
+print(json.dumps({"imported": imported, "ready": time.time()}))
+"""
+
+_PEAK = """
+import json, resource, sys, time
+from MedSAMSlicerLib.engine.threads import share_processor
+share_processor()
+import numpy as np
+from MedSAMSlicerLib.engine.embedding_cache import DEFAULT_BYTES
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.service import SegmentationService
+from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.stack import ArrayStack
+from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
+
+def memory(name):
+    for line in open("/proc/self/status"):
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024 / 1e6
+
+voxels = np.random.default_rng(0).integers(-1000, 1000, (160, 512, 512)).astype(np.int16)
+stack = ArrayStack(voxels, (0.7, 0.7, 3.0), "K")
+source = WindowedStack(stack, choose_window("lung", stack, "CT"))
+volume = voxels.nbytes / 1e6
+before = memory("VmRSS")
+service = SegmentationService()
+choice = ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1])
+service.load(choice)
+# As if so many slices had been encoded before: memory counts where it was written to.
+cache = service._cache
+for n in range(DEFAULT_BYTES // (4 << 20)):
+    cache.put(str(n), np.ones((256, 64, 64), np.float32))
+for _ in service.segment(choice, source, StackPrompt.from_box3d(70, 79, Box(150, 160, 330, 350)), RunInfo()):
+    pass
+print(json.dumps({"above the volume": memory("VmHWM") - volume, "embeddings": cache.used_bytes / 1e6}))
+"""
+
+
+def cold_starts(rounds: int) -> dict[str, Any]:
+    """Seconds from starting a process to a model that is ready, without those of importing torch."""
+    seconds: dict[str, list[float]] = {"torch": [], "openvino": []}
+    imports = []
+    for turn in range(rounds + 1):
+        for runtime, found in seconds.items():
+            begin = time.time()
+            told = _told(_READY, runtime)
+            # The first turn reads the files from disk, and may have to convert the model.
+            if turn:
+                found.append(told["ready"] - begin - told["imported"])
+                if runtime == "torch":
+                    imports.append(told["imported"])
+    return {
+        **{f"ready with {runtime}, beyond importing torch": spread(found) for runtime, found in seconds.items()},
+        "importing torch": spread(imports),
+    }
+
+
+def peak_memory() -> dict[str, Any] | None:
+    """Megabytes (10^6 bytes) of a process that contours ten slices with its cache of embeddings full, without the volume.
+
+    None where the system does not tell.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    return {runtime: _told(_PEAK, runtime) for runtime in ("openvino", "torch")}
+
+
+def _told(script: str, runtime: str) -> dict[str, float]:
+    command = [sys.executable, "-c", script, runtime]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_PATHS, os.environ.get("PYTHONPATH")]))}
+    ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(ran.stdout.splitlines()[-1]))
