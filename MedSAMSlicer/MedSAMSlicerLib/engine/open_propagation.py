@@ -27,8 +27,8 @@ SURE_OVERLAP = 0.9
 # Share of the newest slice in what the object is taken to look like.
 NEWEST_SHARE = 0.3
 # Differences of grey levels are measured in the object's spread, but at least in these levels (of 255), the noise of a
-# windowed image, ...
-SMALLEST_SPREAD = 6.0
+# windowed image. Mean DSC on 26 cases: 0.703 with 3, 0.721 with 6 and 9, 0.736 with 12 to 24, of which one case is 0.012.
+SMALLEST_SPREAD = 12.0
 # ... and in this share of its contrast: a mask that takes in a little of the surroundings is still on the object.
 SPREAD_OF_CONTRAST = 0.25
 
