@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import WeightsError
 from ..folders import weights_folders
+from ..said import text_of
 from ..tasks import Say, add_attached, run_task
 from .catalogue import ModelSpec, find_model
 from .weights import download_weights, find_weights, import_weights, verify_weights
@@ -83,7 +84,7 @@ def verify(spec: ModelSpec, say: Say) -> None:
     try:
         _say_verified(spec, path, say)
     except WeightsError as error:
-        say("wrong", model=spec.key, path=str(path), message=str(error))
+        say("wrong", model=spec.key, path=str(path), message=text_of(error))
 
 
 def remove_stale_parts() -> None:
