@@ -220,15 +220,14 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _finished(self) -> None:
         """A run has come to its end, perhaps while the user is elsewhere."""
-        contouring, node = self.contouring, self.scriptedEffect.parameterSetNode()
+        contouring = self.contouring
         if contouring is None:
             return
-        # Whoever works on the segment with another effect, or has chosen another segment, decides when to apply.
-        ours = self._driver.is_for(node) and (self._active or not node.GetActiveEffectName())
-        if ours and contouring.parameters.flag("ApplyAtOnce"):
-            self.apply()
         if not self._active:
+            # Not even at once is written what nobody sees: it waits, as a preview, for whoever comes back.
             slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
+        elif contouring.parameters.flag("ApplyAtOnce"):
+            self.apply()
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in, or the first one."""

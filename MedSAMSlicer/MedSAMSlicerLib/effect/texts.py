@@ -168,10 +168,9 @@ def waiting_text(segments: Sequence[str]) -> str:
 
 def finished_text(contouring: Contouring) -> str:
     """For the status bar, when a run ends while the effect isn't seen."""
-    name = segment_name(contouring)
-    if contouring.kept.applied:
-        return _("MedSAM: the contour of '{segment}' was applied.").format(segment=name)
-    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(segment=name)
+    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(
+        segment=segment_name(contouring)
+    )
 
 
 def in_words(count: int) -> str:

@@ -56,18 +56,34 @@ def test_a_run_that_fails_away_is_told_in_the_status_bar_and_on_return(bench_wit
     assert "ended unexpectedly" in bench.ui.problemLabel.text and bench.nothing_is_written
 
 
-def test_apply_at_once_writes_at_the_end_in_one_undo_step(bench_with: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize("way", ["another module", "no effect", "another effect"])
+def test_apply_at_once_writes_nothing_while_nobody_is_looking(bench_with: Callable[[str], Any], way: str) -> None:
+    """Esc and the arrow button put the effect away, too: what was not seen is a preview when the user comes back."""
     bench = bench_with("SlowService")
     bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
     bench.start()
-    bench.host.leave_editor()
+    if way == "another module":
+        bench.host.leave_editor()
+    elif way == "no effect":
+        bench.host.editor.setActiveEffect(None)
+    else:
+        bench.host.editor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
     finished_away(bench)
+    assert bench.nothing_is_written
+    assert "waits" in slicer.util.mainWindow().statusBar().currentMessage()
+    come_back(bench)
+    bench.host.clock.advance(100)
+    assert bench.nothing_is_written
+    assert bench.ui.resultLabel.text.startswith("Preview: ") and bench.visible("result")
+    bench.host.hands.click(bench.ui.applyButton)
     assert (bench.voxels() == bench.truth).all() and not bench.voxels("other").any()
     bench.host.editor.undo()
     assert not bench.voxels().any()
+    bench.drag()
+    assert (bench.voxels() == bench.truth).all(), "the switch still holds for whoever is looking"
 
 
-@pytest.mark.parametrize("what", ["effect", "segment", "volume", "segmentation", "removed segment", "scene"])
+@pytest.mark.parametrize("what", ["segment", "volume", "segmentation", "removed segment", "scene"])
 def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
     bench_with: Callable[[str], Any], what: str
 ) -> None:
@@ -76,9 +92,7 @@ def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
     bench.start()
     editor, scene = bench.host.editor, bench.host.scene
     bench.host.leave_editor()
-    if what == "effect":
-        editor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
-    elif what == "segment":
+    if what == "segment":
         editor.setCurrentSegmentID("other")
     elif what == "volume":
         scene.RemoveNode(bench.volume)
@@ -91,14 +105,12 @@ def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
     bench.host.wait_until(lambda: bench.effect._driver.link.idle)
     bench.host.clock.advance(200)
     assert bench.nothing_is_written
-    if what not in ("effect", "segment"):
+    if what != "segment":
         assert bench.contouring is None  # nothing holds on to the volume
         return
     come_back(bench)
-    if what == "segment":
-        assert bench.contouring.segment_id == "other" and "tumour" in bench.ui.noteLabel.text
-        editor.setCurrentSegmentID("tumour")
-    # Who painted meanwhile decides when to apply.
+    assert bench.contouring.segment_id == "other" and "tumour" in bench.ui.noteLabel.text
+    editor.setCurrentSegmentID("tumour")
     assert bench.ui.resultLabel.text.startswith("Preview: ") and bench.nothing_is_written
     bench.host.hands.click(bench.ui.applyButton)
     assert (bench.voxels() == bench.truth).all()
