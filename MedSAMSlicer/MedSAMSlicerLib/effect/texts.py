@@ -33,7 +33,8 @@ def help_text() -> str:
                 _("<b>Esc</b>: drop the rectangle, or end the run that it began, or drop the clicks since the last run."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
-                  " plane. A Markups ROI of any rotation serves as a 3D box."),
+                  " plane. A Markups ROI of any rotation serves as a 3D box: no mask leaves it, until something is marked"
+                  " beside it."),
                 _("The result is shown over the image first. 'Apply' writes it with the masking settings below, in one"
                   " step that can be undone."),
                 _("For research use; not a medical device. Check every slice."),

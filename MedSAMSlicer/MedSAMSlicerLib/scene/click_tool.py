@@ -185,13 +185,14 @@ class ClickTool:
             if of.preview.asked is not None:
                 of.preview.forget()
             return
-        wanted = (plane, index, key.given, of.parameters.choice)
+        solid = None if of.prompts is None else of.prompts.solid
+        wanted = (plane, index, key.given, of.parameters.choice, solid)
         if of.preview.asked == wanted:
             return
         if of.preview.asked is None or of.preview.asked[:2] != wanted[:2]:
             of.preview.forget()
         of.preview.use(plane, of.stack(plane))
-        of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted)
+        of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted, solid)
 
     @property
     def _model(self) -> str:
@@ -243,7 +244,8 @@ class ClickTool:
     def _change(self, plane: Plane, index: int, key: KeySlice) -> None:
         of = self._of
         before, steps, counts = of.prompts, self._steps, (self._in_run, self._done)
-        of.change_prompts(Prompts(plane, {index: key}) if before is None else before.with_key(index, key))
+        changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, of.stack(plane))
+        of.change_prompts(changed)
         self._steps, (self._in_run, self._done) = [*steps, (index, before)], counts
         self._previewed = self._seen = (plane, index)
         self.refresh()

@@ -42,7 +42,7 @@ class Drawing:
                     _("the key slices lie in another plane: add one in a view of that plane, or draw without Shift")
                 )
             of.rectangle.begin(plane, of.stack(plane), view, self._held(view, xy), add)
-            of.rectangle.points = self._points_kept(plane)
+            of.rectangle.points, of.rectangle.joins = self._points_kept(plane), self._joined(plane)
         except MedSAMError as error:
             of.fail(error)
             return False
@@ -67,13 +67,12 @@ class Drawing:
             of.clicks.refresh()
             of.tell()
             return
-        plane, known = of.rectangle.plane, of.prompts
+        plane, known = of.rectangle.plane, of.rectangle.joins
         before, self.correcting = of.prompts, None
-        if known is not None and (plane != known.plane or not (drag.adds_key or drag.index in known.keys)):
-            known = None
         corrects = known is not None and of.result is not None and drag.index in of.result
         key = KeySlice(drag.box, "corrected" if corrects else "drawn", of.rectangle.points)
-        of.change_prompts(Prompts(plane, {drag.index: key}) if known is None else known.with_key(drag.index, key))
+        index, stack = drag.index, of.rectangle.stack
+        of.change_prompts(Prompts(plane, {index: key}) if known is None else known.with_key(index, key, stack))
         of.run()
         of.runs.before = [before]
 
@@ -113,6 +112,13 @@ class Drawing:
             self._of.clicks.click(self._of.rectangle.plane, pressed, positive)
         except MedSAMError as error:
             self._of.fail(error)
+
+    def _joined(self, plane: Plane) -> Prompts | None:
+        """What the rectangle becomes part of: with Shift, or on a key slice, the other key slices stay."""
+        drag, known = self._of.rectangle.drag, self._of.prompts
+        if drag is None or known is None or known.plane != plane:
+            return None
+        return known if drag.adds_key or drag.index in known.keys else None
 
     def _points_kept(self, plane: Plane) -> Points | None:
         """Clicks on the slice that is drawn on: they stay with its new rectangle, if the model understands them."""

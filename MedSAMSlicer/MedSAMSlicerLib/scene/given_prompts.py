@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
+from .roi import RoiPrompt
+from .roi_solid import RoiSolid
 from .slice_stack import SliceStack
 
 
@@ -18,6 +20,8 @@ class GivenPrompts(ABC):
         """First and last slice that may hold the object; None: as far as the object goes."""
         self.bounds: Box | None = None
         """Box that no mask may leave; None: the whole slice."""
+        self.solid: RoiSolid | None = None
+        """Slanted ROI that no mask may leave."""
         self._keys: dict[int, SlicePrompt] = {}
 
     @property
@@ -51,7 +55,7 @@ class GivenPrompts(ABC):
         self._keys.pop(index, None)
 
     def set_prompt(self, prompt: StackPrompt) -> None:
-        """Take key slices, reach and bounds from `prompt`, such as one made of an ROI.
+        """Take key slices, reach and bounds from `prompt`; from one made of an ROI, the ROI, which no mask leaves.
 
         Raises:
             InputError: something of it lies outside the volume.
@@ -59,6 +63,7 @@ class GivenPrompts(ABC):
         prompt.checked_for(self.stack.shape)
         self._keys = {index: prompt.at(index) for index in prompt.key_slices}
         self.reach, self.bounds = prompt.reach, prompt.bounds
+        self.solid = prompt.solid if isinstance(prompt, RoiPrompt) else None
 
     @property
     def prompt(self) -> StackPrompt:

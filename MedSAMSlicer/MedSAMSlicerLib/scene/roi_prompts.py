@@ -6,7 +6,6 @@ import slicer
 
 from .prompts import KeySlice, Prompts
 from .roi import roi_to_prompt
-from .roi_solid import RoiSolid
 from .slice_stack import SliceStack, default_axis_of
 from .view_plane import Plane
 
@@ -20,6 +19,5 @@ def prompts_in_roi(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.v
     axis = default_axis_of(volume_node)
     stack = SliceStack(volume_node, axis)
     prompt = roi_to_prompt(roi_node, stack)
-    solid = RoiSolid.of(roi_node, stack.ijk_to_world, stack.dimensions)
     keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
-    return Prompts(Plane(axis), keys, prompt.reach, prompt.bounds, solid)
+    return Prompts(Plane(axis), keys, prompt.reach, prompt.bounds, prompt.solid)

@@ -84,7 +84,7 @@ class RunControl:
                 prompt=prompt,
                 window=window,
                 choice=choice,
-                limited=prompts.limited,
+                solid=prompts.solid,
                 part=part,
                 earlier=of.result,
                 on_slice=lambda found: self._slice_found(found, prompts),

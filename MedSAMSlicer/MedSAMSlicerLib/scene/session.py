@@ -132,6 +132,7 @@ class Session(GivenPrompts):
         on_progress: Callable[[Progress], None] = ignore,
         on_finished: Callable[[StackResult], None] = ignore,
         on_failed: Callable[[MedSAMError], None] = ignore,
+        on_slice: Callable[[SliceResult], None] = ignore,
     ) -> None:
         """Begin a run; an earlier result is dropped.
 
@@ -139,6 +140,7 @@ class Session(GivenPrompts):
             on_progress: called at every stage and every slice.
             on_finished: the run is over and may be applied.
             on_failed: the run is over without a result; `Cancelled` if the user wanted it so.
+            on_slice: gets each slice as it is found.
 
         Raises:
             InputError: a run goes on, a node or the segment is gone, there is no prompt or it does not fit.
@@ -147,7 +149,7 @@ class Session(GivenPrompts):
         if self._state.busy:
             raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         self._watch.check()
-        stack, prompt = self.stack, self.prompt
+        stack, prompt, solid = self.stack, self.prompt, self.solid
         source = WindowedStack(stack, self._window_for(stack))
         meter = ProgressMeter(None if prompt.reach is None else prompt.reach[1] - prompt.reach[0] + 1)
         collected = StackResult(stack.shape)
@@ -156,8 +158,11 @@ class Session(GivenPrompts):
             on_progress(meter.enter(stage))
 
         def slice_found(found: SliceResult) -> None:
+            if solid is not None:
+                found = solid.limited(found, stack.slice_to_world(found.index))
             collected.add(found)
             on_progress(meter.count())
+            on_slice(found)
 
         def finished(info: RunInfo) -> None:
             self._state, self._result, self._info = State.FINISHED, collected, info

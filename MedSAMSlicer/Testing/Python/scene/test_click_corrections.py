@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,23 @@ def test_a_click_outside_of_a_3d_box_says_that_the_object_leaves_it(rods: Rods) 
     rods.run()
     assert 8 in rods.engine.runs[-1][0].slice_prompts
     assert same(rods.found()[last + 1], rods.second[last + 1])
+
+
+def test_a_click_in_a_turned_roi_stays_in_it_and_one_beside_it_does_not(rods: Rods, turn: Any) -> None:
+    center = (ijk_to_world(rods.volume) @ [FIRST[1], FIRST[0], 7, 1])[:3]
+    rods.contouring.take_roi(rods.world.roi(center, (9, 9, 9), turn(0, 0, 45)))
+    rods.wait()
+    in_roi = rods.found()[7]
+    assert in_roi.any() and not same(in_roi, rods.first[7]), "the ROI is smaller than the rod"
+    rods.click(FIRST)
+    assert same(rods.seen(), in_roi), "what is previewed is what a run would find"
+    rods.click(SECOND, k=10)
+    assert same(rods.seen(), rods.second[10])
+    assert rods.contouring.prompts is not None and rods.contouring.prompts.solid is None
+    rods.contouring.clicks.undo()
+    rods.contouring.look_at(rods.along("K", 7))
+    rods.wait()
+    assert same(rods.seen(), in_roi)
 
 
 def test_points_in_a_3d_box_are_not_left_out(rods: Rods) -> None:

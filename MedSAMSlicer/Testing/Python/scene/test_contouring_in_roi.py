@@ -50,19 +50,64 @@ def test_the_result_is_the_rotated_roi_itself_where_all_of_it_is_object(all_brig
     assert kept.solid is not None and Prompts.from_content(kept.content()) == kept
 
 
-def test_what_is_drawn_by_hand_may_leave_the_roi_on_its_slice_alone(all_bright: Desk, turn: Any) -> None:
+def rectangle(desk: Desk, k: int) -> np.ndarray:
+    """Pixels of the rectangle on a key slice."""
+    box = desk.keys[k].box
+    assert box is not None
+    drawn = np.zeros(SHAPE[1:], bool)
+    drawn[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
+    return drawn
+
+
+def test_a_rectangle_that_reaches_over_the_faces_of_the_roi_is_cut_to_it_and_so_is_its_preview(
+    all_bright: Desk, turn: Any
+) -> None:
     desk = all_bright
     roi = desk.world.roi(desk.position(7, 19.4, 21.2), (14, 14, 13), turn(0, 0, 45))
     desk.contouring.take_roi(roi)
     desk.wait()
-    desk.draw(desk.view(9), add=True, half=9)
     within = inside(desk, roi)
-    box = desk.keys[9].box
-    drawn = np.zeros(SHAPE[1:], bool)
-    drawn[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
-    assert (desk.mask[9] == drawn).all() and (drawn & ~within[9]).any()
-    others = np.arange(SHAPE[0]) != 9
-    assert not (desk.mask & ~within)[others].any()
+    view, rectangle_tool = desk.view(9), desk.contouring.rectangle
+    desk.contouring.press(view, (82, 82), True)
+    desk.contouring.move((118, 118))
+    desk.wait(lambda: rectangle_tool.image is not None)
+    seen = rectangle_tool.image.values[0] > 0
+    desk.contouring.release((118, 118))
+    desk.wait()
+    drawn = rectangle(desk, 9)
+    assert (drawn & ~within[9]).any()
+    assert (seen == (drawn & within[9])).all()
+    assert (desk.mask[9] == (drawn & within[9])).all()
+    assert not (desk.mask & ~within).any() and desk.mask[8].any()
+
+
+def test_a_rectangle_beside_the_roi_says_that_the_object_leaves_it(all_bright: Desk, turn: Any) -> None:
+    """As an ROI along the voxels grows to hold what is drawn."""
+    desk = all_bright
+    roi = desk.world.roi(desk.position(7, 19.4, 21.2), (8, 8, 9), turn(0, 0, 45))
+    desk.contouring.take_roi(roi)
+    desk.wait()
+    assert not (desk.mask & ~inside(desk, roi)).any()
+    view, rectangle_tool = desk.view(8), desk.contouring.rectangle
+    desk.contouring.press(view, (120, 120), True)
+    desk.contouring.move((150, 150))
+    desk.wait(lambda: rectangle_tool.image is not None)
+    seen = rectangle_tool.image.values[0] > 0
+    desk.contouring.release((150, 150))
+    desk.wait()
+    drawn = rectangle(desk, 8)
+    assert not (drawn & inside(desk, roi)[8]).any()
+    assert (seen == drawn).all() and (desk.mask[8] == drawn).all()
+    assert desk.contouring.prompts.solid is None
+
+
+def test_a_rectangle_elsewhere_without_shift_knows_nothing_of_the_roi(all_bright: Desk, turn: Any) -> None:
+    desk = all_bright
+    roi = desk.world.roi(desk.position(7, 19.4, 21.2), (14, 14, 13), turn(0, 0, 45))
+    desk.contouring.take_roi(roi)
+    desk.wait()
+    desk.draw(desk.view(9), half=9)
+    assert list(desk.keys) == [9] and (desk.mask[9] == rectangle(desk, 9)).all()
 
 
 def test_an_roi_along_the_voxels_needs_nothing_but_its_box(all_bright: Desk) -> None:
