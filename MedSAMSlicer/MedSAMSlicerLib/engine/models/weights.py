@@ -272,7 +272,7 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
     path = find_weights(spec, source)
     digests = _digests(spec, path)
     if _is_published(spec, digests):
-        return _install(spec, lambda target: shutil.copyfile(source, target))
+        return install_file(spec, lambda target: shutil.copyfile(source, target))
     if spec.weights.checksum is not None and not own:
         raise _not_the_file(spec, path, digests)
     known_as = what_it_is(path, digests)
@@ -283,7 +283,7 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
                 path=path, model=spec.title, found=found, help=how_to_get(spec)
             )
         )
-    return _install(spec, lambda target: shutil.copyfile(source, target), record=digests["sha256"])
+    return install_file(spec, lambda target: shutil.copyfile(source, target), record=digests["sha256"])
 
 
 def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
@@ -321,11 +321,11 @@ def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
                 )
             ) from error
 
-    return _install(spec, fetch)
+    return install_file(spec, fetch)
 
 
-def _install(spec: ModelSpec, write: Callable[[Path], object], record: str | None = None) -> Path:
-    """Let `write` fill a file beside the final one, verify it, and only then give it its name.
+def install_file(spec: ModelSpec, write: Callable[[Path], object], record: str | None = None) -> Path:
+    """Let `write` fill a file beside the final one in the cache folder, verify it, and only then give it its name.
 
     Args:
         record: SHA-256 to verify it by and to record; None: the published checksum.
