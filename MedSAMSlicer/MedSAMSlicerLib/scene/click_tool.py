@@ -191,7 +191,11 @@ class ClickTool:
             return
         if of.preview.asked is None or of.preview.asked[:2] != wanted[:2]:
             of.preview.forget()
-        of.preview.use(plane, of.stack(plane))
+        try:
+            of.preview.use(plane, of.stack(plane))
+        except MedSAMError:
+            of.preview.forget()
+            return  # told when the user clicks there
         of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted, solid)
 
     @property

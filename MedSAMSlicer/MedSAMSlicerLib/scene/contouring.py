@@ -270,11 +270,14 @@ class Contouring(ContouredSegment):
         self.kept.image = None
 
     def resume(self) -> None:
-        """Go on with the result that was kept. Raises InputError if the volume cannot be used any more."""
+        """Go on with the result that was kept; if the volume cannot show it any more, `problem` says why."""
         self._suspended = False
-        self.kept.restore(self.stack)
         self.problem, self.notes = None, []
         self.read_prompts()
+        try:
+            self.kept.restore(self.stack)
+        except MedSAMError as error:
+            self.fail(error)
 
     # The end
 

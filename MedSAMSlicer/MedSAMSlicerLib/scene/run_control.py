@@ -124,7 +124,10 @@ class RunControl:
         of = self._of
         self.progress = None
         if not of.hidden:
-            of.kept.restore(of.stack)
+            try:
+                of.kept.restore(of.stack)
+            except MedSAMError:
+                of.kept.image = None  # the volume has changed, which is why the run has failed
         if not self.wanted:
             of.rectangle.drop()
             of.forget_preview()

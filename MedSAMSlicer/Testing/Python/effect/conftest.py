@@ -15,6 +15,7 @@ import slicer.util
 import bright_service
 from host.application import Host
 from host.fixture import host  # noqa: F401
+from support.world import World
 
 SHAPE = (20, 60, 80)
 
@@ -147,6 +148,12 @@ def bench(host: Host, repository: Path) -> Bench:  # noqa: F811
     made = Bench(host, repository)
     made.centre()
     return made
+
+
+@pytest.fixture
+def world(host: Host) -> World:  # noqa: F811
+    """Means to put more into the host's scene."""
+    return World(host.scene)
 
 
 @pytest.fixture

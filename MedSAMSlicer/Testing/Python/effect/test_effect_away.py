@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import slicer.util
 
+from support.world import World
+
 
 def finished_away(bench: Any) -> None:
     bench.host.wait_until(lambda: not bench.contouring.busy)
@@ -138,6 +140,18 @@ def test_a_result_that_is_not_applied_waits_for_its_segment(bench: Any) -> None:
     assert bench.visible("result") and (bench.result() == result).all()
     bench.effect.apply()
     assert (bench.voxels() == result).all()
+
+
+def test_a_result_waits_even_while_its_volume_cannot_be_used(bench: Any, world: World) -> None:
+    bench.drag()
+    result = bench.result()
+    bench.host.editor.setCurrentSegmentID("other")
+    bench.volume.SetAndObserveTransformNodeID(world.warp())
+    bench.host.editor.setCurrentSegmentID("tumour")
+    assert "nonlinear transform" in bench.ui.problemLabel.text
+    bench.volume.SetAndObserveTransformNodeID(None)
+    bench.host.hands.click(bench.ui.applyButton)
+    assert (bench.voxels() == result).all() and bench.ui.problemLabel.text == ""
 
 
 def test_a_waiting_result_goes_with_its_segment(bench: Any) -> None:

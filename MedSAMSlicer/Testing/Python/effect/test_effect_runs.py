@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import slicer.util
+
+from support.world import World
 
 
 def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(bench_with: Callable[[str], Any]) -> None:
@@ -115,3 +119,42 @@ def test_cleanup_ends_the_process(bench: Any) -> None:
     process = bench.effect._driver.link.transport._process
     bench.effect.cleanup()
     bench.host.wait_until(lambda: process.state() == process.NotRunning)
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("bent", "nonlinear transform"), ("emptied", "has no voxels"), ("cut", "lies outside")],
+)
+def test_a_volume_that_cannot_be_used_any_more_is_told_wherever_it_matters(
+    bench: Any, world: World, what: str, why: str
+) -> None:
+    bench.drag()
+    volume, image = bench.volume, bench.volume.GetImageData()
+    if what == "bent":
+        volume.SetAndObserveTransformNodeID(world.warp())
+    elif what == "emptied":
+        volume.SetAndObserveImageData(None)
+    else:
+        slicer.util.updateVolumeFromArray(volume, np.eye(20, dtype=np.int16)[None].repeat(6, axis=0) * 255)
+    bench.effect._changed()
+    bench.effect.updateGUIFromMRML()
+    bench.host.hands._send("Red", "EnterEvent", (200, 150), False, False)
+    assert not bench.visible("rectangle") and not bench.visible("preview")
+    bench.effect.goToKey()
+    bench.effect.correctKey()
+    bench.effect.run()
+    bench.finish()
+    assert why in bench.ui.problemLabel.text
+    bench.effect.apply()
+    assert bench.ui.problemLabel.text and bench.nothing_is_written
+    bench.host.editor.setActiveEffect(None)
+    bench.host.editor.setActiveEffectByName("MedSAM")
+    volume.SetAndObserveTransformNodeID(None)
+    if what != "bent":
+        volume.SetAndObserveImageData(image)
+    if what == "cut":
+        slicer.util.updateVolumeFromArray(volume, np.where(bench.truth, 200, 20).astype(np.int16))
+    bench.effect.run()
+    bench.finish()
+    assert bench.ui.problemLabel.text == "" and (bench.result() == bench.truth).all()
+    assert bench.visible("rectangle")
