@@ -21,7 +21,7 @@ from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
-from .effect.texts import finished_text, help_text
+from .effect.texts import finished_text, found_something, help_text
 from .engine.errors import MedSAMError
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.transports import Transport
@@ -81,7 +81,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         self._active = True
         self._overlays.attach()
-        self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
+        self._shortcuts = Shortcuts(
+            {"N": self.nextDoubtful, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
+        )
         if self._frame is not None:
             self._frame.models.ask_devices()
         self._follow()
@@ -226,7 +228,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if not self._active:
             # Not even at once is written what nobody sees: it waits, as a preview, for whoever comes back.
             slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
-        elif contouring.parameters.flag("ApplyAtOnce"):
+        elif contouring.parameters.flag("ApplyAtOnce") and found_something(contouring):
             self.apply()
 
     def _view_geometry(self) -> ViewGeometry | None:

@@ -183,6 +183,11 @@ def in_words(count: int) -> str:
     return words[count] if count < len(words) else str(count)
 
 
+def found_something(contouring: Contouring) -> bool:
+    """Whether there is a result, and anything in it."""
+    return any(found.mask.any() for found in contouring.result or ())
+
+
 def result_text(contouring: Contouring) -> str:
     """What there is of a result, and how many of its slices are doubtful."""
     result = contouring.result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import slicer
 import slicer.util
 
@@ -86,6 +87,22 @@ def test_apply_at_once(bench: Any) -> None:
     bench.drag()
     bench.host.wait_until(lambda: bench.contouring.kept.applied)
     assert (bench.voxels() == bench.truth).all()
+
+
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_where_nothing_was_found_nothing_is_applied_at_once(bench: Any, mode: str) -> None:
+    """To replace a segment by nothing is for whoever clicks 'Apply' to decide."""
+    bench.drag()
+    bench.effect.apply()
+    bench.effect.discard()
+    bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
+    bench.effect.scriptedEffect.setParameter("Mode", mode)
+    assert bench.host.hands.drag("Red", bench.xy("Red", 10, 3, 3), bench.xy("Red", 10, 12, 12))
+    bench.finish()
+    assert "Nothing was found there" in bench.ui.resultLabel.text
+    assert (bench.voxels() == bench.truth).all()
+    bench.host.hands.click(bench.ui.applyButton)
+    assert bench.voxels().any() == (mode == "add")
 
 
 def test_a_correction_takes_the_place_of_what_was_applied_and_of_nothing_else(bench: Any) -> None:

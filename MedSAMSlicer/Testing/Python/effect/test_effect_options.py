@@ -108,6 +108,23 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     assert asked.read_text() == "x"
 
 
+def test_devices_are_asked_for_again_once_there_are_packages(
+    host: Any, repository: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MedSAMSlicerLib.effect import devices
+
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.not_installed")
+    bench = Bench(host, repository, known_devices=False)
+    known = bench.effect._frame.models._devices
+    host.wait_until(lambda: not known._task.running, seconds=60)
+    assert known.known == []
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.device_list")
+    host.editor.setActiveEffect(None)
+    host.editor.setActiveEffectByName("MedSAM")
+    host.wait_until(lambda: known.known, seconds=60)
+    assert known.known[-1] == "cpu"
+
+
 def test_the_real_list_of_devices_begins_with_what_can_compute_here(bench: Any) -> None:
     pytest.importorskip("torch", reason="the process asks torch")
     devices = bench.effect._frame.models._devices
