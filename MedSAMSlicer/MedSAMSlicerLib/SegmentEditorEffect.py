@@ -172,7 +172,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def _key_pressed(self, key: str) -> bool:
         """Keys over a slice view; False leaves a key to others."""
         if key == "Escape":
-            return self.escape()
+            return (self._shortcuts is not None and self._shortcuts.escaped) or self.escape()
         if key == "BackSpace":
             return self.undoClick()
         if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.clicks.pending:
