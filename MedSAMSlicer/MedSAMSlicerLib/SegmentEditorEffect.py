@@ -21,7 +21,7 @@ from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
-from .effect.texts import finished_text, help_text
+from .effect.texts import finished_text, found_something, help_text
 from .engine.errors import MedSAMError
 from .scene.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.transports import Transport
@@ -81,7 +81,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def activate(self) -> None:
         self._active = True
         self._overlays.attach()
-        self._shortcuts = Shortcuts({"N": self.nextDoubtful, "Ctrl+Return": self.apply}, self.escape)
+        self._shortcuts = Shortcuts(
+            {"N": self.nextDoubtful, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
+        )
         if self._frame is not None:
             self._frame.models.ask_devices()
         self._follow()
@@ -170,7 +172,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def _key_pressed(self, key: str) -> bool:
         """Keys over a slice view; False leaves a key to others."""
         if key == "Escape":
-            return self.escape()
+            return (self._shortcuts is not None and self._shortcuts.escaped) or self.escape()
         if key == "BackSpace":
             return self.undoClick()
         if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.clicks.pending:
@@ -220,15 +222,14 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _finished(self) -> None:
         """A run has come to its end, perhaps while the user is elsewhere."""
-        contouring, node = self.contouring, self.scriptedEffect.parameterSetNode()
+        contouring = self.contouring
         if contouring is None:
             return
-        # Whoever works on the segment with another effect, or has chosen another segment, decides when to apply.
-        ours = self._driver.is_for(node) and (self._active or not node.GetActiveEffectName())
-        if ours and contouring.parameters.flag("ApplyAtOnce"):
-            self.apply()
         if not self._active:
+            # Not even at once is written what nobody sees: it waits, as a preview, for whoever comes back.
             slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
+        elif contouring.parameters.flag("ApplyAtOnce") and found_something(contouring):
+            self.apply()
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in, or the first one."""

@@ -10,6 +10,6 @@ from .engine import words
 def install() -> None:
     """Have errors and notes from below the faces translated as the faces' own texts are: by the file they stand in.
 
-    What the inference process says comes as finished text, in English.
+    What other processes of the engine say comes with what it was made of, and is translated here (`engine.said`).
     """
     words.use(lambda text, file: str(translate(getContext(file), text)))

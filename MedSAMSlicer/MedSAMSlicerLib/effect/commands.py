@@ -73,11 +73,7 @@ class Commands:
 
     def nextDoubtful(self) -> None:
         """Go to the next slice that a person should look at."""
-        contouring = self.contouring
-        if contouring is not None and contouring.result is not None:
-            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
-            if index is not None:
-                self.goToSlice(index)
+        self._attempt(self._next_doubtful)
 
     def runInROI(self) -> None:
         """Contour inside the ROI of the options."""
@@ -144,6 +140,13 @@ class Commands:
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
             contouring.notes = [text.format(count=written.voxels_outside)]
+
+    @staticmethod
+    def _next_doubtful(contouring: Contouring) -> None:
+        if contouring.result is not None:
+            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
+            if index is not None:
+                slice_views.go_to(contouring, index)
 
     def _put_roi(self, contouring: Contouring) -> None:
         roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))

@@ -10,10 +10,10 @@ _MODULE = "MedSAMSlicerLib.engine.device_list"
 
 
 class Devices:
-    """Asks when told to, once: without packages there is no answer, and none is waited for.
+    """Asks when told to, until there is an answer: without packages there is none, and it is not waited for.
 
     Args:
-        on_known: called when the devices are known; without packages they never are.
+        on_known: called when the devices are known.
     """
 
     def __init__(self, on_known: Callable[[], None]) -> None:
@@ -21,13 +21,17 @@ class Devices:
         self.known: list[str] = []
         """"cpu", "cuda", "mps", those that are there; empty while nobody knows."""
         self._asked = False
-        self._task = TaskProcess(self._take, lambda _failure: None)
+        self._task = TaskProcess(self._take, self._ended)
 
     def ask(self) -> None:
-        """Begin to ask, unless that was done before."""
+        """Begin to ask, unless that was done before and has not failed."""
         if not self._asked:
             self._asked = True
             self._task.start(_MODULE, [])
+
+    def _ended(self, _failure: str | None) -> None:
+        # Packages may be there when the effect is activated the next time.
+        self._asked = bool(self.known)
 
     def close(self) -> None:
         """Stop asking."""

@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..engine.errors import MedSAMError
 from ..scene.contouring import Contouring
 from ..scene.prompts import Prompts
 from .texts import key_text, position_text
@@ -56,9 +57,8 @@ class KeyList:
         else:
             self._indices = list(prompts.keys)
             table.rowCount = len(self._indices)
-            stack = contouring.stack(prompts.plane)
             for row, (index, key) in enumerate(prompts.keys.items()):
-                for column, text in enumerate((str(index), position_text(stack, index), key_text(key))):
+                for column, text in enumerate((str(index), _position(contouring, index), key_text(key))):
                     table.setItem(row, column, qt.QTableWidgetItem(text))
             if self._indices:
                 table.selectRow(self._indices.index(selected) if selected in self._indices else len(self._indices) - 1)
@@ -70,3 +70,10 @@ class KeyList:
     def _enable(self) -> None:
         for button in (self._ui.goToKeyButton, self._ui.correctKeyButton, self._ui.removeKeyButton):
             button.enabled = self.selected is not None
+
+
+def _position(contouring: Contouring, index: int) -> str:
+    try:
+        return position_text(contouring.stack(), index)
+    except MedSAMError:
+        return "–"  # the volume has changed, and has no such slice any more

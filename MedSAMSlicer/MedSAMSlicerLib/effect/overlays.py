@@ -73,21 +73,27 @@ class _View:
             self._effect.removeActor2D(self.widget, actor)
 
     def draw(self, contouring: Contouring | None) -> None:
-        geometry = geometry_of(self.widget)
-        if contouring is None or contouring.gone:
+        try:
+            if contouring is None or contouring.gone:
+                self._hide()
+            else:
+                self._draw_all(contouring, geometry_of(self.widget))
+        except MedSAMError:
+            # The volume has changed so that nothing can be said to lie anywhere. Whoever runs or applies reads why.
             self._hide()
-        else:
-            self._take_color(contouring)
-            kept, rectangle = contouring.kept, contouring.rectangle
-            self._seen.show(self._model_input(contouring, geometry), geometry)
-            # A rectangle begun anew is drawn over a clean image, and so is what replaces the result of a slice.
-            drawing = rectangle.drag is not None and rectangle.drag.box is not None
-            shows_result = not (kept.applied or drawing or self._is_previewed(contouring, geometry))
-            self._result.show(kept.image if shows_result else None, geometry)
-            self._preview.show(rectangle.image, geometry)
-            self._draw_rectangle(contouring, geometry)
-            self._draw_points(contouring, geometry)
         self._effect.scheduleRender(self.widget)
+
+    def _draw_all(self, contouring: Contouring, geometry: ViewGeometry) -> None:
+        self._take_color(contouring)
+        kept, rectangle = contouring.kept, contouring.rectangle
+        self._seen.show(self._model_input(contouring, geometry), geometry)
+        # A rectangle begun anew is drawn over a clean image, and so is what replaces the result of a slice.
+        drawing = rectangle.drag is not None and rectangle.drag.box is not None
+        shows_result = not (kept.applied or drawing or self._is_previewed(contouring, geometry))
+        self._result.show(kept.image if shows_result else None, geometry)
+        self._preview.show(rectangle.image, geometry)
+        self._draw_rectangle(contouring, geometry)
+        self._draw_points(contouring, geometry)
 
     def _hide(self) -> None:
         for actor in self._actors:
@@ -96,11 +102,8 @@ class _View:
     def _is_previewed(self, contouring: Contouring, geometry: ViewGeometry) -> bool:
         if contouring.preview.asked is None:
             return False
-        try:
-            plane = contouring.plane_in(geometry)
-            return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))
-        except MedSAMError:
-            return False  # the options frame says what is wrong with the volume
+        plane = contouring.plane_in(geometry)
+        return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))
 
     def _draw_rectangle(self, contouring: Contouring, geometry: ViewGeometry) -> None:
         drag = contouring.rectangle.drag

@@ -19,6 +19,8 @@ class Shortcuts:
 
     def __init__(self, actions: Mapping[str, Callable[[], object]], on_escape: Callable[[], bool]) -> None:
         self._shortcuts: list[Any] = []
+        self.escaped = False
+        """Whether the stroke of Escape that is under way was taken already: it goes on to the widget with the focus."""
         self._window = slicer.util.mainWindow()
         self._filter: Any = None
         if self._window is None:
@@ -29,7 +31,7 @@ class Shortcuts:
             shortcut.connect("activated()", action)
             self._shortcuts.append(shortcut)
         self._filter = _EscapeFilter()
-        self._filter.on_escape = on_escape
+        self._filter.on_escape = lambda: self._escape(on_escape)
         self._window.installEventFilter(self._filter)
 
     def remove(self) -> None:
@@ -41,6 +43,15 @@ class Shortcuts:
         if self._filter is not None:
             self._window.removeEventFilter(self._filter)
             self._filter = None
+
+    def _escape(self, on_escape: Callable[[], bool]) -> bool:
+        self.escaped = on_escape()
+        if self.escaped:
+            qt.QTimer.singleShot(0, self._stroke_is_over)
+        return self.escaped
+
+    def _stroke_is_over(self) -> None:
+        self.escaped = False
 
 
 class _EscapeFilter(qt.QObject):

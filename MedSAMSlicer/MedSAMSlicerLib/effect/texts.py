@@ -33,7 +33,8 @@ def help_text() -> str:
                 _("<b>Esc</b>: drop the rectangle, or end the run that it began, or drop the clicks since the last run."),
                 _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
                 _("In views that show the volume's own slices these are used, in other views slices in the view's"
-                  " plane. A Markups ROI of any rotation serves as a 3D box."),
+                  " plane. A Markups ROI of any rotation serves as a 3D box: no mask leaves it, until something is marked"
+                  " beside it."),
                 _("The result is shown over the image first. 'Apply' writes it with the masking settings below, in one"
                   " step that can be undone."),
                 _("For research use; not a medical device. Check every slice."),
@@ -168,10 +169,9 @@ def waiting_text(segments: Sequence[str]) -> str:
 
 def finished_text(contouring: Contouring) -> str:
     """For the status bar, when a run ends while the effect isn't seen."""
-    name = segment_name(contouring)
-    if contouring.kept.applied:
-        return _("MedSAM: the contour of '{segment}' was applied.").format(segment=name)
-    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(segment=name)
+    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(
+        segment=segment_name(contouring)
+    )
 
 
 def in_words(count: int) -> str:
@@ -181,6 +181,11 @@ def in_words(count: int) -> str:
         _("ten"), _("eleven"), _("twelve"),
     )  # fmt: skip
     return words[count] if count < len(words) else str(count)
+
+
+def found_something(contouring: Contouring) -> bool:
+    """Whether there is a result, and anything in it."""
+    return any(found.mask.any() for found in contouring.result or ())
 
 
 def result_text(contouring: Contouring) -> str:

@@ -23,9 +23,11 @@ from .failures import as_user_error
 from .models.catalogue import DEFAULT_MODEL, find_model
 from .models.weights import find_weights, verify_weights
 from .results import Prediction
+from .said import text_of
 from .service_types import ModelChoice, Service
 from .tasks import Say, add_attached, run_task
 from .threads import leave_one_core, share_processor
+from .words import tr as _
 
 REFERENCE = ("cpu", "torch")
 LEAST_DICE = 0.99
@@ -97,7 +99,7 @@ def check_ways(
                 # It would answer all the same, on the processor.
                 raise MemoryError(f"{device} has not enough memory")
         except Exception as error:
-            yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
+            yield WayResult(device, runtime, name_of(device), None, None, False, text_of(as_user_error(error)))
             continue
         if (device, runtime) == REFERENCE:
             reference = prediction
@@ -145,10 +147,12 @@ def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> st
     if agrees:
         return ""
     if reference is None:
-        return "the processor's result is missing, so that this one cannot be compared with it: choose the device cpu"
+        return _(
+            "the processor's result is missing, so that this one cannot be compared with it: choose the device cpu"
+        )
     if not reference.mask.any():
-        return "the processor finds nothing on the test slice: verify the model's weights"
-    return f"its mask differs from the processor's (Dice {dice:.3f}): do not use this device"
+        return _("the processor finds nothing on the test slice: verify the model's weights")
+    return _("its mask differs from the processor's (Dice {dice:.3f}): do not use this device").format(dice=dice)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from .results import Prediction, SliceResult
 from .runner import RunListener, Stage, StageReporter, ignore
 from .service_types import LoadedModel, ModelChoice, RunInfo, Service
 from .stack import SliceSource
+from .words import tr as _
 
 Job = Callable[[], None]
 Answer = TypeVar("Answer")
@@ -43,7 +44,7 @@ class DirectRunner:
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError("a contour is being computed already: wait for it, or cancel it")
+            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         self._run = _Run(self._service, choice, source, prompt.checked_for(source.shape), listener)
 
     def preview(
@@ -123,7 +124,7 @@ class _Run:
     def slice_uint8(self, index: int) -> np.ndarray:
         """The run stands between the service and the slices, to see a cancel wherever a slice is asked for."""
         if self.cancelled:
-            raise Cancelled("cancelled: nothing was written")
+            raise Cancelled(_("cancelled: nothing was written"))
         self._stages.enter(Stage.SEGMENTING)
         return self._source.slice_uint8(index)
 
@@ -155,7 +156,7 @@ class _Run:
             except Exception as error:
                 self._error = self._error or as_user_error(error)
         if self.cancelled:
-            self._listener.on_failed(Cancelled("cancelled: nothing was written"))
+            self._listener.on_failed(Cancelled(_("cancelled: nothing was written")))
         elif self._error is not None:
             self._listener.on_failed(self._error)
         else:

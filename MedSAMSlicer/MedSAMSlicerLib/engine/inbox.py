@@ -7,6 +7,7 @@ from collections import deque
 
 from .errors import Cancelled
 from .messages import Message
+from .words import tr as _
 
 
 class InboxClosed(Exception):
@@ -105,7 +106,7 @@ class Inbox:
         if self._closed:
             raise InboxClosed
         if job in self._cancelled:
-            raise Cancelled("cancelled: nothing was written")
+            raise Cancelled(_("cancelled: nothing was written"))
 
     def _taken_preview(self) -> Message | None:
         preview, self._preview = self._preview, None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .folders import cache_folder
+from .words import tr as _
 
 if TYPE_CHECKING:
     from .embedding_files import EmbeddingFiles
@@ -52,5 +53,9 @@ def disk_megabytes() -> int:
 def _megabytes(variable: str, default: int) -> int:
     text = os.environ.get(variable, "") or str(default)
     if not (text.isascii() and text.isdigit()):
-        raise InputError(f"${variable} is {text!r}: set it to a whole number of megabytes, such as {default or 2000}")
+        raise InputError(
+            _("${variable} is {text!r}: set it to a whole number of megabytes, such as {example}").format(
+                variable=variable, text=text, example=default or 2000
+            )
+        )
     return int(text)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .errors import InputError
+from .words import tr as _
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,13 @@ class Box:
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(v) for v in self.xyxy):
-            raise InputError(f"box {self.xyxy} has a coordinate that is not a number: give four finite values")
+            raise InputError(
+                _("box {box} has a coordinate that is not a number: give four finite values").format(box=self.xyxy)
+            )
         if self.x1 < self.x0 or self.y1 < self.y0:
-            raise InputError(f"box {self.xyxy} is turned over: give the lower edge before the upper one")
+            raise InputError(
+                _("box {box} is turned over: give the lower edge before the upper one").format(box=self.xyxy)
+            )
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:
@@ -88,10 +93,12 @@ class Points:
     def __post_init__(self) -> None:
         if not self.coordinates or len(self.coordinates) != len(self.positive):
             raise InputError(
-                f"{len(self.coordinates)} points came with {len(self.positive)} signs: give each point one sign"
+                _("{points} points came with {signs} signs: give each point one sign").format(
+                    points=len(self.coordinates), signs=len(self.positive)
+                )
             )
         if not all(math.isfinite(x) and math.isfinite(y) for x, y in self.coordinates):
-            raise InputError("a point has a coordinate that is not a number: give two finite values for each")
+            raise InputError(_("a point has a coordinate that is not a number: give two finite values for each"))
 
     def __len__(self) -> int:
         return len(self.coordinates)
@@ -122,17 +129,23 @@ class MaskPrompt:
 
     def __post_init__(self) -> None:
         if (self.logits is None) == (self.mask is None):
-            raise InputError("a mask prompt is made of logits or of a mask of the slice: give one of the two")
+            raise InputError(_("a mask prompt is made of logits or of a mask of the slice: give one of the two"))
         if self.logits is not None and not (
             self.logits.ndim == 2 and self.logits.dtype == np.float32 and np.isfinite(self.logits).all()
         ):
             raise InputError(
-                f"logits of {self.logits.dtype} {self.logits.shape} are no mask prompt: give finite float32 (h, w)"
+                _("logits of {kind} {shape} are no mask prompt: give finite float32 (h, w)").format(
+                    kind=self.logits.dtype, shape=self.logits.shape
+                )
             )
         if self.mask is not None and not (self.mask.ndim == 2 and self.mask.dtype == bool):
-            raise InputError(f"a mask of {self.mask.dtype} {self.mask.shape} is no prompt: give bool (rows, columns)")
+            raise InputError(
+                _("a mask of {kind} {shape} is no prompt: give bool (rows, columns)").format(
+                    kind=self.mask.dtype, shape=self.mask.shape
+                )
+            )
         if self.mask is not None and not self.mask.any():
-            raise InputError("the mask prompt is empty on this slice: give a mask that holds the object")
+            raise InputError(_("the mask prompt is empty on this slice: give a mask that holds the object"))
 
 
 @dataclass(frozen=True)
@@ -151,9 +164,9 @@ class SlicePrompt:
 
     def __post_init__(self) -> None:
         if not self.kinds:
-            raise InputError("the prompt is empty: give a box, points or a mask")
+            raise InputError(_("the prompt is empty: give a box, points or a mask"))
         if self.kinds == {"points"} and self.points is not None and not any(self.points.positive):
-            raise InputError("all points are negative: add a positive point, a box or a mask")
+            raise InputError(_("all points are negative: add a positive point, a box or a mask"))
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -167,17 +180,30 @@ class SlicePrompt:
         Raises:
             InputError: the box or a point lies outside, or a mask of the slice has another size.
         """
-        limits = f"columns run from 0 to {columns - 1}, rows from 0 to {rows - 1}"
         if self.box is not None and self.box.inside(Box.of_slice(rows, columns)) != self.box:
-            raise InputError(f"box {self.box.xyxy} lies outside the slice: {limits}")
+            raise InputError(
+                _("box {box} lies outside the slice: {limits}").format(box=self.box.xyxy, limits=_limits(rows, columns))
+            )
         for x, y in self.points.coordinates if self.points is not None else ():
             # Half a pixel further: the outermost pixels can be clicked up to their outer edges.
             if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
-                raise InputError(f"point {(x, y)} lies outside the slice: {limits}")
+                raise InputError(
+                    _("point {point} lies outside the slice: {limits}").format(
+                        point=(x, y), limits=_limits(rows, columns)
+                    )
+                )
         mask = None if self.mask is None else self.mask.mask
         if mask is not None and mask.shape != (rows, columns):
-            raise InputError(f"a mask of {mask.shape} pixels does not fit a slice of {(rows, columns)}")
+            raise InputError(
+                _("a mask of {shape} pixels does not fit a slice of {expected}").format(
+                    shape=mask.shape, expected=(rows, columns)
+                )
+            )
         return self
+
+
+def _limits(rows: int, columns: int) -> str:
+    return _("columns run from 0 to {column}, rows from 0 to {row}").format(column=columns - 1, row=rows - 1)
 
 
 def as_slice_prompt(prompt: Box | SlicePrompt) -> SlicePrompt:
@@ -207,19 +233,29 @@ class StackPrompt:
 
     def __post_init__(self) -> None:
         if not self.keys and not self.slice_prompts:
-            raise InputError("no box was given: give a box on at least one slice")
+            raise InputError(_("no box was given: give a box on at least one slice"))
         twice = sorted(set(self.keys) & set(self.slice_prompts))
         if twice:
-            raise InputError(f"slice {twice[0]} has two prompts: put its box, points and mask into one")
+            raise InputError(
+                _("slice {index} has two prompts: put its box, points and mask into one").format(index=twice[0])
+            )
         object.__setattr__(self, "keys", MappingProxyType(dict(sorted(self.keys.items()))))
         object.__setattr__(self, "slice_prompts", MappingProxyType(dict(sorted(self.slice_prompts.items()))))
         if self.reach is not None:
             first, last = self.reach
             if last < first:
-                raise InputError(f"slices {first} to {last} are turned over: give the lower slice first")
+                raise InputError(
+                    _("slices {first} to {last} are turned over: give the lower slice first").format(
+                        first=first, last=last
+                    )
+                )
             outside = [index for index in self.key_slices if not first <= index <= last]
             if outside:
-                raise InputError(f"key slice {outside[0]} lies outside slices {first} to {last}: widen the reach")
+                raise InputError(
+                    _("key slice {index} lies outside slices {first} to {last}: widen the reach").format(
+                        index=outside[0], first=first, last=last
+                    )
+                )
 
     @property
     def key_slices(self) -> tuple[int, ...]:
@@ -239,7 +275,9 @@ class StackPrompt:
     def from_box3d(cls, first: int, last: int, box: Box) -> StackPrompt:
         """A 3D box: the same rectangle on slices `first` to `last`, included; its middle slice is the key slice."""
         if last < first:
-            raise InputError(f"slices {first} to {last} are turned over: give the lower slice first")
+            raise InputError(
+                _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
+            )
         return cls(keys={(first + last) // 2: box}, reach=(first, last), bounds=box)
 
     def checked_for(self, shape: tuple[int, int, int]) -> StackPrompt:
@@ -251,7 +289,11 @@ class StackPrompt:
         slices, rows, columns = shape
         for index in [*self.key_slices, *(self.reach or ())]:
             if not 0 <= index < slices:
-                raise InputError(f"slice {index} lies outside the volume: slices run from 0 to {slices - 1}")
+                raise InputError(
+                    _("slice {index} lies outside the volume: slices run from 0 to {last}").format(
+                        index=index, last=slices - 1
+                    )
+                )
         bounds = [] if self.bounds is None else [SlicePrompt(box=self.bounds)]
         for prompt in [*map(self.at, self.key_slices), *bounds]:
             prompt.checked_for(rows, columns)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from .errors import InputError
+from .words import tr as _
 
 Axis = Literal["I", "J", "K"]
 AXES: tuple[str, ...] = get_args(Axis)
@@ -61,7 +62,7 @@ def array_axis(axis: str) -> int:
         InputError: `axis` is not I, J or K.
     """
     if axis not in _ARRAY_AXIS:
-        raise InputError(f"axis {axis!r} is unknown: choose I, J or K")
+        raise InputError(_("axis {axis!r} is unknown: choose I, J or K").format(axis=axis))
     return _ARRAY_AXIS[axis]
 
 
@@ -76,7 +77,7 @@ class ArrayStack:
 
     def __init__(self, voxels: np.ndarray, spacing_ijk: tuple[float, float, float], axis: str) -> None:
         if voxels.ndim != 3:
-            raise InputError(f"the volume has {voxels.ndim} dimensions: a volume has three")
+            raise InputError(_("the volume has {count} dimensions: a volume has three").format(count=voxels.ndim))
         self.axis = axis
         self._slices_first = np.moveaxis(voxels, array_axis(axis), 0)
         kji = spacing_ijk[::-1]

@@ -10,6 +10,7 @@ import numpy as np
 from .errors import InputError
 from .prompts import Box
 from .results import SliceResult
+from .words import tr as _
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class StackResult:
         slices, rows, columns = self.shape
         if not 0 <= result.index < slices or result.mask.shape != (rows, columns):
             raise InputError(
-                f"slice {result.index} with {result.mask.shape} pixels does not fit a stack of {self.shape}"
+                _("slice {index} with {pixels} pixels does not fit a stack of {shape}").format(
+                    index=result.index, pixels=result.mask.shape, shape=self.shape
+                )
             )
         box = Box.around(result.mask)
         row, column = (0, 0) if box is None else (int(box.y0), int(box.x0))

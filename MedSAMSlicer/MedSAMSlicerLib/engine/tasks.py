@@ -1,7 +1,7 @@
 """Work that lasts longer than a click, in a process of its own that says in JSON how it goes.
 
 Every line on standard output is one object with a ``kind``. The last one is ``done``, ``cancelled``, or ``failed`` with
-the one-line ``message`` that a user reads. With ``--attached`` the process belongs to whoever holds the other end of
+the one-line ``message`` that a user reads, and what it was ``made_of`` (see `said`). With ``--attached`` the process belongs to whoever holds the other end of
 its standard input: when that ends, the work is cancelled, and what it had written in part is removed.
 """
 
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Protocol
 
 from .errors import Cancelled
 from .failures import as_user_error
+from .said import made_of, text_of
 
 _GRACE_SECONDS = 5.0
 """How long a cancelled work may take to clean up."""
@@ -46,6 +47,8 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
     ended = threading.Event()
 
     def say(kind: str, **fields: Any) -> None:
+        if isinstance(fields.get("message"), str):
+            fields["made_of"] = made_of(fields["message"])
         try:
             lines.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
             lines.flush()
@@ -67,7 +70,7 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
     except Exception as error:
         failure = as_user_error(error)
         status = failure.exit_status
-        say("failed", message=str(failure))
+        say("failed", message=text_of(failure))
     finally:
         ended.set()
     return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .errors import InputError
+from .words import tr as _
 
 THREADS_VARIABLE = "MEDSAM_SLICER_THREADS"
 
@@ -32,7 +33,11 @@ def computing_threads() -> int:
     """
     text = os.environ.get(THREADS_VARIABLE, "") or str(_cores())
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise InputError(f"${THREADS_VARIABLE} is {text!r}: set it to a whole number above 0, or to nothing")
+        raise InputError(
+            _("${variable} is {text!r}: set it to a whole number above 0, or to nothing").format(
+                variable=THREADS_VARIABLE, text=text
+            )
+        )
     return int(text)
 
 

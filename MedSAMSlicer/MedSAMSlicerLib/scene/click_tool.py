@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, MedSAMError
 from ..engine.models.catalogue import find_model
 from ..engine.prompts import Points
 from ..engine.words import tr as _
@@ -156,8 +156,18 @@ class ClickTool:
         """What it went through is no longer dropped by `drop`; `undo` still takes it back."""
         self._done = min(self._in_run, len(self._steps))
 
-    def look_at(self, plane: Plane, index: int) -> None:
-        """The user looks at a slice: what was clicked on it is previewed again."""
+    def look_at_view(self, view: ViewGeometry) -> None:
+        """The user looks at a view: what was clicked on its slice is previewed again."""
+        of = self._of
+        if of.gone or of.prompts is None:
+            return
+        try:
+            plane = of.plane_in(view)
+            self._look_at(plane, of.index_in(view, plane))
+        except MedSAMError:
+            return  # told when the user clicks there
+
+    def _look_at(self, plane: Plane, index: int) -> None:
         self._seen = (plane, index)
         if plane == self._of.plane and self._pending(index) is not None:
             self._previewed = self._seen
@@ -175,13 +185,18 @@ class ClickTool:
             if of.preview.asked is not None:
                 of.preview.forget()
             return
-        wanted = (plane, index, key.given, of.parameters.choice)
+        solid = None if of.prompts is None else of.prompts.solid
+        wanted = (plane, index, key.given, of.parameters.choice, solid)
         if of.preview.asked == wanted:
             return
         if of.preview.asked is None or of.preview.asked[:2] != wanted[:2]:
             of.preview.forget()
-        of.preview.use(plane, of.stack(plane))
-        of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted)
+        try:
+            of.preview.use(plane, of.stack(plane))
+        except MedSAMError:
+            of.preview.forget()
+            return  # told when the user clicks there
+        of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted, solid)
 
     @property
     def _model(self) -> str:
@@ -233,7 +248,8 @@ class ClickTool:
     def _change(self, plane: Plane, index: int, key: KeySlice) -> None:
         of = self._of
         before, steps, counts = of.prompts, self._steps, (self._in_run, self._done)
-        of.change_prompts(Prompts(plane, {index: key}) if before is None else before.with_key(index, key))
+        changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, of.stack(plane))
+        of.change_prompts(changed)
         self._steps, (self._in_run, self._done) = [*steps, (index, before)], counts
         self._previewed = self._seen = (plane, index)
         self.refresh()

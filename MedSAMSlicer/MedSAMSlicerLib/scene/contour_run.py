@@ -6,19 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import slicer
 
 from ..engine.errors import MedSAMError
 from ..engine.intensity import Window
 from ..engine.prompts import StackPrompt
 from ..engine.results import SliceResult
-from ..engine.runner import RunListener, Runner
+from ..engine.runner import Runner
 from ..engine.service_types import ModelChoice
-from ..engine.stack import SliceSource
 from ..engine.stack_result import StackResult
 from .progress import Progress
 from .rerun import Part, PartStack, merged, prompt_for
+from .roi_solid import RoiSolid
 from .session import Session, State
 from .slice_stack import SliceStack
 from .view_plane import Plane
@@ -43,7 +42,7 @@ class ContourRun:
 
     Args:
         plane, prompt, window, choice: what is to be run.
-        limited: cuts the result of a slice of the stack to where it may be, given the slice's matrix to world RAS.
+        solid: the slanted ROI that no mask may leave; None if there is none.
         part, earlier: the part to run, and the result that it becomes part of; None: the whole stack.
         on_slice: gets each slice of the stack as it is found.
 
@@ -63,7 +62,7 @@ class ContourRun:
         prompt: StackPrompt,
         window: Window,
         choice: ModelChoice,
-        limited: Callable[[SliceResult, np.ndarray], SliceResult],
+        solid: RoiSolid | None,
         part: Part | None,
         earlier: StackResult | None,
         on_slice: Callable[[SliceResult], None],
@@ -72,7 +71,6 @@ class ContourRun:
         on_failed: Callable[[MedSAMError], None],
     ) -> None:
         self._part, self._earlier = part, earlier
-        self._limited, self._slice_to_world = limited, plane.stack(volume_node).slice_to_world
         self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
         self.session = PlaneSession(
             plane,
@@ -80,13 +78,14 @@ class ContourRun:
             volume_node,
             segmentation_node,
             segment_id,
-            cast(Runner, _Tap(runner, self._cut, self._found)),
+            runner,
             window,
             choice=choice,
         )
         try:
             self.session.set_prompt(prompt if part is None else prompt_for(part, prompt))
-            self.session.start(on_progress, self._finished, self._failed)
+            self.session.solid = solid
+            self.session.start(on_progress, self._finished, self._failed, self._found)
         except MedSAMError:
             self.session.close()
             raise
@@ -108,11 +107,6 @@ class ContourRun:
     def cancel(self) -> None:
         self.session.cancel()
 
-    def _cut(self, found: SliceResult) -> SliceResult:
-        first = 0 if self._part is None else self._part.first
-        index = found.index + first
-        return replace(self._limited(replace(found, index=index), self._slice_to_world(index)), index=found.index)
-
     def _found(self, found: SliceResult) -> None:
         if self._part is None:
             self._on_slice(found)
@@ -128,23 +122,3 @@ class ContourRun:
     def _failed(self, error: MedSAMError) -> None:
         self.session.close()
         self._on_failed(error)
-
-
-class _Tap:
-    """A runner whose slices are changed, and that tells somebody else of them too."""
-
-    def __init__(
-        self, runner: Runner, change: Callable[[SliceResult], SliceResult], on_slice: Callable[[SliceResult], None]
-    ) -> None:
-        self._runner, self._change, self._on_slice = runner, change, on_slice
-
-    def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
-        def found(result: SliceResult) -> None:
-            changed = self._change(result)
-            listener.on_slice(changed)
-            self._on_slice(changed)
-
-        self._runner.segment(choice, source, prompt, replace(listener, on_slice=found))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._runner, name)

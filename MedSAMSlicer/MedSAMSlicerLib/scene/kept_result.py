@@ -95,11 +95,14 @@ class KeptResult:
         self.applied = self.undone = False
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
-        """The run has ended without a result: show the earlier one again, if there is one."""
-        if self.result is None or self.plane is None:
-            self.image = None
+        """The run has ended without a result: show the earlier one again, if there is one.
+
+        A volume that has another size by now cannot show it. Raises InputError if it cannot be used at all.
+        """
+        self.image = None
+        if self.result is None or self.plane is None or (stack := stack_of(self.plane)).shape != self.result.shape:
             return
-        self.image = StackImage(stack_of(self.plane))
+        self.image = StackImage(stack)
         for found in self.result:
             self.image.put_result(found)
 

@@ -9,14 +9,16 @@ from functools import partial
 from ..engine.errors import MedSAMError
 from ..engine.prompts import Box, SlicePrompt, as_slice_prompt
 from ..engine.results import Prediction
+from .roi_solid import RoiSolid
 
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """The mask wanted: of `prompt`, in pixels of slice `index`."""
+    """The mask wanted: of `prompt`, in pixels of slice `index`, as far as it lies in `solid`."""
 
     index: int
     prompt: Box | SlicePrompt
+    solid: RoiSolid | None = None
 
     @property
     def box(self) -> Box | None:

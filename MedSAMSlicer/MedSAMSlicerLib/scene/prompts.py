@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from ..engine.errors import InputError
 from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
-from ..engine.results import SliceResult
 from ..engine.words import tr as _
 from .kept_mask import KeptMask
 from .roi_solid import RoiSolid
-from .view_plane import Plane
+from .view_plane import Plane, Stack
 
 Origin = Literal["drawn", "corrected", "roi", "clicked", "segment"]
 
@@ -84,7 +81,7 @@ class Prompts:
         plane: plane of the slices that everything is counted in.
         keys: slice index -> key slice; at least one.
         reach, bounds: as in `StackPrompt`; given by a 3D box, None otherwise.
-        solid: the ROI that they come from, if it is slanted: no mask leaves it, but for key slices drawn by hand.
+        solid: the ROI that they come from, if it is slanted: no mask leaves it.
         lineage: the same for prompts that were made of each other: they are about one object, corrected.
     """
 
@@ -98,10 +95,16 @@ class Prompts:
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", dict(sorted(self.keys.items())))
 
-    def with_key(self, index: int, key: KeySlice) -> Prompts:
+    def with_key(self, index: int, key: KeySlice, stack: Stack) -> Prompts:
         """What is given by hand may leave a 3D box, which grows to hold a rectangle.
 
         How far the object reaches around a positive point outside of the box, nobody knows yet: no bounds hold then.
+        A slanted ROI cannot grow. A rectangle has the slices' axes, so it reaches over the faces of such an ROI where
+        nobody meant to leave it: masks are cut to the ROI all the same. Only what lies beside the ROI altogether says
+        that the object does; the ROI bounds nothing then.
+
+        Args:
+            stack: the slices of the plane.
         """
         reach, bounds = self.reach, self.bounds
         if reach is not None:
@@ -110,7 +113,14 @@ class Prompts:
             bounds = _around([key.box, bounds])
         if bounds is not None and key.marked is not None and key.marked.inside(bounds) != key.marked:
             bounds = None
-        return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds)
+        solid = self.solid_around(index, key.prompt, stack)
+        return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds, solid=solid)
+
+    def solid_around(self, index: int, prompt: SlicePrompt, stack: Stack) -> RoiSolid | None:
+        """The ROI that masks of a slice would be cut to, if that were given there."""
+        if self.solid is None or not self.solid.touched_by(prompt, stack.slice_to_world(index), *stack.shape[1:]):
+            return None
+        return self.solid
 
     def without_last_point(self, index: int) -> Prompts | None:
         """A key slice with one click less, which it has; None if nothing at all is left.
@@ -128,11 +138,6 @@ class Prompts:
         """None if no key slice is left."""
         kept = {at: key for at, key in self.keys.items() if at != index}
         return replace(self, keys=kept) if kept else None
-
-    def limited(self, found: SliceResult, slice_to_world: np.ndarray) -> SliceResult:
-        """The result of a slice as far as it lies in the ROI. What was drawn by hand is the user's own word."""
-        drawn = found.index in self.keys and self.keys[found.index].origin != "roi"
-        return found if self.solid is None or drawn else self.solid.limited(found, slice_to_world)
 
     def stack_prompt(self, model: str, reach: tuple[int, int] | None = None) -> StackPrompt:
         """For that model; `reach` is what the options say, and holds where no 3D box says more.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..engine.prompts import Box, Points, SlicePrompt
+from ..engine.prompts import Box, Points, SlicePrompt, as_slice_prompt
 from .drag import Drag
 from .overlay import StackImage
 from .preview_queue import PreviewRequest
+from .prompts import Prompts
 from .slice_preview import SlicePreview
 from .view_plane import Plane, Stack, ViewGeometry
 
@@ -22,6 +23,8 @@ class RectangleTool:
         self.drag: Drag | None = None
         self.points: Points | None = None
         """Clicks on the rectangle's slice that stay with it."""
+        self.joins: Prompts | None = None
+        """The prompts that the rectangle becomes part of; None: it begins anew."""
         self.plane = Plane("K")
         """Plane of the rectangle that is being drawn, or was drawn last."""
         self._stack: Stack | None = None
@@ -47,7 +50,7 @@ class RectangleTool:
         """What is previewed stays until the rectangle is large enough to be one. Raises InputError if `xy` lies outside
         of the volume."""
         self.drag, self.plane, self._stack = Drag(stack, view, xy, adds_key), plane, stack
-        self.points, self._asked = None, False
+        self.points, self.joins, self._asked = None, None, False
 
     def move(self, xy: tuple[float, float]) -> None:
         """Draw on; a preview is asked for if the box has changed."""
@@ -59,7 +62,10 @@ class RectangleTool:
                 self._preview.forget()
                 self._preview.use(self.plane, self.stack)
             self._asked = True
-            self._preview.request(self.drag.index, self.prompt(box))
+            prompt, index = self.prompt(box), self.drag.index
+            joins = self.joins
+            solid = None if joins is None else joins.solid_around(index, as_slice_prompt(prompt), self.stack)
+            self._preview.request(index, prompt, solid=solid)
         elif box is None and self._asked:
             self._preview.forget()
 

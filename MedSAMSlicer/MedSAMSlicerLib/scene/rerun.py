@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..engine.prompts import StackPrompt
-from ..engine.stack import ValueSource
 from ..engine.stack_result import StackResult
+from .view_plane import Stack
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def merged(earlier: StackResult, part: Part, new: StackResult) -> StackResult:
 class PartStack:
     """Some slices of a stack, as a stack of their own. Satisfies `ValueSource`."""
 
-    def __init__(self, stack: ValueSource, part: Part) -> None:
+    def __init__(self, stack: Stack, part: Part) -> None:
         self._stack, self._part = stack, part
 
     @property
@@ -93,6 +93,10 @@ class PartStack:
     @property
     def spacing(self) -> tuple[float, float, float]:
         return self._stack.spacing
+
+    def slice_to_world(self, index: int) -> np.ndarray:
+        """(4, 4) that takes (column, row, 0) of a slice to world RAS mm."""
+        return self._stack.slice_to_world(index + self._part.first)
 
     def slice_values(self, index: int) -> np.ndarray:
         if not 0 <= index < self.shape[0]:

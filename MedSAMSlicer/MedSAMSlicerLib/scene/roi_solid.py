@@ -9,9 +9,10 @@ import numpy as np
 import slicer
 
 from ..engine.errors import InputError
+from ..engine.prompts import SlicePrompt
 from ..engine.results import SliceResult
 from ..engine.words import tr as _
-from .roi import IndexBox, roi_corners, roi_to_index_box
+from .roi_box import IndexBox, roi_corners, roi_to_index_box
 
 # In voxels, as for the box of voxels around an ROI.
 _TOLERANCE = 1e-3
@@ -92,6 +93,23 @@ class RoiSolid:
     def limited(self, found: SliceResult, slice_to_world: np.ndarray) -> SliceResult:
         """The result of a slice without what lies outside of the box."""
         return replace(found, mask=found.mask & self.on_slice(slice_to_world, *found.mask.shape))
+
+    def touched_by(self, prompt: SlicePrompt, slice_to_world: np.ndarray, rows: int, columns: int) -> bool:
+        """Whether what is given on a slice may be about something in the box.
+
+        It is not, if its rectangle or its mask has no pixel in the box, or a positive point lies outside.
+        """
+        inside = self.on_slice(slice_to_world, rows, columns)
+        box, mask = prompt.box, None if prompt.mask is None else prompt.mask.mask
+        if box is not None and not inside[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1].any():
+            return False
+        if mask is not None and not (mask & inside).any():
+            return False
+        if prompt.points is None:
+            return True
+        at = np.array(prompt.points.coordinates)[list(prompt.points.positive)]
+        x, y = np.floor(at + 0.5).astype(int).reshape(-1, 2).T
+        return bool(inside[y.clip(0, rows - 1), x.clip(0, columns - 1)].all())
 
     def _holds_any(self, ijk_to_world: np.ndarray, ranges: IndexBox) -> bool:
         """Whether a voxel of these ranges along I, J, K lies in the box."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
-from types import MappingProxyType
 
 import numpy as np
 import slicer
@@ -17,6 +16,7 @@ from ..engine.runner import RunListener, Runner, Stage, ignore
 from ..engine.service_types import ModelChoice, RunInfo
 from ..engine.stack_result import StackResult
 from ..engine.words import tr as _
+from .given_prompts import GivenPrompts
 from .node_watch import NodeWatch
 from .progress import Progress, ProgressMeter
 from .segment_writer import Mode, SegmentWriter, Written
@@ -42,7 +42,7 @@ class State(Enum):
         return self in (State.RUNNING, State.CANCELLING)
 
 
-class Session:
+class Session(GivenPrompts):
     """Drives a run over one volume and writes its result into one segment, when told to and not before.
 
     Nothing blocks but `wait`. The owner calls `step` from a timer while the session is busy, or while its runner is
@@ -77,16 +77,12 @@ class Session:
         choice: ModelChoice | None = None,
         writer: SegmentWriter | None = None,
     ) -> None:
+        super().__init__()
         self.volume_node, self.segmentation_node, self.segment_id = volume_node, segmentation_node, segment_id
         self.runner = runner
         self.choice = choice or ModelChoice()
         self.window = window
         self.modality = modality
-        self.reach: tuple[int, int] | None = None
-        """First and last slice that may hold the object; None: as far as the object goes."""
-        self.bounds: Box | None = None
-        """Box that no mask may leave; None: the whole slice."""
-        self._keys: dict[int, SlicePrompt] = {}
         self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._stop)
         self._axis = axis or default_axis_of(volume_node)
         self.stack  # noqa: B018  (a volume or axis that cannot be used is refused now, not at the first run)
@@ -109,46 +105,6 @@ class Session:
     def stack(self) -> SliceStack:
         """The volume as it is now, in slices along `axis`. Raises InputError if it cannot be used."""
         return SliceStack(self.volume_node, self.axis)
-
-    @property
-    def keys(self) -> Mapping[int, Box]:
-        """Slice index -> box, of the key slices where the user gave a box and nothing else."""
-        boxes = {index: given.box for index, given in self._keys.items() if given.kinds == {"box"} and given.box}
-        return MappingProxyType(boxes)
-
-    @property
-    def slice_prompts(self) -> Mapping[int, SlicePrompt]:
-        """Slice index -> prompt, of the key slices where the user gave points or a mask, with or without a box."""
-        return MappingProxyType({index: given for index, given in self._keys.items() if given.kinds != {"box"}})
-
-    def set_key(self, index: int, prompt: Box | SlicePrompt) -> None:
-        """Make a slice a key slice, or change its prompt. Counts from the next run.
-
-        Raises:
-            InputError: the slice or the prompt lies outside the volume.
-        """
-        given = as_slice_prompt(prompt)
-        StackPrompt({}, slice_prompts={index: given}).checked_for(self.stack.shape)
-        self._keys[index] = given
-
-    def remove_key(self, index: int) -> None:
-        """Make a slice an ordinary one again, if it was a key slice."""
-        self._keys.pop(index, None)
-
-    def set_prompt(self, prompt: StackPrompt) -> None:
-        """Take key slices, reach and bounds from `prompt`, such as one made of an ROI.
-
-        Raises:
-            InputError: something of it lies outside the volume.
-        """
-        prompt.checked_for(self.stack.shape)
-        self._keys = {index: prompt.at(index) for index in prompt.key_slices}
-        self.reach, self.bounds = prompt.reach, prompt.bounds
-
-    @property
-    def prompt(self) -> StackPrompt:
-        """All prompts together. Raises InputError if there is no key slice, or one lies outside reach or volume."""
-        return StackPrompt(self.keys, self.reach, self.bounds, self.slice_prompts).checked_for(self.stack.shape)
 
     # What has come of it
 
@@ -176,6 +132,7 @@ class Session:
         on_progress: Callable[[Progress], None] = ignore,
         on_finished: Callable[[StackResult], None] = ignore,
         on_failed: Callable[[MedSAMError], None] = ignore,
+        on_slice: Callable[[SliceResult], None] = ignore,
     ) -> None:
         """Begin a run; an earlier result is dropped.
 
@@ -183,6 +140,7 @@ class Session:
             on_progress: called at every stage and every slice.
             on_finished: the run is over and may be applied.
             on_failed: the run is over without a result; `Cancelled` if the user wanted it so.
+            on_slice: gets each slice as it is found.
 
         Raises:
             InputError: a run goes on, a node or the segment is gone, there is no prompt or it does not fit.
@@ -191,7 +149,7 @@ class Session:
         if self._state.busy:
             raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
         self._watch.check()
-        stack, prompt = self.stack, self.prompt
+        stack, prompt, solid = self.stack, self.prompt, self.solid
         source = WindowedStack(stack, self._window_for(stack))
         meter = ProgressMeter(None if prompt.reach is None else prompt.reach[1] - prompt.reach[0] + 1)
         collected = StackResult(stack.shape)
@@ -200,8 +158,11 @@ class Session:
             on_progress(meter.enter(stage))
 
         def slice_found(found: SliceResult) -> None:
+            if solid is not None:
+                found = solid.limited(found, stack.slice_to_world(found.index))
             collected.add(found)
             on_progress(meter.count())
+            on_slice(found)
 
         def finished(info: RunInfo) -> None:
             self._state, self._result, self._info = State.FINISHED, collected, info

@@ -11,6 +11,7 @@ from ..engine.runner import Runner
 from .effect_parameters import EffectParameters
 from .overlay import StackImage
 from .preview_queue import PreviewQueue, PreviewRequest
+from .roi_solid import RoiSolid
 from .slice_reader import SliceReader
 from .view_plane import Plane, Stack
 
@@ -64,10 +65,21 @@ class SlicePreview:
             self.forget()
         self.plane, self._stack = plane, stack
 
-    def request(self, index: int, prompt: Box | SlicePrompt, name: tuple[object, ...] | None = None) -> None:
-        """Have the mask of a slice of the stack in use shown, when its turn comes; `asked` is `name` from now on."""
+    def request(
+        self,
+        index: int,
+        prompt: Box | SlicePrompt,
+        name: tuple[object, ...] | None = None,
+        solid: RoiSolid | None = None,
+    ) -> None:
+        """Have the mask of a slice of the stack in use shown, when its turn comes.
+
+        Args:
+            name: what `asked` is from now on.
+            solid: the ROI that the mask is cut to, as a run would cut it.
+        """
         self.asked = name
-        self.queue.request(PreviewRequest(index, prompt))
+        self.queue.request(PreviewRequest(index, prompt, solid))
 
     def forget(self) -> None:
         """Show none, and answer none that was asked for up to now."""
@@ -88,7 +100,10 @@ class SlicePreview:
         if self.image is None or self.shown is None or self.shown.index != request.index:
             self.image = StackImage(self.stack, request.index, 1)
         self.shown = request
-        self.image.put(request.index, prediction.mask)
+        mask = prediction.mask
+        if request.solid is not None:
+            mask = mask & request.solid.on_slice(self.stack.slice_to_world(request.index), *mask.shape)
+        self.image.put(request.index, mask)
         self._on_change()
 
     def _failed(self, error: MedSAMError) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import slicer
 
+from ..engine.errors import MedSAMError
 from ..engine.intensity import Window
 from .effect_parameters import EffectParameters
 from .slice_stack import SliceStack
@@ -40,6 +41,14 @@ class SliceReader:
         """The window, None while it is being searched for. Raises InputError if there can be none."""
         self._settle()
         return None if self._search is None else self._search.window
+
+    @property
+    def searching(self) -> bool:
+        """Whether `advance` has something to do. What is wrong with the window is told by whoever needs it."""
+        try:
+            return self.window is None
+        except MedSAMError:
+            return False
 
     def advance(self, seconds: float) -> Window | None:
         """Search for about that long. Raises InputError if there can be no window."""

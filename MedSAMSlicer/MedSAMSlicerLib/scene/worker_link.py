@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,23 +14,17 @@ from ..engine import wire
 from ..engine.errors import Cancelled, InputError, MedSAMError, WorkerError
 from ..engine.failures import as_user_error
 from ..engine.messages import Message
-from ..engine.models.catalogue import CATALOGUE
 from ..engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ..engine.results import Prediction
-from ..engine.runner import RunListener, Stage, StageReporter, ignore
+from ..engine.runner import RunListener, Stage, ignore
 from ..engine.service_types import LoadedModel, ModelChoice
 from ..engine.stack import SliceSource
 from ..engine.words import tr as _
+from .linked_run import LinkedRun
+from .patience import ANSWER_TIMEOUT, longest_silence
 from .transports import Transport
 from .worker_process import WorkerProcess
 
-ANSWER_TIMEOUT = 300.0
-"""Seconds without a byte after which a process that owes an answer is taken to hang, while it starts and loads a model:
-more than a first import of torch takes under a virus scanner."""
-SLICE_TIMEOUT = 30.0
-SECONDS_A_MILLION = 0.4
-"""The same once a model has answered: so long, and that for each million numbers that the model has learnt. Half a
-minute for LiteMedSAM, nearly five for SAM ViT-H: several times what they take for a slice on a slow processor."""
 CANCEL_TIMEOUT = 0.3
 """Seconds that the process has to stop by itself. With the owner's steps and the end of the process, a cancel takes
 less than half a second, whatever the process is doing."""
@@ -49,17 +43,6 @@ class _Job:
     handlers: dict[str, Handler]
     on_failed: Callable[[MedSAMError], None]
     choice: ModelChoice
-
-
-@dataclass
-class _Run:
-    job: int
-    source: SliceSource
-    listener: RunListener
-    stages: StageReporter
-    found: set[int] = field(default_factory=set)
-    ending: MedSAMError | None = None
-    """Why the run is to end, once the process has been asked to stop."""
 
 
 class WorkerLink:
@@ -89,7 +72,7 @@ class WorkerLink:
         self._process: WorkerProcess | None = None
         self._jobs: dict[int, _Job] = {}
         self._last_job = 0
-        self._run: _Run | None = None
+        self._run: LinkedRun | None = None
         self._cancel_deadline: float | None = None
         self._answered: ModelChoice | None = None
         """The model that the process has shown to be loaded."""
@@ -122,8 +105,8 @@ class WorkerLink:
             "finished": self._run_finished,
         }
         job, process = self._request("segment", choice, fields, wire.prompt_arrays(prompt), handlers, self._fail_run)
-        self._run = _Run(job, source, listener, StageReporter(listener))
-        self._run.stages.enter(Stage.LOADING if process.greeted else Stage.STARTING)
+        self._run = LinkedRun(job, source, listener)
+        self._run.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 
     def preview(
         self,
@@ -184,7 +167,7 @@ class WorkerLink:
             self._process.tick(now)
         if self._cancel_deadline is not None and now >= self._cancel_deadline:
             self._end_process(_cancelled())
-        elif self._jobs and self._process is not None and self._process.silence >= (limit := self._longest_silence()):
+        elif self._jobs and self._process is not None and self._process.silence >= (limit := self.patience):
             self._end_process(
                 WorkerError(
                     _(
@@ -200,14 +183,10 @@ class WorkerLink:
             process.close()
         self._fail_all(_cancelled())
 
-    def _longest_silence(self) -> float:
+    @property
+    def patience(self) -> float:
         """Seconds without a byte after which the process is taken to hang, with what it owes now."""
-        if any(job.choice != self._answered for job in self._jobs.values()):
-            return self._answer_timeout
-        spec = None if self._answered is None else CATALOGUE.get(self._answered.model)
-        if spec is None:
-            return self._answer_timeout
-        return min(self._answer_timeout, SLICE_TIMEOUT + SECONDS_A_MILLION * spec.parameters / 1e6)
+        return longest_silence((job.choice for job in self._jobs.values()), self._answered, self._answer_timeout)
 
     def _request(
         self,
@@ -238,8 +217,8 @@ class WorkerLink:
         return self._last_job, process
 
     def _on_greeted(self) -> None:
-        if self._run is not None and self._run.ending is None:
-            self._run.stages.enter(Stage.LOADING)
+        if self._run is not None:
+            self._run.enter(Stage.LOADING)
 
     def _on_message(self, message: Message) -> None:
         try:
@@ -272,42 +251,23 @@ class WorkerLink:
         return partial(self._end_job, message, lambda: None)
 
     def _slice_needed(self, message: Message) -> Telling:
-        run, index = self._running(), message.integer("index")
-        if not 0 <= index < run.source.shape[0]:
-            raise WorkerError(_("it asks for slice {index} of {count}").format(index=index, count=run.source.shape[0]))
-        return partial(self._supply, run, index)
+        run = self._running()
+        return partial(self._supply, run, run.wanted(message))
 
-    def _supply(self, run: _Run, index: int) -> None:
-        if run.ending is None:
-            run.stages.enter(Stage.SEGMENTING)
+    def _supply(self, run: LinkedRun, index: int) -> None:
+        run.enter(Stage.SEGMENTING)
         if run is not self._run or run.ending is not None or self._process is None:
             return
         try:
-            image = run.source.slice_uint8(index)
-            self._process.send("slice", {"job": run.job, "index": index}, wire.image_arrays(image))
+            self._process.send("slice", {"job": run.job, "index": index}, wire.image_arrays(run.image(index)))
         except Exception as error:
             self._stop_run(as_user_error(error))
         else:
             self._process.begin_silence(self._clock())
 
     def _slice_found(self, message: Message) -> Telling:
-        run, result = self._running(), wire.read_result(message)
-        if not 0 <= result.index < run.source.shape[0] or result.mask.shape != tuple(run.source.shape[1:]):
-            raise WorkerError(
-                _("slice {index} with {shape} pixels does not fit {expected}").format(
-                    index=result.index, shape=result.mask.shape, expected=run.source.shape
-                )
-            )
-        if result.index in run.found:
-            raise WorkerError(_("slice {index} came twice").format(index=result.index))
-        run.found.add(result.index)
-
-        def tell() -> None:
-            if run.ending is None:
-                run.stages.enter(Stage.SEGMENTING)
-                run.listener.on_slice(result)
-
-        return tell
+        run = self._running()
+        return partial(run.tell, run.read(message))
 
     def _run_finished(self, message: Message) -> Telling:
         run, info = self._running(), wire.read_info(message)
@@ -316,11 +276,11 @@ class WorkerLink:
 
         def tell() -> None:
             self._run = None
-            run.listener.on_finished(info)
+            run.finish(info)
 
         return partial(self._end_job, message, tell)
 
-    def _running(self) -> _Run:
+    def _running(self) -> LinkedRun:
         if self._run is None:
             raise WorkerError(_("it answers a run that is over"))
         return self._run
@@ -336,7 +296,7 @@ class WorkerLink:
         # The link is free before anyone is told, so that the listener may begin the next run.
         run, self._run, self._cancel_deadline = self._run, None, None
         if run is not None:
-            run.listener.on_failed(run.ending or error)
+            run.fail(error)
 
     def _on_lost(self, error: WorkerError) -> None:
         self._process = None

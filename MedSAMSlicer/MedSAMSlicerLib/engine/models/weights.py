@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, WeightsError
 from ..folders import WEIGHTS_VARIABLE, weights_folders
+from ..words import tr as _
 from .catalogue import CATALOGUE, ModelSpec
 from .checkpoints import tensor_shapes, unwrapped
 
@@ -42,7 +43,7 @@ def find_weights(spec: ModelSpec, explicit: str | Path | None = None) -> Path:
     if explicit is not None:
         path = Path(explicit)
         if not path.is_file():
-            raise WeightsError(f"weights file {path} does not exist: {how_to_get(spec)}")
+            raise WeightsError(_("weights file {path} does not exist: {help}").format(path=path, help=how_to_get(spec)))
         return path
     for folder in weights_folders():
         if (folder / spec.weights.filename).is_file():
@@ -50,7 +51,9 @@ def find_weights(spec: ModelSpec, explicit: str | Path | None = None) -> Path:
     packaged = _in_installed_package(spec)
     if packaged is not None:
         return packaged
-    raise WeightsError(f"the weights of {spec.title} are not on this computer: {how_to_get(spec)}")
+    raise WeightsError(
+        _("the weights of {model} are not on this computer: {help}").format(model=spec.title, help=how_to_get(spec))
+    )
 
 
 def how_to_get(spec: ModelSpec) -> str:
@@ -62,12 +65,24 @@ def how_to_get(spec: ModelSpec) -> str:
         ways.append(f"'medsam-slicer models download {spec.key}' (from {spec.weights.url})")
     ways.append(f"'medsam-slicer models import FILE --as {spec.key}'")
     if spec.weights.checksum is None:
-        where = f" from {spec.weights.page}" if spec.weights.page else ""
-        return f"get {spec.weights.filename}{where} (no checksum is published), then {' or '.join(ways)}"
-    return (
-        f"get {spec.weights.filename} ({spec.weights.checksum}) by {' or '.join(ways)}, "
-        f"or put it into a folder named in ${WEIGHTS_VARIABLE}"
+        if not spec.weights.page:
+            return _("get {file} (no checksum is published), then {ways}").format(
+                file=spec.weights.filename, ways=" or ".join(ways)
+            )
+        return _("get {file} from {page} (no checksum is published), then {ways}").format(
+            file=spec.weights.filename, page=spec.weights.page, ways=" or ".join(ways)
+        )
+    return _("get {file} ({checksum}) by {ways}, or put it into a folder named in ${variable}").format(
+        file=spec.weights.filename,
+        checksum=spec.weights.checksum,
+        ways=" or ".join(ways),
+        variable=WEIGHTS_VARIABLE,
     )
+
+
+def another_model(known_as: list[str], spec: ModelSpec) -> str:
+    """One clause: which model a file is of, if not of the one that was chosen."""
+    return _("this is {found}; you chose {model}").format(found=" or ".join(known_as), model=spec.title)
 
 
 def _in_installed_package(spec: ModelSpec) -> Path | None:
@@ -95,8 +110,10 @@ def verify_weights(spec: ModelSpec, path: Path) -> str:
     if spec.weights.checksum is not None or _recorded(spec, path) is not None:
         raise _not_the_file(spec, path, digests)
     raise WeightsError(
-        f"{path} was not imported, and the authors of {spec.title} publish no checksum that it could be compared with: "
-        f"if you trust it, 'medsam-slicer models import FILE --as {spec.key}' records its own"
+        _(
+            "{path} was not imported, and the authors of {model} publish no checksum that it could be compared with: "
+            "if you trust it, 'medsam-slicer models import FILE --as {key}' records its own"
+        ).format(path=path, model=spec.title, key=spec.key)
     )
 
 
@@ -108,7 +125,11 @@ def _digests(spec: ModelSpec, path: Path) -> dict[str, str]:
                 for digest in digests.values():
                     digest.update(chunk)
     except OSError as error:
-        raise WeightsError(f"weights file {path} cannot be read ({error.strerror}): {how_to_get(spec)}") from error
+        raise WeightsError(
+            _("weights file {path} cannot be read ({error}): {help}").format(
+                path=path, error=error.strerror, help=how_to_get(spec)
+            )
+        ) from error
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
@@ -122,14 +143,18 @@ def _is_published(spec: ModelSpec, digests: dict[str, str]) -> bool:
 def _not_the_file(spec: ModelSpec, path: Path, digests: dict[str, str]) -> WeightsError:
     algorithm, expected = (spec.weights.checksum or f"sha256:{_recorded(spec, path)}").split(":")
     known_as = what_it_is(path, digests)
+    why = _("its {algorithm} is {found}, not {expected}").format(
+        algorithm=algorithm, found=digests[algorithm], expected=expected
+    )
     if known_as and spec.title not in known_as:
-        why = f"this is {' or '.join(known_as)}; you chose {spec.title} (its {algorithm}"
-        why += f" is {digests[algorithm]}, not {expected})"
-    else:
-        why = f"its {algorithm} is {digests[algorithm]}, not {expected}"
-        if known_as and spec.weights.checksum is not None:
-            why += "; it fits the network: if you trained it yourself, import it with --own"
-    return WeightsError(f"{path} is not the weights file of {spec.title}: {why}; {how_to_get(spec)}")
+        why = _("{what} ({why})").format(what=another_model(known_as, spec), why=why)
+    elif known_as and spec.weights.checksum is not None:
+        why = _("{why}; it fits the network: if you trained it yourself, import it with --own").format(why=why)
+    return WeightsError(
+        _("{path} is not the weights file of {model}: {why}; {help}").format(
+            path=path, model=spec.title, why=why, help=how_to_get(spec)
+        )
+    )
 
 
 def what_it_is(path: Path, digests: dict[str, str] | None = None) -> list[str]:
@@ -169,7 +194,11 @@ def _recorded(spec: ModelSpec, path: Path) -> str | None:
         content = json.loads(record.read_text(encoding="utf-8"))
         model, sha256 = str(content["model"]), str(content["sha256"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WeightsError(f"{record} cannot be read as a record of weights: import {path.name} again") from error
+        raise WeightsError(
+            _("{record} cannot be read as a record of weights: import {file} again").format(
+                record=record, file=path.name
+            )
+        ) from error
     return sha256 if model == spec.key else None
 
 
@@ -185,10 +214,14 @@ def load_state(spec: ModelSpec, path: Path) -> dict[str, torch.Tensor]:
         state = unwrapped(_opened(path), lambda value: isinstance(value, torch.Tensor))
     except Exception as error:
         raise WeightsError(
-            f"{path} cannot be opened as weights ({type(error).__name__}): {how_to_get(spec)}"
+            _("{path} cannot be opened as weights ({error}): {help}").format(
+                path=path, error=type(error).__name__, help=how_to_get(spec)
+            )
         ) from error
     if state is None:
-        raise WeightsError(f"{path} does not hold a table of tensors: {how_to_get(spec)}")
+        raise WeightsError(
+            _("{path} does not hold a table of tensors: {help}").format(path=path, help=how_to_get(spec))
+        )
     return {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
 
 
@@ -239,14 +272,18 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
     path = find_weights(spec, source)
     digests = _digests(spec, path)
     if _is_published(spec, digests):
-        return _install(spec, lambda target: shutil.copyfile(source, target))
+        return install_file(spec, lambda target: shutil.copyfile(source, target))
     if spec.weights.checksum is not None and not own:
         raise _not_the_file(spec, path, digests)
     known_as = what_it_is(path, digests)
     if spec.title not in known_as:
-        found = f"this is {' or '.join(known_as)}; you chose {spec.title}" if known_as else "it holds no such network"
-        raise WeightsError(f"{path} is not a checkpoint of {spec.title}: {found}; {how_to_get(spec)}")
-    return _install(spec, lambda target: shutil.copyfile(source, target), record=digests["sha256"])
+        found = another_model(known_as, spec) if known_as else _("it holds no such network")
+        raise WeightsError(
+            _("{path} is not a checkpoint of {model}: {found}; {help}").format(
+                path=path, model=spec.title, found=found, help=how_to_get(spec)
+            )
+        )
+    return install_file(spec, lambda target: shutil.copyfile(source, target), record=digests["sha256"])
 
 
 def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
@@ -263,7 +300,9 @@ def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
 
     url = spec.weights.url
     if url is None:
-        raise WeightsError(f"{spec.title} has no address to download from: {how_to_get(spec)}")
+        raise WeightsError(
+            _("{model} has no address to download from: {help}").format(model=spec.title, help=how_to_get(spec))
+        )
 
     def fetch(target: Path) -> None:
         try:
@@ -273,16 +312,20 @@ def download_weights(spec: ModelSpec, progress: Progress | None = None) -> Path:
                 for chunk in answer.iter_content(_CHUNK):
                     file.write(chunk)
                     if progress and not progress(file.tell(), total):
-                        raise Cancelled(f"the download of {spec.weights.filename} was cancelled")
+                        raise Cancelled(_("the download of {file} was cancelled").format(file=spec.weights.filename))
         except requests.RequestException as error:
             # Here, because it is an OSError too, and would be told as a full disk.
-            raise WeightsError(f"{url} could not be downloaded ({error}): try again, or {how_to_get(spec)}") from error
+            raise WeightsError(
+                _("{url} could not be downloaded ({error}): try again, or {help}").format(
+                    url=url, error=error, help=how_to_get(spec)
+                )
+            ) from error
 
-    return _install(spec, fetch)
+    return install_file(spec, fetch)
 
 
-def _install(spec: ModelSpec, write: Callable[[Path], object], record: str | None = None) -> Path:
-    """Let `write` fill a file beside the final one, verify it, and only then give it its name.
+def install_file(spec: ModelSpec, write: Callable[[Path], object], record: str | None = None) -> Path:
+    """Let `write` fill a file beside the final one in the cache folder, verify it, and only then give it its name.
 
     Args:
         record: SHA-256 to verify it by and to record; None: the published checksum.
@@ -294,14 +337,22 @@ def _install(spec: ModelSpec, write: Callable[[Path], object], record: str | Non
         handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
         os.close(handle)
     except OSError as error:
-        raise WeightsError(f"folder {folder} cannot be written ({error.strerror}): make it writable") from error
+        raise WeightsError(
+            _("folder {folder} cannot be written ({error}): make it writable").format(
+                folder=folder, error=error.strerror
+            )
+        ) from error
     part = Path(name)
     try:
         write(part)
         if record is None:
             verify_weights(spec, part)
         elif _digests(spec, part)["sha256"] != record:
-            raise WeightsError(f"{spec.weights.filename} changed while it was copied to {folder}: import it again")
+            raise WeightsError(
+                _("{file} changed while it was copied to {folder}: import it again").format(
+                    file=spec.weights.filename, folder=folder
+                )
+            )
         part.replace(final)
         if record is None:
             _record_path(final).unlink(missing_ok=True)
@@ -311,7 +362,9 @@ def _install(spec: ModelSpec, write: Callable[[Path], object], record: str | Non
         return final
     except OSError as error:
         raise WeightsError(
-            f"{spec.weights.filename} cannot be written to {folder} ({error}): free some space"
+            _("{file} cannot be written to {folder} ({error}): free some space").format(
+                file=spec.weights.filename, folder=folder, error=error
+            )
         ) from error
     finally:
         part.unlink(missing_ok=True)

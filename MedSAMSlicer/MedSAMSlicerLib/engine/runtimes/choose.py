@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..models.network_file import NetworkFile
 from ..threads import computing_threads
+from ..words import tr as _
 from .ladder import RuntimeLadder
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ def check_runtime(wanted: str, device: str) -> None:
         InputError: it is unknown, not installed, or does not run on the device.
     """
     if wanted not in RUNTIMES:
-        raise InputError(f"runtime {wanted!r} is unknown: choose one of {', '.join(RUNTIMES)}")
+        raise InputError(
+            _("runtime {runtime!r} is unknown: choose one of {runtimes}").format(
+                runtime=wanted, runtimes=", ".join(RUNTIMES)
+            )
+        )
     if wanted == "openvino":
         if not _openvino_installed():
-            raise InputError("runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch")
+            raise InputError(_("runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch"))
         if device != "cpu":
-            raise InputError(f"runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu")
+            raise InputError(
+                _("runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu").format(
+                    device=device
+                )
+            )
 
 
 def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
@@ -68,8 +77,11 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
     except (ImportError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if wanted == "openvino":
-            raise InputError(f"OpenVINO cannot run this model ({reason}): choose --runtime torch") from error
-        return with_torch(), [f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"]
+            raise InputError(
+                _("OpenVINO cannot run this model ({reason}): choose --runtime torch").format(reason=reason)
+            ) from error
+        note = _("OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower")
+        return with_torch(), [note.format(reason=reason)]
 
 
 def ladder_of(wanted: str, device: str, network: NetworkFile) -> RuntimeLadder:

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 
 from ..errors import InputError
+from ..words import tr as _
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What drivers of NVIDIA (Jetson among them), of AMD and of Windows' Linux put there.
@@ -45,14 +46,20 @@ def choose_device(wanted: str) -> str:
         InputError: it is unknown, or not there.
     """
     if wanted not in DEVICES:
-        raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
+        raise InputError(
+            _("device {device!r} is unknown: choose one of {devices}").format(device=wanted, devices=", ".join(DEVICES))
+        )
     if wanted == "cpu":
         return wanted
     available = available_devices()
     if wanted == "auto":
         return available[0]
     if wanted not in available:
-        raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
+        raise InputError(
+            _("device {device!r} is not available on this computer: choose {devices}").format(
+                device=wanted, devices=" or ".join(available)
+            )
+        )
     return wanted
 
 

@@ -15,6 +15,7 @@ import slicer.util
 import bright_service
 from host.application import Host
 from host.fixture import host  # noqa: F401
+from support.world import World
 
 SHAPE = (20, 60, 80)
 
@@ -102,12 +103,33 @@ class Bench:
         if wait:
             self.finish()
 
+    def start(self) -> None:
+        """Draw, and wait for the first slices of the run."""
+        self.drag(wait=False)
+        self.host.wait_until(lambda: self.contouring.progress is not None and self.contouring.progress.done > 1)
+
+    def signal_on(self, k: int | None) -> None:
+        """Have the engine do on slice `k` whatever it does on a signal, or no longer; the window stays as it is."""
+        voxels = slicer.util.arrayFromVolume(self.volume)
+        voxels[0, 0, 1:3] = 0, 255
+        voxels[1:, 0, 0] = 0
+        if k is not None:
+            voxels[k, 0, 0] = bright_service.SIGNAL
+        slicer.util.arrayFromVolumeModified(self.volume)
+
     def finish(self) -> None:
         self.host.wait_until(lambda: not self.contouring.running)
 
     def voxels(self, segment: str = "tumour") -> np.ndarray:
         array = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, segment, self.volume)
         return np.zeros(SHAPE, bool) if array is None else np.asarray(array) > 0
+
+    @property
+    def nothing_is_written(self) -> bool:
+        """Whether the segments that are still there are empty, in whatever geometry."""
+        segments = map(self.segmentation.GetSegmentation().GetSegment, ("tumour", "other"))
+        images = [one.GetRepresentation("Binary labelmap") for one in segments if one is not None]
+        return all(image is None or image.GetNumberOfPoints() == 0 for image in images)
 
     def result(self) -> np.ndarray:
         stack = self.contouring.stack(self.contouring.plane)
@@ -126,6 +148,12 @@ def bench(host: Host, repository: Path) -> Bench:  # noqa: F811
     made = Bench(host, repository)
     made.centre()
     return made
+
+
+@pytest.fixture
+def world(host: Host) -> World:  # noqa: F811
+    """Means to put more into the host's scene."""
+    return World(host.scene)
 
 
 @pytest.fixture

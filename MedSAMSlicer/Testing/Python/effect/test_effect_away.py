@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 import slicer.util
 
-from bright_service import SIGNAL
-
-
-def started(bench: Any) -> None:
-    bench.drag(wait=False)
-    bench.host.wait_until(lambda: bench.contouring.progress is not None and bench.contouring.progress.done > 1)
+from support.world import World
 
 
 def finished_away(bench: Any) -> None:
@@ -26,22 +21,13 @@ def come_back(bench: Any) -> None:
     bench.host.editor.setActiveEffectByName("MedSAM")
 
 
-def nothing_is_written(bench: Any) -> bool:
-    images = [
-        bench.segmentation.GetSegmentation().GetSegment(name).GetRepresentation("Binary labelmap")
-        for name in ("tumour", "other")
-        if bench.segmentation.GetSegmentation().GetSegment(name) is not None
-    ]
-    return all(image is None or image.GetNumberOfPoints() == 0 for image in images)
-
-
 def test_a_run_goes_on_while_another_module_is_open(bench_with: Callable[[str], Any]) -> None:
     bench = bench_with("SlowService")
-    started(bench)
+    bench.start()
     bench.host.leave_editor()
     assert bench.contouring.running and not bench.visible("result")
     finished_away(bench)
-    assert nothing_is_written(bench) and "tumour" in slicer.util.mainWindow().statusBar().currentMessage()
+    assert bench.nothing_is_written and "tumour" in slicer.util.mainWindow().statusBar().currentMessage()
     come_back(bench)
     assert bench.ui.resultLabel.text.startswith("Preview: ") and bench.visible("result")
     bench.host.hands.click(bench.ui.applyButton)
@@ -50,7 +36,7 @@ def test_a_run_goes_on_while_another_module_is_open(bench_with: Callable[[str], 
 
 def test_progress_is_shown_again_to_who_comes_back_before_the_end(bench_with: Callable[[str], Any]) -> None:
     bench = bench_with("SlowService")
-    started(bench)
+    bench.start()
     bench.host.leave_editor()
     done = bench.contouring.progress.done
     bench.host.wait_until(lambda: bench.contouring.progress.done > done)
@@ -58,46 +44,57 @@ def test_progress_is_shown_again_to_who_comes_back_before_the_end(bench_with: Ca
     assert bench.contouring.running and bench.ui.progressFrame.visible and bench.visible("result")
     bench.host.hands.click(bench.ui.cancelButton)
     finished_away(bench)
-    assert bench.contouring.result is None and nothing_is_written(bench)
+    assert bench.contouring.result is None and bench.nothing_is_written
 
 
 def test_a_run_that_fails_away_is_told_in_the_status_bar_and_on_return(bench_with: Callable[[str], Any]) -> None:
     bench = bench_with("DyingService")
-    voxels = slicer.util.arrayFromVolume(bench.volume)
-    voxels[0, 0, 1:3] = 0, 255
-    voxels[14, 0, 0] = SIGNAL
-    slicer.util.arrayFromVolumeModified(bench.volume)
+    bench.signal_on(14)
     bench.drag(wait=False)
     bench.host.leave_editor()
     finished_away(bench)
     assert "ended unexpectedly" in slicer.util.mainWindow().statusBar().currentMessage()
     come_back(bench)
-    assert "ended unexpectedly" in bench.ui.problemLabel.text and nothing_is_written(bench)
+    assert "ended unexpectedly" in bench.ui.problemLabel.text and bench.nothing_is_written
 
 
-def test_apply_at_once_writes_at_the_end_in_one_undo_step(bench_with: Callable[[str], Any]) -> None:
+@pytest.mark.parametrize("way", ["another module", "no effect", "another effect"])
+def test_apply_at_once_writes_nothing_while_nobody_is_looking(bench_with: Callable[[str], Any], way: str) -> None:
+    """Esc and the arrow button put the effect away, too: what was not seen is a preview when the user comes back."""
     bench = bench_with("SlowService")
     bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
-    started(bench)
-    bench.host.leave_editor()
+    bench.start()
+    if way == "another module":
+        bench.host.leave_editor()
+    elif way == "no effect":
+        bench.host.editor.setActiveEffect(None)
+    else:
+        bench.host.editor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
     finished_away(bench)
+    assert bench.nothing_is_written
+    assert "waits" in slicer.util.mainWindow().statusBar().currentMessage()
+    come_back(bench)
+    bench.host.clock.advance(100)
+    assert bench.nothing_is_written
+    assert bench.ui.resultLabel.text.startswith("Preview: ") and bench.visible("result")
+    bench.host.hands.click(bench.ui.applyButton)
     assert (bench.voxels() == bench.truth).all() and not bench.voxels("other").any()
     bench.host.editor.undo()
     assert not bench.voxels().any()
+    bench.drag()
+    assert (bench.voxels() == bench.truth).all(), "the switch still holds for whoever is looking"
 
 
-@pytest.mark.parametrize("what", ["effect", "segment", "volume", "segmentation", "removed segment", "scene"])
+@pytest.mark.parametrize("what", ["segment", "volume", "segmentation", "removed segment", "scene"])
 def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
     bench_with: Callable[[str], Any], what: str
 ) -> None:
     bench = bench_with("SlowService")
     bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
-    started(bench)
+    bench.start()
     editor, scene = bench.host.editor, bench.host.scene
     bench.host.leave_editor()
-    if what == "effect":
-        editor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
-    elif what == "segment":
+    if what == "segment":
         editor.setCurrentSegmentID("other")
     elif what == "volume":
         scene.RemoveNode(bench.volume)
@@ -109,16 +106,14 @@ def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
         scene.Clear(0)
     bench.host.wait_until(lambda: bench.effect._driver.link.idle)
     bench.host.clock.advance(200)
-    assert nothing_is_written(bench)
-    if what not in ("effect", "segment"):
+    assert bench.nothing_is_written
+    if what != "segment":
         assert bench.contouring is None  # nothing holds on to the volume
         return
     come_back(bench)
-    if what == "segment":
-        assert bench.contouring.segment_id == "other" and "tumour" in bench.ui.noteLabel.text
-        editor.setCurrentSegmentID("tumour")
-    # Who painted meanwhile decides when to apply.
-    assert bench.ui.resultLabel.text.startswith("Preview: ") and nothing_is_written(bench)
+    assert bench.contouring.segment_id == "other" and "tumour" in bench.ui.noteLabel.text
+    editor.setCurrentSegmentID("tumour")
+    assert bench.ui.resultLabel.text.startswith("Preview: ") and bench.nothing_is_written
     bench.host.hands.click(bench.ui.applyButton)
     assert (bench.voxels() == bench.truth).all()
 
@@ -128,7 +123,7 @@ def test_a_script_cannot_apply_to_another_segment(bench: Any) -> None:
     bench.host.leave_editor()
     bench.host.editor.setCurrentSegmentID("other")
     bench.effect.apply()
-    assert nothing_is_written(bench)
+    assert bench.nothing_is_written
     assert "select it" in str(bench.contouring.problem)
 
 
@@ -147,6 +142,18 @@ def test_a_result_that_is_not_applied_waits_for_its_segment(bench: Any) -> None:
     assert (bench.voxels() == result).all()
 
 
+def test_a_result_waits_even_while_its_volume_cannot_be_used(bench: Any, world: World) -> None:
+    bench.drag()
+    result = bench.result()
+    bench.host.editor.setCurrentSegmentID("other")
+    bench.volume.SetAndObserveTransformNodeID(world.warp())
+    bench.host.editor.setCurrentSegmentID("tumour")
+    assert "nonlinear transform" in bench.ui.problemLabel.text
+    bench.volume.SetAndObserveTransformNodeID(None)
+    bench.host.hands.click(bench.ui.applyButton)
+    assert (bench.voxels() == result).all() and bench.ui.problemLabel.text == ""
+
+
 def test_a_waiting_result_goes_with_its_segment(bench: Any) -> None:
     bench.drag()
     bench.host.editor.setCurrentSegmentID("other")
@@ -157,9 +164,9 @@ def test_a_waiting_result_goes_with_its_segment(bench: Any) -> None:
 
 def test_a_run_that_another_segment_ends_is_told_and_makes_room_at_once(bench_with: Callable[[str], Any]) -> None:
     bench = bench_with("SlowService")
-    started(bench)
+    bench.start()
     bench.host.editor.setCurrentSegmentID("other")
     assert "'tumour' was ended" in bench.ui.noteLabel.text
     bench.drag()
     assert bench.ui.problemLabel.text == "" and (bench.result() == bench.truth).all()
-    assert bench.contouring.segment_id == "other" and nothing_is_written(bench)
+    assert bench.contouring.segment_id == "other" and bench.nothing_is_written

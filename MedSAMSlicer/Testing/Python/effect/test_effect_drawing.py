@@ -74,23 +74,26 @@ def test_escape_drops_the_rectangle_and_is_kept_from_others(bench: Any) -> None:
     assert bench.host.editor.activeEffect() is not None
 
 
+class Key:
+    """A key as a widget gets it."""
+
+    accepted = False
+
+    def __init__(self, kind: Any, key: Any) -> None:
+        self._kind, self._key = kind, key
+
+    def type(self) -> Any:
+        return self._kind
+
+    def key(self) -> Any:
+        return self._key
+
+    def accept(self) -> None:
+        self.accepted = True
+
+
 def test_escape_reaches_the_effect_before_the_editors_own_shortcut(bench: Any) -> None:
     import qt
-
-    class Key:
-        accepted = False
-
-        def __init__(self, kind: Any, key: Any) -> None:
-            self._kind, self._key = kind, key
-
-        def type(self) -> Any:
-            return self._kind
-
-        def key(self) -> Any:
-            return self._key
-
-        def accept(self) -> None:
-            self.accepted = True
 
     window = slicer.util.mainWindow()
     (watcher,) = window.__dict__["_filters"]
@@ -102,6 +105,32 @@ def test_escape_reaches_the_effect_before_the_editors_own_shortcut(bench: Any) -
     assert bench.contouring.rectangle.drag is None
     bench.host.editor.setActiveEffect(None)
     assert window.__dict__["_filters"] == []
+
+
+def test_one_stroke_of_escape_over_a_view_drops_one_thing(bench: Any) -> None:
+    """A key that was kept from a shortcut goes on to the view that has the focus, which hands it to the effect, too."""
+    import qt
+
+    bench.drag()
+    bench.ui.keysTable.selectRow(0)
+    bench.host.hands.click(bench.ui.correctKeyButton)
+    bench.host.hands.press("Red", bench.at("Red", -0.5))
+    bench.host.hands.move("Red", bench.at("Red", 0.5))
+    window = slicer.util.mainWindow()
+    (watcher,) = window.__dict__["_filters"]
+
+    def stroke() -> bool:
+        event = Key(qt.QEvent.ShortcutOverride, qt.Qt.Key_Escape)
+        watcher.eventFilter(window, event)
+        return event.accepted and bench.host.hands.key("Escape")
+
+    assert stroke()
+    assert bench.contouring.rectangle.drag is None and bench.contouring.correcting == 10
+    bench.host.clock.advance(20)
+    assert stroke()
+    assert bench.contouring.correcting is None
+    bench.host.clock.advance(20)
+    assert not stroke(), "nothing is left to drop: the editor's own shortcut puts the effect away"
 
 
 def test_other_buttons_views_and_moves_are_left_to_slicer(bench: Any) -> None:

@@ -108,6 +108,23 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     assert asked.read_text() == "x"
 
 
+def test_devices_are_asked_for_again_once_there_are_packages(
+    host: Any, repository: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MedSAMSlicerLib.effect import devices
+
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.not_installed")
+    bench = Bench(host, repository, known_devices=False)
+    known = bench.effect._frame.models._devices
+    host.wait_until(lambda: not known._task.running, seconds=60)
+    assert known.known == []
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.device_list")
+    host.editor.setActiveEffect(None)
+    host.editor.setActiveEffectByName("MedSAM")
+    host.wait_until(lambda: known.known, seconds=60)
+    assert known.known[-1] == "cpu"
+
+
 def test_the_real_list_of_devices_begins_with_what_can_compute_here(bench: Any) -> None:
     pytest.importorskip("torch", reason="the process asks torch")
     devices = bench.effect._frame.models._devices
@@ -217,18 +234,31 @@ def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
     assert float(seconds) < 0.15
 
 
-def test_errors_from_below_the_effect_come_in_the_users_language(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
+    """Translations of the application: context and text -> what the user reads."""
     from MedSAMSlicerLib import translation
 
-    known = {"the rectangle begins outside of the volume: begin it on the image": "bitte im Bild beginnen"}
-    contexts: list[str] = []
+    known: dict[tuple[str, str], str] = {}
+    monkeypatch.setattr(translation, "translate", lambda context, text: known.get((context, text), text))
+    return known
 
-    def translate(context: str, text: str) -> str:
-        contexts.append(context)
-        return known.get(text, text)
 
-    monkeypatch.setattr(translation, "translate", translate)
+def test_errors_from_below_the_effect_come_in_the_users_language(
+    bench: Any, german: dict[tuple[str, str], str]
+) -> None:
+    german["scene.drag", "the rectangle begins outside of the volume: begin it on the image"] = "bitte im Bild beginnen"
     bench.zoom_out("Red")
     assert not bench.host.hands.press("Red", (1, 1))
     assert bench.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
-    assert any(context.endswith("drag.py") or context.endswith("drag") for context in contexts)
+
+
+def test_errors_of_the_inference_process_come_in_the_users_language(
+    bench: Any, german: dict[tuple[str, str], str]
+) -> None:
+    text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
+    german["engine.failures", text] = "Fehler {kind} bei der Inferenz: {error}"
+    bench.serve("BuggyService")
+    bench.signal_on(10)
+    bench.drag()
+    assert bench.ui.problemLabel.text.startswith("⚠ Fehler ValueError bei der Inferenz: operands")

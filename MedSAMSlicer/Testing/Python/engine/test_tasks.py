@@ -108,13 +108,14 @@ class TestDownload:
         monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(cache))
         folder = cache / "weights"
         folder.mkdir(parents=True)
-        for name in ("old.part", "new.part", "medsam_vit_b.pth"):
+        for name in ("old.part", "new.part", "medsam_vit_b.pth", "old-pip.part/a.whl", "new-pip.part/a.whl"):
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(b"x")
         two_hours_ago = time.time() - 7200
-        os.utime(folder / "old.part", (two_hours_ago, two_hours_ago))
-        os.utime(folder / "medsam_vit_b.pth", (two_hours_ago, two_hours_ago))
+        for name in ("old.part", "medsam_vit_b.pth", "old-pip.part/a.whl", "old-pip.part", "new-pip.part"):
+            os.utime(folder / name, (two_hours_ago, two_hours_ago))
         remove_stale_parts()
-        assert sorted(path.name for path in folder.iterdir()) == ["medsam_vit_b.pth", "new.part"]
+        assert sorted(path.name for path in folder.iterdir()) == ["medsam_vit_b.pth", "new-pip.part", "new.part"]
 
 
 class TestImportAndVerify:

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import os
 import unittest
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -197,10 +198,17 @@ def pip_ensure(
         installed.append(requirements)
 
 
+def get_context(sourceFile: str) -> str:
+    """Name of the file, after that of its folder if that is a package."""
+    file = Path(sourceFile)
+    in_package = file.with_name("__init__.py").is_file()
+    return f"{file.parent.name}.{file.stem}" if in_package else file.stem
+
+
 def modules() -> dict[str, ModuleType]:
     """Name in sys.modules -> module."""
     content: dict[str, dict[str, Any]] = {
-        "slicer.i18n": {"tr": tr, "translate": translate, "getContext": lambda sourceFile: str(sourceFile)},
+        "slicer.i18n": {"tr": tr, "translate": translate, "getContext": get_context},
         "slicer.ScriptedLoadableModule": {
             cls.__name__: cls
             for cls in (

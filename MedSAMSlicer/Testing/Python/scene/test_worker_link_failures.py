@@ -73,11 +73,11 @@ def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
     one, stack, choice = link("StubbornService"), noise_stack(signal_on=5), ModelChoice(model)
     told = Told()
     one.segment(choice, noise_stack(), PROMPT, told.listener())
-    assert one._longest_silence() == 300
+    assert one.patience == 300
     drive(one, lambda: told.over)
     hanging = Told()
     one.segment(choice, stack, PROMPT, hanging.listener())
-    limit = one._longest_silence()
+    limit = one.patience
     assert seconds[0] < limit < seconds[1]
     drive(one, lambda: stack.read == [4, 5])
     assert one._process is not None
@@ -90,7 +90,7 @@ def test_another_model_may_take_its_time_to_load(link: Link) -> None:
     one = link()
     run(one, noise_stack())
     one.load(ModelChoice("sam_vit_b"))
-    assert one._longest_silence() == 300
+    assert one.patience == 300
 
 
 def test_slices_that_are_slow_to_come_are_not_held_against_the_process(link: Link) -> None:

