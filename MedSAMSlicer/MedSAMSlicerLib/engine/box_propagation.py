@@ -27,6 +27,10 @@ GENEROUS_WIDTH = 1.2
 # The rectangle found is right if no edge lies further than this from the median's, as a share of its width or height.
 # Mean DSC on 26 cases is 0.814 to 0.816 from 0.03 to 0.1, with 1.55 to 1.19 calls a slice, and 0.810 at 0.15.
 AGREEMENT = 0.07
+# Share of the first answer's logits in the mask where a second was asked. Mean DSC on 26 cases 0.818, 0.817 and 0.812 with
+# 0, 0.3 and 0.5; but where the two differ the mixture is less stable, which tells poor slices: area under ROC 0.888
+# without, 0.903 with 0.3.
+FIRST_SHARE = 0.3
 
 
 def propagate_in_box(asker: SliceAsker, prompt: StackPrompt) -> Iterator[SliceResult]:
@@ -91,7 +95,7 @@ class _BoxWalk:
             return first
         logits = None if neighbour is None else neighbour.logits
         (second,) = self.asker.ask(index, [agreed], beside=logits)
-        return second
+        return self.asker.merged(second, first, FIRST_SHARE)
 
     def _learn(self, index: int, answer: Answer) -> None:
         found = Box.around(answer.mask)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .box_math import between, bulging, largest_change, median_box
-from .box_propagation import AGREEMENT
+from .box_propagation import AGREEMENT, FIRST_SHARE
 from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
 from .prompts import Box, SlicePrompt
 from .results import SliceResult
@@ -89,7 +89,8 @@ def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator
         found = Box.around(answer.mask)
         agreed = median_box([found or expected, Box.around(neighbour) or expected, expected])
         if found is None or largest_change(agreed, found) > AGREEMENT:
-            (answer,) = asker.ask(index, [agreed], beside=beside)
+            (second,) = asker.ask(index, [agreed], beside=beside)
+            answer = asker.merged(second, answer, FIRST_SHARE)
         around = Box.around(neighbour)
         if answer.predicted_iou < DOUBTED and around is not None:
             (followed,) = asker.ask(index, [around], beside=beside)

@@ -120,6 +120,11 @@ class SliceAsker:
         """What a correction of the answer starts from: nothing where the model takes no masks or has found none."""
         return answer.logits if "mask" in self.predictor.prompts and answer.mask.any() else None
 
+    def merged(self, answer: Answer, other: Answer, share: float) -> Answer:
+        """The answer with `share` of the other's logits mixed in."""
+        logits = (1 - share) * answer.logits + share * other.logits
+        return replace(answer, mask=self._mask_of(logits), logits=logits)
+
     def with_logits(self, answer: Answer, logits: np.ndarray) -> Answer:
         """The answer with mask and stability of other logits, float32 at the decoder's resolution."""
         return replace(answer, mask=self._mask_of(logits), stability=_stability(logits), logits=logits)
