@@ -17,6 +17,9 @@ from .stack import SliceSource
 
 # Logits this far from the border count as sure; SAM's own measure of stability uses the same offset.
 STABILITY_OFFSET = 1.0
+# The ring in which an object's surroundings are looked at begins this share of the slice's longer side outside of it, and is
+# twice as wide: 2 and 4 network pixels of 256. The border itself, where both sides are mixed, is left out.
+RING_STEP = 1 / 128
 # More than are encoded ahead at once.
 KEPT_IMAGES = 12
 
@@ -132,10 +135,10 @@ class SliceAsker:
     def appearance(self, index: int, mask: np.ndarray) -> Appearance:
         """What the image shows inside a mask that is not empty, and around it."""
         image = self._image(index)
-        # The ring leaves out the border itself, where both sides are mixed.
-        step = max(1, round(max(self.rows, self.columns) / 128))
+        step = max(1, round(max(self.rows, self.columns) * RING_STEP))
         around = Box.around(mask)
         assert around is not None
+        # Room for the ring, three steps, and one more.
         reach = around.grown(4 * step, 4 * step).inside(Box.of_slice(self.rows, self.columns)) or around
         cut = (slice(int(reach.y0), int(reach.y1) + 1), slice(int(reach.x0), int(reach.x1) + 1))
         inside, image = mask[cut], image[cut]

@@ -10,13 +10,14 @@ import numpy as np
 # Standard deviation of the Gaussian along the stack. Slices 6 mm apart hardly see each other, slices 1 mm apart do. Mean
 # DSC on 26 cases: 0.8075 without, 0.8121 with 2 mm, 0.8132 with 3 mm, 0.8119 with 4 mm, 0.8091 with 5 mm.
 SPREAD_MM = 3.0
-# A small object is not blurred away: the deviation is at most this share of its length along the stack.
+# A small object is not blurred away: the deviation is at most this share of its length along the stack. Mean DSC in 3D boxes,
+# 26 cases: 0.816 with 0.05, 0.817 with 0.1, 0.816 with 0.2.
 LARGEST_SHARE = 0.1
 # Slices further away than this many standard deviations are left out, and results do not wait for them. 2 loses 0.002.
 REACH = 3.0
 # No pixel counts as surer than this many logits; 5, 10 and 20 are equal within 0.0003.
 SUREST = 10.0
-# Slices that nothing speaks for still count this much.
+# Slices that nothing speaks for still count this much; 0.001 and 0.1 are equal within 0.0001.
 SMALLEST_TRUST = 0.01
 
 
