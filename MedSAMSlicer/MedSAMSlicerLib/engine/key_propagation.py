@@ -19,11 +19,12 @@ from .slice_asker import Answer, SliceAsker
 from .stack_smoothing import StackSmoother, trust_in
 
 # How far the expected rectangle lies from the straight line between two sections towards an ellipsoid's bulge.
+# Three key slices, 26 cases: mean DSC 0.808, 0.810 and 0.811 with 0.5, 0.75 and 1.
 BULGE = 0.75
 # An object that is bent leaves the way between two key slices. Where the model itself doubts its mask this much, a
 # rectangle around the neighbouring mask is asked too; it counts if the model thinks so much better of its answer. Three
-# key slices, 26 cases: mean DSC 0.801 without, 0.809, 0.810 and 0.807 with 0.5, 0.6 and 0.7; with CLEARLY_BETTER at 0 and 0.1 0.810
-# and 0.809.
+# key slices, 26 cases: mean DSC 0.801 without, 0.809, 0.810 and 0.807 with 0.5, 0.6 and 0.7; 0.810 and 0.809 with
+# CLEARLY_BETTER at 0 and 0.1.
 DOUBTED = 0.6
 CLEARLY_BETTER = 0.05
 

@@ -15,7 +15,7 @@ SPREAD_MM = 3.0
 LARGEST_SHARE = 0.1
 # Slices further away than this many standard deviations are left out, and results do not wait for them. 2 loses 0.002.
 REACH = 3.0
-# No pixel counts as surer than this many logits; 5, 10 and 20 are equal within 0.0003.
+# No pixel counts as surer than this many logits; 5, 10 and 20 are equal within 0.0011.
 SUREST = 10.0
 # Slices that nothing speaks for still count this much; 0.001 and 0.1 are equal within 0.0001.
 SMALLEST_TRUST = 0.01
