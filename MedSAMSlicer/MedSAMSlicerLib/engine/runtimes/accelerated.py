@@ -9,6 +9,7 @@ import torch
 from ..failures import is_out_of_memory, one_line
 from ..models.network_file import NetworkFile
 from ..threads import computing_threads
+from ..words import tr as _
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime
@@ -43,8 +44,12 @@ def accelerated_runtime(
         full = check_answer(on_device("float32"), file.family)
         verdict, runtime = _tried(full, lambda: on_device(half), file)
         verdicts.put(subject, verdict)
-    kept = "half" if verdict.holds else "single"
-    notes.insert(0, f"Encoder in {kept} precision on {device_name} ({verdict.reason})")
+    note = (
+        _("Encoder in half precision on {device} ({reason})")
+        if verdict.holds
+        else _("Encoder in single precision on {device} ({reason})")
+    )
+    notes.insert(0, note.format(device=device_name, reason=verdict.reason))
     return runtime or on_device(half if verdict.holds else "float32"), notes
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..failures import is_out_of_memory
+from ..words import tr as _
 
 if TYPE_CHECKING:
     from .device_memory import DeviceMemory
@@ -94,6 +95,5 @@ class Batches:
 
     def _shrink(self, failed: int) -> None:
         self._most = max(1, failed // 2)
-        self._notes.append(
-            f"the graphics device had not enough memory for {failed} {self._what} at once: {self._most} at once from here on"
-        )
+        note = _("the graphics device had not enough memory for {failed} {what} at once: {most} at once from here on")
+        self._notes.append(note.format(failed=failed, what=self._what, most=self._most))

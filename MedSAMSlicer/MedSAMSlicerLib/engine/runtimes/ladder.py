@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..failures import is_out_of_memory
+from ..words import tr as _
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -99,10 +100,12 @@ class RuntimeLadder:
 
     def _next_device(self) -> None:
         left, self._device = self._device, self._further.pop(0)
-        where = "the processor" if self._device == "cpu" else self._device
-        self._notes.append(
-            [f"the device {left} has not enough memory: {where} goes on, until the model is loaded again"]
+        note = (
+            _("the device {left} has not enough memory: the processor goes on, until the model is loaded again")
+            if self._device == "cpu"
+            else _("the device {left} has not enough memory: {next} goes on, until the model is loaded again")
         )
+        self._notes.append([note.format(left=left, next=self._device)])
 
     def _made(self) -> Runtime:
         runtime, notes = self._make(self._device)
