@@ -13,10 +13,11 @@ from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.reference import segment_as_authors
 from MedSAMSlicerLib.engine.service_types import ModelChoice
-from support.parity import dice, embedding_difference
+from support.parity import ALL, dice, embedding_difference
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 VOLUMES = ("ct_lung2", "ct_sarcoma002", "mr_brain1", "mr_hippo001")
+LONG = ("mr_hippo001",)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ class GreyStack:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", VOLUMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=ALL if name in LONG else ()) for name in VOLUMES])
 def test_a_volume_goes_the_authors_way(shared_dir: Path, predictor: Predictor, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"litemedsam3d__{name}.npz")
     stack = GreyStack(reference["imgs"], reference["spacing"])

@@ -6,7 +6,6 @@ A slice takes ten seconds to half a minute, so one grey and one colour image are
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +16,10 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.sam import INPUT_SIZE, SAM_VIT_B
 from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import SlicePrompt
-from support.parity import assert_same_answer, embedding_difference, reference_prompts
+from support.parity import ALL, assert_same_answer, embedding_difference, reference_prompts
 from support.rule_filled import rule_filled_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
-ALL = pytest.mark.skipif(
-    not os.environ.get("MEDSAM_SLICER_REFERENCE_ALL"), reason="half a minute each: set MEDSAM_SLICER_REFERENCE_ALL=1"
-)
 ALWAYS = {("sam_vit_b", "mr_hippo"), ("sam_vit_b", "rgb_fundus")}
 CASES = [
     pytest.param(key, name, marks=() if (key, name) in ALWAYS else ALL)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
+import pytest
 
 from MedSAMSlicerLib.engine.prompts import Box, Points
 from MedSAMSlicerLib.engine.results import Prediction
+
+ALL = pytest.mark.skipif(
+    not os.environ.get("MEDSAM_SLICER_REFERENCE_ALL"), reason="half a minute or more: set MEDSAM_SLICER_REFERENCE_ALL=1"
+)
+"""Files that are compared when somebody asks for all of them: before a release, or after a change of a network."""
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
