@@ -8,11 +8,12 @@ Masks come from logits smoothed along the stack. Ablation: docs/propagation.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .box_math import largest_change, median_box
 from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
 from .expected_section import ExpectedSection
+from .key_slices import key_result
 from .prompts import Box, StackPrompt
 from .results import SliceResult
 from .slice_asker import Answer, SliceAsker
@@ -34,42 +35,54 @@ FIRST_SHARE = 0.3
 
 
 def propagate_in_box(asker: SliceAsker, prompt: StackPrompt) -> Iterator[SliceResult]:
-    """Masks of every slice of a 3D box, from its key slice both ways. Nothing leaves the box.
+    """Masks of every slice of a 3D box, from its middle both ways. Nothing leaves the box.
 
-    A slice's result comes when all slices are answered that have a say in it.
+    A slice's result comes when all slices are answered that have a say in it. Slices on which more was given than the
+    box, another rectangle, points or a mask, are answered from that: their masks are not smoothed, and guide the others.
 
     Args:
-        prompt: with a reach, bounds and one key slice.
+        prompt: with a reach and bounds.
     """
     assert prompt.reach is not None and prompt.bounds is not None
     first, last = prompt.reach
-    (key,) = prompt.keys
-    walk = _BoxWalk(asker, prompt.bounds, first, last)
+    fixed = {
+        index: asker.ask_as_given(index, prompt.at(index))
+        for index in prompt.key_slices
+        if prompt.keys.get(index) != prompt.bounds
+    }
+    walk = _BoxWalk(asker, prompt.bounds, first, last, fixed)
     smoother = StackSmoother(first, last, asker.source.spacing[0])
     answers: dict[int, Answer] = {}
-    for index, answer in walk.answers(key):
+    for index, answer in walk.answers((first + last) // 2):
         answers[index] = answer
         for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
             own = answers.pop(ready)
+            if ready in fixed:
+                yield key_result(ready, own, prompt.at(ready))
+                continue
             # Where the model sees nothing its neighbours put nothing: an object may end inside the box.
             final = asker.with_logits(own, logits) if own.mask.any() else own
             yield walk.result(ready, final, prompt.keys.get(ready))
 
 
 class _BoxWalk:
-    def __init__(self, asker: SliceAsker, bounds: Box, first: int, last: int) -> None:
-        self.asker, self.bounds = asker, bounds
+    def __init__(
+        self, asker: SliceAsker, bounds: Box, first: int, last: int, fixed: Mapping[int, Answer] | None = None
+    ) -> None:
+        self.asker, self.bounds, self.fixed = asker, bounds, fixed or {}
         self.first, self.last = first, last
         self.expected = ExpectedSection(bounds, first, last)
         slices = asker.source.shape[0]
         self.open_below, self.open_above = first == 0, last == slices - 1
+        for index, answer in self.fixed.items():
+            self._learn(index, answer)
 
     def answers(self, key: int) -> Iterator[tuple[int, Answer]]:
         """Every slice's answer, nearest to the key slice first, so that both ends learn from what is between them."""
         self.asker.follow(self._order(key))
         start = self._answer(key, None)
         yield key, start
-        self._learn(key, start)
+        self._learn_once(key, start)
         ends = {1: start, -1: start}
         for distance in range(1, max(self.last - key, key - self.first) + 1):
             pair = [(way, key + way * distance) for way in ends if self.first <= key + way * distance <= self.last]
@@ -78,12 +91,14 @@ class _BoxWalk:
                 yield index, ends[way]
             # Only now: a volume turned over gives the same masks.
             for way, index in pair:
-                self._learn(index, ends[way])
+                self._learn_once(index, ends[way])
 
     def _order(self, key: int) -> list[int]:
         return sorted(range(self.first, self.last + 1), key=lambda index: (abs(index - key), key - index))
 
     def _answer(self, index: int, neighbour: Answer | None) -> Answer:
+        if index in self.fixed:
+            return self.fixed[index]
         expected = self.expected.at(index, EXPECTED_WIDTH)
         generous = self.bounds if self._cut_off(index) else self.expected.at(index, GENEROUS_WIDTH)
         (first,) = self.asker.ask(index, [generous], slack=0)
@@ -96,6 +111,10 @@ class _BoxWalk:
         logits = None if neighbour is None else neighbour.logits
         (second,) = self.asker.ask(index, [agreed], beside=logits)
         return self.asker.merged(second, first, FIRST_SHARE)
+
+    def _learn_once(self, index: int, answer: Answer) -> None:
+        if index not in self.fixed:
+            self._learn(index, answer)
 
     def _learn(self, index: int, answer: Answer) -> None:
         found = Box.around(answer.mask)

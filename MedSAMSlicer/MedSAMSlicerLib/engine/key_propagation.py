@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from .box_math import between, bulging, largest_change, median_box
 from .box_propagation import AGREEMENT, FIRST_SHARE
 from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
-from .prompts import Box, SlicePrompt
+from .prompts import Box
 from .results import SliceResult
 from .slice_asker import Answer, SliceAsker
 from .stack_smoothing import StackSmoother, trust_in
@@ -27,22 +27,6 @@ BULGE = 0.75
 # CLEARLY_BETTER at 0 and 0.1.
 DOUBTED = 0.6
 CLEARLY_BETTER = 0.05
-
-
-def segment_key(asker: SliceAsker, index: int, prompt: SlicePrompt) -> SliceResult:
-    """The key slice from what the user gave there; its box is the user's, or else the one around the mask."""
-    answer = asker.ask_as_given(index, prompt)
-    confidence = slice_confidence(answer)
-    return SliceResult(
-        index,
-        answer.mask,
-        prompt.box or Box.around(answer.mask),
-        answer.predicted_iou,
-        confidence,
-        needs_review(confidence),
-        key=True,
-        low_res_logits=answer.logits,
-    )
 
 
 def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:

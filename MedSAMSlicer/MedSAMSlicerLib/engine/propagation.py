@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from .box_propagation import propagate_in_box
-from .key_propagation import segment_between, segment_key
+from .key_propagation import segment_between
+from .key_slices import segment_key
 from .open_propagation import Origin, propagate_outwards
 from .predictor import Predictor
 from .prompts import StackPrompt
@@ -18,7 +19,7 @@ from .stack import SliceSource
 def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) -> Iterator[SliceResult]:
     """Masks of one object, slice by slice, each slice once.
 
-    - A 3D box (reach, bounds, one key slice): `box_propagation`.
+    - A 3D box (reach and bounds): `box_propagation`, whatever else was given on some of its slices.
     - Key slices: each from its own rectangle, points or mask, those between them by `key_propagation`, those beyond the
       outermost ones by `open_propagation`: to the ends of the reach if there is one, else as far as the object goes.
       With bounds, no mask leaves them.
@@ -28,8 +29,7 @@ def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) ->
     """
     prompt.checked_for(source.shape)
     asker = SliceAsker(source, predictor, prompt.bounds)
-    only_key = prompt.keys.get(prompt.key_slices[0]) if len(prompt.key_slices) == 1 else None
-    if prompt.reach is not None and prompt.bounds is not None and only_key == prompt.bounds:
+    if prompt.reach is not None and prompt.bounds is not None:
         yield from propagate_in_box(asker, prompt)
         return
     found = []

@@ -52,7 +52,9 @@ class KeptResult:
             return None
         before = {index: key.given for index, key in self._prompts.keys.items()}
         after = {index: key.given for index, key in prompts.keys.items()}
-        return part_to_run(before, after, self.result.shape[0])
+        slices = self.result.shape[0]
+        part = part_to_run(before, after, slices)
+        return part if part is None or prompts.bounds is None else part.of_whole_stack(slices)
 
     def given_on(self, index: int) -> object | None:
         """What the result was made from on a key slice, as `KeySlice.given`; None on any other slice."""

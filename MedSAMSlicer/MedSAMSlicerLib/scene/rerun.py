@@ -20,16 +20,26 @@ class Part:
         first, last: slices that the engine sees, included. The neighbouring key slices are among them, because what
             lies between is guided by both; their own results stay.
         below, above: whether there is such a neighbour at the first and at the last slice.
+        only: first and last slice that are replaced, where more are run than that.
     """
 
     first: int
     last: int
     below: bool = False
     above: bool = False
+    only: tuple[int, int] | None = None
 
     def replaces(self, index: int) -> bool:
         """Whether the result of a slice comes from the new run."""
-        return self.first + self.below <= index <= self.last - self.above
+        first, last = self.only or (self.first + self.below, self.last - self.above)
+        return first <= index <= last
+
+    def of_whole_stack(self, slices: int) -> Part:
+        """The same slices are replaced, but all are run: in a 3D box each slice's answer rests on the whole box.
+
+        They are encoded already, so that running them again takes little time.
+        """
+        return Part(0, slices - 1, only=(self.first + self.below, self.last - self.above))
 
 
 def part_to_run(before: Mapping[int, object], after: Mapping[int, object], slices: int) -> Part | None:

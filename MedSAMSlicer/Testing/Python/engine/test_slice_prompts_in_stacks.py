@@ -78,13 +78,25 @@ def test_a_click_into_nothing_holds_nobody_up() -> None:
     assert list(alone) == [6]
 
 
-def test_clicks_stay_within_a_3d_box() -> None:
+def test_a_click_in_a_3d_box_corrects_its_slice_and_leaves_the_others_what_the_box_makes_of_them() -> None:
+    """The box still says how large the object is on each slice; a chain from the click alone would drift."""
     bounds = Box(55, 15, 85, 45)
-    prompt = StackPrompt({}, (3, 8), bounds, {5: SlicePrompt(bounds, Points(((70, 30),), (True,)))})
-    found = run(prompt)
+    alone = run(StackPrompt.from_box3d(3, 8, bounds))
+    found = run(StackPrompt({}, (3, 8), bounds, {7: SlicePrompt(bounds, Points(((70, 30),), (True,)))}))
     assert sorted(found) == [3, 4, 5, 6, 7, 8]
-    for result in found.values():
-        assert np.array_equal(result.mask, RIGHT[result.index])
+    assert np.array_equal(found[7].mask, RIGHT[7]), "the whole column, not the end of an ellipsoid"
+    assert [index for index, result in found.items() if result.key] == [7]
+    for index in (3, 4, 5, 6, 8):
+        assert np.array_equal(found[index].mask, alone[index].mask)
+
+
+def test_a_rectangle_on_one_slice_of_a_3d_box_is_a_fixed_point_in_it() -> None:
+    bounds = Box(5, 10, 95, 50)
+    left = Box.around(LEFT[4])
+    assert left is not None
+    found = run(StackPrompt({6: bounds, 4: left}, (1, 10), bounds))
+    assert np.array_equal(found[4].mask, LEFT[4]) and found[4].key and found[4].box == left
+    assert sorted(found) == list(range(1, 11))
 
 
 @pytest.mark.parametrize(
