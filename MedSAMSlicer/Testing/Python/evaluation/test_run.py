@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,28 @@ def test_tables_and_summary(cases: list[Case], tmp_path: Path) -> None:
     cost = [sum(getattr(one.timings, name) for one in scores) / 18 for name in ("encoder_calls", "decoder_calls")]
     assert text.splitlines()[-1] == (
         f"18 slices, of each on average {cost[0]:.2f} encoder calls and {cost[1]:.2f} decoder calls"
+    )
+
+
+def test_true_slices_that_no_answer_came_for_are_counted_and_told(cases: list[Case], tmp_path: Path) -> None:
+    """The object fades on the slices near its ends, where a run from the middle slice stops."""
+    path = tmp_path / "clear_image.nrrd"
+    image = sitk.ReadImage(str(path))
+    voxels = sitk.GetArrayFromImage(image)
+    voxels[[2, 3, 9, 10]] = 50
+    faded = sitk.GetImageFromArray(voxels)
+    faded.CopyInformation(image)
+    sitk.WriteImage(faded, str(path))
+    early, whole = score(cases[0], "midslice"), score(cases[0], "box3d")
+    answered = {one.index for one in early.slices}
+    assert early.unanswered == len(set(range(2, 11)) - answered) > 0
+    assert whole.unanswered == 0 and "not reached" not in summary([whole])
+    assert summary([early, whole, early]).splitlines()[-1] == (
+        f"{2 * early.unanswered} slices that hold the object were not reached: they are in no figure of confidence"
+    )
+    one = dataclasses.replace(early, unanswered=1)
+    assert summary([one]).splitlines()[-1] == (
+        "1 slice that holds the object was not reached: it is in no figure of confidence"
     )
 
 
