@@ -147,7 +147,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")
     parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
-    parser.add_argument("--plots", metavar="DIR", help="folder for plots: agreement per modality, DSC by confidence")
+    parser.add_argument(
+        "--plots",
+        metavar="DIR",
+        help="folder for plots, made if it is not there: agreement per modality, DSC by confidence",
+    )
     parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
 

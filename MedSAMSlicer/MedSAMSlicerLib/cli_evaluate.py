@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,6 +19,7 @@ from .evaluation.cases import Case, read_cases
 from .evaluation.run_all import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
 from .evaluation.run_case import Task
 from .evaluation.truth_prompts import PromptKind
+from .io.atomic import cannot_write
 from .io.segmentations import check_output
 from .io.together import Writer, check_apart, write_together
 
@@ -53,7 +56,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
         from .evaluation.plots import plot_writers
 
         files |= {str(Path(options.plots) / name): writer for name, writer in plot_writers(scores).items()}
-    write_together(files)
+    with _folder_made(options.plots):
+        write_together(files)
     if not options.quiet:
         say(summary(scores))
         say(f"Written: {', '.join(files)}")
@@ -64,12 +68,34 @@ def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
     from .evaluation.plots import PLOTS
 
     inputs = [options.cases, *(path for case in cases for path in (case.image, case.label))]
-    check_apart({"--output": options.output, "--slices": options.slices})
+    check_apart({"--output": options.output, "--slices": options.slices, "--plots": options.plots})
     for path in (options.output, options.slices):
         if path:
             check_output(path, inputs, (".csv",))
     if options.plots:
-        if not Path(options.plots).is_dir():
-            raise InputError(f"{options.plots} is not a folder: create it or choose another one")
-        for name in PLOTS:
-            check_output(Path(options.plots) / name, inputs, (".png",))
+        folder = Path(options.plots)
+        if not os.path.lexists(folder):
+            check_output(folder, inputs, endings=("",))
+        elif not folder.is_dir():
+            raise InputError(f"{folder} is not a folder: choose another one")
+        else:
+            for name in PLOTS:
+                check_output(folder / name, inputs, (".png",))
+
+
+@contextmanager
+def _folder_made(path: str | None) -> Iterator[None]:
+    """The folder is there within; one that was made for this goes again if what follows fails."""
+    made = None
+    if path and not Path(path).is_dir():
+        made = Path(path)
+        try:
+            made.mkdir()
+        except OSError as error:
+            raise cannot_write(made, error) from error
+    try:
+        yield
+    except BaseException:
+        if made and not any(made.iterdir()):
+            made.rmdir()
+        raise

@@ -66,7 +66,8 @@ def prompt_from_options(
         mask: bool (slices, rows, columns) along `axis`, what --mask holds.
 
     Raises:
-        InputError: the prompt lies outside the volume, or the ROI file cannot be used.
+        InputError: the prompt lies outside the volume, a positive point outside the 3D box, or the ROI file cannot be
+            used.
     """
     given = slices_from_options(options, dimensions, axis, mask)
     if options.box is None and options.roi is None:
@@ -91,10 +92,24 @@ def prompt_from_options(
     whole = StackPrompt.from_box3d(*ranges[along], Box(a0, b0, a1, b1))
     if not given:
         return whole
+    _check_points_within(options, whole.bounds)
     for one in given.values():
         # A point alone may mean anything around it; the 3D box says which.
         one.box = whole.bounds
     return StackPrompt({}, whole.reach, whole.bounds, {index: one.as_prompt() for index, one in given.items()})
+
+
+def _check_points_within(options: argparse.Namespace, bounds: Box | None) -> None:
+    """Refuse positive points that the 3D box rules out. Negative ones may lie anywhere: the object is not there."""
+    assert bounds is not None
+    for text, _index, a, b, positive in points_of(options):
+        for letter, value, low, high in (("A", a, bounds.x0, bounds.x1), ("B", b, bounds.y0, bounds.y1)):
+            # Indices are those of voxel centres; the box ends half a voxel further out.
+            if positive and not low - 0.5 <= value <= high + 0.5:
+                raise InputError(
+                    f"--point {text} lies outside the 3D box: {letter} = {value:g}, where the box runs from {low:g} to "
+                    f"{high:g}; move the point or the box"
+                )
 
 
 def limit_from_options(

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn.
 DISPUTED_BELOW = 0.9
+# Every rectangle is a run of the decoder on every slice, and its mask is held until all are there.
+MOST_RECTANGLES = 100
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
 # One run asks for each slice a few times in a row: a few embeddings of 4 MiB are plenty.
 _CACHE_BYTES = 16 << 20
@@ -107,8 +109,9 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     check_prompt_options(options)
     if (disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings) < 0:
         raise InputError(f"--keep-embeddings {options.keep_embeddings} is no room: give megabytes, or 0 for none")
-    if options.consensus != 0 and options.consensus < 2:
-        raise InputError(f"--consensus {options.consensus} compares nothing: give 2 or more rectangles")
+    if options.consensus != 0 and not 2 <= options.consensus <= MOST_RECTANGLES:
+        why = "compares nothing" if options.consensus < 2 else "asks too many rectangles on every slice"
+        raise InputError(f"--consensus {options.consensus} {why}: give 2 to {MOST_RECTANGLES}")
     if options.axis is not None:
         array_axis(options.axis)
     spec = find_model(options.model)

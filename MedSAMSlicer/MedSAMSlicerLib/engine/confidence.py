@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 # Logistic calibration: at the mean of the two signs that is MIDDLE, half of the slices reach a DSC of 0.7; STEEPNESS is
 # per unit of that mean. Fits: 0.796 and 21 on 594 slices of 17 development cases under `box3d` and `midslice` with the
 # decoder's own logits; 0.825 and 36 on 657 slices of 26 cases under `midslice`; 0.753 and 20.7 on 769 slices of 26 cases
-# under `box3d` with logits smoothed along the stack, which are lower. MIDDLE lies between the first two. Both are set
-# so that about a third of the slices is flagged.
+# under `box3d` with logits smoothed along the stack, which are lower. The two middles are not the fits: they are set so
+# that about a third of the slices is flagged. MIDDLE lies between its two fits, MIDDLE_SMOOTHED below its one of 0.753.
+# Confidence is therefore close to that probability, not exactly it: for smoothed slices a little too high.
 MIDDLE = 0.803
 MIDDLE_SMOOTHED = 0.745
 STEEPNESS = 21.0
@@ -28,7 +29,7 @@ REVIEW_BELOW = 0.75
 
 
 def slice_confidence(answer: Answer, middle: float = MIDDLE) -> float:
-    """Estimated probability that the slice's DSC is at least 0.7; monotone in predicted IoU and in stability.
+    """0..1, close to the probability that the slice's DSC is at least 0.7; monotone in predicted IoU and in stability.
 
     Args:
         middle: `MIDDLE` or, where the answer's logits were smoothed along the stack, `MIDDLE_SMOOTHED`.

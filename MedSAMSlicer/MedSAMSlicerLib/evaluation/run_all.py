@@ -136,6 +136,12 @@ def summary(scores: Sequence[CaseScore]) -> str:
         sum(getattr(score.timings, name) for score in scores) / slices for name in ("encoder_calls", "decoder_calls")
     )
     lines.append(f"{slices} slices, of each on average {encoded:.2f} encoder calls and {decoded:.2f} decoder calls")
+    missed = sum(score.unanswered for score in scores)
+    if missed:
+        told = "slice that holds the object was" if missed == 1 else "slices that hold the object were"
+        lines.append(
+            f"{missed} {told} not reached: {'it is' if missed == 1 else 'they are'} in no figure of confidence"
+        )
     return "\n".join(lines)
 
 

@@ -65,7 +65,10 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """What came of one case. Seconds leave out reading the image and loading the model."""
+    """What came of one case. Seconds leave out reading the image and loading the model.
+
+    `unanswered`: slices that hold the object but for which no answer came, because the run ended before them.
+    """
 
     case: Case
     model: str
@@ -75,6 +78,7 @@ class CaseScore:
     slices: list[SliceScore]
     extent: tuple[int, int] | None
     true_extent: tuple[int, int]
+    unanswered: int
 
 
 def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> CaseScore:
@@ -121,6 +125,7 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
         slices=[_score(result, truth[result.index]) for result in results],
         extent=_extent(mask),
         true_extent=_extent(truth) or (0, 0),
+        unanswered=len(set(_held(truth).tolist()) - {result.index for result in results}),
     )
 
 
@@ -155,5 +160,10 @@ def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int] | None:
-    held = np.flatnonzero(mask.any(axis=(1, 2)))
+    held = _held(mask)
     return (int(held[0]), int(held[-1])) if held.size else None
+
+
+def _held(mask: np.ndarray) -> np.ndarray:
+    """Indices of the slices on which the mask is not empty."""
+    return np.flatnonzero(mask.any(axis=(1, 2)))

@@ -41,11 +41,11 @@ def test_a_case_is_scored_and_shown(
 ) -> None:
     """In a process of its own, as always, but with the model that finds what is bright: seconds instead of minutes."""
     monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
+    monkeypatch.chdir(tmp_path)
     plots = tmp_path / "plots"
-    plots.mkdir()
     results, slices = tmp_path / "results.csv", tmp_path / "slices.csv"
     arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(results), "--slices", str(slices)]
-    assert main([*arguments, "--plots", str(plots), "--processes", "1"]) == 0
+    assert main([*arguments, "--plots", "plots", "--processes", "1"]) == 0
     (row,) = csv.DictReader(results.open())
     assert float(row["dsc"]) > 0.9 and row["method"] == "ours" and row["slices"] == "4"
     assert len(list(csv.DictReader(slices.open()))) == 4
@@ -61,7 +61,9 @@ def test_a_case_is_scored_and_shown(
         (["--prompt", "midslice", "--method", "reference"], "knows only 3D boxes"),
         (["--jitter", "-1"], "must not be negative"),
         (["--processes", "0"], "give 1 or more"),
-        (["--plots", "nowhere"], "is not a folder"),
+        (["--plots", "nowhere/plots"], "nowhere, the folder of plots, does not exist"),
+        (["--plots", __file__], "is not a folder"),
+        (["--slices", "both.csv", "--plots", "./both.csv"], "--slices and --plots name the same file"),
         (["--output", "results.txt"], "ending"),
         (["--slices", "slices.txt"], "ending"),
         (["--output", "both.csv", "--slices", "./both.csv"], "--output and --slices name the same file"),
@@ -84,7 +86,11 @@ def test_an_output_in_a_folder_of_slices_that_are_read_is_refused(
     series = tmp_path / "series"
     series.mkdir()
     table.write_text(table.read_text().replace("image.nrrd", "series"))
-    for more in (["--slices", str(series / "slices.csv")], ["--plots", str(series)]):
+    for more in (
+        ["--slices", str(series / "slices.csv")],
+        ["--plots", str(series)],
+        ["--plots", str(series / "plots")],
+    ):
         arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(tmp_path / "results.csv")]
         assert main([*arguments, *more]) == 2
         assert "lies in the folder that is read" in capsys.readouterr().err
@@ -133,3 +139,23 @@ def test_tables_and_plots_are_written_all_or_none(
         assert status == 2 and told.out == ""
         assert f"{tmp_path / STORED[number]} was not written: the disk is full" in told.err
         assert [path.read_text() for path in paths] == ["older"] * len(paths)
+
+
+def test_a_folder_that_was_made_for_plots_goes_when_nothing_is_written(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        cli_evaluate, "evaluate", lambda cases, task, _: (run_case(case, task, plain_predictor()) for case in cases)
+    )
+    plots, seen = tmp_path / "plots", []
+
+    def fsync(descriptor: int) -> None:
+        seen.append(plots.is_dir())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(tmp_path / "results.csv")]
+    before = sorted(tmp_path.iterdir())
+    assert main([*arguments, "--plots", str(plots), "--processes", "1"]) == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert seen == [True] and sorted(tmp_path.iterdir()) == before

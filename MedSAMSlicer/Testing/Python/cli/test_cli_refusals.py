@@ -50,6 +50,11 @@ class TestUsage:
             (["segment", "ct.nrrd", "--output", "a.nrrd", "--slice", 3], ["--slice and --rect", "both"]),
             (["segment", "ct.nrrd", "--output", "a.nrrd", "--rect", 1, 2, 3, 4], ["--slice and --rect", "both"]),
             (["segment", "ct.nrrd", "--output", "a.nrrd", *ANY_BOX, "--key", "1:1,2,1,2"], ["--key", "--rect"]),
+            (["segment", "ct.nrrd", "--output", "a.nrrd", *ANY_BOX, "--consensus", 1], ["--consensus 1", "2 to 100"]),
+            (
+                ["segment", "ct.nrrd", "--output", "a.nrrd", *ANY_BOX, "--consensus", 101],
+                ["--consensus 101", "2 to 100"],
+            ),
             (["models", "improt"], ["improt", "list"]),
             (["models", "import", "file.pth"], ["--as"]),
             (["models", "import", "file.pth", "--as", "unet"], ["'unet'", "litemedsam, medsam"]),

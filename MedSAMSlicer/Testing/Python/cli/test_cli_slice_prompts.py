@@ -80,6 +80,14 @@ def test_points_in_a_3d_box_count_on_their_slice(segment: Any) -> None:
     assert report["prompts"]["bounds"] == [5, 10, 85, 50] and report["prompts"]["reach"] == [1, 5]
 
 
+def test_in_a_3d_box_points_may_lie_on_its_edge_and_negative_ones_outside(segment: Any) -> None:
+    box = ["--box", 53, 77, 18, 42, 1, 5]
+    mask, report = segment(*box, "--point", "3:65,30,+", "--point", "3:77.5,17.5,-", "--point", "3:22,30,-")
+    assert np.array_equal(mask[3], RIGHT[3])
+    assert [len(key["points"]) for key in report["prompts"]["keys"]] == [3]
+    segment(*box, "--point", "3:65,30,+", "--point", "3:77.5,30,+")
+
+
 def test_a_mask_and_points_on_a_slice_go_with_a_3d_box(segment: Any, tmp_path: Path) -> None:
     guess = np.zeros(SHAPE, np.uint8)
     guess[3, 28:33, 60:70] = 7
@@ -122,6 +130,14 @@ def test_a_mask_is_a_first_guess(segment: Any, tmp_path: Path) -> None:
         (
             ["--box", *["5", "85", "10", "50", "1", "5", "--slice", "6", "--point", "65,30,+"]],
             "key slice 6 lies outside slices 1 to 5",
+        ),
+        (
+            ["--box", *["5", "85", "10", "50", "1", "5", "--point", "3:86,30,+"]],
+            "--point 3:86,30,\\+ lies outside the 3D box: A = 86, where the box runs from 5 to 85",
+        ),
+        (
+            ["--box", *["5", "85", "10", "50", "1", "5", "--slice", "3", "--point", "65,30,+", "--point", "65,9,+"]],
+            "--point 65,9,\\+ lies outside the 3D box: B = 9, where the box runs from 10 to 50",
         ),
         (["--mask", "MASK"], "--slice and --mask belong together"),
         (["--slice", "0", "--mask", "MASK"], "is empty on slice 0 \\(it holds something on 3 to 3\\)"),

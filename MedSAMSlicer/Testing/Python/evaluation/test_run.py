@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.evaluation import run_all
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
-from MedSAMSlicerLib.evaluation.plots import PLOTS, plot_writers, poor_slice_auc
+from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
 from MedSAMSlicerLib.evaluation.run_all import (
     RESULT_COLUMNS,
     SLICE_COLUMNS,
@@ -22,7 +23,7 @@ from MedSAMSlicerLib.evaluation.run_all import (
     summary,
     write_table,
 )
-from MedSAMSlicerLib.evaluation.run_case import CaseScore, Task, run_case
+from MedSAMSlicerLib.evaluation.run_case import CaseScore, SliceScore, Task, run_case
 from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid
@@ -99,6 +100,28 @@ def test_tables_and_summary(cases: list[Case], tmp_path: Path) -> None:
     )
 
 
+def test_true_slices_that_no_answer_came_for_are_counted_and_told(cases: list[Case], tmp_path: Path) -> None:
+    """The object fades on the slices near its ends, where a run from the middle slice stops."""
+    path = tmp_path / "clear_image.nrrd"
+    image = sitk.ReadImage(str(path))
+    voxels = sitk.GetArrayFromImage(image)
+    voxels[[2, 3, 9, 10]] = 50
+    faded = sitk.GetImageFromArray(voxels)
+    faded.CopyInformation(image)
+    sitk.WriteImage(faded, str(path))
+    early, whole = score(cases[0], "midslice"), score(cases[0], "box3d")
+    answered = {one.index for one in early.slices}
+    assert early.unanswered == len(set(range(2, 11)) - answered) > 0
+    assert whole.unanswered == 0 and "not reached" not in summary([whole])
+    assert summary([early, whole, early]).splitlines()[-1] == (
+        f"{2 * early.unanswered} slices that hold the object were not reached: they are in no figure of confidence"
+    )
+    one = dataclasses.replace(early, unanswered=1)
+    assert summary([one]).splitlines()[-1] == (
+        "1 slice that holds the object was not reached: it is in no figure of confidence"
+    )
+
+
 def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
     found = score(cases[0])
     empty = type(found.agreement)(0.0, 0.0, float("inf"), -100.0)
@@ -126,13 +149,41 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
     assert alone["clear"].slices != alone["misleading"].slices
 
 
-def test_plots_are_written_and_confidence_is_judged(cases: list[Case], tmp_path: Path) -> None:
+def test_plots_are_written(cases: list[Case], tmp_path: Path) -> None:
     scores = [score(case) for case in cases]
     writers = plot_writers(scores)
     assert tuple(writers) == PLOTS
     for name, write in writers.items():
         write(path := tmp_path / name)
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
-    auc = poor_slice_auc(scores)
-    assert auc is None or 0 <= auc <= 1
     assert poor_slice_auc([score(cases[0], "keyslices:all")]) is None, "no poor slice, nothing to find"
+
+
+@pytest.mark.parametrize(
+    ("good", "poor", "area"),
+    [
+        ([0.9, 0.8], [0.7, 0.1, 0.2], 1.0),
+        ([0.1, 0.2], [0.7, 0.9], 0.0),
+        ([0.9, 0.3], [0.5, 0.2], 0.75),
+        ([0.9, 0.5], [0.5, 0.5], 0.75),
+        ([0.4, 0.4], [0.4], 0.5),
+        ([0.4], [], None),
+        ([], [0.4], None),
+    ],
+)
+def test_the_area_is_the_share_of_pairs_in_which_the_poor_slice_has_less_confidence(
+    cases: list[Case], good: list[float], poor: list[float], area: float | None
+) -> None:
+    """A tie is half a pair; slices count together whichever case they are of."""
+
+    def slices(dsc: float, confidences: list[float]) -> list[SliceScore]:
+        return [SliceScore(n, dsc, 0.5, one, False, False, True) for n, one in enumerate(confidences)]
+
+    # Empty in truth and result alike: nothing to be sure of.
+    nothing = [SliceScore(n, 1.0, 0.5, one, False, False, False) for n, one in enumerate((0.0, 1.0))]
+    found = score(cases[0])
+    scores = [
+        dataclasses.replace(found, slices=slices(POOR_SLICE_DSC, good) + nothing),
+        dataclasses.replace(found, slices=slices(POOR_SLICE_DSC - 0.001, poor)),
+    ]
+    assert poor_slice_auc(scores) == (None if area is None else pytest.approx(area))
