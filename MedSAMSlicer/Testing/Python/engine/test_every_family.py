@@ -14,6 +14,7 @@ import pytest
 from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
+from MedSAMSlicerLib.engine.open_propagation import CLOSE, LOOSE
 from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
@@ -211,3 +212,17 @@ def test_damaged_weights_and_those_of_every_other_family_are_refused_in_one_line
         with pytest.raises(WeightsError) as caught:
             load_predictor(ModelChoice(key, str(path)))
         assert CATALOGUE[key].title in str(caught.value) and "\n" not in str(caught.value)
+
+
+@EVERY
+def test_a_loose_rectangle_is_wider_than_a_close_one_and_stays_in_the_input(key: str, predictor: Predictor) -> None:
+    close, loose = (predictor.family.loosened(BOX, ROWS, COLUMNS, slack) for slack in (CLOSE, LOOSE))
+    wider = np.subtract(loose.xyxy, close.xyxy)
+    assert (wider[:2] < 0).all() and (wider[2:] > 0).all()
+    assert np.abs(wider).max() < 0.05 * COLUMNS
+    # Slices are padded to a square; half a pixel more, because some families count from the pixels' edges.
+    square = Box.of_slice(COLUMNS, COLUMNS).grown(0.5, 0.5)
+    beyond = predictor.family.loosened(Box.of_slice(ROWS, COLUMNS), ROWS, COLUMNS, LOOSE)
+    assert beyond.inside(square) == beyond
+    answers = predictor.predict_prompts(IMAGE, [SlicePrompt(box=box) for box in (close, loose)])
+    assert np.abs(answers[0].low_res_logits - answers[1].low_res_logits).max() > 1e-6
