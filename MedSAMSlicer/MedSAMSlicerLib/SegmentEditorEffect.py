@@ -73,12 +73,17 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         node = self.scriptedEffect.parameterSetNode()
         if node is not None:
             EffectParameters(node).set_defaults()
+        if self._active:
+            # All that Slicer says when the editor gets another node while an effect is active.
+            self.updateGUIFromMRML()
 
     def setupOptionsFrame(self) -> None:
         self._frame = OptionsFrame(self._parameters, self)
         self.scriptedEffect.addOptionsWidget(self._frame.widget)
 
     def activate(self) -> None:
+        # A scene that was saved without this extension may have overwritten the node since.
+        self.setMRMLDefaults()
         self._active = True
         self._overlays.attach()
         self._shortcuts = Shortcuts(
@@ -141,11 +146,18 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._show()
 
     def processInteractionEvents(self, interactor: Any, event: int, viewWidget: Any) -> bool:
-        contouring, events = self.contouring, vtk.vtkCommand
-        if contouring is None or contouring.gone or not slice_views.is_slice_view(viewWidget):
+        if not slice_views.is_slice_view(viewWidget):
+            return False
+        events = vtk.vtkCommand
+        # The second press of a double click comes as an event of its own; Slicer would maximise the view.
+        pressed = event in (events.LeftButtonPressEvent, events.LeftButtonDoubleClickEvent)
+        if pressed:
+            self._follow()
+        contouring = self.contouring
+        if contouring is None or contouring.gone:
             return False
         xy = interactor.GetEventPosition()
-        if event == events.LeftButtonPressEvent:
+        if pressed:
             if slice_views.on_a_handle(contouring.parameters.reference("ROI")):
                 return False
             self._view = viewWidget

@@ -45,7 +45,7 @@ class ModelOptions:
         parameters = self._parameters()
         if parameters is None:
             return
-        model, device = (parameters.node.GetAttribute(f"MedSAM.{name}") or "" for name in ("Model", "Device"))
+        model, device = parameters.as_it_stands("Model"), parameters.as_it_stands("Device")
         models = [(key, CATALOGUE[key].title) for key in self._usable_models()]
         if model not in dict(models):
             title = CATALOGUE[model].title if model in CATALOGUE else model
