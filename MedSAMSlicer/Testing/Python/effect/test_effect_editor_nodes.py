@@ -57,3 +57,12 @@ def test_the_active_effect_follows_the_editor_to_another_node(
     assert bench.ui.modeComboBox.currentText == "Add to segment"
     strange_node.SetSelectedSegmentID("tumour")
     assert bench.contouring.segment_id == "tumour"
+
+
+def test_a_press_belongs_to_what_is_selected_then(bench: Bench, strange_node: Any) -> None:
+    """Even where nothing told the effect of its node."""
+    bench.effect.scriptedEffect.setParameterSetNode(strange_node)
+    assert bench.contouring.segment_id == "tumour"
+    assert bench.host.hands.press("Red", bench.at("Red", -1))
+    assert bench.contouring.segment_id == "other"
+    assert bench.contouring.rectangle.drag is not None
