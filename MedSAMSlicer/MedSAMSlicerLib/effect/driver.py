@@ -158,6 +158,8 @@ class Driver:
         self._aside = {}
         self.link.close()
         self._timer.stop()
+        # It would keep all this alive, in a circle through Qt that Python cannot see.
+        self._timer.disconnect("timeout()", self._step)
 
     def forget_encoded_slices(self) -> None:
         """End the process when it has nothing to do; the next one begins with nothing encoded."""

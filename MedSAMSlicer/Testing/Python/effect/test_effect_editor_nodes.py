@@ -66,3 +66,21 @@ def test_a_press_belongs_to_what_is_selected_then(bench: Bench, strange_node: An
     assert bench.host.hands.press("Red", bench.at("Red", -1))
     assert bench.contouring.segment_id == "other"
     assert bench.contouring.rectangle.drag is not None
+
+
+def test_an_effect_that_was_cleaned_up_hears_no_more_of_its_timer(bench: Bench) -> None:
+    """A connection would hold on to the effect, where Python cannot see that nobody else does."""
+    timer = bench.effect._driver._timer
+    assert timer.timeout.connected() == 1
+    bench.effect.cleanup()
+    assert timer.timeout.connected() == 0
+
+
+def test_a_module_that_is_loaded_again_makes_no_second_effect(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MedSAMSlicerLib.effect import registration
+
+    made: list[Any] = []
+    make = registration.new_scripted_effect
+    monkeypatch.setattr(registration, "new_scripted_effect", lambda: made.append(make()) or made[-1])
+    registration.register_effect()
+    assert made == []
