@@ -38,7 +38,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         make_transport: makes the transport to an inference process; another may be set before the effect is used.
     """
 
-    def __init__(self, scriptedEffect: Any) -> None:
+    def __init__(self, scriptedEffect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         scriptedEffect.name = EFFECT_NAME
         scriptedEffect.title = _("MedSAM")
         scriptedEffect.perSegment = True
@@ -49,8 +49,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
         self._shortcuts: Shortcuts | None = None
-        self._view: Any = None
-        self._observed: tuple[Any, int] = (None, 0)
+        self._view: slicer.qMRMLSliceWidget | None = None
+        self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
         self._active = self._drawing = self._negative = False
         self._told: MedSAMError | None = None
 
@@ -137,7 +137,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._overlays.attach()
             self._changed()
 
-    def processViewNodeEvents(self, _node: Any, _event: int, viewWidget: Any) -> None:
+    def processViewNodeEvents(
+        self, _node: slicer.vtkMRMLAbstractViewNode, _event: int, viewWidget: slicer.qMRMLSliceWidget
+    ) -> None:
         if not slice_views.is_slice_view(viewWidget):
             return
         self._overlays.update(self.contouring, only=viewWidget)
@@ -145,7 +147,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._look()
             self._show()
 
-    def processInteractionEvents(self, interactor: Any, event: int, viewWidget: Any) -> bool:
+    def processInteractionEvents(
+        self, interactor: vtk.vtkRenderWindowInteractor, event: int, viewWidget: slicer.qMRMLSliceWidget
+    ) -> bool:
         if not slice_views.is_slice_view(viewWidget):
             return False
         events = vtk.vtkCommand
@@ -204,7 +208,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._observe(node)
             self._driver.follow(node)
 
-    def _observe(self, node: Any) -> None:
+    def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
         """Nothing else tells an effect that another segment was selected."""
         before, tag = self._observed
         if before is not node:

@@ -58,7 +58,7 @@ class Driver:
         self._on_change, self._on_result = on_change, on_result
         self._aside: dict[_Selection, _Aside] = {}
         self._forgetting = False
-        self._timer: Any = qt.QTimer()
+        self._timer = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
         self._timer.connect("timeout()", self._step)
         encoded_slices.register(self)
