@@ -38,7 +38,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         make_transport: makes the transport to an inference process; another may be set before the effect is used.
     """
 
-    def __init__(self, scriptedEffect: Any) -> None:
+    def __init__(self, scriptedEffect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         scriptedEffect.name = EFFECT_NAME
         scriptedEffect.title = _("MedSAM")
         scriptedEffect.perSegment = True
@@ -49,8 +49,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
         self._shortcuts: Shortcuts | None = None
-        self._view: Any = None
-        self._observed: tuple[Any, int] = (None, 0)
+        self._view: slicer.qMRMLSliceWidget | None = None
+        self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
         self._active = self._drawing = self._negative = False
         self._told: MedSAMError | None = None
 
@@ -73,12 +73,17 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         node = self.scriptedEffect.parameterSetNode()
         if node is not None:
             EffectParameters(node).set_defaults()
+        if self._active:
+            # All that Slicer says when the editor gets another node while an effect is active.
+            self.updateGUIFromMRML()
 
     def setupOptionsFrame(self) -> None:
         self._frame = OptionsFrame(self._parameters, self)
         self.scriptedEffect.addOptionsWidget(self._frame.widget)
 
     def activate(self) -> None:
+        # A scene that was saved without this extension may have overwritten the node since.
+        self.setMRMLDefaults()
         self._active = True
         self._overlays.attach()
         self._shortcuts = Shortcuts(
@@ -132,7 +137,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._overlays.attach()
             self._changed()
 
-    def processViewNodeEvents(self, _node: Any, _event: int, viewWidget: Any) -> None:
+    def processViewNodeEvents(
+        self, _node: slicer.vtkMRMLAbstractViewNode, _event: int, viewWidget: slicer.qMRMLSliceWidget
+    ) -> None:
         if not slice_views.is_slice_view(viewWidget):
             return
         self._overlays.update(self.contouring, only=viewWidget)
@@ -140,12 +147,21 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._look()
             self._show()
 
-    def processInteractionEvents(self, interactor: Any, event: int, viewWidget: Any) -> bool:
-        contouring, events = self.contouring, vtk.vtkCommand
-        if contouring is None or contouring.gone or not slice_views.is_slice_view(viewWidget):
+    def processInteractionEvents(
+        self, interactor: vtk.vtkRenderWindowInteractor, event: int, viewWidget: slicer.qMRMLSliceWidget
+    ) -> bool:
+        if not slice_views.is_slice_view(viewWidget):
+            return False
+        events = vtk.vtkCommand
+        # The second press of a double click comes as an event of its own; Slicer would maximise the view.
+        pressed = event in (events.LeftButtonPressEvent, events.LeftButtonDoubleClickEvent)
+        if pressed:
+            self._follow()
+        contouring = self.contouring
+        if contouring is None or contouring.gone:
             return False
         xy = interactor.GetEventPosition()
-        if event == events.LeftButtonPressEvent:
+        if pressed:
             if slice_views.on_a_handle(contouring.parameters.reference("ROI")):
                 return False
             self._view = viewWidget
@@ -192,7 +208,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._observe(node)
             self._driver.follow(node)
 
-    def _observe(self, node: Any) -> None:
+    def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
         """Nothing else tells an effect that another segment was selected."""
         before, tag = self._observed
         if before is not node:

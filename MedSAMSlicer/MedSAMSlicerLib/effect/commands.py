@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError
@@ -23,7 +23,7 @@ from .texts import segment_name
 class Commands:
     """The commands of an effect. What goes wrong is `contouring.problem` then, and stands in the options frame."""
 
-    scriptedEffect: Any
+    scriptedEffect: slicer.qSlicerSegmentEditorScriptedEffect
     _driver: Driver
     _frame: OptionsFrame | None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -24,7 +23,7 @@ class ConfidenceStrip:
         on_slice: gets the slice whose cell was clicked.
     """
 
-    def __init__(self, table: Any, on_slice: Callable[[int], None]) -> None:
+    def __init__(self, table: qt.QTableWidget, on_slice: Callable[[int], None]) -> None:
         self._table, self._on_slice = table, on_slice
         self._shown: StackResult | None = None
         self._first = 0

@@ -58,7 +58,7 @@ class Driver:
         self._on_change, self._on_result = on_change, on_result
         self._aside: dict[_Selection, _Aside] = {}
         self._forgetting = False
-        self._timer: Any = qt.QTimer()
+        self._timer = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
         self._timer.connect("timeout()", self._step)
         encoded_slices.register(self)
@@ -158,6 +158,8 @@ class Driver:
         self._aside = {}
         self.link.close()
         self._timer.stop()
+        # It would keep all this alive, in a circle through Qt that Python cannot see.
+        self._timer.disconnect("timeout()", self._step)
 
     def forget_encoded_slices(self) -> None:
         """End the process when it has nothing to do; the next one begins with nothing encoded."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import slicer
 
 from ..scene.segment_writer import Mode
@@ -16,7 +14,7 @@ class SegmentEditor:
         scripted_effect: Slicer's half of the effect.
     """
 
-    def __init__(self, scripted_effect: Any) -> None:
+    def __init__(self, scripted_effect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         self._effect = scripted_effect
 
     def reference(self) -> slicer.vtkOrientedImageData | None:

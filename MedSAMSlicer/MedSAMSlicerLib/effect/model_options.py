@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from .. import settings
@@ -45,7 +46,7 @@ class ModelOptions:
         parameters = self._parameters()
         if parameters is None:
             return
-        model, device = (parameters.node.GetAttribute(f"MedSAM.{name}") or "" for name in ("Model", "Device"))
+        model, device = parameters.as_it_stands("Model"), parameters.as_it_stands("Device")
         models = [(key, CATALOGUE[key].title) for key in self._usable_models()]
         if model not in dict(models):
             title = CATALOGUE[model].title if model in CATALOGUE else model
@@ -92,7 +93,7 @@ class ModelOptions:
         except MedSAMError:
             return []  # packages are missing: the module's panel says which, the worker says so when it is asked
 
-    def _offer(self, combo: Any, items: list[tuple[str, str]], chosen: str) -> None:
+    def _offer(self, combo: qt.QComboBox, items: list[tuple[str, str]], chosen: str) -> None:
         blocked = combo.blockSignals(True)
         if self._offered.get(combo.objectName) != items:
             self._offered[combo.objectName] = items
@@ -102,7 +103,7 @@ class ModelOptions:
         combo.currentIndex = max(combo.findData(chosen), 0)
         combo.blockSignals(blocked)
 
-    def _set(self, name: str, combo: Any, index: int) -> None:
+    def _set(self, name: str, combo: qt.QComboBox, index: int) -> None:
         parameters = self._parameters()
         if parameters is not None:
             parameters.set(name, combo.itemData(index))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -223,13 +224,13 @@ class OptionsFrame:
     def _level_or_width_set(self, _value: float = 0.0) -> None:
         self.set("Window", f"{self.ui.levelSpinBox.value!r},{self.ui.widthSpinBox.value!r}")
 
-    def _roi_chosen(self, node: Any) -> None:
+    def _roi_chosen(self, node: slicer.vtkMRMLNode | None) -> None:
         parameters = self._parameters()
         if parameters is not None:
             parameters.set_reference("ROI", node)
 
 
-def _fill(combo: Any, items: tuple[tuple[str, str], ...]) -> None:
+def _fill(combo: qt.QComboBox, items: tuple[tuple[str, str], ...]) -> None:
     for value, text in items:
         combo.addItem(text, value)
 
@@ -258,7 +259,7 @@ def _value(parameters: EffectParameters, name: str) -> str:
         return DEFAULTS[name]
 
 
-def _quietly(widget: Any, name: str, value: object) -> None:
+def _quietly(widget: qt.QWidget, name: str, value: object) -> None:
     """Set a property without telling that it was set."""
     if getattr(widget, name) == value:
         return
@@ -267,7 +268,7 @@ def _quietly(widget: Any, name: str, value: object) -> None:
     widget.blockSignals(blocked)
 
 
-def _text(label: Any, text: str) -> None:
+def _text(label: qt.QLabel, text: str) -> None:
     """An empty label takes no room."""
     if label.text != text:
         label.text = text

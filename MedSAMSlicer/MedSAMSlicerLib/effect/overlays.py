@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import slicer
 
 from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import find_model
@@ -24,7 +23,7 @@ class Overlays:
         scripted_effect: Slicer's half of the effect, which adds and removes actors.
     """
 
-    def __init__(self, scripted_effect: Any) -> None:
+    def __init__(self, scripted_effect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         self._effect = scripted_effect
         self._views: list[_View] = []
 
@@ -40,7 +39,7 @@ class Overlays:
             view.remove()
         self._views = []
 
-    def update(self, contouring: Contouring | None, only: Any = None) -> None:
+    def update(self, contouring: Contouring | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
         """Draw what the contouring has; `only`: in this view, because nothing but the view has changed."""
         for view in self._views:
             if only is None or view.widget is only:
@@ -48,7 +47,7 @@ class Overlays:
 
 
 class _View:
-    def __init__(self, effect: Any, widget: Any) -> None:
+    def __init__(self, effect: slicer.qSlicerSegmentEditorScriptedEffect, widget: slicer.qMRMLSliceWidget) -> None:
         self.widget = widget
         self._effect = effect
         self._color: _Color = (-1.0, -1.0, -1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import qt
 
@@ -14,7 +13,7 @@ from ..scene.transports import TransportListener, worker_command, worker_environ
 CLOSE_MILLISECONDS = 1000
 """How long a process may take to end by itself."""
 # Qt's objects must outlive the slots that are running, and a process its end; nothing else holds one that was let go.
-_ending: list[Any] = []
+_ending: list[qt.QProcess] = []
 
 
 def inference_process() -> QProcessTransport:
@@ -27,7 +26,7 @@ class QProcessTransport:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command, self._environment = list(command), dict(environment)
-        self._process: Any = None
+        self._process: qt.QProcess | None = None
         self._listener: TransportListener | None = None
 
     def start(self, listener: TransportListener) -> None:
@@ -61,7 +60,7 @@ class QProcessTransport:
             process.closeWriteChannel()
             qt.QTimer.singleShot(CLOSE_MILLISECONDS, process.kill)
 
-    def _let_go(self) -> Any:
+    def _let_go(self) -> qt.QProcess | None:
         """Hear nothing more of the process."""
         process, self._process, self._listener = self._process, None, None
         if process is not None:

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import slicer
+
+from ..scene.effect_parameters import EFFECT_NAME
+
 _PACKAGE = __name__.partition(".")[0]
 _SOURCE = Path(__file__).resolve().parents[1] / "SegmentEditorEffect.py"
 
@@ -28,5 +32,7 @@ def new_scripted_effect() -> Any:
 
 
 def register_effect() -> None:
-    """Make the effect known. Slicer keeps the first one of a name, so it does no harm when a module is reloaded."""
-    new_scripted_effect().self().register()
+    """Make the effect known. Slicer keeps the first one of a name: when a module is reloaded there is nothing to do."""
+    known = slicer.qSlicerSegmentEditorEffectFactory.instance().registeredEffects()
+    if EFFECT_NAME not in [effect.name for effect in known]:
+        new_scripted_effect().self().register()

@@ -62,7 +62,7 @@ class _EscapeFilter(qt.QObject):
 
     on_escape: Callable[[], bool] = staticmethod(lambda: False)
 
-    def eventFilter(self, _watched: Any, event: Any) -> bool:
+    def eventFilter(self, _watched: qt.QObject, event: Any) -> bool:
         if event.type() != qt.QEvent.ShortcutOverride or event.key() != qt.Qt.Key_Escape:
             return False
         if not self.on_escape():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import qt
 import slicer
 
 from ..engine.prompts import Box
@@ -13,7 +12,7 @@ from ..scene.geometry import apply
 from ..scene.view_plane import ViewGeometry
 
 
-def slice_views() -> list[Any]:
+def slice_views() -> list[slicer.qMRMLSliceWidget]:
     """Widgets of all slice views; none while the application has no layout."""
     manager = slicer.app.layoutManager()
     if manager is None:
@@ -21,11 +20,11 @@ def slice_views() -> list[Any]:
     return [manager.sliceWidget(name) for name in manager.sliceViewNames()]
 
 
-def is_slice_view(view: Any) -> bool:
+def is_slice_view(view: qt.QWidget) -> bool:
     return bool(view.className() == "qMRMLSliceWidget")
 
 
-def geometry_of(view: Any) -> ViewGeometry:
+def geometry_of(view: slicer.qMRMLSliceWidget) -> ViewGeometry:
     return ViewGeometry.of(view.mrmlSliceNode())
 
 

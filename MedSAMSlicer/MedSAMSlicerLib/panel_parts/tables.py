@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import qt
 
 
-def prepare_table(table: Any, headers: Sequence[str]) -> None:
+def prepare_table(table: qt.QTableWidget, headers: Sequence[str]) -> None:
     """Set headers: the first column takes the room that the others leave."""
     table.columnCount = len(headers)
     table.setHorizontalHeaderLabels(list(headers))
@@ -18,7 +17,7 @@ def prepare_table(table: Any, headers: Sequence[str]) -> None:
     table.verticalHeader().visible = False
 
 
-def fill_table(table: Any, rows: Sequence[Sequence[str]], tooltips: Sequence[str] = ()) -> None:
+def fill_table(table: qt.QTableWidget, rows: Sequence[Sequence[str]], tooltips: Sequence[str] = ()) -> None:
     """Replace all rows; the selected row stays selected.
 
     Args:

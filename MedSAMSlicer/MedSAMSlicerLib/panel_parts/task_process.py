@@ -36,8 +36,8 @@ class TaskProcess:
 
     def __init__(self, on_line: Callable[[Line], None], on_end: Callable[[str | None], None]) -> None:
         self._on_line, self._on_end = on_line, on_end
-        self._process: Any = None
-        self._spent: Any = None
+        self._process: qt.QProcess | None = None
+        self._spent: qt.QProcess | None = None
         self._received = b""
         self._stderr = b""
         self._last: Line | None = None
@@ -86,9 +86,9 @@ class TaskProcess:
             process.kill()
             process.waitForFinished(CANCEL_MILLISECONDS)
 
-    def _kill(self, process: Any) -> None:
-        if self._process is process:
-            process.kill()
+    def _kill(self, process: qt.QProcess) -> None:
+        if self._process is not None and self._process is process:
+            self._process.kill()
 
     def _read_lines(self) -> None:
         if self._process is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 
@@ -15,13 +15,13 @@ def escaped(text: str) -> str:
     return text.replace("\\", "\\" + zero_width_space).replace("/", "/" + zero_width_space)
 
 
-def show_message(label: Any, text: str) -> None:
+def show_message(label: qt.QLabel, text: str) -> None:
     """A plain line under a section; '' hides it."""
     label.text = escaped(text)
     label.visible = bool(text)
 
 
-def show_error(label: Any, text: str) -> None:
+def show_error(label: qt.QLabel, text: str) -> None:
     """A line that says what went wrong, told from others by more than its colour."""
     label.text = f"<b>{html.escape(_('Not done:'))}</b> {escaped(text)}"
     label.visible = True

@@ -104,7 +104,11 @@ class EffectParameters:
             raise InputError(
                 _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
             )
-        return self._checked(name, self.node.GetAttribute(_full(name)) or DEFAULTS[name])
+        return self._checked(name, self.as_it_stands(name))
+
+    def as_it_stands(self, name: str) -> str:
+        """Value of an option, even if it is none of those that it may have; its default if it has none."""
+        return self.node.GetAttribute(_full(name)) or DEFAULTS[name]
 
     def set(self, name: str, value: str) -> None:
         """Raises InputError if the option may not have that value; the option keeps the one that it has."""

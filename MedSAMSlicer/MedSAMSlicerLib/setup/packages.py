@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..engine.errors import MedSAMError
 from ..engine.failures import one_line
@@ -153,26 +153,17 @@ def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
     import slicer
 
     names = ", ".join(package.name for package in wanted)
-    packaging = _slicer_packaging()
-    if packaging is None:
+    try:
+        from slicer.packaging import load_requirements, pip_ensure
+    except ImportError:  # before Slicer 5.12
         arguments = [f"{package.name}{package.wanted}" for package in wanted]
         _with_pip(lambda: slicer.util.pip_install(arguments), names)
         return
     # The click on Install was the user's consent: no second question.
     _with_pip(
-        lambda: packaging.pip_ensure(
-            packaging.load_requirements(file), requester=REQUESTER, prompt_install=False, prompt_restart=True
-        ),
+        lambda: pip_ensure(load_requirements(file), requester=REQUESTER, prompt_install=False, prompt_restart=True),
         names,
     )
-
-
-def _slicer_packaging() -> Any:
-    """The module `slicer.packaging`; None before Slicer 5.12."""
-    try:
-        return importlib.import_module("slicer.packaging")
-    except ImportError:
-        return None
 
 
 def _with_pip(call: Callable[[], object], what: str) -> object:

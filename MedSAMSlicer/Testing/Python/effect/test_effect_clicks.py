@@ -215,3 +215,16 @@ def test_the_rectangle_of_a_clicked_slice_cannot_be_corrected_by_corners_that_it
     bench.host.hands.click(bench.ui.correctKeyButton)
     answered(bench)
     assert bench.contouring.correcting is None and bench.visible("preview")
+
+
+def test_a_second_click_in_quick_succession_counts_and_the_view_is_not_maximised(bench: Any) -> None:
+    hands = bench.host.hands
+    first, second = bench.xy("Red", 10, *FIRST), bench.xy("Red", 10, *SECOND)
+    assert click(bench, FIRST)
+    assert hands.press_again("Red", second, control=True) and hands.release("Red", second)
+    answered(bench)
+    (key,) = bench.contouring.prompts.keys.values()
+    assert key.points.positive == (True, False)
+    assert hands.double_click("Red", first)
+    answered(bench)
+    assert not bench.contouring.busy and (seen(bench) == bench.truth[10]).all()

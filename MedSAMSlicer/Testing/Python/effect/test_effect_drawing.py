@@ -151,6 +151,7 @@ def test_a_handle_of_the_roi_can_be_dragged(bench: Any) -> None:
     bench.contouring.parameters.set_reference("ROI", roi)
     roi.GetDisplayNode().SetActiveComponent(roi.GetDisplayNode().ComponentScaleHandle, 0)
     assert not bench.host.hands.press("Red", bench.at("Red", -1))
+    assert not bench.host.hands.press_again("Red", bench.at("Red", -1))
     roi.GetDisplayNode().SetActiveComponent(roi.GetDisplayNode().ComponentNone, 0)
     assert bench.host.hands.press("Red", bench.at("Red", -1))
 
@@ -209,3 +210,14 @@ def test_a_drawn_rectangle_is_seen_again_on_its_slice(bench: Any) -> None:
     assert not bench.visible("rectangle")
     bench.host.hands.click(bench.ui.goToKeyButton)
     assert bench.visible("rectangle")
+
+
+def test_a_rectangle_may_begin_right_after_a_click(bench: Any) -> None:
+    hands, start, end = bench.host.hands, bench.at("Red", -1), bench.at("Red", 1)
+    hands.press("Red", start)
+    hands.release("Red", start)
+    assert hands.press_again("Red", start)
+    assert hands.move("Red", end)
+    assert hands.release("Red", end)
+    bench.finish()
+    assert (bench.result() == bench.truth).all()

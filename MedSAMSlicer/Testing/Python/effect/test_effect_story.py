@@ -33,6 +33,9 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         def make_editor(self) -> Any:
             return host.open_editor()
 
+        def drop_editor(self, editor: Any) -> None:
+            """The fixture does it, as it made it."""
+
         def take_loaded_editor_node(self) -> None:
             """The host's editor takes it by itself, as Slicer's module does."""
 
@@ -47,6 +50,40 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def test_the_self_test_passes_in_the_host(story: Any) -> None:
     story().runTest()
+
+
+def test_a_self_test_that_cannot_begin_says_why_and_leaves_nothing(story: Any) -> None:
+    class WithoutEffect(story):
+        def start_effect(self) -> Any:
+            super().start_effect()
+            raise LookupError("no effect here")
+
+    one = WithoutEffect("test_story")
+    with pytest.raises(LookupError, match="no effect here"):
+        one.runTest()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    result = one.run()
+    assert [text.count("no effect here") > 0 for _one, text in result.errors] == [True]
+    assert one.editor is None
+
+
+def test_unittest_tears_the_self_test_down(story: Any) -> None:
+    cleaned: list[Any] = []
+
+    class Short(story):
+        def start_effect(self) -> Any:
+            effect = super().start_effect()
+            clean = effect.cleanup
+            effect.cleanup = lambda: cleaned.append(clean())
+            return effect
+
+        def story(self) -> None:
+            assert self.editor.activeEffect() is not None
+
+    one = Short("test_story")
+    assert one.run().wasSuccessful()
+    assert len(cleaned) == 1
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
 def test_the_story_on_the_lung_ct(story: Any, shared_dir: Path) -> None:

@@ -49,6 +49,16 @@ class Hands:
             taken.append(self.move(view, (between[0], between[1]), shift))
         return all([*taken, self.release(view, end, shift)])
 
+    def double_click(self, view: str, xy: Point, shift: bool = False, control: bool = False) -> bool:
+        """Two quick clicks: the second press is an event of its own."""
+        taken = [self.press(view, xy, shift, control), self.release(view, xy, shift, control)]
+        taken.append(self.press_again(view, xy, shift, control))
+        return all([*taken, self.release(view, xy, shift, control)])
+
+    def press_again(self, view: str, xy: Point, shift: bool = False, control: bool = False) -> bool:
+        """A press so soon after a click that it comes as a double click, instead of as a press."""
+        return self._send(view, "LeftButtonDoubleClickEvent", xy, shift, control)
+
     def key(self, keysym: str, view: str = "Red", shift: bool = False, control: bool = False) -> bool:
         """Presses and releases a key over a view: `keysym` as VTK calls it, such as "Escape"."""
         taken = self._send(view, "KeyPressEvent", None, shift, control, keysym)

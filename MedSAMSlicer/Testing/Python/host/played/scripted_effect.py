@@ -31,6 +31,9 @@ class EffectFactory(Double):
         self.effectRegistered.emit(effect.name)
         return True
 
+    def registeredEffects(self) -> tuple[Any, ...]:
+        return tuple(self.__dict__.get("_known", {}).values())
+
 
 @plays("qSlicerSegmentEditorScriptedEffect")
 class ScriptedEffect(Double):
