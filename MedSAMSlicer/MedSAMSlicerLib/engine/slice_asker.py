@@ -87,11 +87,19 @@ class SliceAsker:
                 masks as prompts (SAM, SAM-Med2D), and are left out where it was not.
         """
         mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
-        loosened = [self.predictor.family.loosened(box, self.rows, self.columns, slack) for box in boxes]
+        loosened = [self._loosened(box, slack) for box in boxes]
         image = self._image(index)
         self._encode_ahead(index, image)
         predictions = self.predictor.predict_prompts(image, [SlicePrompt(box=box, mask=mask) for box in loosened])
         return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
+
+    def _loosened(self, box: Box, slack: float) -> Box:
+        """The box with the family's slack, no larger than the bounds."""
+        family = self.predictor.family
+        loosened = family.loosened(box, self.rows, self.columns, slack)
+        if self.bounds is None:
+            return loosened
+        return loosened.inside(family.loosened(self.bounds, self.rows, self.columns, 0)) or loosened
 
     def _encode_ahead(self, index: int, image: np.ndarray) -> None:
         if not self._upcoming:
@@ -114,7 +122,7 @@ class SliceAsker:
         """The answer to what the user gave on a slice. Its box, where none was given, is that around the mask."""
         loosened = prompt
         if prompt.box is not None:
-            loosened = replace(prompt, box=self.predictor.family.loosened(prompt.box, self.rows, self.columns))
+            loosened = replace(prompt, box=self._loosened(prompt.box, 1.0))
         prediction = self.predictor.predict_prompt(self._image(index), loosened)
         around = prompt.box or Box.around(prediction.mask) or Box.of_slice(self.rows, self.columns)
         return self._answer(around, prediction)

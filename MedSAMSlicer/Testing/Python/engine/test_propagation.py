@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.propagation import propagate
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import array_axis
 from support.parity import dice
-from support.plain_model import plain_predictor
+from support.plain_model import PlainFamily, PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
 
 SHAPE = (20, 60, 70)
@@ -92,6 +92,22 @@ def test_nothing_leaves_the_3d_box(predictor: Predictor) -> None:
     assert {result.index for result in results} <= set(range(prompt.reach[0], prompt.reach[1] + 1))
     for result in results:
         assert result.box is None or result.box.inside(prompt.bounds) == result.box
+
+
+def test_no_rectangle_is_asked_that_is_larger_than_the_3d_box(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever slack the family gives, and wherever a key slice's rectangle lies."""
+    monkeypatch.setattr(
+        PlainFamily, "loosened", lambda _family, box, _rows, _columns, slack=1.0: box.grown(3 * slack, 3 * slack)
+    )
+    bounds = Box(20, 15, 60, 50)
+    wide = np.zeros((9, 70, 90), bool)
+    wide[:, 10:60, 10:80] = True
+    list(propagate(stack_of(wide), StackPrompt({4: bounds, 6: Box(30, 20, 75, 45)}, (0, 8), bounds), predictor))
+    assert isinstance(predictor.runtime, PlainRuntime) and len(predictor.runtime.boxes) >= 9
+    for x0, y0, x1, y1 in predictor.runtime.boxes:
+        assert x0 >= bounds.x0 and y0 >= bounds.y0 and x1 <= bounds.x1 and y1 <= bounds.y1
 
 
 def test_an_object_that_ends_inside_the_box_ends_there(predictor: Predictor, lesion: np.ndarray) -> None:
