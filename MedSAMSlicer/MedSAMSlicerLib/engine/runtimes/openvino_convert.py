@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.catalogue import find_model
+from ..models.quick_decoder import QuickDecoder
 from ..models.weights import verify_weights
 from ..tasks import add_attached, run_task
 from ..threads import computing_threads
@@ -28,23 +29,20 @@ class BoxDecoder(nn.Module):
 
     def __init__(self, network: PromptableNetwork) -> None:
         super().__init__()
-        self.prompt_encoder, self.mask_decoder = network.prompt_encoder, network.mask_decoder
+        self.prompt_encoder, self.decoder = network.prompt_encoder, QuickDecoder(network.mask_decoder)
         with torch.inference_mode(False), torch.no_grad():
             self.register_buffer("position", network.prompt_encoder.get_dense_pe().clone())
+            self.register_buffer("no_mask", network.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).clone())
         self.position: Tensor
+        self.no_mask: Tensor
 
     def forward(self, embedding: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """(1, channels, h, w) and (n, 4) in network pixels -> logits (n, 4, H, W) and predicted IoU (n, 4).
 
         The first mask is the decoder's single one, the others are its three for ambiguous prompts.
         """
-        sparse, dense = self.prompt_encoder(points=None, boxes=boxes[:, None], masks=None)
-        return self.mask_decoder.predict_masks(
-            image_embeddings=embedding,
-            image_pe=self.position,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-        )
+        sparse, _dense = self.prompt_encoder(points=None, boxes=boxes[:, None], masks=None)
+        return self.decoder(embedding, self.position, sparse, self.no_mask)
 
 
 def convert(network: PromptableNetwork, input_size: int, folder: Path) -> None:

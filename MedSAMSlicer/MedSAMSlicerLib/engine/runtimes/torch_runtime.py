@@ -9,6 +9,7 @@ import torch
 
 from ..models.family import NetworkPrompt
 from ..models.network import PromptableNetwork
+from ..models.quick_decoder import QuickDecoder
 from .batches import Batches
 from .device_memory import DeviceMemory
 
@@ -52,6 +53,7 @@ class TorchRuntime:
             self._prompts = Batches("prompts", MOST_PROMPTS, memory, told)
         with torch.inference_mode():
             self._position = network.prompt_encoder.get_dense_pe()
+            self._decoder = QuickDecoder(network.mask_decoder)
 
     @property
     def slices_at_once(self) -> int:
@@ -97,14 +99,10 @@ class TorchRuntime:
             boxes=self._stacked([prompt.box for prompt in prompts]),
             masks=self._stacked([prompt.mask for prompt in prompts]),
         )
-        logits, ious = self._network.mask_decoder(
-            image_embeddings=torch.from_numpy(embedding).to(self.device).unsqueeze(0),
-            image_pe=self._position,
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask,
-        )
-        return logits.cpu().numpy(), ious.cpu().numpy()
+        image = torch.from_numpy(embedding).to(self.device).unsqueeze(0)
+        logits, ious = self._decoder(image, self._position, sparse, dense)
+        chosen = slice(1, None) if multimask else slice(0, 1)
+        return logits[:, chosen].cpu().numpy(), ious[:, chosen].cpu().numpy()
 
     def _stacked(self, parts: list[np.ndarray | None]) -> torch.Tensor | None:
         """One part of each prompt along a new first axis; None where the prompts go without it."""
