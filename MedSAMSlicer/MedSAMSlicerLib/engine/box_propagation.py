@@ -3,21 +3,24 @@
 The first question is a generous rectangle that no mask beside it has a say in: it cannot drift far. If the rectangle
 found agrees with that of the neighbouring slice and with what a leaning ellipsoid in the 3D box would show, that is the
 answer. Else the median of the three, edge by edge, is asked: an edge that one of them has lost is held by the other two.
-Masks come from logits smoothed along the stack. Ablation: docs/propagation.md.
+Masks come from logits smoothed along the stack; thin slices are not all asked about (`thin_slices`). Ablation:
+docs/propagation.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import zip_longest
 
 from .box_math import largest_change, median_box
-from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
 from .expected_section import ExpectedSection
 from .key_slices import key_result
 from .prompts import Box, StackPrompt
 from .results import SliceResult
 from .slice_asker import Answer, SliceAsker
 from .stack_smoothing import StackSmoother, trust_in
+from .thin_slices import Opinions, asked_slices, smoothed_result
 
 # Width of an ellipsoid's section as a share of the 3D box, at its middle. True sections of the 26 development cases are
 # 0.88 of an ellipsoid's at every depth (median); objects that fill their box in the middle are the exception.
@@ -50,51 +53,60 @@ def propagate_in_box(asker: SliceAsker, prompt: StackPrompt) -> Iterator[SliceRe
         for index in prompt.key_slices
         if prompt.keys.get(index) != prompt.bounds
     }
-    walk = _BoxWalk(asker, prompt.bounds, first, last, fixed)
-    smoother = StackSmoother(first, last, asker.source.spacing[0])
+    asked = asked_slices(first, last, asker.source.spacing[0], prompt.key_slices)
+    walk = _BoxWalk(asker, prompt.bounds, asked, fixed)
+    smoother = StackSmoother(first, last, asker.source.spacing[0], asked)
+    opinions = Opinions(asker, asked)
     answers: dict[int, Answer] = {}
-    for index, answer in walk.answers((first + last) // 2):
+    for index, answer in walk.answers():
         answers[index] = answer
+        opinions.keep(index, answer.predicted_iou, bool(answer.mask.any()))
         for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
-            own = answers.pop(ready)
-            if ready in fixed:
+            own = answers.pop(ready, None)
+            if own is None:
+                yield opinions.result_between(ready, logits)
+            elif ready in fixed:
                 yield key_result(ready, own, prompt.at(ready))
-                continue
-            # Where the model sees nothing its neighbours put nothing: an object may end inside the box.
-            final = asker.with_logits(own, logits) if own.mask.any() else own
-            yield walk.result(ready, final, prompt.keys.get(ready))
+            else:
+                # Where the model sees nothing its neighbours put nothing: an object may end inside the box.
+                final = asker.with_logits(own, logits) if own.mask.any() else own
+                found = smoothed_result(asker, ready, final)
+                key = prompt.keys.get(ready)
+                yield found if key is None else replace(found, box=key, key=True)
 
 
 class _BoxWalk:
     def __init__(
-        self, asker: SliceAsker, bounds: Box, first: int, last: int, fixed: Mapping[int, Answer] | None = None
+        self, asker: SliceAsker, bounds: Box, asked: Sequence[int], fixed: Mapping[int, Answer] | None = None
     ) -> None:
-        self.asker, self.bounds, self.fixed = asker, bounds, fixed or {}
-        self.first, self.last = first, last
-        self.expected = ExpectedSection(bounds, first, last)
+        """`asked` are slices in rising order, from the first to the last of the box."""
+        self.asker, self.bounds, self.asked, self.fixed = asker, bounds, asked, fixed or {}
+        self.first, self.last = asked[0], asked[-1]
+        self.expected = ExpectedSection(bounds, self.first, self.last, len(asked))
         slices = asker.source.shape[0]
-        self.open_below, self.open_above = first == 0, last == slices - 1
+        self.open_below, self.open_above = self.first == 0, self.last == slices - 1
         for index, answer in self.fixed.items():
             self._learn(index, answer)
 
-    def answers(self, key: int) -> Iterator[tuple[int, Answer]]:
-        """Every slice's answer, nearest to the key slice first, so that both ends learn from what is between them."""
-        self.asker.follow(self._order(key))
+    def answers(self) -> Iterator[tuple[int, Answer]]:
+        """Every slice's answer, nearest to the middle first, so that both ends learn from what is between them."""
+        middle = (self.first + self.last) // 2
+        key = min(self.asked, key=lambda index: abs(index - middle))
+        ways = [[i for i in self.asked if i > key], [i for i in reversed(self.asked) if i < key]]
+        pairs = list(zip_longest(*ways))
+        self.asker.follow([key, *(index for pair in pairs for index in pair if index is not None)])
         start = self._answer(key, None)
         yield key, start
         self._learn_once(key, start)
-        ends = {1: start, -1: start}
-        for distance in range(1, max(self.last - key, key - self.first) + 1):
-            pair = [(way, key + way * distance) for way in ends if self.first <= key + way * distance <= self.last]
-            for way, index in pair:
+        ends = [start, start]
+        for pair in pairs:
+            reached = [(way, index) for way, index in enumerate(pair) if index is not None]
+            for way, index in reached:
                 ends[way] = self._answer(index, ends[way])
                 yield index, ends[way]
             # Only now: a volume turned over gives the same masks.
-            for way, index in pair:
+            for way, index in reached:
                 self._learn_once(index, ends[way])
-
-    def _order(self, key: int) -> list[int]:
-        return sorted(range(self.first, self.last + 1), key=lambda index: (abs(index - key), key - index))
 
     def _answer(self, index: int, neighbour: Answer | None) -> Answer:
         if index in self.fixed:
@@ -125,16 +137,3 @@ class _BoxWalk:
         """Whether the slice lies towards an end where the volume stops before the object may do so."""
         middle = (self.first + self.last) / 2
         return (index < middle and self.open_below) or (index > middle and self.open_above)
-
-    def result(self, index: int, answer: Answer, key_box: Box | None) -> SliceResult:
-        confidence = slice_confidence(answer, MIDDLE_SMOOTHED)
-        return SliceResult(
-            index=index,
-            mask=answer.mask,
-            box=key_box or answer.box.inside(self.bounds),
-            predicted_iou=answer.predicted_iou,
-            confidence=confidence,
-            flagged=needs_review(confidence),
-            key=key_box is not None,
-            low_res_logits=self.asker.kept_logits(answer),
-        )

@@ -24,10 +24,12 @@ class ExpectedSection:
     Args:
         bounds: the box on each slice, in slice pixels.
         first, last: slices of the box, included.
+        answers: how many slices it will learn from; None: all.
     """
 
-    def __init__(self, bounds: Box, first: int, last: int) -> None:
+    def __init__(self, bounds: Box, first: int, last: int, answers: int | None = None) -> None:
         self._bounds, self._first, self._last = bounds, first, last
+        self._share = 2 / (last - first + 1 if answers is None else answers)
         self._evidence = UPRIGHT_WEIGHT
         self._moved_x = self._moved_y = 0.0
 
@@ -35,7 +37,7 @@ class ExpectedSection:
         """Take a slice's rectangle into account; `trust` 0..1 says how far it is to be believed."""
         depth = self._depth(index)
         # Sections near the ends are small, and cut at random by the slices: their centres say less.
-        weight = trust * math.sqrt(1 - depth * depth) * 2 / (self._last - self._first + 1)
+        weight = trust * math.sqrt(1 - depth * depth) * self._share
         (x, y), (middle_x, middle_y) = _centre(found), _centre(self._bounds)
         self._evidence += weight * depth * depth
         self._moved_x += weight * depth * (x - middle_x) / (self._bounds.width / 2)

@@ -35,7 +35,8 @@ class SliceResult:
     Attributes:
         index: slice in the stack.
         mask: bool (rows, columns); all False where the object is absent.
-        box: prompt that the mask came from, in slice pixels; None if the slice was not prompted.
+        box: prompt that the mask came from, in slice pixels; None if the model was not asked about the slice, because of slices
+            near it on both sides (`thin_slices`), or shows nothing there.
         predicted_iou: what the model says of its own mask; about 0..1, not clamped.
         confidence: 0 (review it) .. 1 (certain).
         flagged: True where a person should look at the slice.

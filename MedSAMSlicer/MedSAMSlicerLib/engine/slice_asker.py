@@ -136,6 +136,12 @@ class SliceAsker:
         logits = (1 - share) * answer.logits + share * other.logits
         return replace(answer, mask=self._mask_of(logits), logits=logits)
 
+    def answer_of(self, logits: np.ndarray, predicted_iou: float) -> Answer:
+        """What float32 logits at the decoder's resolution show on a slice that the model was not asked about."""
+        mask = self._mask_of(logits)
+        around = Box.around(mask) or self.bounds or Box.of_slice(self.rows, self.columns)
+        return Answer(around, mask, predicted_iou, _stability(logits), logits)
+
     def with_logits(self, answer: Answer, logits: np.ndarray) -> Answer:
         """The answer with mask and stability of other logits, float32 at the decoder's resolution."""
         return replace(answer, mask=self._mask_of(logits), stability=_stability(logits), logits=logits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -29,19 +29,22 @@ def trust_in(opinion: float) -> float:
 class StackSmoother:
     """Takes the logits of slices as they come; gives them smoothed as soon as all neighbours that matter are there.
 
-    Beyond the first and last slice the outermost one is taken to go on.
+    Beyond the first and last slice the outermost one is taken to go on. Slices that will not come are given all the same,
+    made of those around them.
 
     Args:
-        first, last: slices that will come, included.
+        first, last: slices to give, included.
         spacing_mm: millimetres between them.
+        coming: slices that will come, `first` and `last` among them, no further apart than the smoothing reaches; None:
+            all of them.
     """
 
-    def __init__(self, first: int, last: int, spacing_mm: float) -> None:
+    def __init__(self, first: int, last: int, spacing_mm: float, coming: Collection[int] | None = None) -> None:
         self._first, self._last = first, last
         spread = min(SPREAD_MM / spacing_mm, LARGEST_SHARE * (last - first + 1))
         self._reach = int(REACH * spread)
-        weights = [math.exp(-((i / spread) ** 2) / 2) for i in range(-self._reach, self._reach + 1)]
-        self._weights = np.array(weights, np.float32)
+        self._weights = [math.exp(-((i / spread) ** 2) / 2) for i in range(-self._reach, self._reach + 1)]
+        self._coming = frozenset(range(first, last + 1) if coming is None else coming)
         self._logits: dict[int, np.ndarray] = {}
         self._trust: dict[int, float] = {}
         self._given: set[int] = set()
@@ -54,16 +57,21 @@ class StackSmoother:
         """
         self._trust[index] = max(trust, SMALLEST_TRUST)
         self._logits[index] = np.clip(logits, -SUREST, SUREST)
-        for near in range(index - self._reach, index + self._reach + 1):
-            around = self._around(near)
-            if near in self._logits and near not in self._given and all(i in self._logits for i in around):
+        for near in range(max(self._first, index - self._reach), min(self._last, index + self._reach) + 1):
+            if near in self._given:
+                continue
+            around = [(i, weight) for i, weight in self._around(near) if i in self._coming]
+            if all(i in self._logits for i, _ in around):
                 self._given.add(near)
-                smoothed = np.zeros_like(self._logits[near])
-                weights = self._weights * np.array([self._trust[i] for i in around], np.float32)
-                for i, weight in zip(around, weights / weights.sum(), strict=True):
-                    smoothed += weight * self._logits[i]
-                yield near, smoothed
+                yield near, self._mean(around)
 
-    def _around(self, index: int) -> list[int]:
-        reach = range(index - self._reach, index + self._reach + 1)
-        return [min(max(i, self._first), self._last) for i in reach]
+    def _mean(self, around: Sequence[tuple[int, float]]) -> np.ndarray:
+        weights = np.array([weight * self._trust[i] for i, weight in around], np.float32)
+        smoothed = np.zeros_like(self._logits[around[0][0]])
+        for (i, _), weight in zip(around, weights / weights.sum(), strict=True):
+            smoothed += weight * self._logits[i]
+        return smoothed
+
+    def _around(self, index: int) -> Iterator[tuple[int, float]]:
+        for distance, weight in zip(range(-self._reach, self._reach + 1), self._weights, strict=True):
+            yield min(max(index + distance, self._first), self._last), weight

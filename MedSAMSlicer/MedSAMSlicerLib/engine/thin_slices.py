@@ -1,0 +1,82 @@
+"""Thin slices: not each of them is put to the model. Those between are made of the logits on both sides of them.
+
+Encoding a slice takes a second, and slices a millimetre apart show nearly the same. After smoothing along the stack
+(`stack_smoothing`) they hardly differ at all: a slice is left to its neighbours only where these lie close together.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import numpy as np
+
+from .confidence import MIDDLE_SMOOTHED, needs_review, slice_confidence
+from .results import SliceResult
+from .slice_asker import Answer, SliceAsker
+from .stack_smoothing import LARGEST_SHARE
+
+# Slices asked about lie no further apart than this. 3D boxes on 1 mm slices (three gliomas, a cord), mean DSC: 0.871 with all
+# slices, 0.873 with every second, 0.866 and 0.867 with every third and fourth; on 2 mm slices (liver) 0.920 and 0.919.
+FURTHEST_MM = 2.5
+
+
+def step_of(count: int, spacing_mm: float) -> int:
+    """Of `count` slices so far apart every how manieth is asked about: 1 for all. Small objects are asked about ten times."""
+    near_enough = int(FURTHEST_MM / spacing_mm + 1e-3)
+    return max(1, min(near_enough, int(count * LARGEST_SHARE)))
+
+
+def asked_slices(first: int, last: int, spacing_mm: float, besides: Iterable[int] = ()) -> list[int]:
+    """Slices of a 3D box to ask about, in rising order: from the middle both ways, both ends, and `besides`.
+
+    A volume turned over gives the same slices.
+    """
+    step = step_of(last - first + 1, spacing_mm)
+    low, high = (first + last) // 2, (first + last + 1) // 2
+    return sorted({*range(low, first - 1, -step), *range(high, last + 1, step), first, last, *besides})
+
+
+class Opinions:
+    """What the model thinks of the slices that it was asked about, for those between them.
+
+    Args:
+        asked: in rising order; all others lie between two of them.
+    """
+
+    def __init__(self, asker: SliceAsker, asked: list[int]) -> None:
+        self._asker, self._asked = asker, asked
+        self._known: dict[int, tuple[float, bool]] = {}
+
+    def keep(self, index: int, predicted_iou: float, found: bool) -> None:
+        """Of a slice that was asked about: what the model thinks of its mask, and whether that holds anything."""
+        self._known[index] = (predicted_iou, found)
+
+    def result_between(self, index: int, logits: np.ndarray) -> SliceResult:
+        """The result on a slice that was not asked about, from its smoothed float32 (h, w) logits.
+
+        The model's opinion is that of its two neighbours, by nearness. Where both show nothing, nothing lies between.
+        """
+        after = bisect_left(self._asked, index)
+        low, high = self._asked[after - 1], self._asked[after]
+        (iou_low, found_low), (iou_high, found_high) = self._known[low], self._known[high]
+        share = (index - low) / (high - low)
+        if not (found_low or found_high):
+            logits = np.minimum(logits, -1)
+        answer = self._asker.answer_of(logits, iou_low + (iou_high - iou_low) * share)
+        return smoothed_result(self._asker, index, answer, prompted=False)
+
+
+def smoothed_result(asker: SliceAsker, index: int, answer: Answer, prompted: bool = True) -> SliceResult:
+    """A result that nobody prompted by hand, whose logits were smoothed along the stack."""
+    confidence = slice_confidence(answer, MIDDLE_SMOOTHED)
+    box = answer.box if asker.bounds is None else answer.box.inside(asker.bounds)
+    return SliceResult(
+        index=index,
+        mask=answer.mask,
+        box=box if prompted else None,
+        predicted_iou=answer.predicted_iou,
+        confidence=confidence,
+        flagged=needs_review(confidence),
+        low_res_logits=asker.kept_logits(answer),
+    )
