@@ -8,7 +8,7 @@ median of the three is asked. Ablation: docs/propagation.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from .box_math import between, bulging, largest_change, median_box
 from .box_propagation import AGREEMENT, FIRST_SHARE
@@ -16,7 +16,7 @@ from .prompts import Box
 from .results import SliceResult
 from .slice_asker import Answer, SliceAsker
 from .stack_smoothing import StackSmoother, trust_in
-from .thin_slices import Opinions, smoothed_result, step_of
+from .thin_slices import smoothed_result
 
 # How far the expected rectangle lies from the straight line between two sections towards an ellipsoid's bulge.
 # Three key slices, 26 cases: mean DSC 0.808, 0.810 and 0.811 with 0.5, 0.75 and 1.
@@ -32,40 +32,31 @@ CLEARLY_BETTER = 0.05
 def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:
     """The slices between two key slices, from the one with the larger box to the other. Both results have a box."""
     assert lower.box is not None and upper.box is not None
-    # The section of an object's tip says little of the slice beside it.
-    upwards = lower.box.width * lower.box.height >= upper.box.width * upper.box.height
-    start, inner = lower if upwards else upper, range(lower.index + 1, upper.index)
-    spacing = asker.source.spacing[0]
-    step = step_of(len(inner), spacing)
-    order = (inner if upwards else inner[::-1])[step - 1 :: step]
-    asked = [lower.index, *sorted(order), upper.index]
-    smoother = StackSmoother(lower.index, upper.index, spacing, asked)
-    opinions = Opinions(asker, asked)
+    smoother = StackSmoother(lower.index, upper.index, asker.source.spacing[0])
     for key in (lower, upper):
-        opinions.keep(key.index, key.predicted_iou, bool(key.mask.any()))
         if key.low_res_logits is not None:
             # What the user prompted is not changed; it has its say in the slices beside it.
             for _key in smoother.take(key.index, key.low_res_logits, trust_in(key.predicted_iou)):
                 pass
     answers: dict[int, Answer] = {}
-    for index, answer in _walk(asker, lower, upper, start, order):
+    for index, answer in _walk(asker, lower, upper):
         answers[index] = answer
-        opinions.keep(index, answer.predicted_iou, bool(answer.mask.any()))
         for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
-            if ready in (lower.index, upper.index):
+            if ready not in answers:
                 continue
-            own = answers.pop(ready, None)
-            if own is None:
-                yield opinions.result_between(ready, logits)
-            else:
-                yield smoothed_result(asker, ready, asker.with_logits(own, logits) if own.mask.any() else own)
+            own = answers.pop(ready)
+            final = asker.with_logits(own, logits) if own.mask.any() else own
+            yield smoothed_result(asker, ready, final)
 
 
-def _walk(
-    asker: SliceAsker, lower: SliceResult, upper: SliceResult, start: SliceResult, order: Sequence[int]
-) -> Iterator[tuple[int, Answer]]:
+def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[tuple[int, Answer]]:
     assert lower.box is not None and upper.box is not None
+    # The section of an object's tip says little of the slice beside it.
+    upwards = lower.box.width * lower.box.height >= upper.box.width * upper.box.height
+    start = lower if upwards else upper
     neighbour, beside = start.mask, start.low_res_logits
+    inner = range(lower.index + 1, upper.index)
+    order = inner if upwards else inner[::-1]
     asker.follow(order)
     for index in order:
         share = (index - lower.index) / (upper.index - lower.index)
