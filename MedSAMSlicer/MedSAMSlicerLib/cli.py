@@ -123,7 +123,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="ask N slightly different rectangles on every slice and report where they disagree",
+        help="ask N slightly different rectangles on every slice that the model is asked about, and report where they disagree",
     )
     options.add_argument(
         "--keep-embeddings",

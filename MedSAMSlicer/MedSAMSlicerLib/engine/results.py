@@ -35,12 +35,13 @@ class SliceResult:
     Attributes:
         index: slice in the stack.
         mask: bool (rows, columns); all False where the object is absent.
-        box: prompt that the mask came from, in slice pixels; None if the model was not asked about the slice, because of slices
-            near it on both sides (`thin_slices`), or shows nothing there.
+        box: prompt that the mask came from, in slice pixels; None if the slice was not prompted.
         predicted_iou: what the model says of its own mask; about 0..1, not clamped.
         confidence: 0 (review it) .. 1 (certain).
         flagged: True where a person should look at the slice.
         key: True where the user gave the prompt.
+        interpolated: True where the model was not asked, and the mask was made of slices near by on both sides
+            (`thin_slices`).
         low_res_logits: float32 (h, w) that the mask came from, smoothed along the stack where the mask was; of key
             slices, and, with models that take masks as prompts, of all slices that show something: a correction of
             the slice starts from it (`MaskPrompt`).
@@ -53,4 +54,5 @@ class SliceResult:
     confidence: float
     flagged: bool
     key: bool = False
+    interpolated: bool = False
     low_res_logits: np.ndarray | None = None

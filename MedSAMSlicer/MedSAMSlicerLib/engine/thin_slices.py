@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -69,17 +70,17 @@ class Opinions:
         if not (found_low or found_high):
             logits = np.minimum(logits, -1)
         answer = self._asker.answer_of(logits, iou_low + (iou_high - iou_low) * share)
-        return smoothed_result(self._asker, index, answer, prompted=False)
+        found = smoothed_result(self._asker, index, answer)
+        return replace(found, box=None, interpolated=True)
 
 
-def smoothed_result(asker: SliceAsker, index: int, answer: Answer, prompted: bool = True) -> SliceResult:
+def smoothed_result(asker: SliceAsker, index: int, answer: Answer) -> SliceResult:
     """A result that nobody prompted by hand, whose logits were smoothed along the stack."""
     confidence = slice_confidence(answer, MIDDLE_SMOOTHED)
-    box = answer.box if asker.bounds is None else answer.box.inside(asker.bounds)
     return SliceResult(
         index=index,
         mask=answer.mask,
-        box=box if prompted else None,
+        box=answer.box if asker.bounds is None else answer.box.inside(asker.bounds),
         predicted_iou=answer.predicted_iou,
         confidence=confidence,
         flagged=needs_review(confidence),

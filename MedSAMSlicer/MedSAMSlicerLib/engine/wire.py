@@ -177,6 +177,7 @@ def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:
         "confidence": _or_null(result.confidence),
         "flagged": bool(result.flagged),
         "key": bool(result.key),
+        "interpolated": bool(result.interpolated),
     }
     if result.low_res_logits is not None:
         arrays["logits"] = np.asarray(result.low_res_logits, np.float32)
@@ -192,6 +193,7 @@ def read_result(message: Message) -> SliceResult:
         confidence=message.number("confidence"),
         flagged=message.flag("flagged"),
         key=message.flag("key"),
+        interpolated=message.flag("interpolated"),
         low_res_logits=message.array("logits", "float32", 2) if "logits" in message.arrays else None,
     )
 

@@ -80,6 +80,7 @@ def build_report(
                 "predicted_iou": _number(result.predicted_iou),
                 "confidence": _number(result.confidence),
                 "flagged": bool(result.flagged),
+                "interpolated": bool(result.interpolated),
                 **_consensus_of((consensus or {}).get(result.index), pixel_mm2),
             }
             for result in results

@@ -252,13 +252,13 @@ def test_a_mask_that_does_not_fit_its_size_is_refused(damage: dict[str, object])
     "result",
     [
         SliceResult(3, np.eye(9, 7, dtype=bool), Box(0, 0.5, 3, 4), 0.1 + 0.2, 1 / 3, True, True),
-        SliceResult(0, np.zeros((2, 3), bool), None, -0.02, 0.0, False),
+        SliceResult(0, np.zeros((2, 3), bool), None, -0.02, 0.0, False, interpolated=True),
     ],
 )
 def test_a_slices_result_survives_the_way_to_the_last_bit(result: SliceResult) -> None:
     received = wire.read_result(there_and_back(Message("slice_result", *wire.result_parts(result))))
     np.testing.assert_array_equal(received.mask, result.mask)
-    for name in ("index", "box", "predicted_iou", "confidence", "flagged", "key"):
+    for name in ("index", "box", "predicted_iou", "confidence", "flagged", "key", "interpolated"):
         assert getattr(received, name) == getattr(result, name)
 
 

@@ -79,8 +79,22 @@ def test_everything_that_is_needed_to_do_it_again(image: Image, info: RunInfo) -
 
 def test_each_slice_with_its_area_in_square_millimetres(image: Image, info: RunInfo) -> None:
     assert report_of(image, info)["slices"] == [
-        {"index": 1, "area_mm2": 7.0, "predicted_iou": 1.02, "confidence": 0.25, "flagged": True},
-        {"index": 2, "area_mm2": 0.0, "predicted_iou": 1.02, "confidence": 0.5, "flagged": False},
+        {
+            "index": 1,
+            "area_mm2": 7.0,
+            "predicted_iou": 1.02,
+            "confidence": 0.25,
+            "flagged": True,
+            "interpolated": False,
+        },
+        {
+            "index": 2,
+            "area_mm2": 0.0,
+            "predicted_iou": 1.02,
+            "confidence": 0.5,
+            "flagged": False,
+            "interpolated": False,
+        },
     ]
 
 
@@ -119,6 +133,7 @@ def test_what_is_written_is_what_was_built(image: Image, info: RunInfo, tmp_path
         "predicted_iou": 0.5,
         "confidence": 0.5,
         "flagged": True,
+        "interpolated": False,
     }
 
 
