@@ -16,6 +16,8 @@ from .cases import BOX, CHOICE, FIRST, LAST, stack_of, truth_of
 from .turns import Alternating, by_turns, ratios, spread, timed
 
 KEPT_BYTES = 1 << 30
+# Slices of a thin-slice CT.
+THIN_MM = 1.25
 MARGIN = 10
 MOVED = Box(BOX.x0 + 6, BOX.y0 - 4, BOX.x1 + 6, BOX.y1 - 4)
 # So many turns; the authors' way through many slices is timed on some of them: it encodes each slice anew, so that
@@ -25,9 +27,15 @@ MOST_OF_AUTHORS = 40
 A_TURN = 5
 
 
-def whole_box(service: SegmentationService, reference: Predictor, count: int) -> dict[str, Any]:
-    """A box through `count` slices, as often as `ROUNDS` says; slice by slice the two ways take turns."""
-    source = stack_of(count + 2 * MARGIN)
+def whole_box(
+    service: SegmentationService, reference: Predictor, count: int, slice_mm: float | None = None
+) -> dict[str, Any]:
+    """A box through `count` slices, as often as `ROUNDS` says; slice by slice the two ways take turns.
+
+    Args:
+        slice_mm: as of `stack_of`; of thin slices not all are encoded.
+    """
+    source = stack_of(count + 2 * MARGIN, slice_mm=slice_mm)
     last = MARGIN + count - 1
     prompt = StackPrompt.from_box3d(MARGIN, last, BOX)
     moved = StackPrompt.from_box3d(MARGIN, last, MOVED)

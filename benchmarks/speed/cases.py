@@ -31,11 +31,12 @@ FIRST, LAST = 15, 25
 ENCODER_GFLOP, DECODER_GFLOP = 74.9, 3.6
 
 
-def stack_of(slices: int, side: int | None = None) -> WindowedStack:
+def stack_of(slices: int, side: int | None = None, slice_mm: float | None = None) -> WindowedStack:
     """The demo's CT through its lung window, its slices again and again until there are enough of them.
 
     Args:
         side: of square slices, made of the CT's by repeating or leaving out pixels; None: as they are.
+        slice_mm: how far apart slices are said to be; None: as far as the CT's, 5 mm.
     """
     image = sitk.ReadImage(str(demo_case().image))
     voxels = sitk.GetArrayViewFromImage(image)
@@ -46,7 +47,8 @@ def stack_of(slices: int, side: int | None = None) -> WindowedStack:
     # Slices that come back are encoded once only: each gets a corner of its own.
     voxels = np.array(voxels)
     voxels[:, 0, 0] = np.arange(slices) - 1000
-    stack = ArrayStack(voxels, image.GetSpacing(), "K")
+    across, down, along = image.GetSpacing()
+    stack = ArrayStack(voxels, (across, down, slice_mm or along), "K")
     return WindowedStack(stack, choose_window("lung", stack, "CT"))
 
 

@@ -70,7 +70,7 @@ class TestTheFirstRun:
         assert [entry["index"] for entry in report["slices"]] == [1, 2, 3, 4, 5]
         for entry in report["slices"]:
             assert entry["area_mm2"] == pytest.approx(np.count_nonzero(mask[entry["index"]]) * 1.5 * 1.5)
-            assert set(entry) == {"index", "area_mm2", "predicted_iou", "confidence", "flagged"}
+            assert set(entry) == {"index", "area_mm2", "predicted_iou", "confidence", "flagged", "interpolated"}
             assert 0 <= entry["confidence"] <= 1
             assert isinstance(entry["flagged"], bool)
         assert report["slices"][2]["predicted_iou"] > 0.8
