@@ -17,7 +17,7 @@ from .engine.models.weights import find_weights
 from .engine.service_types import ModelChoice
 from .evaluation.cases import Case, read_cases
 from .evaluation.run_all import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
-from .evaluation.run_case import Task
+from .evaluation.run_case import CaseScore, Task
 from .evaluation.truth_prompts import PromptKind
 from .io.atomic import cannot_write
 from .io.segmentations import check_output
@@ -25,7 +25,12 @@ from .io.together import Writer, check_apart, write_together
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    """Evaluate and write tables and plots. Raises MedSAMError; then none of them was written."""
+    """Evaluate and write tables and plots.
+
+    Raises:
+        MedSAMError: then none of them was written. But where only some cases could not be used, as the message says, the
+            tables and plots of the others were.
+    """
     task = Task(
         kind=PromptKind.parse(options.prompt),
         method=options.method,
@@ -40,12 +45,21 @@ def run_evaluate(options: argparse.Namespace) -> None:
     _check_outputs(options, cases)
 
     processes = min(options.processes or os.cpu_count() or 1, len(cases))
-    found = {}
+    found: dict[str, CaseScore] = {}
+    failures: dict[str, InputError] = {}
     with tqdm(total=len(cases), unit="case", desc="Evaluating", disable=True if options.quiet else None) as bar:
-        for score in evaluate(cases, task, processes):
+
+        def keep_failure(case: Case, error: InputError) -> None:
+            failures[case.id] = error
+            bar.update()
+
+        for score in evaluate(cases, task, processes, failed=keep_failure):
             found[score.case.id] = score
             bar.update()
-    scores = [found[case.id] for case in cases]
+    failed = [str(failures[case.id]) for case in cases if case.id in failures]
+    if not found:
+        raise InputError("; ".join(failed))
+    scores = [found[case.id] for case in cases if case.id in found]
     files: dict[str, Writer] = {}
     results = [result_row(score, task) for score in scores]
     files[options.output] = lambda path: write_table(path, RESULT_COLUMNS, results)
@@ -61,6 +75,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if not options.quiet:
         say(summary(scores))
         say(f"Written: {', '.join(files)}")
+    if failed:
+        left = f"{len(failed)} of {len(cases)} cases could not be used and are in no table or figure"
+        raise InputError(f"{left}: {'; '.join(failed)}")
 
 
 def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 
+from ..engine.errors import InputError
 from ..engine.limited_service import disk_megabytes, embedding_files
 from ..engine.predictor import Predictor, load_predictor
 from ..engine.service_types import LoadedModel, ModelChoice
@@ -41,32 +43,53 @@ _predictor: Predictor | None = None
 
 
 def evaluate(
-    cases: Sequence[Case], task: Task, processes: int, load: LoadModel = load_predictor
+    cases: Sequence[Case],
+    task: Task,
+    processes: int,
+    load: LoadModel = load_predictor,
+    failed: Callable[[Case, InputError], None] | None = None,
 ) -> Iterator[CaseScore]:
     """Scores as they come. One thread in each process: results do not depend on how many run side by side.
 
     Args:
         processes: how many cases run at once, each in a process of its own.
         load: a function of a module, not a lambda: makes each process's model out of `task.choice`.
+        failed: told of each case that cannot be used, whose message names it; the others go on. None: the first one ends it.
 
     Raises:
-        MedSAMError: of the first case that fails; its message names the case.
+        MedSAMError: what would happen to every case, such as missing weights.
     """
     # Started afresh, not forked: a forked copy of a threaded process can hang.
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task, load))
     try:
-        running = [pool.submit(_run, case, task) for case in cases]
+        running = {pool.submit(_run, case, task): case for case in cases}
         for future in as_completed(running):
-            yield future.result()
+            try:
+                score = future.result()
+            except InputError as error:
+                if failed is None:
+                    raise
+                failed(running[future], error)
+            else:
+                yield score
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prepare(task: Task, load: LoadModel) -> None:
     global _predictor
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ[THREADS_VARIABLE] = "1"
     _predictor = load(task.choice)[0]
     _predictor.cache.files = embedding_files(disk_megabytes())
+
+
+def _end_with_parent() -> None:
+    """A command that is killed tells nobody: without it, cases would go on by themselves."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run(case: Case, task: Task) -> CaseScore:

@@ -53,6 +53,33 @@ def test_a_case_is_scored_and_shown(
     assert "CT" in capsys.readouterr().out
 
 
+def test_a_case_that_cannot_be_used_does_not_lose_the_others(
+    table: Path,
+    tmp_path: Path,
+    litemedsam_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Hours may have passed: the others are written, and the command says what is missing and fails."""
+    monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
+    good = table.read_text()
+    empty = 'nothing,CT,image.nrrd,label.nrrd,7,K,"0,300"\n'
+    results = tmp_path / "results.csv"
+    arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(results), "--processes", "1"]
+
+    table.write_text(good + empty)
+    assert main(arguments) == 2
+    assert [row["id"] for row in csv.DictReader(results.open())] == ["lesion"]
+    told = capsys.readouterr()
+    assert "1 of 2 cases could not be used and are in no table or figure: case nothing: " in told.err
+    assert told.err.count("\n") == 1 and "Written: " in told.out
+
+    results.unlink()
+    table.write_text(good.splitlines()[0] + "\n" + empty)
+    assert main(arguments) == 2
+    assert "case nothing: " in capsys.readouterr().err and not results.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -112,7 +139,9 @@ def test_tables_and_plots_are_written_all_or_none(
 ) -> None:
     """A disk that is full when one of the four is stored; the model is one that finds what is bright."""
     monkeypatch.setattr(
-        cli_evaluate, "evaluate", lambda cases, task, _: (run_case(case, task, plain_predictor()) for case in cases)
+        cli_evaluate,
+        "evaluate",
+        lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
     )
     store, stored = os.fsync, []
 
@@ -145,7 +174,9 @@ def test_a_folder_that_was_made_for_plots_goes_when_nothing_is_written(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        cli_evaluate, "evaluate", lambda cases, task, _: (run_case(case, task, plain_predictor()) for case in cases)
+        cli_evaluate,
+        "evaluate",
+        lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
     )
     plots, seen = tmp_path / "plots", []
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +32,7 @@ from MedSAMSlicerLib.evaluation.run_case import CaseScore, SliceScore, Task, run
 from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid
+from support.slow_model import NOTES
 from support.small_predictor import load_small
 
 TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
@@ -147,6 +153,44 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
         )
         assert len({found.predicted_iou for found in one.slices}) > 3, "the network looked at the slices"
     assert alone["clear"].slices != alone["misleading"].slices
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
+def test_nothing_goes_on_when_the_command_is_killed(cases: list[Case], tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    table = cases[0].image.parent / "cases.csv"
+    code = (
+        "from support.slow_model import load_slow\n"
+        "from MedSAMSlicerLib.evaluation import cases, run_all, run_case, truth_prompts\n"
+        "if __name__ == '__main__':\n"
+        "    task = run_case.Task(truth_prompts.PromptKind.parse('box3d'))\n"
+        f"    list(run_all.evaluate(cases.read_cases({str(table)!r}), task, 2, load_slow))\n"
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), NOTES: str(notes)}
+    command = subprocess.Popen([sys.executable, str(script)], env=environment)
+    try:
+        _wait_until(lambda: len(list(notes.iterdir())) == 2)
+    finally:
+        command.kill()
+        command.wait()
+    _wait_until(lambda: not any(_runs(int(note.name)) for note in notes.iterdir()))
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _runs(process: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 def test_plots_are_written(cases: list[Case], tmp_path: Path) -> None:
