@@ -5,8 +5,8 @@
 
 Parts: ``slice`` encodes and decodes one slice with each runtime, beside the product of two large matrices that shows the
 processor's peak; ``plane`` does so at several sizes; ``boxes`` contours whole 3D boxes, and once more with another
-prompt; ``thin`` does so with 40 slices that are said to be 1.25 mm apart, of which not all are encoded; ``outside`` puts
-one box into volumes of 30 and 300 slices; ``preview`` goes through the pipes of the inference process; ``start`` and
+prompt; ``thin`` does so with 40 slices that are said to be 1.25 mm apart, of which not all are encoded; ``length``
+compares a slice's cost in a long box and in boxes of ten by turns; ``outside`` puts one box into volumes of 30 and 300 slices; ``preview`` goes through the pipes of the inference process; ``start`` and
 ``memory`` begin processes of their own.
 
 Ways take turns, and ratios are taken within a turn, so that what else the computer does falls on all of them. Through 160
@@ -29,7 +29,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from speed import ROOT  # noqa: E402
-from speed.boxes import KEPT_BYTES, THIN_MM, agreement, outside_the_reach, whole_box  # noqa: E402
+from speed.boxes import KEPT_BYTES, THIN_MM, agreement, by_length, outside_the_reach, whole_box  # noqa: E402
 from speed.cases import CHOICE, reference_predictor  # noqa: E402
 from speed.plot import draw  # noqa: E402
 from speed.previews import preview_times  # noqa: E402
@@ -40,7 +40,7 @@ from speed.targets import as_text, profile, targets  # noqa: E402
 from MedSAMSlicerLib.engine.service import SegmentationService  # noqa: E402
 from MedSAMSlicerLib.engine.threads import computing_threads  # noqa: E402
 
-PARTS = ("slice", "plane", "boxes", "thin", "outside", "preview", "start", "memory")
+PARTS = ("slice", "plane", "boxes", "thin", "length", "outside", "preview", "start", "memory")
 
 
 def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]
             keep("slice", per_slice(ways, repeats))
         if "plane" in parts:
             keep("in plane", in_plane(ways[OPENVINO], repeats))
-    if {"boxes", "thin", "outside"} & set(parts):
+    if {"boxes", "thin", "length", "outside"} & set(parts):
         service, reference = SegmentationService(KEPT_BYTES), reference_predictor()
         service.load(CHOICE)
         if "boxes" in parts:
@@ -76,6 +76,11 @@ def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]
                 keep("boxes", found)
         if "thin" in parts:
             keep("thin", whole_box(service, reference, 40, THIN_MM))
+        if "length" in parts:
+            other = SegmentationService(KEPT_BYTES)
+            other.load(CHOICE)
+            keep("length", by_length(service, other, max(counts)))
+            del other
         if "outside" in parts:
             keep("outside", outside_the_reach(service, repeats))
     table["seconds"] = time.perf_counter() - begin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,35 @@ def whole_box(
             "encoder calls": spent.encoder_calls,
             "decoder calls": spent.decoder_calls,
         },
+    }
+
+
+def by_length(service: SegmentationService, other: SegmentationService, longest: int) -> dict[str, Any]:
+    """Seconds a slice in one box of `longest` slices and in boxes of ten, by turns; both encode each of their slices anew.
+
+    Args:
+        other: with the same model, for the boxes of ten: what one of the two keeps is not the other's.
+    """
+
+    def box(of: SegmentationService, count: int) -> Iterator[Any]:
+        prompt = StackPrompt.from_box3d(MARGIN, MARGIN + count - 1, BOX)
+        return of.segment(CHOICE, stack_of(count + 2 * MARGIN), prompt, RunInfo())
+
+    def tens() -> Iterator[Any]:
+        for _ in range(longest // 10):
+            other.clear_cache()
+            yield from box(other, 10)
+
+    service.clear_cache()
+    turns = Alternating({"long": (box(service, longest), 10), "short": (tens(), 10)})
+    turns.run()
+    # The first turns hold the beginning of each. What comes after the last result is nothing.
+    long, short = (turns.seconds[name][1 : longest // 10] for name in ("long", "short"))
+    return {
+        "slices": longest,
+        f"a slice in {longest}": spread([one / 10 for one in long]),
+        "a slice in 10": spread([one / 10 for one in short]),
+        "long of short": ratios(long, short),
     }
 
 
