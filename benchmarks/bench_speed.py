@@ -6,12 +6,12 @@
 Parts: ``slice`` encodes and decodes one slice with each runtime, beside the product of two large matrices that shows the
 processor's peak; ``plane`` does so at several sizes; ``boxes`` contours whole 3D boxes, and once more with another
 prompt; ``thin`` does so with 40 slices that are said to be 1.25 mm apart, of which not all are encoded; ``length``
-compares a slice's cost in a long box and in boxes of ten by turns; ``outside`` puts one box into volumes of 30 and 300 slices; ``preview`` goes through the pipes of the inference process; ``start`` and
-``memory`` begin processes of their own.
+compares what a slice costs in a long box and in boxes of ten; ``outside`` puts one box into volumes of 30 and 300 slices;
+``preview`` goes through the pipes of the inference process; ``start`` and ``memory`` begin processes of their own.
 
 Ways take turns, and ratios are taken within a turn, so that what else the computer does falls on all of them. Through 160
 slices the authors' way is timed on 40 of them, spread over our run, and scaled: it encodes each slice anew. Everything
-together takes about ten minutes on two cores. Writes speed.json and speed.png to benchmarks/results/ and ends with a
+together takes about a quarter of an hour on two cores. Writes speed.json and speed.png to benchmarks/results/ and ends with a
 table of what was aimed at.
 """
 

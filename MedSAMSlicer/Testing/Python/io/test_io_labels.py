@@ -111,3 +111,27 @@ def test_a_labelmap_that_is_missing_or_a_folder_is_refused(tmp_path: Path, refus
         read_label(tmp_path / "truth.nrrd", "1")
     with refused(tmp_path, "cannot be opened"):
         read_label(tmp_path, "1")
+
+
+@pytest.mark.parametrize("kind", ["hounsfield", "fractions", "grey levels"])
+def test_an_image_in_the_place_of_a_labelmap_is_refused(
+    oblique_image: Image, tmp_path: Path, refused: Callable, kind: str
+) -> None:
+    """Nearly all of it is not 0: taken for a labelmap it would be the whole slice."""
+    random = np.random.default_rng(7)
+    shape = (5, 60, 70)
+    voxels = {
+        "hounsfield": random.integers(-1000, 400, shape).astype(np.int16),
+        "fractions": random.random(shape, dtype=np.float32),
+        "grey levels": random.integers(0, 4000, shape).astype(np.uint16),
+    }[kind]
+    path = save(voxels, tmp_path / "ct.nrrd", oblique_image)
+    with refused(path, "is an image, not a labelmap"):
+        read_label(path, None)
+
+
+def test_all_labels_of_a_labelmap_together_are_the_object(
+    labels: np.ndarray, oblique_image: Image, tmp_path: Path
+) -> None:
+    path = save(labels.astype(np.float32) * 500, tmp_path / "truth.nrrd", oblique_image)
+    np.testing.assert_array_equal(read_label(path, None, oblique_image), labels > 0)
