@@ -11,7 +11,6 @@ from ..engine.errors import InputError
 from .image_files import load_file
 from .image_types import Image, grid_difference
 
-
 # The largest atlases have some hundreds of labels.
 _MOST_LABELS = 1000
 
