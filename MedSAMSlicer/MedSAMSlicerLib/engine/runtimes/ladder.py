@@ -74,7 +74,7 @@ class RuntimeLadder:
             try:
                 return work(runtime), maker_of(runtime)
             except Exception as error:
-                if not is_out_of_memory(error) or not (self._further or runtime is not self._runtime):
+                if not is_out_of_memory(error) or self._is_last(runtime):
                     raise
             self._step_down(runtime)
             # Nothing holds on to it any more, so that its memory can be given back.
@@ -89,6 +89,11 @@ class RuntimeLadder:
                 if not is_out_of_memory(error) or not self._further:
                     raise
             self._next_device()
+
+    def _is_last(self, failed: Runtime) -> bool:
+        # Under the lock: while another thread is making the next runtime, the one that failed is still in its place.
+        with self._lock:
+            return failed is self._runtime and not self._further
 
     def _step_down(self, failed: Runtime) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,8 +143,16 @@ def test_other_errors_and_a_processor_without_memory_are_not_hidden() -> None:
         both.predictor().embed(IMAGE)
 
 
-def test_two_threads_that_fail_together_leave_the_device_once() -> None:
+@pytest.mark.parametrize("loading", [0.0, 0.2], ids=["at once", "slowly"])
+def test_two_threads_that_fail_together_leave_the_device_once(loading: float) -> None:
     computer = Computer(TightRuntime())
+    make = computer.make
+
+    def make_slowly(device: str) -> tuple[Runtime, list[str]]:
+        time.sleep(loading)
+        return make(device)
+
+    computer.make = make_slowly  # type: ignore[method-assign]
     ladder = computer.ladder()
     both = threading.Barrier(2, timeout=10)
 
