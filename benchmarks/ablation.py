@@ -32,6 +32,7 @@ from MedSAMSlicerLib.engine.limited_service import disk_megabytes, embedding_fil
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt  # noqa: E402
 from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.propagation import propagate  # noqa: E402
+from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
 from MedSAMSlicerLib.engine.service_types import ModelChoice, Timings  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis  # noqa: E402
 from MedSAMSlicerLib.engine.threads import THREADS_VARIABLE  # noqa: E402
@@ -137,30 +138,26 @@ class Found:
     slices: int
 
 
-class _Remembering:
-    """A runtime that puts each question about a box once; the embeddings must stay the same objects."""
+def remember_answers(runtime: Runtime) -> None:
+    """Have a runtime put each question about a box once; the embeddings must stay the same objects."""
+    decode = runtime.decode
+    answers: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
-    def __init__(self, runtime: object) -> None:
-        self._runtime = runtime
-        self._answers: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._runtime, name)
-
-    def decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+    def remembered(
+        embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         if multimask or not all(prompt.only_box for prompt in prompts):
-            return self._runtime.decode(embedding, prompts, multimask)  # type: ignore[attr-defined, no-any-return]
+            return decode(embedding, prompts, multimask)
         found = []
         for prompt in prompts:
             assert prompt.box is not None
             key = (id(embedding), prompt.box.tobytes())
-            if key not in self._answers:
-                logits, ious = self._runtime.decode(embedding, [prompt])  # type: ignore[attr-defined]
-                self._answers[key] = (logits.astype(np.float32), ious)
-            found.append(self._answers[key])
+            if key not in answers:
+                answers[key] = decode(embedding, [prompt])
+            found.append(answers[key])
         return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+
+    runtime.decode = remembered  # type: ignore[method-assign]
 
 
 def variants_of(kind: PromptKind) -> list[Variant]:
@@ -172,7 +169,7 @@ def run_case(case: Case, kind: PromptKind) -> list[Found]:
     """The case under every variant, in the order of `variants_of`."""
     os.environ[THREADS_VARIABLE] = "1"
     predictor = load_predictor(ModelChoice(), EmbeddingCache(CACHE_BYTES, embedding_files(disk_megabytes())))[0]
-    predictor.runtime = _Remembering(predictor.runtime)  # type: ignore[assignment]
+    remember_answers(predictor.runtime)
     image = read_image(case.image)
     truth = read_label(case.label, case.value, like=image)
     axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)

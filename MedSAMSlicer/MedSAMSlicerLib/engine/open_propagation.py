@@ -17,7 +17,9 @@ from .prompts import Box
 from .results import SliceResult
 from .slice_asker import Answer, Appearance, SliceAsker
 
-# Times the family's slack: 2 and 5 network pixels of 256 for LiteMedSAM.
+# Times the family's slack: 2 and 5 network pixels of 256 for LiteMedSAM. Mean DSC of one rectangle on 26 cases 0.736; with
+# the same room in millimetres 0.717, with 1 and 2.5 mm 0.698, with 3 and 8 mm 0.683; with a loose room that grows by a
+# quarter, half and all of the slice distance 0.731, 0.727 and 0.717.
 CLOSE, LOOSE = 1.0, 2.5
 # The close one is asked only where the loose one's answer may have leaked: unless the model thinks so well of it and it
 # agrees so well (DSC) with the neighbouring mask. 26 cases: mean DSC 0.718 and 2.05 calls a slice when always asked;
