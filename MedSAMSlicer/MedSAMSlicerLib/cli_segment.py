@@ -36,8 +36,6 @@ from .io.together import Writer, check_apart, write_together
 if TYPE_CHECKING:
     from .engine.consensus import Consensus
 
-# A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn.
-DISPUTED_BELOW = 0.9
 # Every rectangle is a run of the decoder on every slice, and its mask is held until all are there.
 MOST_RECTANGLES = 100
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
@@ -161,6 +159,8 @@ def _segment(
 
 
 def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[str]) -> None:
+    from .engine.consensus import DISPUTED_BELOW
+
     flagged = [entry["index"] for entry in report["slices"] if entry["flagged"]]
     found = [entry["index"] for entry in report["slices"] if entry["area_mm2"] > 0]
     summary = f"{name}: {report['volume_ml']:.3g} ml on slices {found[0]} to {found[-1]} along {axis}"

@@ -13,8 +13,14 @@ from .confidence import overlap
 from .predictor import Predictor
 from .prompts import Box
 
-# How far a steady hand misses: each edge moves by up to this share of the rectangle's own side, at least one pixel.
+# How far a steady hand misses: each edge moves by up to this share of the rectangle's own side, at least one pixel. Area under
+# ROC of `Consensus.agreement` for slices with DSC below 0.7, 3D boxes, every second slice of 26 cases, 8 rectangles: 0.814,
+# 0.804 and 0.783 with 0.02, 0.05 and 0.1; equal within noise (cases drawn anew: -0.06 to 0.08 from 0.02 to 0.05).
 JITTER_SHARE = 0.05
+# A slice on which slightly different rectangles agree less (mean DSC) hangs on how the rectangle was drawn. Below 0.85, 0.9
+# and 0.95 lie 4, 8 and 28 % of the slices, of which 88, 75 and 60 % are poor. It finds hardly any poor slice that is not
+# flagged for its confidence already, so it names slices and raises no flag: the limit whose list is short and mostly right.
+DISPUTED_BELOW = 0.9
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from MedSAMSlicerLib.cli import main
 from MedSAMSlicerLib.engine import service
-from MedSAMSlicerLib.engine.prompts import StackPrompt
+from MedSAMSlicerLib.engine.consensus import Consensus
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.stack import SliceSource
@@ -120,6 +121,9 @@ class RememberingEngine:
         info.loaded, info.timings, info.notes = seen.loaded, seen.timings, list(seen.notes)
         for result in results:
             yield replace(result, mask=result.mask.copy())
+
+    def consensus(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> Consensus:
+        return self._service.consensus(choice, image, box, count)
 
 
 @pytest.fixture(scope="session")

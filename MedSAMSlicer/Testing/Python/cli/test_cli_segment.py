@@ -320,6 +320,17 @@ class TestWords:
         assert lines[0].startswith(f"GTV: {first_run.report['volume_ml']:.3g} ml on slices 1 to 5 along K, ")
         assert lines[-1] == f"Written: {output}, {report}"
 
+    def test_slices_on_which_rectangles_disagree_are_named(
+        self, segment: Callable, image_file: Path, tmp_path: Path
+    ) -> None:
+        output = tmp_path / "out.nrrd"
+        whole = segment(image_file, "--output", output, "--box", *BOX, "--consensus", 2)
+        assert (whole.status, whole.err) == (0, "") and "disagree" not in whole.out
+        # Three pixels inside of the object: nothing but the rectangle says where it ends.
+        inner = segment(image_file, "--output", output, "--box", 29, 31, 33, 35, 2, 3, "--consensus", 3)
+        assert (inner.status, inner.err) == (0, "")
+        assert "Rectangles disagree on 2 slices: 2, 3" in inner.out.splitlines()
+
     def test_quiet_says_nothing(self, segment: Callable, image_file: Path, tmp_path: Path) -> None:
         ran = segment(image_file, "--output", tmp_path / "out.nrrd", "--box", *BOX, "--quiet")
         assert (ran.status, ran.out, ran.err) == (0, "", "")
