@@ -44,7 +44,7 @@ from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
 # No embedding of a case may be let go: answers are remembered by it.
 CACHE_BYTES = 8 << 30
 OPEN, IN_BOX, BETWEEN = "open_propagation", "box_propagation", "key_propagation"
-SMOOTHING, SECTION = "stack_smoothing", "expected_section"
+SMOOTHING, SECTION, THIN = "stack_smoothing", "expected_section", "thin_slices"
 # (module of the engine, constant, values to try): half and twice, or the neighbours that would make sense.
 OPEN_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
     (OPEN, "CLOSE", (0.5, 1.5)),
@@ -77,6 +77,9 @@ CONSTANTS = {
         (IN_BOX, "AGREEMENT", (0.05, 0.1)),
         (IN_BOX, "FIRST_SHARE", (0.0, 0.5)),
         (SECTION, "UPRIGHT_WEIGHT", (0.02, 0.15)),
+        (THIN, "SECOND_MM", (0.0, 7.0)),
+        (THIN, "FURTHEST_MM", (1.0, 4.0)),
+        (THIN, "LEAST_ASKED", (10.0, 25.0)),
         *SMOOTHING_CONSTANTS,
     ],
     "keyslices": [

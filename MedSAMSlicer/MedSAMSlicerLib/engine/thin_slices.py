@@ -30,7 +30,7 @@ LEAST_ASKED = 15
 def step_of(count: int, spacing_mm: float) -> int:
     """Of `count` slices so far apart every how manieth is asked about: 1 for all of them."""
     apart = [step for step in (2, int(FURTHEST_MM / spacing_mm + 1e-3)) if step * spacing_mm <= SECOND_MM]
-    return max(1, min(max(apart, default=1), count // LEAST_ASKED))
+    return max(1, min(max(apart, default=1), int(count / LEAST_ASKED)))
 
 
 def asked_slices(first: int, last: int, spacing_mm: float, besides: Iterable[int] = ()) -> list[int]:
