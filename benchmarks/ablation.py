@@ -4,7 +4,8 @@
     python benchmarks/ablation.py CASES.csv --prompt box3d|midslice|keyslices:N [--processes N] [--output TABLE.csv]
 
 Every case is encoded once and every question put to the model once, however many variants ask it: set
-$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the encodings for the next run. The first line of the table is the code as it is.
+$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the encodings for the next run. The first line of the table is the code as it is. A second table leaves one data set
+out at a time; a file gets each case's DSC too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import csv
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -45,6 +47,7 @@ from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
 CACHE_BYTES = 8 << 30
 OPEN, IN_BOX, BETWEEN = "open_propagation", "box_propagation", "key_propagation"
 SMOOTHING, SECTION, THIN = "stack_smoothing", "expected_section", "thin_slices"
+ASKER = "slice_asker"
 # (module of the engine, constant, values to try): half and twice, or the neighbours that would make sense.
 OPEN_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
     (OPEN, "CLOSE", (0.5, 1.5)),
@@ -61,6 +64,8 @@ OPEN_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
     (OPEN, "SMALLEST_OVERLAP", (0.15, 0.5)),
     (OPEN, "TELLING_CONTRAST", (0.25, 1.0)),
     (OPEN, "HALF_LENGTH", (0.4, 0.9)),
+    (ASKER, "RING_STEP", (1 / 256, 1 / 64)),
+    (ASKER, "STABILITY_OFFSET", (0.5, 2.0)),
 ]
 SMOOTHING_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
     (SMOOTHING, "SPREAD_MM", (2.0, 4.0)),
@@ -77,9 +82,10 @@ CONSTANTS = {
         (IN_BOX, "AGREEMENT", (0.05, 0.1)),
         (IN_BOX, "FIRST_SHARE", (0.0, 0.5)),
         (SECTION, "UPRIGHT_WEIGHT", (0.02, 0.15)),
-        (THIN, "SECOND_MM", (0.0, 7.0)),
-        (THIN, "FURTHEST_MM", (1.0, 4.0)),
+        (SECTION, "LARGEST_LEAN", (0.8, 0.99)),
+        (THIN, "FURTHEST_MM", (0.0, 7.0)),
         (THIN, "LEAST_ASKED", (10.0, 25.0)),
+        (ASKER, "STABILITY_OFFSET", (0.5, 2.0)),
         *SMOOTHING_CONSTANTS,
     ],
     "keyslices": [
@@ -199,6 +205,33 @@ def _found(predictor: Predictor, masks: dict[int, np.ndarray], truth: np.ndarray
     return Found(float(dsc), float(ends), predictor.timings.decoder_calls, len(masks))
 
 
+def data_set(case: Case) -> str:
+    """What the case's name begins with, before any number: one organ or disease of one source."""
+    return re.split(r"[\d_]", case.id)[0]
+
+
+def chosen_without(
+    scores: np.ndarray, sets: np.ndarray, variants: Sequence[Variant]
+) -> Iterator[tuple[str, float, list[str]]]:
+    """For each constant its name, the mean DSC with the value that is best on all other data sets, and the sets for which
+    that is not the value it has.
+
+    Args:
+        scores: DSC (cases, variants), the code as it is first.
+        sets: data set of each case.
+    """
+    for constant in dict.fromkeys((one.module, one.constant) for one in variants if one.constant):
+        tried = [0, *(n for n, one in enumerate(variants) if (one.module, one.constant) == constant)]
+        held_out, others = np.zeros(len(scores)), []
+        for name in dict.fromkeys(sets.tolist()):
+            inside = sets == name
+            best = tried[int(scores[~inside][:, tried].mean(axis=0).argmax())]
+            held_out[inside] = scores[inside, best]
+            if best:
+                others.append(f"{name} {variants[best].value:g}")
+        yield ".".join(constant), float(held_out.mean()), others
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("cases", type=Path)
@@ -221,9 +254,18 @@ def main() -> int:
         value = f"{variant.value:g}" if variant.constant else ""
         rows.append([name, value, f"{dsc.mean():.4f}", f"{np.median(dsc):.4f}", *extremes, f"{ends:g}", f"{calls:.2f}"])
         print("  ".join(f"{cell:<24}" if i < 1 else f"{cell:<10}" for i, cell in enumerate(rows[-1])), flush=True)
+    sets = np.array([data_set(case) for case in cases])
+    scores = np.array([[one.dsc for one in of_case] for of_case in found])
+    print(
+        "\nEach constant chosen without the data set that it is then used on: mean DSC, and for which sets it is another value"
+    )
+    for name, held_out, others in chosen_without(scores, sets, variants_of(options.prompt)):
+        print(f"{name:<48}{held_out:.4f}  {', '.join(others)}")
     if options.output:
         with options.output.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+            header = [*COLUMNS, *(case.id for case in cases)]
+            table = [[*row, *(f"{one[n].dsc:.6f}" for one in found)] for n, row in enumerate(rows)]
+            csv.writer(file, lineterminator="\n").writerows([header, *table])
     return 0
 
 
