@@ -62,22 +62,21 @@ def _agreement_figure(scores: Sequence[CaseScore]) -> Figure:
     modalities = sorted({score.case.modality for score in scores})
     panels = (("dsc", "DSC"), ("nsd_2mm", "NSD at 2 mm"), ("hd95_mm", "HD95 (mm)"))
     for axes, (attribute, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        groups = [
-            [
-                value
-                for score in scores
-                if score.case.modality == name and np.isfinite(value := getattr(score.agreement, attribute))
-            ]
+        values = [
+            [getattr(score.agreement, attribute) for score in scores if score.case.modality == name]
             for name in modalities
         ]
+        groups = [[value for value in group if np.isfinite(value)] for group in values]
         axes.boxplot(groups, showfliers=False, medianprops={"color": "black"})
         for position, group in enumerate(groups, start=1):
             # Spread sideways by rank, so that equal values stay visible without chance.
-            offsets = np.linspace(-0.15, 0.15, len(group)) if len(group) > 1 else [0.0]
+            offsets = np.linspace(-0.15, 0.15, len(group)) if len(group) > 1 else np.zeros(len(group))
             axes.plot(np.add(position, offsets), group, "o", color="tab:blue", alpha=0.7, markersize=5)
-        axes.set_xticks(
-            range(1, len(modalities) + 1), [f"{n} ({len(g)})" for n, g in zip(modalities, groups, strict=True)]
-        )
+        names = [f"{name} ({len(group)})" for name, group in zip(modalities, values, strict=True)]
+        lost = [len(all_of) - len(shown) for all_of, shown in zip(values, groups, strict=True)]
+        # An empty result lies infinitely far away: it cannot be drawn, and must not be overlooked.
+        told = [f"{name}\n{n} infinite" if n else name for name, n in zip(names, lost, strict=True)]
+        axes.set_xticks(range(1, len(modalities) + 1), told)
         axes.set_ylabel(label)
         if attribute != "hd95_mm":
             axes.set_ylim(0, 1.02)
@@ -110,7 +109,8 @@ def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
             highs.append(quartiles[2] - quartiles[1])
     calibration.errorbar(centres, medians, yerr=[lows, highs], fmt="o-", capsize=4)
     calibration.set(xlabel="confidence", ylabel="DSC: median and quartiles", xlim=(0, 1), ylim=(0, 1.02))
-    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices flagged, {int(poor.sum())} are poor")
+    missed = f"{int((poor & ~flagged).sum())} of {int(poor.sum())} poor slices are not"
+    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices are flagged; {missed}")
     for axes in (scatter, calibration):
         axes.grid(alpha=0.3)
     return figure

@@ -19,6 +19,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.evaluation import run_all
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
+from MedSAMSlicerLib.evaluation.metrics import Agreement
 from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
 from MedSAMSlicerLib.evaluation.run_all import (
     RESULT_COLUMNS,
@@ -201,6 +202,17 @@ def test_plots_are_written(cases: list[Case], tmp_path: Path) -> None:
         write(path := tmp_path / name)
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
     assert poor_slice_auc([score(cases[0], "keyslices:all")]) is None, "no poor slice, nothing to find"
+
+
+@pytest.mark.parametrize("kept", [0, 1], ids=["nothing else", "beside another"])
+def test_an_empty_result_is_drawn_as_such(cases: list[Case], tmp_path: Path, kept: int) -> None:
+    """One of its kind that found nothing: infinitely far from the truth, and no reason to lose the tables."""
+    found = score(cases[0])
+    lost = dataclasses.replace(found, agreement=Agreement(0.0, 0.0, float("inf"), -100.0), slices=[])
+    lost = dataclasses.replace(lost, case=dataclasses.replace(found.case, modality="PET"))
+    for name, write in plot_writers([lost] + [found] * kept).items():
+        write(tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
