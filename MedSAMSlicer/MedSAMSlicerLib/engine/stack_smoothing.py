@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def trust_in(opinion: float) -> float:
 class StackSmoother:
     """Takes the logits of slices as they come; gives them smoothed as soon as all neighbours that matter are there.
 
-    Beyond the first and last slice the outermost one is taken to go on. Slices that will not come are given all the same,
-    made of those around them.
+    Beyond the first and last slice the outermost one is taken to go on. Slices that will not come are taken to
+    lie on a straight line between the two beside them that do, and are given all the same.
 
     Args:
         first, last: slices to give, included.
@@ -44,7 +45,7 @@ class StackSmoother:
         spread = min(SPREAD_MM / spacing_mm, LARGEST_SHARE * (last - first + 1))
         self._reach = int(REACH * spread)
         self._weights = [math.exp(-((i / spread) ** 2) / 2) for i in range(-self._reach, self._reach + 1)]
-        self._coming = frozenset(range(first, last + 1) if coming is None else coming)
+        self._coming = sorted(range(first, last + 1) if coming is None else coming)
         self._logits: dict[int, np.ndarray] = {}
         self._trust: dict[int, float] = {}
         self._given: set[int] = set()
@@ -60,18 +61,28 @@ class StackSmoother:
         for near in range(max(self._first, index - self._reach), min(self._last, index + self._reach) + 1):
             if near in self._given:
                 continue
-            around = [(i, weight) for i, weight in self._around(near) if i in self._coming]
-            if all(i in self._logits for i, _ in around):
+            around = self._around(near)
+            if all(i in self._logits for i in around):
                 self._given.add(near)
                 yield near, self._mean(around)
 
-    def _mean(self, around: Sequence[tuple[int, float]]) -> np.ndarray:
-        weights = np.array([weight * self._trust[i] for i, weight in around], np.float32)
-        smoothed = np.zeros_like(self._logits[around[0][0]])
-        for (i, _), weight in zip(around, weights / weights.sum(), strict=True):
+    def _mean(self, around: Mapping[int, float]) -> np.ndarray:
+        weights = np.array([weight * self._trust[i] for i, weight in around.items()], np.float32)
+        smoothed = np.zeros_like(self._logits[next(iter(around))])
+        for i, weight in zip(around, weights / weights.sum(), strict=True):
             smoothed += weight * self._logits[i]
         return smoothed
 
-    def _around(self, index: int) -> Iterator[tuple[int, float]]:
+    def _around(self, index: int) -> dict[int, float]:
+        """Slices that come, and what each counts: for itself and, by nearness, for those beside it that do not come."""
+        found: dict[int, float] = {}
         for distance, weight in zip(range(-self._reach, self._reach + 1), self._weights, strict=True):
-            yield min(max(index + distance, self._first), self._last), weight
+            place = min(max(index + distance, self._first), self._last)
+            after = bisect_left(self._coming, place)
+            high = self._coming[after]
+            low = high if high == place else self._coming[after - 1]
+            share = (place - low) / (high - low) if high > low else 1.0
+            for i, part in ((high, share), (low, 1 - share)):
+                if part:
+                    found[i] = found.get(i, 0.0) + weight * part
+        return found

@@ -28,7 +28,7 @@ LEAST_ASKED = 15
 
 def step_of(count: int, spacing_mm: float) -> int:
     """Of `count` slices so far apart every how manieth is asked about: 1 for all of them, or 2."""
-    return 2 if 2 * spacing_mm <= FURTHEST_MM and count >= 2 * LEAST_ASKED else 1
+    return 2 if 2 * spacing_mm < FURTHEST_MM + 1e-3 and count >= 2 * LEAST_ASKED else 1
 
 
 def asked_slices(first: int, last: int, spacing_mm: float, besides: Iterable[int] = ()) -> list[int]:

@@ -44,7 +44,9 @@ def read_label(path: Path | str, value: str | None, like: Image | None = None) -
         else:
             np.logical_or.reduce([label_slice == number for number in wanted], out=object_slice)
     if value is None and _looks_like_an_image(label):
-        raise InputError(f"{path} is an image, not a labelmap: give one that is 0 outside of the object")
+        raise InputError(
+            f"{path} is an image or holds fractions: give a labelmap, whole numbers that are 0 outside of the object"
+        )
     if value is None and not mask.any():
         raise InputError(f"{path} is empty: give a labelmap that holds the object")
     if not mask.any():

@@ -1,7 +1,7 @@
 """Networks converted for OpenVINO, kept on disk so that each is converted once.
 
-A converted network lies in a folder of its own whose name says what it was made of: weights, precision, release of
-OpenVINO, and revision of the conversion. The folder gets its name only when it is complete, so neither a crash nor a
+A converted network lies in a folder of its own whose name says what it was made of: weights, release of OpenVINO, and
+revision of the conversion. Its numbers are float32; the precision to compute in is chosen when it is made ready to run. The folder gets its name only when it is complete, so neither a crash nor a
 second process can leave half of one.
 """
 

@@ -23,7 +23,7 @@ def decoder() -> MaskDecoder:
 
 
 @pytest.mark.parametrize("prompts", [1, 3])
-@pytest.mark.parametrize("tokens", [1, 2, 7])
+@pytest.mark.parametrize("tokens", [1, 2, 7, 20])
 @pytest.mark.parametrize("dense", ["of each place", "everywhere the same"])
 def test_it_gives_the_packages_numbers(decoder: MaskDecoder, prompts: int, tokens: int, dense: str) -> None:
     random = torch.Generator().manual_seed(prompts * 10 + tokens)
@@ -47,7 +47,7 @@ def test_it_gives_the_packages_numbers(decoder: MaskDecoder, prompts: int, token
 
 
 def test_it_does_about_half_of_the_work() -> None:
-    """At the size that all families have: 64 x 64 places of 256 channels, a box."""
+    """64 x 64 places of 256 channels, as in all families but SAM-Med2D, and a box."""
     from torch.utils.flop_counter import FlopCounterMode
 
     transformer = TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8)

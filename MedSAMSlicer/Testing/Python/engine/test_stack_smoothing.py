@@ -44,6 +44,21 @@ def test_no_slice_counts_as_surer_than_ten_logits() -> None:
     assert given[20] < 0
 
 
+@pytest.mark.parametrize("spacing_mm", [0.5, 1.0, 2.0])
+def test_every_second_slice_tells_as_much_as_all_where_logits_go_in_a_straight_line(spacing_mm: float) -> None:
+    def given(coming: list[int]) -> dict[int, float]:
+        smoother = StackSmoother(3, 43, spacing_mm, coming)
+        found = {}
+        for index in coming:
+            logits = np.full((2, 2), (index - 20) / 4, np.float32)
+            found.update({i: float(v[0, 0]) for i, v in smoother.take(index, logits, 0.8)})
+        return found
+
+    every, second = given(list(range(3, 44))), given([3, *range(4, 44, 2), 43])
+    assert sorted(every) == sorted(second) == list(range(3, 44))
+    assert [second[i] for i in every] == pytest.approx(list(every.values()), abs=1e-5)
+
+
 def test_a_small_object_is_not_blurred_away() -> None:
     # Five slices of a millimetre: the middle one keeps its own say.
     given = smoothed({0: -5.0, 1: -5.0, 2: 5.0, 3: -5.0, 4: -5.0}, 0, 4, 1.0)

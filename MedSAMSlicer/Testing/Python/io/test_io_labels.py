@@ -126,7 +126,7 @@ def test_an_image_in_the_place_of_a_labelmap_is_refused(
         "grey levels": random.integers(0, 4000, shape).astype(np.uint16),
     }[kind]
     path = save(voxels, tmp_path / "ct.nrrd", oblique_image)
-    with refused(path, "is an image, not a labelmap"):
+    with refused(path, "is an image or holds fractions"):
         read_label(path, None)
 
 
