@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class StackSmoother:
         self._reach = int(REACH * spread)
         self._weights = [math.exp(-((i / spread) ** 2) / 2) for i in range(-self._reach, self._reach + 1)]
         self._coming = sorted(range(first, last + 1) if coming is None else coming)
+        self._gap = max((high - low for low, high in pairwise(self._coming)), default=1) - 1
         self._logits: dict[int, np.ndarray] = {}
         self._trust: dict[int, float] = {}
         self._given: set[int] = set()
@@ -58,7 +60,9 @@ class StackSmoother:
         """
         self._trust[index] = max(trust, SMALLEST_TRUST)
         self._logits[index] = np.clip(logits, -SUREST, SUREST)
-        for near in range(max(self._first, index - self._reach), min(self._last, index + self._reach) + 1):
+        # A slice that comes speaks for those up to the next one that comes, too.
+        furthest = self._reach + self._gap
+        for near in range(max(self._first, index - furthest), min(self._last, index + furthest) + 1):
             if near in self._given:
                 continue
             around = self._around(near)
