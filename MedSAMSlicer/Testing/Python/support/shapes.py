@@ -15,13 +15,13 @@ def ellipsoid(shape: tuple[int, int, int], centre: tuple[float, ...], radii: tup
 
 
 def stack_of(
-    mask: np.ndarray, spacing_ijk: tuple[float, float, float] = (1.0, 1.0, 1.0), axis: str = "K"
+    mask: np.ndarray, spacing_ijk: tuple[float, float, float] = (1.0, 1.0, 1.0), axis: str = "K", inside: int = 200
 ) -> WindowedStack:
-    """The mask as an image (200 inside, 50 outside) behind a window that changes nothing.
+    """The mask as an image (`inside`, and 50 outside) behind a window that changes nothing.
 
     No two slices are alike in their first pixel: embeddings are kept by content, and tests count encodings.
     """
-    voxels = np.where(mask, 200, 50).astype(np.int16)
+    voxels = np.where(mask, inside, 50).astype(np.int16)
     along = np.moveaxis(voxels, array_axis(axis), 0)
     along[:, 0, 0] = np.arange(len(along)) % 100
     return WindowedStack(ArrayStack(voxels, spacing_ijk, axis), Window(0, 255, "as it is"))
