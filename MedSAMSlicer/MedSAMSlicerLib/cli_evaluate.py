@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .cli_output import say
-from .engine.errors import InputError
+from .engine.errors import InputError, MedSAMError
 from .engine.models.catalogue import find_model
 from .engine.models.weights import find_weights
 from .engine.service_types import ModelChoice
@@ -46,10 +46,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     processes = min(options.processes or os.cpu_count() or 1, len(cases))
     found: dict[str, CaseScore] = {}
-    failures: dict[str, InputError] = {}
+    failures: dict[str, MedSAMError] = {}
     with tqdm(total=len(cases), unit="case", desc="Evaluating", disable=True if options.quiet else None) as bar:
 
-        def keep_failure(case: Case, error: InputError) -> None:
+        def keep_failure(case: Case, error: MedSAMError) -> None:
             failures[case.id] = error
             bar.update()
 

@@ -8,12 +8,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, MedSAMError, WorkerError
+from ..engine.failures import as_user_error
 from ..engine.limited_service import disk_megabytes, embedding_files
 from ..engine.predictor import Predictor, load_predictor
 from ..engine.service_types import LoadedModel, ModelChoice
@@ -39,7 +41,11 @@ RESULT_COLUMNS = [
 ]
 SLICE_COLUMNS = ["id", "modality", "index", "dsc", "predicted_iou", "confidence", "flagged", "key", "in_truth"]
 LoadModel = Callable[[ModelChoice], tuple[Predictor, LoadedModel]]
-_predictor: Predictor | None = None
+_predictor: Predictor | MedSAMError | None = None
+
+
+class _NotReady(Exception):
+    """A process could not load the model; holds the error to show. No case is to blame."""
 
 
 def evaluate(
@@ -47,7 +53,7 @@ def evaluate(
     task: Task,
     processes: int,
     load: LoadModel = load_predictor,
-    failed: Callable[[Case, InputError], None] | None = None,
+    failed: Callable[[Case, MedSAMError], None] | None = None,
 ) -> Iterator[CaseScore]:
     """Scores as they come. One thread in each process: results do not depend on how many run side by side.
 
@@ -59,6 +65,27 @@ def evaluate(
     Raises:
         MedSAMError: what would happen to every case, such as missing weights.
     """
+
+    def fail(case: Case, error: MedSAMError) -> None:
+        if failed is None:
+            raise error
+        failed(case, error)
+
+    lost: list[Case] = []
+    yield from _evaluate(cases, task, processes, load, fail, lost.append)
+    for case in lost:
+        # When a process ends, those beside it are ended too. By itself, only the case that ends it does so again.
+        yield from _evaluate([case], task, 1, load, fail, lambda case: fail(case, _ended(case)))
+
+
+def _evaluate(
+    cases: Sequence[Case],
+    task: Task,
+    processes: int,
+    load: LoadModel,
+    fail: Callable[[Case, MedSAMError], None],
+    lose: Callable[[Case], None],
+) -> Iterator[CaseScore]:
     # Started afresh, not forked: a forked copy of a threaded process can hang.
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task, load))
     try:
@@ -66,22 +93,35 @@ def evaluate(
         for future in as_completed(running):
             try:
                 score = future.result()
+            except _NotReady as error:
+                raise error.args[0] from None
             except InputError as error:
-                if failed is None:
-                    raise
-                failed(running[future], error)
+                fail(running[future], error)
+            except BrokenProcessPool:
+                lose(running[future])
             else:
                 yield score
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _ended(case: Case) -> WorkerError:
+    return WorkerError(
+        f"case {case.id}: the process that evaluated it was ended, perhaps for want of memory: close other programs, give "
+        "--processes 1, or leave the case out"
+    )
+
+
 def _prepare(task: Task, load: LoadModel) -> None:
     global _predictor
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ[THREADS_VARIABLE] = "1"
-    _predictor = load(task.choice)[0]
-    _predictor.cache.files = embedding_files(disk_megabytes())
+    try:
+        _predictor = load(task.choice)[0]
+        _predictor.cache.files = embedding_files(disk_megabytes())
+    except Exception as error:
+        # Raised here it would reach nobody: the pool only says that it is broken.
+        _predictor = as_user_error(error)
 
 
 def _end_with_parent() -> None:
@@ -93,6 +133,8 @@ def _end_with_parent() -> None:
 
 
 def _run(case: Case, task: Task) -> CaseScore:
+    if isinstance(_predictor, MedSAMError):
+        raise _NotReady(_predictor)
     return run_case(case, task, _predictor)
 
 

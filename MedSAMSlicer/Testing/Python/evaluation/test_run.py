@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.evaluation import run_all
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
@@ -31,9 +31,9 @@ from MedSAMSlicerLib.evaluation.run_all import (
 )
 from MedSAMSlicerLib.evaluation.run_case import CaseScore, SliceScore, Task, run_case
 from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
+from support.failing_models import NOTES, load_deadly, load_nothing
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid
-from support.slow_model import NOTES
 from support.small_predictor import load_small
 
 TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
@@ -156,13 +156,33 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
     assert alone["clear"].slices != alone["misleading"].slices
 
 
+def test_what_hinders_every_case_is_said_as_it_is(cases: list[Case]) -> None:
+    told: list[Case] = []
+    task = Task(PromptKind.parse("box3d"))
+    with pytest.raises(WeightsError, match="^the weights of litemedsam do not match their checksum$"):
+        list(run_all.evaluate(cases, task, 2, load_nothing, lambda case, _: told.append(case)))
+    assert told == [], "no case is to blame"
+
+
+def test_a_case_that_ends_its_process_does_not_take_the_others_along(cases: list[Case]) -> None:
+    told: dict[str, MedSAMError] = {}
+    task = Task(PromptKind.parse("box3d"))
+    clear, misleading = cases
+    found = run_all.evaluate(
+        [misleading, clear], task, 1, load_deadly, lambda case, error: told.update({case.id: error})
+    )
+    assert [one.case.id for one in found] == ["clear"]
+    assert list(told) == ["misleading"]
+    assert "case misleading: the process that evaluated it was ended" in str(told["misleading"])
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_nothing_goes_on_when_the_command_is_killed(cases: list[Case], tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
     table = cases[0].image.parent / "cases.csv"
     code = (
-        "from support.slow_model import load_slow\n"
+        "from support.failing_models import load_slow\n"
         "from MedSAMSlicerLib.evaluation import cases, run_all, run_case, truth_prompts\n"
         "if __name__ == '__main__':\n"
         "    task = run_case.Task(truth_prompts.PromptKind.parse('box3d'))\n"
