@@ -17,7 +17,7 @@ from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.engine.threads import computing_threads
 
-from .cases import BOX, CHOICE, DECODER_GFLOP, ENCODER_GFLOP, stack_of
+from .cases import AUTHORS_DECODER_GFLOP, BOX, CHOICE, DECODER_GFLOP, ENCODER_GFLOP, stack_of
 from .turns import by_turns, ratios, spread
 
 MATRIX = 3072
@@ -85,8 +85,11 @@ def per_slice(ways: Mapping[str, Predictor], repeats: int) -> dict[str, Any]:
         product = f"matrix product {precision}"
         if product in seconds:
             table[product]["GFLOP/s"] = 2 * MATRIX**3 / 1e9 / table[product]["median"]
-    for step, gflop in (("encode", ENCODER_GFLOP), ("decode", DECODER_GFLOP)):
+    for step in ("encode", "decode"):
         for name in ways:
+            gflop = ENCODER_GFLOP
+            if step == "decode":
+                gflop = AUTHORS_DECODER_GFLOP if name == AUTHORS else DECODER_GFLOP
             row = table[f"{step} {name}"]
             # The decoder computes in float32 whatever the encoder does.
             product = f"matrix product {'bfloat16' if name == BFLOAT16 and step == 'encode' else 'float32'}"

@@ -1,7 +1,7 @@
 """Key slices, and the slices between them.
 
-A key slice is segmented from what the user gave there. The slices between two of them are answered from the one with
-the larger box to the other, as in a 3D box: first with a generous rectangle that only the key slices have a say in. If the
+A key slice is segmented from what the user gave there. The slices between two of them are answered from both towards the
+middle, as in a 3D box: first with a generous rectangle that only the key slices have a say in. If the
 rectangle found does not agree with that of the neighbouring slice and with what lies between the two key slices, the
 median of the three is asked. Ablation: docs/propagation.md.
 """
@@ -9,6 +9,7 @@ median of the three is asked. Ablation: docs/propagation.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from .box_math import between, bulging, largest_change, median_box
 from .box_propagation import AGREEMENT, FIRST_SHARE
@@ -30,7 +31,7 @@ CLEARLY_BETTER = 0.05
 
 
 def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:
-    """The slices between two key slices, from the one with the larger box to the other. Both results have a box."""
+    """The slices between two key slices, from both towards the middle. Both results have a box."""
     assert lower.box is not None and upper.box is not None
     smoother = StackSmoother(lower.index, upper.index, asker.source.spacing[0])
     for key in (lower, upper):
@@ -51,14 +52,15 @@ def segment_between(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -
 
 def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator[tuple[int, Answer]]:
     assert lower.box is not None and upper.box is not None
-    # The section of an object's tip says little of the slice beside it.
-    upwards = lower.box.width * lower.box.height >= upper.box.width * upper.box.height
-    start = lower if upwards else upper
-    neighbour, beside = start.mask, start.low_res_logits
+    # From both key slices by turns, until they meet in the middle.
     inner = range(lower.index + 1, upper.index)
-    order = inner if upwards else inner[::-1]
-    asker.follow(order)
-    for index in order:
+    half = (len(inner) + 1) // 2
+    pairs = zip_longest(inner[:half], reversed(inner[half:]))
+    order = [(way, index) for pair in pairs for way, index in enumerate(pair) if index is not None]
+    asker.follow([index for _way, index in order])
+    ends = [(lower.mask, lower.low_res_logits), (upper.mask, upper.low_res_logits)]
+    for way, index in order:
+        neighbour, beside = ends[way]
         share = (index - lower.index) / (upper.index - lower.index)
         bulge = bulging(lower.box, upper.box, share)
         expected = between(between(lower.box, upper.box, share), bulge, BULGE)
@@ -73,5 +75,5 @@ def _walk(asker: SliceAsker, lower: SliceResult, upper: SliceResult) -> Iterator
             (followed,) = asker.ask(index, [around], beside=beside)
             if followed.predicted_iou > answer.predicted_iou + CLEARLY_BETTER:
                 answer = followed
-        neighbour, beside = answer.mask, answer.logits
+        ends[way] = (answer.mask, answer.logits)
         yield index, answer
