@@ -14,7 +14,7 @@ from .prompts import Box
 # Weight of "upright" beside what was seen so far; slices seen weigh about 0.3 when all of them agree. Mean DSC without
 # smoothing, 26 cases: 0.805 with 0.03, 0.8075 with 0.05, 0.807 with 0.1, 0.802 with 0.3; 0.799 upright.
 UPRIGHT_WEIGHT = 0.05
-# A lean of 1 would be a line without width.
+# A lean of 1 would be a line without width. 0.8 and 0.99 give the same on all 26 cases.
 LARGEST_LEAN = 0.95
 
 

@@ -18,6 +18,7 @@ from .prompts import Box
 from .resize import area_resize, longest_side_size
 from .stack import SliceSource
 
+# Pixels of the network's input around the previous mask, as the authors have it.
 MARGIN = 3
 
 

@@ -15,10 +15,12 @@ from .prompts import Box, MaskPrompt, SlicePrompt
 from .results import Prediction
 from .stack import SliceSource
 
-# Logits this far from the border count as sure; SAM's own measure of stability uses the same offset.
+# Logits this far from the border count as sure; SAM's own measure of stability uses the same offset. Mean DSC in 3D boxes, 26
+# cases: 0.816, 0.817 and 0.817 with 0.5, 1 and 2.
 STABILITY_OFFSET = 1.0
 # The ring in which an object's surroundings are looked at begins this share of the slice's longer side outside of it, and is
 # twice as wide: 2 and 4 network pixels of 256. The border itself, where both sides are mixed, is left out.
+# Mean DSC with one rectangle, 26 cases: 0.730, 0.736 and 0.735 with 1/256, 1/128 and 1/64.
 RING_STEP = 1 / 128
 # More than are encoded ahead at once.
 KEPT_IMAGES = 12

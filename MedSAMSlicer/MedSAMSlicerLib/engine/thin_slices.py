@@ -2,7 +2,7 @@
 
 Encoding a slice takes a second, and slices a millimetre apart show nearly the same; after smoothing along the stack
 (`stack_smoothing`) they hardly differ at all. Only in 3D boxes: between key slices and into the open the rectangles go from
-slice to slice, and one of a bent object was lost that way (`glioma2_core`: 0.464 instead of 0.686).
+slice to slice, and one of a bent object was lost that way (docs/propagation.md).
 """
 
 from __future__ import annotations
