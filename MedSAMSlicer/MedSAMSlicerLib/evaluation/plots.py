@@ -109,8 +109,8 @@ def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
             highs.append(quartiles[2] - quartiles[1])
     calibration.errorbar(centres, medians, yerr=[lows, highs], fmt="o-", capsize=4)
     calibration.set(xlabel="confidence", ylabel="DSC: median and quartiles", xlim=(0, 1), ylim=(0, 1.02))
-    missed = f"{int((poor & ~flagged).sum())} of {int(poor.sum())} poor slices are not"
-    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices are flagged; {missed}")
+    missed = f"{int((poor & ~flagged).sum())} of {int(poor.sum())} poor ones not"
+    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices flagged, {missed}")
     for axes in (scatter, calibration):
         axes.grid(alpha=0.3)
     return figure
