@@ -89,7 +89,7 @@ class _BoxWalk:
             self._learn(index, answer)
 
     def answers(self) -> Iterator[tuple[int, Answer]]:
-        """Every slice's answer, nearest to the middle first, so that both ends learn from what is between them."""
+        """Every asked slice's answer, from the middle both ways by turns, so that both ends learn from what is between them."""
         middle = (self.first + self.last) // 2
         key = min(self.asked, key=lambda index: abs(index - middle))
         ways = [[i for i in self.asked if i > key], [i for i in reversed(self.asked) if i < key]]

@@ -32,15 +32,16 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_case_is_scored_and_shown(
-    table: Path,
-    tmp_path: Path,
-    litemedsam_weights: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """In a process of its own, as always, but with the model that finds what is bright: seconds instead of minutes."""
+@pytest.fixture
+def quick(litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processes of their own, as always, but with the model that finds what is bright: seconds instead of minutes."""
     monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_case_is_scored_and_shown(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     plots = tmp_path / "plots"
     results, slices = tmp_path / "results.csv", tmp_path / "slices.csv"
@@ -53,15 +54,11 @@ def test_a_case_is_scored_and_shown(
     assert "CT" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_case_that_cannot_be_used_does_not_lose_the_others(
-    table: Path,
-    tmp_path: Path,
-    litemedsam_weights: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Hours may have passed: the others are written, and the command says what is missing and fails."""
-    monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
     good = table.read_text()
     empty = 'nothing,CT,image.nrrd,label.nrrd,7,K,"0,300"\n'
     results = tmp_path / "results.csv"
