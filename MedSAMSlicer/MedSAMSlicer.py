@@ -40,7 +40,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
     @staticmethod
     def applySettings() -> None:
         """Put folders and limits where inference processes look for them."""
-        from MedSAMSlicerLib import settings, translation
+        from MedSAMSlicerLib.panel import settings, translation
 
         settings.apply()
         translation.install()
@@ -48,7 +48,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
     @staticmethod
     def registerSampleData() -> None:
         """Add the samples to the Sample Data module."""
-        from MedSAMSlicerLib.setup.sample_data import register_sample_data
+        from MedSAMSlicerLib.panel.setup.sample_data import register_sample_data
 
         register_sample_data()
 
@@ -67,7 +67,7 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        from MedSAMSlicerLib.panel import Panel
+        from MedSAMSlicerLib.panel.panel import Panel
 
         self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAMSlicer.ui"))
         self.layout.addWidget(self.uiWidget)
@@ -90,20 +90,20 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
     def missingPackages(self) -> list[str]:
         """Names of the Python packages that have to be installed first."""
-        from MedSAMSlicerLib.setup import packages
+        from MedSAMSlicerLib.panel.setup import packages
 
         return [package.name for package in packages.missing(packages.needed_packages())]
 
     def usableModels(self) -> list[str]:
         """Keys of the models whose weights are on this computer. Raises MedSAMError while packages are missing."""
-        from MedSAMSlicerLib import settings
-        from MedSAMSlicerLib.setup.models import ModelShelf
+        from MedSAMSlicerLib.panel import settings
+        from MedSAMSlicerLib.panel.setup.model_inventory import ModelInventory
 
-        return [model.spec.key for model in ModelShelf(settings.VerifiedWeights()).models() if model.usable]
+        return [model.spec.key for model in ModelInventory(settings.VerifiedWeights()).models() if model.usable]
 
     def device(self) -> str:
         """Device that the check of this computer chose; "auto" before it has run."""
-        from MedSAMSlicerLib import settings
+        from MedSAMSlicerLib.panel import settings
 
         return settings.device()
 

@@ -28,18 +28,18 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noqa: E402
-from MedSAMSlicerLib.engine.limited_service import disk_megabytes, embedding_files  # noqa: E402
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, Timings  # noqa: E402
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt  # noqa: E402
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor  # noqa: E402
-from MedSAMSlicerLib.engine.propagation import propagate  # noqa: E402
+from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
-from MedSAMSlicerLib.engine.service_types import ModelChoice, Timings  # noqa: E402
+from MedSAMSlicerLib.engine.serving.limited_service import disk_megabytes, embedding_files  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis  # noqa: E402
 from MedSAMSlicerLib.engine.threads import THREADS_VARIABLE  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
-from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind, prompt_from_truth  # noqa: E402
+from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth  # noqa: E402
 from MedSAMSlicerLib.io.images import read_image  # noqa: E402
 from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
 

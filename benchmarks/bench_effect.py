@@ -119,7 +119,7 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     effect = host.editor.activeEffect().self()
     if options.engine == "bright":
         from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
-        from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
+        from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
         command, environment = worker_command("effect_service:DoubtingService"), worker_environment([TESTS])
         effect.make_transport = lambda: QProcessTransport(command, environment)

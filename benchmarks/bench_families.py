@@ -57,7 +57,7 @@ def convert_to(key: str, folder: Path) -> dict[str, float]:
     """Convert for OpenVINO; seconds and peak memory."""
     import torch
 
-    from MedSAMSlicerLib.engine.runtimes.openvino_convert import convert
+    from MedSAMSlicerLib.engine.jobs.convert_openvino import convert
 
     torch.set_num_threads(computing_threads())
     network = network_of(key)

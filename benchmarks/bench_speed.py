@@ -37,7 +37,7 @@ from speed.slices import OPENVINO, in_plane, per_slice, predictors  # noqa: E402
 from speed.start import cold_starts, peak_memory  # noqa: E402
 from speed.targets import as_text, profile, targets  # noqa: E402
 
-from MedSAMSlicerLib.engine.service import SegmentationService  # noqa: E402
+from MedSAMSlicerLib.engine.serving.service import SegmentationService  # noqa: E402
 from MedSAMSlicerLib.engine.threads import computing_threads  # noqa: E402
 
 PARTS = ("slice", "plane", "boxes", "thin", "length", "outside", "preview", "start", "memory")

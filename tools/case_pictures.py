@@ -17,16 +17,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noqa: E402
-from MedSAMSlicerLib.engine.limited_service import disk_megabytes, embedding_files  # noqa: E402
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor  # noqa: E402
-from MedSAMSlicerLib.engine.propagation import propagate  # noqa: E402
-from MedSAMSlicerLib.engine.service_types import ModelChoice  # noqa: E402
+from MedSAMSlicerLib.engine.model_choice import ModelChoice  # noqa: E402
+from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
+from MedSAMSlicerLib.engine.serving.limited_service import disk_megabytes, embedding_files  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis, from_slices_first  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.metrics import agreement  # noqa: E402
-from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind, prompt_from_truth  # noqa: E402
+from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth  # noqa: E402
 from MedSAMSlicerLib.io.images import read_image  # noqa: E402
 from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
 from MedSAMSlicerLib.io.preview import write_preview  # noqa: E402

@@ -13,8 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from MedSAMSlicerLib.engine.environment import cache_folder
 from MedSAMSlicerLib.engine.errors import MedSAMError
-from MedSAMSlicerLib.engine.folders import cache_folder
 
 REQUIREMENT = "pyradiomics==3.0.1"
 ARCHIVE = "pyradiomics-3.0.1.tar.gz"

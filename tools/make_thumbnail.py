@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from matplotlib.figure import Figure
 
 from demo_data import DemoCase, demo_case
-from MedSAMSlicerLib.setup.sample_data import THUMBNAIL
+from MedSAMSlicerLib.panel.setup.sample_data import THUMBNAIL
 
 WIDTH, HEIGHT = 260, 280
 LEVEL, WINDOW_WIDTH = -600, 1500

@@ -1,4 +1,4 @@
-"""The effect MedSAM of the Segment Editor: mouse, keys and widgets on one side, `scene.contouring` on the other."""
+"""The effect MedSAM of the Segment Editor: mouse, keys and widgets on one side, `scene.editing.contour_editor` on the other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import vtk
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
-from . import settings
 from .effect import slice_views
 from .effect.commands import Commands
-from .effect.driver import Driver
+from .effect.controller import Driver
 from .effect.options_frame import OptionsFrame
 from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
@@ -23,16 +22,17 @@ from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import finished_text, found_something, help_text
 from .engine.errors import MedSAMError
-from .scene.effect_parameters import EFFECT_NAME, EffectParameters
-from .scene.transports import Transport
-from .scene.view_plane import ViewGeometry
+from .panel import settings
+from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
+from .scene.volume.view_plane import ViewGeometry
+from .scene.worker.transports import Transport
 
 STATUS_MILLISECONDS = 10000
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
 class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
-    """Scripts may set options (`scene.effect_parameters`) and call what is in `effect.commands`.
+    """Scripts may set options (`scene.state.effect_parameters`) and call what is in `effect.commands`.
 
     Attributes:
         make_transport: makes the transport to an inference process; another may be set before the effect is used.

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.reference import segment_as_authors
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import RunInfo
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
+from MedSAMSlicerLib.evaluation.cvpr24_baseline import segment_as_authors
 
 from .cases import BOX, CHOICE, FIRST, LAST, stack_of, truth_of
 from .turns import Alternating, by_turns, ratios, spread, timed

@@ -9,16 +9,16 @@ import SimpleITK as sitk
 import torch
 
 from demo_data import demo_case
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import find_model
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.models.weights import find_weights, load_state
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.engine.threads import computing_threads
 

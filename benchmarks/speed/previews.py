@@ -10,8 +10,13 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.scene.transports import SubprocessTransport, TransportListener, worker_command, worker_environment
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.worker.transports import (
+    SubprocessTransport,
+    TransportListener,
+    worker_command,
+    worker_environment,
+)
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 
 from .cases import BOX, CHOICE, stack_of
 from .turns import spread
@@ -52,7 +57,7 @@ def preview_times(repeats: int) -> dict[str, Any]:
         "mouse to mask": CountingTransport(None),
         "pipes alone": CountingTransport("speed.prompt_service:PromptService"),
     }
-    links = {name: WorkerLink(lambda transport=transport: transport) for name, transport in ways.items()}
+    links = {name: WorkerClient(lambda transport=transport: transport) for name, transport in ways.items()}
     try:
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for link in links.values():
@@ -77,7 +82,7 @@ def preview_times(repeats: int) -> dict[str, Any]:
             link.close()
 
 
-def _preview(link: WorkerLink, source: Any, box: Box) -> Prediction:
+def _preview(link: WorkerClient, source: Any, box: Box) -> Prediction:
     answers: list[Prediction] = []
     failed: list[Exception] = []
     link.preview(CHOICE, source.slice_uint8(20), box, answers.append, failed.append)

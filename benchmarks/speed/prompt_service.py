@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
 
 _LOGITS = np.zeros((256, 256), np.float32)
 

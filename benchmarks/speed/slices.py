@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import find_model
-from MedSAMSlicerLib.engine.models.network_file import NetworkFile
+from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.models.weights import find_weights, verify_weights
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from MedSAMSlicerLib.engine.threads import computing_threads
 
 from .cases import AUTHORS_DECODER_GFLOP, BOX, CHOICE, DECODER_GFLOP, ENCODER_GFLOP, stack_of

@@ -23,8 +23,8 @@ begin = time.perf_counter()
 if sys.argv[1] == "torch":
     import torch
 imported = time.perf_counter() - begin
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 SegmentationService().load(ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1]))
 print(json.dumps({"imported": imported, "ready": time.time()}))
 """
@@ -34,10 +34,10 @@ import json, resource, sys, time
 from MedSAMSlicerLib.engine.threads import share_processor
 share_processor()
 import numpy as np
-from MedSAMSlicerLib.engine.embedding_cache import DEFAULT_BYTES
+from MedSAMSlicerLib.engine.inference.embedding_cache import DEFAULT_BYTES
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
 

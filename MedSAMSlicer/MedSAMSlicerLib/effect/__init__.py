@@ -1,1 +1,1 @@
-"""Parts of the Segment Editor effect: Qt's side of what `scene.contouring` decides."""
+"""Parts of the Segment Editor effect: Qt's side of what `scene.editing.contour_editor` decides."""

@@ -8,14 +8,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError
-from ..scene.contouring import Contouring
-from ..scene.doubtful import next_doubtful
-from ..scene.reach import set_reach_end
-from ..scene.roi_around import roi_around_segment
-from ..scene.view_plane import ViewGeometry
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.roi.fit_to_segment import roi_around_segment
+from ..scene.state.needs_review import next_doubtful
+from ..scene.state.slice_range import set_reach_end
+from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
-from .driver import Driver
-from .editor import SegmentEditor
+from .controller import Driver
+from .editor_adapter import SegmentEditor
 from .options_frame import OptionsFrame
 from .texts import segment_name
 
@@ -28,7 +28,7 @@ class Commands:
     _frame: OptionsFrame | None
 
     @property
-    def contouring(self) -> Contouring | None:
+    def contouring(self) -> ContourEditor | None:
         """Prompts, runs and result of the selected segment; None if nothing is selected that could be contoured."""
         return self._driver.contouring
 
@@ -115,7 +115,7 @@ class Commands:
         """The view that the user works in."""
         raise NotImplementedError
 
-    def _attempt(self, action: Callable[[Contouring], None]) -> None:
+    def _attempt(self, action: Callable[[ContourEditor], None]) -> None:
         contouring = self.contouring
         if contouring is None or contouring.gone:
             return
@@ -126,7 +126,7 @@ class Commands:
             contouring.problem = error
         self._changed()
 
-    def _apply(self, contouring: Contouring) -> None:
+    def _apply(self, contouring: ContourEditor) -> None:
         if self._driver.writer is None:
             return
         if not self._driver.is_for(self.scriptedEffect.parameterSetNode()):
@@ -142,23 +142,23 @@ class Commands:
             contouring.notes = [text.format(count=written.voxels_outside)]
 
     @staticmethod
-    def _next_doubtful(contouring: Contouring) -> None:
+    def _next_doubtful(contouring: ContourEditor) -> None:
         if contouring.result is not None:
             index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
             if index is not None:
                 slice_views.go_to(contouring, index)
 
-    def _put_roi(self, contouring: Contouring) -> None:
+    def _put_roi(self, contouring: ContourEditor) -> None:
         roi = roi_around_segment(contouring, contouring.parameters.reference("ROI"))
         contouring.parameters.set_reference("ROI", roi)
 
-    def _start_from_segment(self, contouring: Contouring) -> None:
+    def _start_from_segment(self, contouring: ContourEditor) -> None:
         view = self._view_geometry()
         if view is not None:
             contouring.check_nodes()
             contouring.clicks.start_from_segment(view)
 
-    def _set_reach_end(self, contouring: Contouring, name: str) -> None:
+    def _set_reach_end(self, contouring: ContourEditor, name: str) -> None:
         view = self._view_geometry()
         if view is not None:
             plane = contouring.plane_in(view)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..panel_parts.task_process import Line, TaskProcess
+from ..panel.job_process import JobProcess, Line
 
-_MODULE = "MedSAMSlicerLib.engine.device_list"
+_MODULE = "MedSAMSlicerLib.engine.jobs.device_list"
 
 
 class Devices:
@@ -21,7 +21,7 @@ class Devices:
         self.known: list[str] = []
         """"cpu", "cuda", "mps", those that are there; empty while nobody knows."""
         self._asked = False
-        self._task = TaskProcess(self._take, self._ended)
+        self._task = JobProcess(self._take, self._ended)
 
     def ask(self) -> None:
         """Begin to ask, unless that was done before and has not failed."""

@@ -8,8 +8,8 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
-from ..scene.contouring import Contouring
-from ..scene.prompts import Prompts
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.prompts import Prompts
 from .texts import key_text, position_text
 
 
@@ -42,7 +42,7 @@ class KeyList:
         row = self._ui.keysTable.currentRow()
         return self._indices[row] if 0 <= row < len(self._indices) else None
 
-    def show(self, contouring: Contouring | None) -> None:
+    def show(self, contouring: ContourEditor | None) -> None:
         """Show the key slices; nothing to do if they are those that are shown."""
         prompts = None if contouring is None or contouring.gone else contouring.prompts
         if prompts is self._shown:
@@ -72,7 +72,7 @@ class KeyList:
             button.enabled = self.selected is not None
 
 
-def _position(contouring: Contouring, index: int) -> str:
+def _position(contouring: ContourEditor, index: int) -> str:
     try:
         return position_text(contouring.stack(), index)
     except MedSAMError:

@@ -8,12 +8,12 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from .. import settings
 from ..engine.errors import MedSAMError
 from ..engine.intensity import CT_PRESETS
 from ..engine.models.catalogue import CATALOGUE
-from ..scene.contouring import Contouring
-from ..scene.effect_parameters import EffectParameters
+from ..panel import settings
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.effect_parameters import EffectParameters
 from .devices import Devices
 
 DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
@@ -58,7 +58,7 @@ class ModelOptions:
         self._offer(self._ui.modelComboBox, models, model)
         self._offer(self._ui.deviceComboBox, devices, device)
 
-    def show(self, contouring: Contouring | None) -> None:
+    def show(self, contouring: ContourEditor | None) -> None:
         """Say which window is in use."""
         text = ""
         if contouring is not None and not contouring.gone:
@@ -86,10 +86,10 @@ class ModelOptions:
 
     def _usable_models(self) -> list[str]:
         # Slicer starts with the effect, but without these options.
-        from ..setup.models import ModelShelf
+        from ..panel.setup.model_inventory import ModelInventory
 
         try:
-            return [model.spec.key for model in ModelShelf(settings.VerifiedWeights()).models() if model.usable]
+            return [model.spec.key for model in ModelInventory(settings.VerifiedWeights()).models() if model.usable]
         except MedSAMError:
             return []  # packages are missing: the module's panel says which, the worker says so when it is asked
 

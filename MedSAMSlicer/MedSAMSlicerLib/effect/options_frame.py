@@ -12,14 +12,14 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from ..engine.intensity import CT_PRESETS
-from ..scene.contouring import Contouring
-from ..scene.doubtful import doubtful_slices
-from ..scene.effect_parameters import EffectParameters, level_and_width
-from ..scene.view_plane import ViewGeometry
-from .click_options import ClickOptions
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.effect_parameters import EffectParameters, level_and_width
+from ..scene.state.needs_review import doubtful_slices
+from ..scene.volume.view_plane import ViewGeometry
 from .confidence_strip import ConfidenceStrip
 from .key_list import KeyList
 from .model_options import ModelOptions
+from .point_options import PointOptions
 from .texts import (
     correction_text,
     plane_text,
@@ -69,7 +69,7 @@ class OptionsFrame:
         self.keys = KeyList(ui)
         self.strip = ConfidenceStrip(ui.stripTable, actions.goToSlice)
         self.models = ModelOptions(ui, parameters)
-        self.clicks = ClickOptions(ui)
+        self.clicks = PointOptions(ui)
         _fill(ui.reachComboBox, (
             ("object", _("As far as the object goes")), ("slice", _("This slice only")), ("range", _("From slice to slice")),
         ))  # fmt: skip
@@ -148,7 +148,7 @@ class OptionsFrame:
 
     def show(
         self,
-        contouring: Contouring | None,
+        contouring: ContourEditor | None,
         view: ViewGeometry | None,
         problem: MedSAMError | None,
         waiting: Sequence[str] = (),
@@ -188,7 +188,7 @@ class OptionsFrame:
             self._show_place(contouring, view)
         self.models.show(contouring)
 
-    def _show_progress(self, contouring: Contouring) -> None:
+    def _show_progress(self, contouring: ContourEditor) -> None:
         progress, bar = contouring.progress, self.ui.progressBar
         total = None if progress is None else progress.total
         # Without an end in sight the bar only says that something goes on.
@@ -196,7 +196,7 @@ class OptionsFrame:
         bar.value = 0 if progress is None or total is None else progress.done
         self.ui.progressLabel.text = progress_text(progress)
 
-    def _show_place(self, contouring: Contouring, view: ViewGeometry | None) -> None:
+    def _show_place(self, contouring: ContourEditor, view: ViewGeometry | None) -> None:
         ui, parameters = self.ui, contouring.parameters
         try:
             if view is not None:
@@ -251,7 +251,7 @@ def _preset_text(name: str) -> str:
 
 
 def _value(parameters: EffectParameters, name: str) -> str:
-    from ..scene.effect_parameters import DEFAULTS
+    from ..scene.state.effect_parameters import DEFAULTS
 
     try:
         return parameters.get(name)

@@ -7,10 +7,10 @@ import slicer
 
 from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import find_model
-from ..scene.contouring import Contouring
-from ..scene.overlay import StackImage, ViewOverlay, ViewRectangle, grey_colors, mask_colors
-from ..scene.point_marks import PointMarks
-from ..scene.view_plane import ViewGeometry
+from ..scene.display.overlay import StackImage, ViewOverlay, ViewRectangle, grey_colors, mask_colors
+from ..scene.display.point_marks import PointMarks
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.volume.view_plane import ViewGeometry
 from .slice_views import geometry_of, slice_views
 
 _Color = tuple[float, float, float]
@@ -39,7 +39,7 @@ class Overlays:
             view.remove()
         self._views = []
 
-    def update(self, contouring: Contouring | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
+    def update(self, contouring: ContourEditor | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
         """Draw what the contouring has; `only`: in this view, because nothing but the view has changed."""
         for view in self._views:
             if only is None or view.widget is only:
@@ -71,7 +71,7 @@ class _View:
         for actor in self._actors:
             self._effect.removeActor2D(self.widget, actor)
 
-    def draw(self, contouring: Contouring | None) -> None:
+    def draw(self, contouring: ContourEditor | None) -> None:
         try:
             if contouring is None or contouring.gone:
                 self._hide()
@@ -82,7 +82,7 @@ class _View:
             self._hide()
         self._effect.scheduleRender(self.widget)
 
-    def _draw_all(self, contouring: Contouring, geometry: ViewGeometry) -> None:
+    def _draw_all(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
         self._take_color(contouring)
         kept, rectangle = contouring.kept, contouring.rectangle
         self._seen.show(self._model_input(contouring, geometry), geometry)
@@ -98,13 +98,13 @@ class _View:
         for actor in self._actors:
             actor.VisibilityOff()
 
-    def _is_previewed(self, contouring: Contouring, geometry: ViewGeometry) -> bool:
+    def _is_previewed(self, contouring: ContourEditor, geometry: ViewGeometry) -> bool:
         if contouring.preview.asked is None:
             return False
         plane = contouring.plane_in(geometry)
         return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))
 
-    def _draw_rectangle(self, contouring: Contouring, geometry: ViewGeometry) -> None:
+    def _draw_rectangle(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
         drag = contouring.rectangle.drag
         if drag is not None and drag.box is not None:
             self._rectangle.show(contouring.rectangle.stack, drag.index, drag.box, geometry)
@@ -117,7 +117,7 @@ class _View:
                 if key.box is not None and self._rectangle.show(stack, index, key.box, geometry, correcting):
                     break
 
-    def _draw_points(self, contouring: Contouring, geometry: ViewGeometry) -> None:
+    def _draw_points(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
         self._points.hide()
         if contouring.prompts is not None:
             stack = contouring.stack()
@@ -125,7 +125,7 @@ class _View:
                 if key.points is not None and self._points.show(stack, index, key.points, geometry):
                     break
 
-    def _take_color(self, contouring: Contouring) -> None:
+    def _take_color(self, contouring: ContourEditor) -> None:
         segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
         color = tuple(segment.GetColor()) if segment is not None else self._color
         if color != self._color:
@@ -133,7 +133,7 @@ class _View:
             self._table.DeepCopy(mask_colors(color))
             self._rectangle.actor.GetProperty().SetColor(*color)
 
-    def _model_input(self, contouring: Contouring, geometry: ViewGeometry) -> StackImage | None:
+    def _model_input(self, contouring: ContourEditor, geometry: ViewGeometry) -> StackImage | None:
         """The slice that the view shows, through the window and at the resolution of the network."""
         try:
             if not contouring.parameters.flag("ShowModelInput") or contouring.reader.window is None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import qt
 
-from ..engine.limited_service import LIMITED_SERVICE
-from ..scene.transports import TransportListener, worker_command, worker_environment
+from ..engine.serving.limited_service import LIMITED_SERVICE
+from ..scene.worker.transports import TransportListener, worker_command, worker_environment
 
 CLOSE_MILLISECONDS = 1000
 """How long a process may take to end by itself."""

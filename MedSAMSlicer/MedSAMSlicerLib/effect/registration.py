@@ -9,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from ..scene.effect_parameters import EFFECT_NAME
+from ..scene.state.effect_parameters import EFFECT_NAME
 
 _PACKAGE = __name__.partition(".")[0]
 _SOURCE = Path(__file__).resolve().parents[1] / "SegmentEditorEffect.py"

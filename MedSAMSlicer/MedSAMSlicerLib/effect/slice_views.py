@@ -7,9 +7,9 @@ import qt
 import slicer
 
 from ..engine.prompts import Box
-from ..scene.contouring import Contouring
-from ..scene.geometry import apply
-from ..scene.view_plane import ViewGeometry
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.volume.geometry import apply
+from ..scene.volume.view_plane import ViewGeometry
 
 
 def slice_views() -> list[slicer.qMRMLSliceWidget]:
@@ -28,7 +28,7 @@ def geometry_of(view: slicer.qMRMLSliceWidget) -> ViewGeometry:
     return ViewGeometry.of(view.mrmlSliceNode())
 
 
-def go_to(contouring: Contouring, index: int) -> None:
+def go_to(contouring: ContourEditor, index: int) -> None:
     """Send all views through the middle of what is marked on a slice, those of its plane so to that slice."""
     stack = contouring.stack(contouring.kept.plane or contouring.plane)
     box = _marked(contouring, index) or Box.of_slice(*stack.shape[1:])
@@ -38,7 +38,7 @@ def go_to(contouring: Contouring, index: int) -> None:
         view.mrmlSliceNode().JumpSliceByOffsetting(float(r), float(a), float(s))
 
 
-def slice_shown(contouring: Contouring) -> int:
+def slice_shown(contouring: ContourEditor) -> int:
     """The slice of the result that a view shows; -1 if no view shows slices of its plane."""
     plane = contouring.kept.plane
     if plane is not None:
@@ -54,7 +54,7 @@ def on_a_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
     return display is not None and display.GetActiveComponentType() != display.ComponentNone
 
 
-def _marked(contouring: Contouring, index: int) -> Box | None:
+def _marked(contouring: ContourEditor, index: int) -> Box | None:
     if contouring.result is not None and index in contouring.result:
         found = contouring.result[index]
         return Box.around(found.mask) or found.box

@@ -8,25 +8,25 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import CATALOGUE
-from ..engine.runner import Stage
-from ..scene.contouring import Contouring
-from ..scene.doubtful import doubtful_slices
-from ..scene.progress import Progress
-from ..scene.prompts import KeySlice, Origin
-from ..scene.view_plane import Plane, Stack, anatomical_name, position_of
+from ..engine.serving.inference_client import Stage
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.needs_review import doubtful_slices
+from ..scene.state.prompts import KeySlice, Origin
+from ..scene.volume.view_plane import Plane, Stack, anatomical_name, position_of
+from ..scene.worker.progress import Progress
 
 
 def help_text() -> str:
     """Help of the effect, as HTML; the first sentence stands above the options."""
     return "<html>{first}<br>{more}</html>".format(
-        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
+        first=_("RectangleDrag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
         more="<p>"
         + "<p>".join(
             (
-                _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
+                _("<b>RectangleDrag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
-                _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
+                _("<b>RectangleDrag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
                 _("<b>Click</b> in the object, <b>Ctrl+click</b> (Cmd+click on macOS) beside it, with models that take"
                   " points: the mask on that slice is refined at once, from the rectangle or the result that it has."
                   " <b>Backspace</b> undoes the last click. A click begins no run: <b>Enter</b> or 'Contour' does."),
@@ -89,7 +89,7 @@ def points_text(count: int) -> str:
     return _("1 point") if count == 1 else _("{count} points").format(count=count)
 
 
-def clicks_text(contouring: Contouring) -> str:
+def clicks_text(contouring: ContourEditor) -> str:
     """What clicks do now: what to press, and what has been clicked that no run has gone through."""
     prompts, pending = contouring.prompts, contouring.clicks.pending
     if prompts is None or not pending:
@@ -101,7 +101,7 @@ def clicks_text(contouring: Contouring) -> str:
     return _("Slice {index}: {what}. Enter or 'Contour' runs from there.").format(index=pending[0], what=what)
 
 
-def refused_click_text(contouring: Contouring) -> str:
+def refused_click_text(contouring: ContourEditor) -> str:
     """Why a click did nothing, after one that did nothing."""
     if not contouring.clicks.refused:
         return ""
@@ -111,14 +111,14 @@ def refused_click_text(contouring: Contouring) -> str:
     )
 
 
-def run_text(contouring: Contouring | None) -> str:
+def run_text(contouring: ContourEditor | None) -> str:
     """What the button that begins a run is called."""
     if contouring is None or contouring.gone or contouring.result is None or contouring.clicks.pending:
         return _("Contour")
     return _("Run again")
 
 
-def correction_text(contouring: Contouring) -> str:
+def correction_text(contouring: ContourEditor) -> str:
     """What to do with the rectangle that is to be corrected."""
     index = contouring.correcting
     if index is None:
@@ -156,7 +156,7 @@ def progress_text(progress: Progress | None) -> str:
     )
 
 
-def segment_name(contouring: Contouring) -> str:
+def segment_name(contouring: ContourEditor) -> str:
     """Name of the segment that a contouring is for."""
     segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
     return contouring.segment_id if segment is None else str(segment.GetName())
@@ -167,7 +167,7 @@ def waiting_text(segments: Sequence[str]) -> str:
     return _("Not applied yet: {segments}.").format(segments=", ".join(segments)) if segments else ""
 
 
-def finished_text(contouring: Contouring) -> str:
+def finished_text(contouring: ContourEditor) -> str:
     """For the status bar, when a run ends while the effect isn't seen."""
     return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(
         segment=segment_name(contouring)
@@ -183,12 +183,12 @@ def in_words(count: int) -> str:
     return words[count] if count < len(words) else str(count)
 
 
-def found_something(contouring: Contouring) -> bool:
+def found_something(contouring: ContourEditor) -> bool:
     """Whether there is a result, and anything in it."""
     return any(found.mask.any() for found in contouring.result or ())
 
 
-def result_text(contouring: Contouring) -> str:
+def result_text(contouring: ContourEditor) -> str:
     """What there is of a result, and how many of its slices are doubtful."""
     result = contouring.result
     if result is None:

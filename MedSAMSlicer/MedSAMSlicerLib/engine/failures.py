@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .errors import MedSAMError, WorkerError
-from .words import tr as _
+from .i18n import tr as _
 
 _NO_MEMORY = (
     "out of memory",

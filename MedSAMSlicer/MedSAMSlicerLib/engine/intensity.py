@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 
 from .errors import InputError
+from .i18n import tr as _
 from .stack import ValueSource
-from .words import tr as _
 
 # Level and width in Hounsfield units.
 CT_PRESETS: dict[str, tuple[float, float]] = {

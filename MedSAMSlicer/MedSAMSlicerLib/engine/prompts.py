@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .errors import InputError
-from .words import tr as _
+from .i18n import tr as _
 
 
 @dataclass(frozen=True)

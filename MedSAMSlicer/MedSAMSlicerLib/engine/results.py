@@ -11,7 +11,7 @@ from .prompts import Box
 
 @dataclass(frozen=True)
 class Prediction:
-    """Answer to one prompt on one slice.
+    """SliceMask to one prompt on one slice.
 
     Attributes:
         mask: bool (rows, columns) of the slice.

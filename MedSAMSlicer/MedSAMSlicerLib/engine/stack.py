@@ -12,7 +12,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from .errors import InputError
-from .words import tr as _
+from .i18n import tr as _
 
 Axis = Literal["I", "J", "K"]
 AXES: tuple[str, ...] = get_args(Axis)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .errors import InputError
+from .i18n import tr as _
 from .prompts import Box
 from .results import SliceResult
-from .words import tr as _
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .errors import InputError
-from .words import tr as _
+from .i18n import tr as _
 
 THREADS_VARIABLE = "MEDSAM_SLICER_THREADS"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .run_case import CaseScore
+from .evaluate_case import CaseScore
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

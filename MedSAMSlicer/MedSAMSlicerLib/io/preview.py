@@ -11,9 +11,9 @@ from ..engine.intensity import Window
 from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.stack import ArrayStack, array_axis
-from .atomic import write_atomically
 from .display import Display, display_of
 from .image_types import Image
+from .output_files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,14 +12,14 @@ import numpy as np
 
 from .. import __version__
 from ..engine.intensity import Window
+from ..engine.model_choice import RunInfo
 from ..engine.prompts import SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
-from ..engine.service_types import RunInfo
-from .atomic import write_atomically
 from .image_types import Image
+from .output_files import write_atomically
 
 if TYPE_CHECKING:
-    from ..engine.consensus import Consensus
+    from ..engine.propagation.prompt_jitter import Consensus
 
 
 def build_report(

@@ -12,10 +12,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
-from .atomic import cannot_write, write_atomically
 from .image_files import load_file
 from .image_types import Image
 from .native_messages import native_messages_logged
+from .output_files import cannot_write, write_atomically
 
 SLICER_ENDING = ".seg.nrrd"
 SEGMENTATION_ENDINGS = (SLICER_ENDING, ".nrrd", ".nii.gz", ".mha")

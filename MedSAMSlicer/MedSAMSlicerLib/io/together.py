@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..engine.errors import InputError
-from .atomic import filled_beside
+from .output_files import filled_beside
 
 Writer = Callable[[Path], object]
 

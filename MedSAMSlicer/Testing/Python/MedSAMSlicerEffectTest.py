@@ -18,7 +18,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
 from MedSAMSlicerLib.effect.registration import register_effect
-from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
+from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
 FOLDER = Path(__file__).resolve().parent
 SERVICE = "effect_service:DoubtingService"

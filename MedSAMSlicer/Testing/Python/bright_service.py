@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from MedSAMSlicerLib.engine.errors import InputError, WeightsError
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.stack import SliceSource
 
 FOLDER = Path(__file__).parent

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from MedSAMSlicerLib.engine.service_types import ModelChoice
+    from MedSAMSlicerLib.engine.model_choice import ModelChoice
 
 # As the command line does, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -78,7 +78,7 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def small_choice(monkeypatch: pytest.MonkeyPatch, small_weights: dict[str, Path]) -> Callable[[str], ModelChoice]:
     """Has the catalogue load the small families; gives the choice of one of them."""
-    from MedSAMSlicerLib.engine.service_types import ModelChoice
+    from MedSAMSlicerLib.engine.model_choice import ModelChoice
     from support.small_families import use_small_families
 
     use_small_families(monkeypatch, small_weights)

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from bright_service import BrightService
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.stack import SliceSource
 
 SECONDS_A_SLICE = 0.03

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..words import tr as _
+from ..i18n import tr as _
 
 if TYPE_CHECKING:
     from .family import Family

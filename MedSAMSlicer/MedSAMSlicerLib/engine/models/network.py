@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ..errors import WeightsError
-from ..words import tr as _
+from ..i18n import tr as _
 from .sam_parts import MaskDecoder, PromptEncoder, TwoWayTransformer
 from .weights import another_model, how_to_get, load_state, titles_of
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
+from ..i18n import tr as _
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 from ..resize import longest_side_size, masks_resize, scores_resize
-from ..words import tr as _
 from .family import Family, rgb
 from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..environment import WEIGHTS_VARIABLE, weights_folders
 from ..errors import Cancelled, WeightsError
-from ..folders import WEIGHTS_VARIABLE, weights_folders
-from ..words import tr as _
+from ..i18n import tr as _
 from .catalogue import CATALOGUE, ModelSpec
 from .checkpoints import tensor_shapes, unwrapped
 

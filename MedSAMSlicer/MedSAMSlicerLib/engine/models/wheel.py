@@ -18,7 +18,7 @@ from pathlib import Path
 from ..child_environment import child_environment
 from ..errors import Cancelled, WeightsError
 from ..failures import one_line
-from ..words import tr as _
+from ..i18n import tr as _
 from .catalogue import ModelSpec
 from .weights import Progress, how_to_get, install_file
 

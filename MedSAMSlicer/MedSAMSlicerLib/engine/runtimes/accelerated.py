@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 
 from ..failures import is_out_of_memory, one_line
-from ..models.network_file import NetworkFile
+from ..i18n import tr as _
+from ..models.network_loading import NetworkFile
 from ..threads import computing_threads
-from ..words import tr as _
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime

@@ -6,10 +6,10 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..models.network_file import NetworkFile
+from ..i18n import tr as _
+from ..models.network_loading import NetworkFile
 from ..threads import computing_threads
-from ..words import tr as _
-from .ladder import RuntimeLadder
+from .device_fallback import DeviceFallback
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -84,7 +84,7 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         return with_torch(), [note.format(reason=reason)]
 
 
-def ladder_of(wanted: str, device: str, network: NetworkFile) -> RuntimeLadder:
+def ladder_of(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
     """The runtime as `make_runtime` makes it, with the processor to fall back on.
 
     Raises:
@@ -98,10 +98,10 @@ def ladder_of(wanted: str, device: str, network: NetworkFile) -> RuntimeLadder:
         return make_runtime("torch" if hurried else wanted, on, network)
 
     if device == "cpu":
-        return RuntimeLadder(make, ["cpu"])
+        return DeviceFallback(make, ["cpu"])
     from .device_memory import release_all
 
-    return RuntimeLadder(make, [device, "cpu"], release_all)
+    return DeviceFallback(make, [device, "cpu"], release_all)
 
 
 def _converted_already(network: NetworkFile) -> bool:

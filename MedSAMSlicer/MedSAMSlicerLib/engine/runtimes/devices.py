@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 from ..errors import InputError
-from ..words import tr as _
+from ..i18n import tr as _
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 # What drivers of NVIDIA (Jetson among them), of AMD and of Windows' Linux put there.

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..check_image import SIDE, phantom_slice
-from ..folders import cache_folder
+from ..environment import cache_folder
 from ..prompts import SlicePrompt
+from .check_image import SIDE, phantom_slice
 
 if TYPE_CHECKING:
     from ..models.family import Family

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from ..folders import cache_folder
+from ..environment import cache_folder
 
 # Raise it when what is converted, or how, changes.
 REVISION = 2

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib import cli_evaluate
-from MedSAMSlicerLib.cli import main
-from MedSAMSlicerLib.evaluation.run_all import evaluate
-from MedSAMSlicerLib.evaluation.run_case import run_case
+from MedSAMSlicerLib.cli import evaluate as evaluate_command
+from MedSAMSlicerLib.cli.main import main
+from MedSAMSlicerLib.evaluation.evaluate import evaluate
+from MedSAMSlicerLib.evaluation.evaluate_case import run_case
 from support.plain_model import load_plain, plain_predictor
 from support.shapes import ellipsoid
 
@@ -35,7 +35,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In processes of their own, as always, but with the model that finds what is bright: seconds instead of minutes."""
-    monkeypatch.setattr(cli_evaluate, "evaluate", partial(evaluate, load=load_plain))
+    monkeypatch.setattr(evaluate_command, "evaluate", partial(evaluate, load=load_plain))
 
 
 @pytest.mark.usefixtures("quick")
@@ -136,7 +136,7 @@ def test_tables_and_plots_are_written_all_or_none(
 ) -> None:
     """A disk that is full when one of the four is stored; the model is one that finds what is bright."""
     monkeypatch.setattr(
-        cli_evaluate,
+        evaluate_command,
         "evaluate",
         lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
     )
@@ -171,7 +171,7 @@ def test_a_folder_that_was_made_for_plots_goes_when_nothing_is_written(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        cli_evaluate,
+        evaluate_command,
         "evaluate",
         lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
     )

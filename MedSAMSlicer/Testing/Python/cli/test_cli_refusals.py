@@ -69,7 +69,7 @@ class TestUsage:
             run(*arguments)
 
     def test_help_names_every_window_and_the_exit_statuses(self, capsys: pytest.CaptureFixture[str]) -> None:
-        from MedSAMSlicerLib.cli import main
+        from MedSAMSlicerLib.cli.main import main
 
         for arguments, words in ((["segment"], [*CT_PRESETS, "LEVEL,WIDTH", "--roi"]), ([], ["130 interrupted"])):
             with pytest.raises(SystemExit) as ended:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.cli import main
-from MedSAMSlicerLib.engine import service
+from MedSAMSlicerLib.cli.main import main
+from MedSAMSlicerLib.engine.serving import service
 from support.clicked_model import load_clicked
 from support.shapes import ellipsoid
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from MedSAMSlicerLib import cli_segment
+from MedSAMSlicerLib.cli import segment as segment_command
 
 BOX = ("--box", 18, 42, 19, 49, 1, 5)
 
@@ -92,7 +92,7 @@ def test_ctrl_c_at_every_step(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_segment, step, interrupted)
+    monkeypatch.setattr(segment_command, step, interrupted)
     before = files_of()
     ran = everything()
     assert (ran.status, ran.out) == (130, "")

@@ -51,7 +51,7 @@ class Bench:
     def serve(self, service: str) -> None:
         """Have inference processes run an engine of the tests from now on."""
         from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
-        from MedSAMSlicerLib.scene.transports import worker_command, worker_environment
+        from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
         name = service if ":" in service else f"bright_service:{service}"
         environment = worker_environment([bright_service.FOLDER])

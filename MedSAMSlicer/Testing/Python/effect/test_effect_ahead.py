@@ -52,15 +52,15 @@ def test_who_draws_waits_for_no_more_than_the_one_slice_that_is_being_encoded(
 
 
 def test_the_memory_of_encoded_slices_can_be_given_back(bench: Any) -> None:
-    from MedSAMSlicerLib.setup import encoded_slices
+    from MedSAMSlicerLib.panel.setup import embedding_memory
 
     bench.drag()
     bench.host.wait_until(lambda: bench.effect._driver.link.idle)
     assert bench.effect._driver.link.transport is not None
-    assert encoded_slices.forget_all() >= 1
+    assert embedding_memory.forget_all() >= 1
     assert bench.effect._driver.link.transport is None
     bench.drag(wait=False)
-    assert encoded_slices.forget_all() >= 1
+    assert embedding_memory.forget_all() >= 1
     bench.finish()
     assert (bench.result() == bench.truth).all()
     bench.host.wait_until(lambda: bench.effect._driver.link.transport is None)

@@ -29,7 +29,7 @@ def forget_options(node: Any) -> None:
 
 
 def test_options_that_a_scene_lacks_show_their_defaults(bench: Bench) -> None:
-    from MedSAMSlicerLib.scene.effect_parameters import DEFAULTS
+    from MedSAMSlicerLib.scene.state.effect_parameters import DEFAULTS
 
     node, ui = bench.host.editor.mrmlSegmentEditorNode(), bench.ui
     before = ui.modelComboBox.currentText, ui.deviceComboBox.currentText
@@ -45,7 +45,7 @@ def test_options_that_a_scene_lacks_show_their_defaults(bench: Bench) -> None:
 def test_the_active_effect_follows_the_editor_to_another_node(
     bench: Bench, strange_node: Any, knows_the_effect: bool
 ) -> None:
-    from MedSAMSlicerLib.scene.effect_parameters import EffectParameters
+    from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 
     if knows_the_effect:
         EffectParameters(strange_node).set_defaults()

@@ -17,7 +17,7 @@ def parameter(bench: Any, name: str) -> str:
 
 
 def test_every_option_has_its_default_in_the_scene(bench: Any) -> None:
-    from MedSAMSlicerLib.scene.effect_parameters import DEFAULTS
+    from MedSAMSlicerLib.scene.state.effect_parameters import DEFAULTS
 
     bench.effect.scriptedEffect.setParameter("Window", "auto")
     assert {name: parameter(bench, name) for name in DEFAULTS} == DEFAULTS
@@ -86,7 +86,7 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     asked = tmp_path / "asked"
     (tmp_path / "made_up_list.py").write_text(
         "import sys\n"
-        "from MedSAMSlicerLib.engine.tasks import run_task\n"
+        "from MedSAMSlicerLib.engine.jobs.job import run_task\n"
         f"open({str(asked)!r}, 'a').write('x')\n"
         "sys.exit(run_task(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
     )
@@ -118,7 +118,7 @@ def test_devices_are_asked_for_again_once_there_are_packages(
     known = bench.effect._frame.models._devices
     host.wait_until(lambda: not known._task.running, seconds=60)
     assert known.known == []
-    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.device_list")
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_list")
     host.editor.setActiveEffect(None)
     host.editor.setActiveEffectByName("MedSAM")
     host.wait_until(lambda: known.known, seconds=60)
@@ -135,7 +135,7 @@ def test_the_real_list_of_devices_begins_with_what_can_compute_here(bench: Any) 
 
 
 def test_automatic_runs_on_what_the_check_of_this_computer_chose(bench: Any) -> None:
-    from MedSAMSlicerLib import settings
+    from MedSAMSlicerLib.panel import settings
 
     choices: list[Any] = []
     segment = bench.effect._driver.link.segment
@@ -245,7 +245,7 @@ def test_nothing_heavy_comes_in_with_the_effect(repository: Any) -> None:
 @pytest.fixture
 def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
     """Translations of the application: context and text -> what the user reads."""
-    from MedSAMSlicerLib import translation
+    from MedSAMSlicerLib.panel import translation
 
     known: dict[tuple[str, str], str] = {}
     monkeypatch.setattr(translation, "translate", lambda context, text: known.get((context, text), text))
@@ -255,7 +255,9 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     bench: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["scene.drag", "the rectangle begins outside of the volume: begin it on the image"] = "bitte im Bild beginnen"
+    german["scene.editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
+        "bitte im Bild beginnen"
+    )
     bench.zoom_out("Red")
     assert not bench.host.hands.press("Red", (1, 1))
     assert bench.ui.problemLabel.text == "⚠ bitte im Bild beginnen"

@@ -16,8 +16,8 @@ FIRST, LAST = 9, 12
 
 @pytest.fixture
 def bench(host: Any, repository: Path, litemedsam_weights: Path) -> Bench:
-    from MedSAMSlicerLib import settings
     from MedSAMSlicerLib.effect.qprocess_transport import inference_process
+    from MedSAMSlicerLib.panel import settings
 
     # OpenVINO would first be made to know the network, which takes longer than this story.
     settings.set_device("cpu", "torch")

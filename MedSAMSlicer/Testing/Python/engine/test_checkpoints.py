@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
 from MedSAMSlicerLib.engine.errors import WeightsError
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
+from MedSAMSlicerLib.engine.inference.predictor import load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.checkpoints import tensor_shapes
-from MedSAMSlicerLib.engine.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.shapes import textured_slice
 from support.small_families import SMALL_FAMILIES, use_small_families, write_small_weights
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from MedSAMSlicerLib.engine.confidence import (
+from MedSAMSlicerLib.engine.propagation.propagate.confidence import (
     MIDDLE,
     MIDDLE_SMOOTHED,
     REVIEW_BELOW,
     needs_review,
     slice_confidence,
 )
+from MedSAMSlicerLib.engine.propagation.propagate.slice_predictor import SliceMask
+
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.slice_asker import Answer
 
 STEPS = np.linspace(0, 1, 21)
 
 
-def answer(predicted_iou: float, stability: float, found: bool = True) -> Answer:
-    return Answer(Box(0, 0, 3, 3), np.full((4, 4), found), predicted_iou, stability, np.zeros((4, 4), np.float32))
+def answer(predicted_iou: float, stability: float, found: bool = True) -> SliceMask:
+    return SliceMask(Box(0, 0, 3, 3), np.full((4, 4), found), predicted_iou, stability, np.zeros((4, 4), np.float32))
 
 
 @pytest.mark.parametrize("middle", [MIDDLE, MIDDLE_SMOOTHED])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from MedSAMSlicerLib.engine.propagation.propagate.prompt_jitter import box_consensus
 
-from MedSAMSlicerLib.engine.consensus import box_consensus
 from MedSAMSlicerLib.engine.prompts import Box
 from support.plain_model import plain_predictor
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.check_image import phantom_slice
-from MedSAMSlicerLib.engine.device_check import WayResult, check_ways, fastest, ways
+from MedSAMSlicerLib.engine.jobs.device_check import WayResult, check_ways, fastest, ways
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
+from MedSAMSlicerLib.engine.runtimes.check_image import phantom_slice
 
 
 def honest(image: np.ndarray, box: Box) -> Prediction:
@@ -138,7 +138,7 @@ def test_the_slice_is_the_same_on_every_computer_and_the_box_surrounds_the_objec
 
 
 def run_check(*arguments: str, **environment: str) -> tuple[int, list[dict]]:
-    command = [sys.executable, "-m", "MedSAMSlicerLib.engine.device_check", *arguments]
+    command = [sys.executable, "-m", "MedSAMSlicerLib.engine.jobs.device_check", *arguments]
     library = str(Path(__file__).resolve().parents[3])
     finished = subprocess.run(
         command, capture_output=True, env={**os.environ, "PYTHONPATH": library, **environment}, timeout=280

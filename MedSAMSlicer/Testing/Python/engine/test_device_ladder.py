@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine import service as service_module
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.network_file import NetworkFile
-from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.runtimes import batches, choose
-from MedSAMSlicerLib.engine.runtimes.ladder import RuntimeLadder
+from MedSAMSlicerLib.engine.runtimes.device_fallback import DeviceFallback
 from MedSAMSlicerLib.engine.runtimes.runtime import Runtime
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving import service as service_module
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.device_memory import Limit, PlayedMemory, cuda_error, mps_error
 from support.plain_model import PlainFamily, PlainRuntime
 from support.shapes import ellipsoid, stack_of, textured_slice
@@ -79,8 +79,8 @@ class Computer:
     def release(self) -> None:
         self.released += 1
 
-    def ladder(self) -> RuntimeLadder:
-        return RuntimeLadder(self.make, ["cuda", "cpu"], self.release)
+    def ladder(self) -> DeviceFallback:
+        return DeviceFallback(self.make, ["cuda", "cpu"], self.release)
 
     def predictor(self, cache: EmbeddingCache | None = None) -> Predictor:
         return Predictor(PlainFamily(), self.ladder(), "plain", cache)
@@ -214,7 +214,7 @@ def test_from_a_batch_to_smaller_ones_to_one_to_the_processor(monkeypatch: pytes
     limit, memory = Limit(4), PlayedMemory(10**12)
     notes: list[str] = []
     on_device = TorchRuntime(small_network(limit), "cpu", memory=memory, notes=notes)
-    ladder = RuntimeLadder(
+    ladder = DeviceFallback(
         lambda device: (on_device, notes) if device == "cuda" else (TorchRuntime(small_network(), "cpu"), []),
         ["cuda", "cpu"],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 
 KIB = 1024
 

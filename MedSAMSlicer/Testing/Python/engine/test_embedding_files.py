@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.child_environment import child_environment
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
-from MedSAMSlicerLib.engine.embedding_files import EmbeddingFiles
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
-from MedSAMSlicerLib.engine.limited_service import DISK_VARIABLE, disk_megabytes, embedding_files
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore
+from MedSAMSlicerLib.engine.serving.limited_service import DISK_VARIABLE, disk_megabytes, embedding_files
 from support.plain_model import plain_predictor
 from support.shapes import textured_slice
 
@@ -29,8 +29,8 @@ def embedding(number: float = 0.0) -> np.ndarray:
 
 
 def test_what_was_kept_is_found_by_another_cache(tmp_path: Path) -> None:
-    EmbeddingCache(1 << 20, EmbeddingFiles(tmp_path / "new", 10 * SIZE)).put("a", embedding(3))
-    later = EmbeddingCache(1 << 20, EmbeddingFiles(tmp_path / "new", 10 * SIZE))
+    EmbeddingCache(1 << 20, EmbeddingStore(tmp_path / "new", 10 * SIZE)).put("a", embedding(3))
+    later = EmbeddingCache(1 << 20, EmbeddingStore(tmp_path / "new", 10 * SIZE))
     found = later.get("a")
     assert np.array_equal(found, embedding(3)) and found.dtype == np.float32
 
@@ -38,13 +38,13 @@ def test_what_was_kept_is_found_by_another_cache(tmp_path: Path) -> None:
 def test_a_second_run_on_the_same_slices_encodes_nothing(tmp_path: Path) -> None:
     image = textured_slice(40, 50, 1)
     for encoded in (1, 0):
-        predictor = plain_predictor(EmbeddingCache(1 << 20, EmbeddingFiles(tmp_path, 1 << 20)))
+        predictor = plain_predictor(EmbeddingCache(1 << 20, EmbeddingStore(tmp_path, 1 << 20)))
         predictor.embed(image)
         assert predictor.timings.encoder_calls == encoded
 
 
 def test_the_room_is_kept_to_the_byte_and_the_least_recently_used_goes_first(tmp_path: Path) -> None:
-    files = EmbeddingFiles(tmp_path, 3 * SIZE)
+    files = EmbeddingStore(tmp_path, 3 * SIZE)
     for n, key in enumerate("abc"):
         files.put(key, embedding(n))
         os.utime(tmp_path / f"{key}.embedding", (n, n))
@@ -53,15 +53,15 @@ def test_the_room_is_kept_to_the_byte_and_the_least_recently_used_goes_first(tmp
     files.put("d", embedding())
     assert files.used_bytes == 3 * SIZE
     assert [files.get(key) is not None for key in "abcd"] == [True, False, True, True]
-    EmbeddingFiles(tmp_path, 3 * SIZE - 1).put("e", embedding())
+    EmbeddingStore(tmp_path, 3 * SIZE - 1).put("e", embedding())
     assert files.used_bytes == 2 * SIZE
-    EmbeddingFiles(tmp_path, SIZE - 1).put("f", embedding())
+    EmbeddingStore(tmp_path, SIZE - 1).put("f", embedding())
     assert files.get("f") is None, "larger than all there is room for"
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(SIZE), b"\x93NUMPY" + bytes(2000)])
 def test_damaged_and_foreign_files_are_removed_and_replaced(tmp_path: Path, content: bytes) -> None:
-    files = EmbeddingFiles(tmp_path, 10 * SIZE)
+    files = EmbeddingStore(tmp_path, 10 * SIZE)
     files.put("a", embedding(1))
     (tmp_path / "a.embedding").write_bytes(content)
     assert files.get("a") is None and not (tmp_path / "a.embedding").exists()
@@ -70,14 +70,14 @@ def test_damaged_and_foreign_files_are_removed_and_replaced(tmp_path: Path, cont
 
 
 def test_a_file_under_anothers_name_is_not_believed(tmp_path: Path) -> None:
-    files = EmbeddingFiles(tmp_path, 10 * SIZE)
+    files = EmbeddingStore(tmp_path, 10 * SIZE)
     files.put("a", embedding(1))
     (tmp_path / "a.embedding").rename(tmp_path / "b.embedding")
     assert files.get("b") is None
 
 
 def test_a_damaged_bit_is_noticed(tmp_path: Path) -> None:
-    files = EmbeddingFiles(tmp_path, 10 * SIZE)
+    files = EmbeddingStore(tmp_path, 10 * SIZE)
     files.put("a", embedding(1))
     content = bytearray((tmp_path / "a.embedding").read_bytes())
     content[-7] ^= 1
@@ -90,7 +90,7 @@ def test_what_a_crash_left_is_removed_in_time_and_other_files_never(tmp_path: Pa
         (tmp_path / name).write_text("half")
     past = time.time() - 7200
     os.utime(tmp_path / ".part-old", (past, past))
-    files = EmbeddingFiles(tmp_path, SIZE)
+    files = EmbeddingStore(tmp_path, SIZE)
     files.put("a", embedding())
     files.clear()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".part-new", "notes.txt"]
@@ -101,7 +101,7 @@ def test_a_full_disk_keeps_nothing_and_holds_nobody_up(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    cache = EmbeddingCache(1 << 20, EmbeddingFiles(tmp_path, 10 * SIZE))
+    cache = EmbeddingCache(1 << 20, EmbeddingStore(tmp_path, 10 * SIZE))
     cache.put("a", embedding(1))
     assert np.array_equal(cache.get("a"), embedding(1)), "it is in memory"
     assert not list(tmp_path.iterdir())
@@ -112,8 +112,8 @@ def test_two_processes_share_the_folder(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 import numpy as np
-from MedSAMSlicerLib.engine.embedding_files import EmbeddingFiles
-files = EmbeddingFiles(Path(sys.argv[1]), 12 * 1172)
+from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore
+files = EmbeddingStore(Path(sys.argv[1]), 12 * 1172)
 for n in range(150):
     key = str(n % 20)
     found = files.get(key)
@@ -125,12 +125,12 @@ for n in range(150):
     for process in both:
         _out, complaint = process.communicate(timeout=120)
         assert process.returncode == 0 and not complaint, complaint
-    assert EmbeddingFiles(tmp_path, 12 * SIZE).used_bytes <= 12 * SIZE
+    assert EmbeddingStore(tmp_path, 12 * SIZE).used_bytes <= 12 * SIZE
     assert all(path.name.endswith(".embedding") for path in tmp_path.iterdir())
 
 
 def test_clearing_removes_them(tmp_path: Path) -> None:
-    cache = EmbeddingCache(1 << 20, EmbeddingFiles(tmp_path, 10 * SIZE))
+    cache = EmbeddingCache(1 << 20, EmbeddingStore(tmp_path, 10 * SIZE))
     cache.put("a", embedding())
     cache.clear()
     assert not list(tmp_path.iterdir()) and cache.get("a") is None

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
-from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from support.plain_model import PlainFamily, PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of, textured_slice
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from MedSAMSlicerLib.engine.propagation.propagate.outward import CLOSE, LOOSE
 
-from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
-from MedSAMSlicerLib.engine.open_propagation import CLOSE, LOOSE
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.runner import RunListener
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.inference_client import RunListener
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.every_family import EVERY, TAKING_POINTS, combinations
 from support.shapes import ellipsoid, stack_of, textured_slice
 from support.small_families import SMALL_FAMILIES
@@ -183,7 +183,7 @@ def test_three_slices_are_propagated_each_once_and_encoded_once(key: str, choice
 def test_a_cancelled_run_ends_at_the_next_slice_and_another_may_follow(key: str, choice: ModelChoice) -> None:
     source = stack_of(ellipsoid((3, 48, 56), (1, 24, 28), (2.5, 12, 14)))
     prompt = StackPrompt.from_box3d(0, 2, Box(12, 10, 44, 38))
-    runner = DirectRunner(SegmentationService())
+    runner = InProcessClient(SegmentationService())
     found: list[SliceResult] = []
     ended: list[MedSAMError | RunInfo] = []
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.embedding_cache import DEFAULT_BYTES
-from MedSAMSlicerLib.engine.embedding_files import EmbeddingFiles
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.inference.embedding_cache import DEFAULT_BYTES
+from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import SliceSource
 from support.every_family import EVERY, combinations
 from support.shapes import ellipsoid, stack_of
@@ -87,7 +87,7 @@ def test_a_second_process_finds_the_embeddings_on_disk(key: str, choice: ModelCh
     prompt = StackPrompt.from_box3d(0, 4, BOX)
     masks = []
     for expected_encodings in (5, 0):
-        files = EmbeddingFiles(tmp_path / "embeddings", 100 << 20)
+        files = EmbeddingStore(tmp_path / "embeddings", 100 << 20)
         found, info = run(choice, prompt, service=SegmentationService(DEFAULT_BYTES, files))
         assert info.timings.encoder_calls == expected_encodings
         masks.append([found[index].mask for index in sorted(found)])

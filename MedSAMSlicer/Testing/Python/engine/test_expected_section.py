@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from MedSAMSlicerLib.engine.propagation.propagate.ellipsoid_prior import EllipsoidPrior
 
-from MedSAMSlicerLib.engine.expected_section import ExpectedSection
 from MedSAMSlicerLib.engine.prompts import Box
 
 BOUNDS = Box(10, 20, 109, 79)
 FIRST, LAST = 0, 200
 
 
-def leaning(lean: float) -> ExpectedSection:
-    expected = ExpectedSection(BOUNDS, FIRST, LAST)
+def leaning(lean: float) -> EllipsoidPrior:
+    expected = EllipsoidPrior(BOUNDS, FIRST, LAST)
     for index in range(FIRST, LAST + 1):
         depth = (index - 100) / 100.5
         # Far more slices than there will be: what is seen outweighs "upright".
@@ -25,7 +25,7 @@ def leaning(lean: float) -> ExpectedSection:
 
 
 def test_upright_sections_are_those_of_an_ellipsoid_around_the_same_centre() -> None:
-    expected = ExpectedSection(BOUNDS, FIRST, LAST)
+    expected = EllipsoidPrior(BOUNDS, FIRST, LAST)
     assert expected.at(100, 1.0).xyxy == pytest.approx(BOUNDS.xyxy)
     section = expected.at(150, 1.0)
     narrower = math.sqrt(1 - (50 / 100.5) ** 2)
@@ -44,11 +44,11 @@ def test_a_leaning_ellipsoid_is_narrower_and_still_touches_both_faces() -> None:
 
 
 def test_a_slice_that_is_not_believed_says_nothing() -> None:
-    expected = ExpectedSection(BOUNDS, FIRST, LAST)
+    expected = EllipsoidPrior(BOUNDS, FIRST, LAST)
     expected.learn(180, Box(100, 20, 109, 30), 0.0)
     assert expected.lean == (0, 0)
 
 
 def test_no_section_is_less_than_a_pixel() -> None:
-    expected = ExpectedSection(Box(5, 5, 6, 6), 0, 9)
+    expected = EllipsoidPrior(Box(5, 5, 6, 6), 0, 9)
     assert (expected.at(0, 0.9).width, expected.at(0, 0.9).height) == (1, 1)

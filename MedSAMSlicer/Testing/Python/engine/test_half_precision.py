@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.network_file import NetworkFile
+from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.runtimes import accelerated
 from MedSAMSlicerLib.engine.runtimes.accelerated import accelerated_runtime
 from MedSAMSlicerLib.engine.runtimes.half_precision import CheckAnswer, judge

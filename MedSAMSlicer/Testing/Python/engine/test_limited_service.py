@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.limited_service import (
+from MedSAMSlicerLib.engine.serving.limited_service import (
     EMBEDDINGS_VARIABLE,
     LIMITED_SERVICE,
     allowed_megabytes,
     limited_service,
 )
-from MedSAMSlicerLib.engine.worker import service_factory
+from MedSAMSlicerLib.engine.serving.worker import service_factory
 
 
 @pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])

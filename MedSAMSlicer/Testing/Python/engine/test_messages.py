@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine import messages, wire
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
-from MedSAMSlicerLib.engine.messages import Message, MessageReader, encode, read_message
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice, RunInfo, Timings
+from MedSAMSlicerLib.engine.serving import codec, framing
+from MedSAMSlicerLib.engine.serving.framing import Message, MessageReader, encode, read_message
 
 
 def framed(header: object, payload: bytes = b"") -> bytes:
@@ -97,7 +97,7 @@ def test_a_stray_print_is_recognised_at_its_first_bytes_and_shown() -> None:
     "rubbish",
     [
         pytest.param(b"M\n", id="begins like a message"),
-        pytest.param(b"MSW1" + struct.pack("<I", messages.MAX_HEADER_BYTES + 1), id="header too long"),
+        pytest.param(b"MSW1" + struct.pack("<I", framing.MAX_HEADER_BYTES + 1), id="header too long"),
         pytest.param(framed(b"{"), id="no JSON"),
         pytest.param(framed(b"\xff\xfe"), id="no UTF-8"),
         pytest.param(framed(b"[" * 200_000), id="nested beyond measure"),
@@ -154,8 +154,8 @@ def test_damaged_bytes_are_refused_or_read_as_another_message_but_never_do_harm(
         Message("a", arrays={"x": np.zeros((1, 1, 1, 1), np.uint8)}),
         Message("a", {"x": math.nan}),
         Message("a", {"x": np.float32(1)}),
-        Message("a", {"x": "y" * messages.MAX_HEADER_BYTES}),
-        Message("a", arrays={"x": np.broadcast_to(np.uint8(0), messages.MAX_PAYLOAD_BYTES + 1)}),
+        Message("a", {"x": "y" * framing.MAX_HEADER_BYTES}),
+        Message("a", arrays={"x": np.broadcast_to(np.uint8(0), framing.MAX_PAYLOAD_BYTES + 1)}),
     ],
 )
 def test_what_cannot_travel_is_refused_before_it_is_sent(message: Message) -> None:
@@ -191,12 +191,12 @@ def test_a_field_of_another_type_than_asked_for_is_refused(name: str) -> None:
     ],
 )
 def test_a_prompt_survives_the_way(prompt: StackPrompt) -> None:
-    assert wire.read_prompt(there_and_back(Message("segment", wire.prompt_fields(prompt)))) == prompt
+    assert codec.read_prompt(there_and_back(Message("segment", codec.prompt_fields(prompt)))) == prompt
 
 
 def test_a_prompt_of_numpy_numbers_travels_too() -> None:
     prompt = StackPrompt({np.int64(4): Box(np.float32(1), np.int32(2), np.float64(3), 4)}, (np.int64(0), np.int64(9)))
-    assert wire.read_prompt(there_and_back(Message("segment", wire.prompt_fields(prompt)))) == prompt
+    assert codec.read_prompt(there_and_back(Message("segment", codec.prompt_fields(prompt)))) == prompt
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_a_prompt_of_numpy_numbers_travels_too() -> None:
 )
 def test_a_prompt_that_is_none_is_refused(keys: object) -> None:
     with pytest.raises(MedSAMError):
-        wire.read_prompt(Message("segment", {"prompt": {"keys": keys, "reach": None, "bounds": None}}))
+        codec.read_prompt(Message("segment", {"prompt": {"keys": keys, "reach": None, "bounds": None}}))
 
 
 @pytest.mark.parametrize("choice", [ModelChoice(), ModelChoice("medsam", "/weights/ä b.pth", "cuda", "openvino")])
 def test_a_choice_of_model_survives_the_way(choice: ModelChoice) -> None:
-    assert wire.read_choice(there_and_back(Message("load", wire.choice_fields(choice)))) == choice
+    assert codec.read_choice(there_and_back(Message("load", codec.choice_fields(choice)))) == choice
 
 
 def test_masks_of_every_place_and_size_survive_the_way() -> None:
@@ -218,8 +218,8 @@ def test_masks_of_every_place_and_size_survive_the_way() -> None:
         for share in (0.0, 0.02, 0.5, 1.0):
             mask = rng.random((rows, columns)) < share
             mask[: rows // 3] = False
-            fields, arrays = wire.mask_parts(mask)
-            received = wire.read_mask(there_and_back(Message("mask", fields, arrays)))
+            fields, arrays = codec.mask_parts(mask)
+            received = codec.read_mask(there_and_back(Message("mask", fields, arrays)))
             assert received.dtype == bool
             np.testing.assert_array_equal(received, mask)
 
@@ -227,7 +227,7 @@ def test_masks_of_every_place_and_size_survive_the_way() -> None:
 def test_a_small_object_on_a_large_slice_takes_few_bytes() -> None:
     mask = np.zeros((4096, 4096), bool)
     mask[2000:2100, 3000:3080] = True
-    assert len(encode(Message("mask", *wire.mask_parts(mask)))) < 100 * 80 / 8 + 300
+    assert len(encode(Message("mask", *codec.mask_parts(mask)))) < 100 * 80 / 8 + 300
 
 
 @pytest.mark.parametrize(
@@ -243,9 +243,9 @@ def test_a_small_object_on_a_large_slice_takes_few_bytes() -> None:
     ],
 )
 def test_a_mask_that_does_not_fit_its_size_is_refused(damage: dict[str, object]) -> None:
-    fields, arrays = wire.mask_parts(np.ones((6, 8), bool))
+    fields, arrays = codec.mask_parts(np.ones((6, 8), bool))
     with pytest.raises(WorkerError):
-        wire.read_mask(Message("mask", {**fields, **damage}, arrays))
+        codec.read_mask(Message("mask", {**fields, **damage}, arrays))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_mask_that_does_not_fit_its_size_is_refused(damage: dict[str, object])
     ],
 )
 def test_a_slices_result_survives_the_way_to_the_last_bit(result: SliceResult) -> None:
-    received = wire.read_result(there_and_back(Message("slice_result", *wire.result_parts(result))))
+    received = codec.read_result(there_and_back(Message("slice_result", *codec.result_parts(result))))
     np.testing.assert_array_equal(received.mask, result.mask)
     for name in ("index", "box", "predicted_iou", "confidence", "flagged", "key", "interpolated"):
         assert getattr(received, name) == getattr(result, name)
@@ -264,14 +264,14 @@ def test_a_slices_result_survives_the_way_to_the_last_bit(result: SliceResult) -
 
 def test_a_predicted_iou_that_is_no_number_stays_none() -> None:
     result = SliceResult(0, np.zeros((2, 3), bool), None, math.nan, 0.0, False)
-    received = wire.read_result(there_and_back(Message("slice_result", *wire.result_parts(result))))
+    received = codec.read_result(there_and_back(Message("slice_result", *codec.result_parts(result))))
     assert math.isnan(received.predicted_iou)
 
 
 def test_a_prediction_survives_the_way() -> None:
     logits = np.random.default_rng(4).normal(size=(8, 8)).astype(np.float32)
     sent = Prediction(np.eye(5, dtype=bool), np.float32(0.87), logits)
-    received = wire.read_prediction(there_and_back(Message("prediction", *wire.prediction_parts(sent))))
+    received = codec.read_prediction(there_and_back(Message("prediction", *codec.prediction_parts(sent))))
     np.testing.assert_array_equal(received.mask, sent.mask)
     np.testing.assert_array_equal(received.low_res_logits, logits)
     assert received.predicted_iou == float(sent.predicted_iou)
@@ -285,7 +285,7 @@ def test_a_prediction_survives_the_way() -> None:
     ],
 )
 def test_what_is_known_of_a_run_survives_the_way(info: RunInfo) -> None:
-    assert wire.read_info(there_and_back(Message("finished", wire.info_fields(info)))) == info
+    assert codec.read_info(there_and_back(Message("finished", codec.info_fields(info)))) == info
 
 
 class UnknownModelError(InputError):
@@ -303,7 +303,7 @@ class UnknownModelError(InputError):
     ],
 )
 def test_an_error_stays_what_it_was_with_its_exit_status(sent: MedSAMError, kind: type[MedSAMError]) -> None:
-    received = wire.read_error(there_and_back(Message("failed", wire.error_fields(sent))))
+    received = codec.read_error(there_and_back(Message("failed", codec.error_fields(sent))))
     assert type(received) is kind
     assert received.exit_status == sent.exit_status
     assert str(received) == str(sent).replace("\n", " ")
@@ -325,8 +325,8 @@ def assert_same_prompts(one: SlicePrompt, other: SlicePrompt) -> None:
     ],
 )
 def test_a_prompt_on_a_slice_comes_back_as_it_was(prompt: SlicePrompt) -> None:
-    sent = Message("preview", *wire.slice_prompt_parts("prompt", prompt))
-    assert_same_prompts(wire.read_slice_prompt(there_and_back(sent), "prompt"), prompt)
+    sent = Message("preview", *codec.slice_prompt_parts("prompt", prompt))
+    assert_same_prompts(codec.read_slice_prompt(there_and_back(sent), "prompt"), prompt)
 
 
 def test_a_prompt_for_a_stack_comes_back_with_its_points_and_masks() -> None:
@@ -336,8 +336,8 @@ def test_a_prompt_for_a_stack_comes_back_with_its_points_and_masks() -> None:
         3: SlicePrompt(Box(0, 0, 4, 5), Points(((2, 2),), (True,)), MaskPrompt(logits=logits)),
     }
     prompt = StackPrompt({5: Box(1, 2, 3, 4)}, (2, 10), Box(0, 0, 4, 5), others)
-    received = wire.read_prompt(
-        there_and_back(Message("segment", wire.prompt_fields(prompt), wire.prompt_arrays(prompt)))
+    received = codec.read_prompt(
+        there_and_back(Message("segment", codec.prompt_fields(prompt), codec.prompt_arrays(prompt)))
     )
     assert (received.keys, received.reach, received.bounds) == (prompt.keys, prompt.reach, prompt.bounds)
     assert received.key_slices == (3, 5, 9)
@@ -348,15 +348,15 @@ def test_a_prompt_for_a_stack_comes_back_with_its_points_and_masks() -> None:
 @pytest.mark.parametrize("points", [3, [[1, 2]], [[1, 2, "left"]], "", [[1, 2, 1], None]])
 def test_points_that_make_no_sense_are_refused(points: object) -> None:
     with pytest.raises(WorkerError):
-        wire.read_slice_prompt(Message("preview", {"prompt": {"box": None, "points": points}}), "prompt")
+        codec.read_slice_prompt(Message("preview", {"prompt": {"box": None, "points": points}}), "prompt")
 
 
 def test_a_result_may_carry_its_logits() -> None:
     logits = np.linspace(-3, 3, 16, dtype=np.float32).reshape(4, 4)
     sent = SliceResult(3, np.eye(5, dtype=bool), Box(0, 0, 4, 4), 0.5, 0.5, False, low_res_logits=logits)
-    received = wire.read_result(there_and_back(Message("slice_result", *wire.result_parts(sent))))
+    received = codec.read_result(there_and_back(Message("slice_result", *codec.result_parts(sent))))
     np.testing.assert_array_equal(received.low_res_logits, logits)
-    bare = wire.read_result(
-        there_and_back(Message("slice_result", *wire.result_parts(replace(sent, low_res_logits=None))))
+    bare = codec.read_result(
+        there_and_back(Message("slice_result", *codec.result_parts(replace(sent, low_res_logits=None))))
     )
     assert bare.low_res_logits is None

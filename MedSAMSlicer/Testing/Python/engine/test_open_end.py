@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
-from MedSAMSlicerLib.engine.predictor import load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation import propagate
-from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from support.parity import dice
 from support.shapes import ellipsoid

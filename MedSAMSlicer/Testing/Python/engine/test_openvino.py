@@ -14,22 +14,22 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.child_environment import child_environment
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.inference.predictor import load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
-from MedSAMSlicerLib.engine.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
 from MedSAMSlicerLib.engine.runtimes.openvino_apart import convert_apart
 from MedSAMSlicerLib.engine.runtimes.openvino_models import converted_folder, is_complete
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.parity import dice
 from support.shapes import textured_slice
 from support.small_network import SMALL, small_network
 
 openvino_runtime = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_runtime", reason="needs openvino")
-openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_convert", reason="needs openvino")
+openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.jobs.convert_openvino", reason="needs openvino")
 
 
 def convert_small(folder: Path) -> None:
@@ -130,9 +130,9 @@ def test_a_model_is_converted_in_a_process_of_its_own_and_runs_without_torch(
     script = """
 import sys
 import numpy as np
-from MedSAMSlicerLib.engine.predictor import load_predictor
+from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 predictor, loaded = load_predictor(ModelChoice("litemedsam", sys.argv[1], "cpu", "openvino"))
 predictor.predict(np.eye(64, dtype=np.uint8) * 255, Box(8, 8, 40, 40))
 print(loaded.runtime, "torch" in sys.modules, "segment_anything" in sys.modules)

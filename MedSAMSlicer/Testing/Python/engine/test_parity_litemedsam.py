@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.litemedsam import FAMILY
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.reference import segment_as_authors
-from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.evaluation.cvpr24_baseline import segment_as_authors
 from support.parity import ALL, dice, embedding_difference
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")

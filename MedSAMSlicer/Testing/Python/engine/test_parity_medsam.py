@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
 from support.parity import ALL, dice, embedding_difference

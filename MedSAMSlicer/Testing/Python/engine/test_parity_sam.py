@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.sam import INPUT_SIZE, SAM_VIT_B
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import SlicePrompt
 from support.parity import ALL, assert_same_answer, embedding_difference, reference_prompts
 from support.rule_filled import rule_filled_predictor

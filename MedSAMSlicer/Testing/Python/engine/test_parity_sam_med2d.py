@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.models.sam_med2d import FAMILY, SamMed2D, nearest_pixels
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import MaskPrompt, SlicePrompt
 from support.parity import IOU_TOLERANCE, LOGITS_TOLERANCE, assert_same_answer, dice, reference_prompts
 from support.rule_filled import rule_filled_predictor

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model
-from MedSAMSlicerLib.engine.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import devices
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 from support.parity import dice
 from support.plain_model import plain_predictor
 from support.shapes import textured_slice

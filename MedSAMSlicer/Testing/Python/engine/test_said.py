@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine import wire, words
+from MedSAMSlicerLib.engine import i18n
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
 from MedSAMSlicerLib.engine.failures import as_user_error
-from MedSAMSlicerLib.engine.messages import Message
+from MedSAMSlicerLib.engine.i18n import tr as _
+from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import check_kinds
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.said import heard, made_of
-from MedSAMSlicerLib.engine.service_types import RunInfo
-from MedSAMSlicerLib.engine.words import tr as _
+from MedSAMSlicerLib.engine.serving import codec
+from MedSAMSlicerLib.engine.serving.framing import Message
+from MedSAMSlicerLib.engine.serving.said import heard, made_of
 
 DICTIONARY = {
     "box {box} is turned over: give the lower edge before the upper one": "Rechteck {box} steht kopf",
@@ -31,9 +32,9 @@ DICTIONARY = {
 
 @pytest.fixture(autouse=True)
 def _english() -> Iterator[None]:
-    words.use(None)
+    i18n.use(None)
     yield
-    words.use(None)
+    i18n.use(None)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def asked() -> Callable[[], list[tuple[str, str]]]:
             questions.append((text, file))
             return DICTIONARY.get(text, text)
 
-        words.use(translate)
+        i18n.use(translate)
         return questions
 
     return begin
@@ -61,7 +62,7 @@ def caught(action: Callable[[], object]) -> MedSAMError:
 
 def sent(error: MedSAMError) -> Message:
     """The error as the other process gets it."""
-    return Message("failed", json.loads(json.dumps(wire.error_fields(error))))
+    return Message("failed", json.loads(json.dumps(codec.error_fields(error))))
 
 
 def test_an_error_is_said_in_english_and_read_in_german(asked: Callable[[], list[tuple[str, str]]]) -> None:
@@ -69,7 +70,7 @@ def test_an_error_is_said_in_english_and_read_in_german(asked: Callable[[], list
     message = sent(error)
     assert message.text("message") == str(error) and str(error).startswith("box (3, 0, 1.5, 4) is turned over")
     questions = asked()
-    read = wire.read_error(message)
+    read = codec.read_error(message)
     assert type(read) is InputError and str(read) == "Rechteck (3, 0, 1.5, 4) steht kopf"
     assert Path(questions[0][1]).parts[-2:] == ("engine", "prompts.py"), "the context of a translation is its file"
     assert Path(questions[0][1]).is_file()
@@ -81,7 +82,7 @@ def test_a_part_of_a_text_is_translated_too(tmp_path: Path, asked: Callable[[], 
     path = tmp_path / "a.pth"
     message = sent(WeightsError(text.format(path=path, model="MedSAM", found=found, help="import it")))
     asked()
-    read = wire.read_error(message)
+    read = codec.read_error(message)
     assert type(read) is WeightsError and str(read) == f"import it; 2 Tensoren wie a in {path}, nicht MedSAM"
 
 
@@ -89,8 +90,8 @@ def test_what_nobody_has_translated_is_read_in_english(asked: Callable[[], Any])
     error = caught(lambda: check_kinds({"points"}, "MedSAM", {"box"}))
     message, memory = sent(error), sent(as_user_error(MemoryError()))
     asked()
-    assert str(wire.read_error(message)) == str(error)
-    assert "ran out of memory" in str(wire.read_error(memory))
+    assert str(codec.read_error(message)) == str(error)
+    assert "ran out of memory" in str(codec.read_error(memory))
 
 
 def test_numbers_are_written_as_the_translation_wants_them(asked: Callable[[], Any]) -> None:
@@ -104,16 +105,16 @@ def test_numbers_are_written_as_the_translation_wants_them(asked: Callable[[], A
 
 def test_notes_are_read_in_german_and_plain_ones_as_they_are(asked: Callable[[], Any]) -> None:
     note = _("OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower").format(reason="no AVX")
-    message = Message("finished", json.loads(json.dumps(wire.info_fields(RunInfo(notes=[note, "loaded"])))))
+    message = Message("finished", json.loads(json.dumps(codec.info_fields(RunInfo(notes=[note, "loaded"])))))
     asked()
-    assert wire.read_info(message).notes == ["PyTorch statt OpenVINO: no AVX", "loaded"]
+    assert codec.read_info(message).notes == ["PyTorch statt OpenVINO: no AVX", "loaded"]
 
 
 def test_a_process_that_says_nothing_of_that_is_understood(asked: Callable[[], Any]) -> None:
     asked()
-    assert str(wire.read_error(Message("failed", {"error": "InputError", "message": "no box"}))) == "no box"
-    fields = {name: value for name, value in wire.info_fields(RunInfo(notes=["a"])).items() if name != "notes_made_of"}
-    assert wire.read_info(Message("finished", fields)).notes == ["a"]
+    assert str(codec.read_error(Message("failed", {"error": "InputError", "message": "no box"}))) == "no box"
+    fields = {name: value for name, value in codec.info_fields(RunInfo(notes=["a"])).items() if name != "notes_made_of"}
+    assert codec.read_info(Message("finished", fields)).notes == ["a"]
 
 
 @pytest.mark.parametrize(

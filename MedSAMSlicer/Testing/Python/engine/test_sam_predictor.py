@@ -12,9 +12,9 @@ import pytest
 from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as AuthorsSam
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.sam import PIXEL_MEAN, PIXEL_STD
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from support.rule_filled import fill_by_rule

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.parity import dice
 from support.shapes import ellipsoid, stack_of
 

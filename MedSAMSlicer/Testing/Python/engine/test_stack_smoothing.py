@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from MedSAMSlicerLib.engine.stack_smoothing import StackSmoother
+from MedSAMSlicerLib.engine.propagation.propagate.smoothing import StackSmoother
 
 
 def smoothed(

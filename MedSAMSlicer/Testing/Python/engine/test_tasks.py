@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
+from MedSAMSlicerLib.engine.jobs.weights_job import remove_stale_parts
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.tasks import remove_stale_parts
 from support.weights_site import MEDSAM_AT, WeightsSite
 
 
@@ -57,7 +57,7 @@ def run(arguments: list[str], cache: Path, **how: Any) -> tuple[int, list[dict[s
     return process.returncode, lines_of(output)
 
 
-MODELS = "MedSAMSlicerLib.engine.models.tasks"
+MODELS = "MedSAMSlicerLib.engine.jobs.weights_job"
 
 
 class TestDownload:

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from MedSAMSlicerLib.engine.propagation.propagate.slice_skipping import asked_slices, step_of
 
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation import propagate
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.thin_slices import asked_slices, step_of
 from support.parity import dice
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of

@@ -11,12 +11,12 @@ import pytest
 import requests
 import torch
 
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
 from MedSAMSlicerLib.engine.errors import Cancelled, WeightsError
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
+from MedSAMSlicerLib.engine.inference.predictor import load_predictor
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
-from MedSAMSlicerLib.engine.predictor import load_predictor
-from MedSAMSlicerLib.engine.service_types import ModelChoice
 
 
 @pytest.fixture
@@ -113,13 +113,13 @@ def test_importing_verifies_and_leaves_no_half_file(cache: Path, tmp_path: Path,
     assert not list(cache.rglob("*.pth*"))
 
 
-class Answer:
+class SliceMask:
     """What `requests.get` gives for a file on a server."""
 
     def __init__(self, content: bytes) -> None:
         self.content, self.headers = content, {"content-length": str(len(content))}
 
-    def __enter__(self) -> Answer:
+    def __enter__(self) -> SliceMask:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,7 +138,7 @@ def test_a_download_is_verified_and_reports_its_progress(
     cache: Path, spec: ModelSpec, good_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(requests, "get", lambda url, **_: asked.append(url) or Answer(good_file.read_bytes()))
+    monkeypatch.setattr(requests, "get", lambda url, **_: asked.append(url) or SliceMask(good_file.read_bytes()))
     progress: list[tuple[int, int]] = []
     path = weights.download_weights(spec, lambda done, total: progress.append((done, total)) or True)
     assert asked == [spec.weights.url] and path.read_bytes() == good_file.read_bytes()
@@ -150,7 +150,7 @@ def test_a_download_is_verified_and_reports_its_progress(
 def test_a_bad_download_leaves_nothing(
     cache: Path, spec: ModelSpec, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "get", lambda *_a, **_k: Answer(content))
+    monkeypatch.setattr(requests, "get", lambda *_a, **_k: SliceMask(content))
     with pytest.raises(WeightsError):
         weights.download_weights(spec)
     assert not [path for path in cache.rglob("*") if path.is_file()]
@@ -159,7 +159,7 @@ def test_a_bad_download_leaves_nothing(
 def test_a_cancelled_download_leaves_nothing(
     cache: Path, spec: ModelSpec, good_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requests, "get", lambda *_a, **_k: Answer(good_file.read_bytes()))
+    monkeypatch.setattr(requests, "get", lambda *_a, **_k: SliceMask(good_file.read_bytes()))
     with pytest.raises(Cancelled):
         weights.download_weights(spec, lambda _done, _total: False)
     assert not [path for path in cache.rglob("*") if path.is_file()]

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from MedSAMSlicerLib.engine import words
+from MedSAMSlicerLib.engine import i18n
 from MedSAMSlicerLib.engine.failures import as_user_error
-from MedSAMSlicerLib.engine.words import tr as _
+from MedSAMSlicerLib.engine.i18n import tr as _
 
 ERRORS = {"InputError", "WorkerError", "WeightsError", "WriteError", "PackageError", "MedSAMError", "Cancelled"}
 
 
 @pytest.fixture(autouse=True)
 def _untranslated() -> Iterator[None]:
-    words.use(None)
+    i18n.use(None)
     yield
-    words.use(None)
+    i18n.use(None)
 
 
 def test_without_a_translator_texts_stay_as_they_are() -> None:
@@ -28,7 +28,7 @@ def test_without_a_translator_texts_stay_as_they_are() -> None:
 
 def test_a_translator_gets_the_text_and_the_file_that_it_stands_in() -> None:
     asked: list[tuple[str, str]] = []
-    words.use(lambda text, file: asked.append((text, Path(file).name)) or text.replace("slice", "Schicht"))  # type: ignore[func-returns-value]
+    i18n.use(lambda text, file: asked.append((text, Path(file).name)) or text.replace("slice", "Schicht"))  # type: ignore[func-returns-value]
     assert _("slice {index}").format(index=3) == "Schicht 3"
     assert "memory" in str(as_user_error(MemoryError()))
     assert asked[0] == ("slice {index}", "test_words.py")
@@ -37,7 +37,7 @@ def test_a_translator_gets_the_text_and_the_file_that_it_stands_in() -> None:
 
 @pytest.mark.parametrize("wrong", ["Schicht {nummer}", "Schicht", "Schicht {index} {index}"])
 def test_a_translation_that_could_not_be_formatted_is_not_taken(wrong: str) -> None:
-    words.use(lambda text, file: wrong)
+    i18n.use(lambda text, file: wrong)
     assert _("slice {index}").format(index=3) == "slice 3"
 
 

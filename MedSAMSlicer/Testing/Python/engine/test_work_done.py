@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.model_choice import Timings
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation import propagate
-from MedSAMSlicerLib.engine.service_types import Timings
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from support.plain_model import PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from bright_service import FOLDER, BrightService, ImageStack, bright_inside, noise_stack
-from MedSAMSlicerLib.engine import wire
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
-from MedSAMSlicerLib.engine.messages import PROTOCOL_VERSION, Message, encode, read_message
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving import codec
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, encode, read_message
 
 CHOICE = ModelChoice()
 BOX = Box(3, 4, 20, 15)
@@ -33,7 +33,7 @@ class Parent:
     def __init__(self, service: str, repository: Any) -> None:
         paths = [str(repository / "MedSAMSlicer"), str(FOLDER)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "MedSAMSlicerLib.engine.worker", "--service", f"bright_service:{service}"],
+            [sys.executable, "-m", "MedSAMSlicerLib.engine.serving.worker", "--service", f"bright_service:{service}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,15 +56,15 @@ class Parent:
         return message
 
     def preview(self, job: int, image: np.ndarray, choice: ModelChoice = CHOICE) -> None:
-        prompt, _ = wire.slice_prompt_parts("prompt", SlicePrompt(box=BOX))
-        self.send("preview", {"job": job, **wire.choice_fields(choice), **prompt}, image)
+        prompt, _ = codec.slice_prompt_parts("prompt", SlicePrompt(box=BOX))
+        self.send("preview", {"job": job, **codec.choice_fields(choice), **prompt}, image)
 
     def encode(self, job: int, image: np.ndarray) -> None:
-        self.send("encode", {"job": job, **wire.choice_fields(CHOICE)}, image)
+        self.send("encode", {"job": job, **codec.choice_fields(CHOICE)}, image)
 
     def segment(self, job: int, stack: ImageStack, prompt: StackPrompt = PROMPT, choice: ModelChoice = CHOICE) -> None:
         geometry = {"shape": list(stack.shape), "spacing": list(stack.spacing)}
-        self.send("segment", {"job": job, **wire.choice_fields(choice), **wire.prompt_fields(prompt), **geometry})
+        self.send("segment", {"job": job, **codec.choice_fields(choice), **codec.prompt_fields(prompt), **geometry})
 
     def supply(self, request: Message, stack: ImageStack) -> None:
         index = request.integer("index")
@@ -107,7 +107,7 @@ def worker(repository: Any) -> Iterator[Callable[[str], Parent]]:
 
 def error_of(message: Message) -> MedSAMError:
     assert message.kind == "failed", message
-    return wire.read_error(message)
+    return codec.read_error(message)
 
 
 def assert_same_results(received: list[SliceResult], expected: list[SliceResult]) -> None:
@@ -121,14 +121,14 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
 def test_greeting_load_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:
     parent, image = worker(), noise_stack().images[0]
     assert (parent.greeting.kind, parent.greeting.integer("version")) == ("hello", PROTOCOL_VERSION)
-    parent.send("load", {"job": 1, **wire.choice_fields(CHOICE)})
-    loaded = wire.read_info(parent.receive()).loaded
+    parent.send("load", {"job": 1, **codec.choice_fields(CHOICE)})
+    loaded = codec.read_info(parent.receive()).loaded
     assert loaded is not None and (loaded.model, loaded.device) == ("litemedsam", "cpu")
     parent.encode(2, image)
     encoded = parent.receive()
     assert (encoded.kind, encoded.integer("job")) == ("finished", 2)
     parent.preview(3, image)
-    prediction = wire.read_prediction(parent.receive())
+    prediction = codec.read_prediction(parent.receive())
     np.testing.assert_array_equal(prediction.mask, bright_inside(image, BOX))
     np.testing.assert_array_equal(prediction.low_res_logits, image[::2, ::2])
 
@@ -141,8 +141,8 @@ def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_di
     parent.segment(1, stack)
     finished, events = parent.until(stack, "finished")
     assert {event.kind for event in events} == {"slice_result"}
-    assert_same_results([wire.read_result(event) for event in events], expected)
-    assert wire.read_info(finished) == info
+    assert_same_results([codec.read_result(event) for event in events], expected)
+    assert codec.read_info(finished) == info
     assert stack.read == [4, 5, 6, 3, 2, 1]
 
 
@@ -150,7 +150,7 @@ def test_a_second_run_finds_the_model_loaded(worker: Callable[..., Parent]) -> N
     parent, stack = worker(), noise_stack()
     for job in (1, 2):
         parent.segment(job, stack)
-        assert wire.read_info(parent.until(stack, "finished")[0]).notes == ["loaded 1 times"]
+        assert codec.read_info(parent.until(stack, "finished")[0]).notes == ["loaded 1 times"]
 
 
 def test_a_cancel_is_acknowledged_within_half_a_second_and_the_next_request_served(
@@ -207,7 +207,7 @@ def test_of_previews_that_wait_only_the_newest_is_answered(worker: Callable[...,
     kinds = {answer.integer("job"): answer.kind for answer in answers}
     assert kinds == {**dict.fromkeys(range(2, 6), "superseded"), 6: "prediction"}
     [prediction] = [answer for answer in answers if answer.kind == "prediction"]
-    np.testing.assert_array_equal(wire.read_prediction(prediction).mask, bright_inside(stack.images[6], BOX))
+    np.testing.assert_array_equal(codec.read_prediction(prediction).mask, bright_inside(stack.images[6], BOX))
 
 
 def test_a_preview_of_the_runs_model_is_answered_between_two_slices(worker: Callable[..., Parent]) -> None:
@@ -227,7 +227,7 @@ def test_a_preview_of_another_model_waits_for_the_runs_end(worker: Callable[...,
     parent.preview(2, stack.images[5], ModelChoice("medsam"))
     parent.supply(needed, stack)
     finished, events = parent.until(stack, "finished")
-    assert wire.read_info(finished).notes == ["loaded 1 times"]
+    assert codec.read_info(finished).notes == ["loaded 1 times"]
     assert {event.kind for event in events} == {"slice_result"}
     assert parent.receive().kind == "prediction"
 
@@ -236,7 +236,7 @@ def test_what_libraries_print_does_not_reach_the_messages(worker: Callable[..., 
     parent, stack = worker("TalkativeService"), noise_stack()
     parent.segment(1, stack, StackPrompt({4: BOX}, (4, 5)))
     finished, events = parent.until(stack, "finished")
-    assert len(events) == 2 and wire.read_info(finished).loaded is not None
+    assert len(events) == 2 and codec.read_info(finished).loaded is not None
     parent.stdin.close()
     said = parent.stderr.read()
     for words in (b"42%", b"without an end", b"first standard output", b"compiled code", b"by a child"):
@@ -248,7 +248,7 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
     for choice, kind in ((ModelChoice("no-such-model"), InputError), (ModelChoice(weights="/no/such"), WeightsError)):
         with pytest.raises(kind) as expected:
             BrightService().load(choice)
-        parent.send("load", {"job": 1, **wire.choice_fields(choice)})
+        parent.send("load", {"job": 1, **codec.choice_fields(choice)})
         parent.preview(2, stack.images[0], choice)
         parent.segment(3, stack, choice=choice)
         for error in [error_of(parent.receive()) for _ in range(3)]:
@@ -284,7 +284,7 @@ def test_a_mistake_in_the_engine_is_told_in_one_line_and_listed_in_the_log(worke
 
 def test_a_missing_package_is_named(worker: Callable[..., Parent]) -> None:
     parent = worker("unimportable")
-    parent.send("load", {"job": 1, **wire.choice_fields(CHOICE)})
+    parent.send("load", {"job": 1, **codec.choice_fields(CHOICE)})
     assert "'a_package_that_nobody_has'" in str(error_of(parent.receive()))
 
 
@@ -293,8 +293,8 @@ def test_a_request_that_makes_no_sense_fails_alone(worker: Callable[..., Parent]
     nonsense: list[tuple[str, dict[str, Any]]] = [
         ("load", {}),
         ("load", {"choice": {"model": 3, "weights": None, "device": "cpu", "runtime": "auto"}}),
-        ("preview", wire.choice_fields(CHOICE)),
-        ("segment", {**wire.choice_fields(CHOICE), **wire.prompt_fields(PROMPT), "shape": [1, 2]}),
+        ("preview", codec.choice_fields(CHOICE)),
+        ("segment", {**codec.choice_fields(CHOICE), **codec.prompt_fields(PROMPT), "shape": [1, 2]}),
         ("dance", {}),
     ]
     for kind, fields in nonsense:
@@ -345,7 +345,7 @@ def test_rubbish_on_standard_input_ends_the_process_with_a_line_that_says_so(wor
 
 
 def test_the_process_starts_without_the_heavy_libraries(repository: Any) -> None:
-    listing = "import sys, MedSAMSlicerLib.engine.worker; print(*sys.modules)"
+    listing = "import sys, MedSAMSlicerLib.engine.serving.worker; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", listing],
         env={**os.environ, "PYTHONPATH": str(repository / "MedSAMSlicer")},

@@ -16,12 +16,10 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
-from MedSAMSlicerLib.engine.service_types import ModelChoice
-from MedSAMSlicerLib.evaluation import run_all
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
+from MedSAMSlicerLib.evaluation import evaluate
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
-from MedSAMSlicerLib.evaluation.metrics import Agreement
-from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
-from MedSAMSlicerLib.evaluation.run_all import (
+from MedSAMSlicerLib.evaluation.evaluate import (
     RESULT_COLUMNS,
     SLICE_COLUMNS,
     result_row,
@@ -29,8 +27,10 @@ from MedSAMSlicerLib.evaluation.run_all import (
     summary,
     write_table,
 )
-from MedSAMSlicerLib.evaluation.run_case import CaseScore, SliceScore, Task, run_case
-from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind
+from MedSAMSlicerLib.evaluation.evaluate_case import CaseScore, SliceScore, Task, run_case
+from MedSAMSlicerLib.evaluation.metrics import Agreement
+from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
+from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
 from support.failing_models import NOTES, load_deadly, load_nothing
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid
@@ -141,7 +141,7 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
     """With a real network, small and with made-up weights: what it finds means nothing, but every digit is computed."""
     task = Task(PromptKind.parse("keyslices:3"), jitter=2, seed=5)
     alone, together = (
-        {one.case.id: one for one in run_all.evaluate(cases, task, processes, load_small)} for processes in (1, 2)
+        {one.case.id: one for one in evaluate.evaluate(cases, task, processes, load_small)} for processes in (1, 2)
     )
     assert sorted(alone) == sorted(together) == ["clear", "misleading"]
     for name, one in alone.items():
@@ -160,7 +160,7 @@ def test_what_hinders_every_case_is_said_as_it_is(cases: list[Case]) -> None:
     told: list[Case] = []
     task = Task(PromptKind.parse("box3d"))
     with pytest.raises(WeightsError, match="^the weights of litemedsam do not match their checksum$"):
-        list(run_all.evaluate(cases, task, 2, load_nothing, lambda case, _: told.append(case)))
+        list(evaluate.evaluate(cases, task, 2, load_nothing, lambda case, _: told.append(case)))
     assert told == [], "no case is to blame"
 
 
@@ -168,7 +168,7 @@ def test_a_case_that_ends_its_process_does_not_take_the_others_along(cases: list
     told: dict[str, MedSAMError] = {}
     task = Task(PromptKind.parse("box3d"))
     clear, misleading = cases
-    found = run_all.evaluate(
+    found = evaluate.evaluate(
         [misleading, clear], task, 1, load_deadly, lambda case, error: told.update({case.id: error})
     )
     assert [one.case.id for one in found] == ["clear"]
@@ -186,7 +186,7 @@ def test_nothing_goes_on_when_the_command_is_killed(cases: list[Case], tmp_path:
         "from MedSAMSlicerLib.evaluation import cases, run_all, run_case, truth_prompts\n"
         "if __name__ == '__main__':\n"
         "    task = run_case.Task(truth_prompts.PromptKind.parse('box3d'))\n"
-        f"    list(run_all.evaluate(cases.read_cases({str(table)!r}), task, 2, load_slow))\n"
+        f"    list(evaluate.evaluate(cases.read_cases({str(table)!r}), task, 2, load_slow))\n"
     )
     script = tmp_path / "killed.py"
     script.write_text(code)

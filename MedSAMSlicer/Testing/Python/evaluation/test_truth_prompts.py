@@ -7,7 +7,7 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.evaluation.truth_prompts import PromptKind, prompt_from_truth
+from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth
 from support.shapes import ellipsoid
 
 TRUTH = ellipsoid((20, 60, 70), (10.0, 30.0, 35.0), (6.4, 14.0, 18.0))

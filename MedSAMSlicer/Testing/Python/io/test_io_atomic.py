@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.io.atomic import write_atomically
+from MedSAMSlicerLib.io.output_files import write_atomically
 
 
 def test_the_writer_fills_a_file_beside_the_target_with_the_same_ending(tmp_path: Path) -> None:

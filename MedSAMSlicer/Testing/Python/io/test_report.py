@@ -13,9 +13,9 @@ import pytest
 
 from MedSAMSlicerLib import __version__
 from MedSAMSlicerLib.engine.intensity import Window
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, RunInfo, Timings
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.service_types import LoadedModel, RunInfo, Timings
 from MedSAMSlicerLib.io.image_types import Image
 from MedSAMSlicerLib.io.report import build_report, write_report
 
@@ -151,7 +151,8 @@ def test_a_report_that_cannot_be_written(image: Image, info: RunInfo, tmp_path: 
 
 
 def test_a_consensus_that_was_asked_for_is_told_of_its_slices_only() -> None:
-    from MedSAMSlicerLib.engine.consensus import Consensus
+    from MedSAMSlicerLib.engine.propagation.propagate.prompt_jitter import Consensus
+
     from MedSAMSlicerLib.io.report import _consensus_of
 
     disputed = np.zeros((4, 5), bool)

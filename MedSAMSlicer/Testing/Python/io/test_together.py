@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.io.atomic import write_atomically
+from MedSAMSlicerLib.io.output_files import write_atomically
 from MedSAMSlicerLib.io.together import check_apart, write_together
 
 NAMES = ("table.csv", "slices.csv", "plot.png")

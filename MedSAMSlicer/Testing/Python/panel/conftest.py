@@ -11,7 +11,7 @@ import pytest
 import slicer
 
 from host.fixture import host  # noqa: F401 - a fixture
-from MedSAMSlicerLib.setup import packages
+from MedSAMSlicerLib.panel.setup import packages
 
 MODULE = Path(__file__).resolve().parents[3] / "MedSAMSlicer.py"
 EVERYTHING = {

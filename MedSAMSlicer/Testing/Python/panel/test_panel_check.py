@@ -29,13 +29,13 @@ def device(name: str, seconds: float | None, agrees: bool, message: str = "", ha
 @pytest.fixture
 def computer(tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes up a computer: the process sends these lines, then waits for `go` to be there, then sends the rest."""
-    from MedSAMSlicerLib.panel_parts import computer_check
+    from MedSAMSlicerLib.panel import computer_check
 
     def have(first: list[dict[str, Any]], rest: list[dict[str, Any]] | None = None) -> Path:
         go = tmp_path / "go"
         (tmp_path / "made_up_check.py").write_text(
             "import json, pathlib, sys, time\n"
-            "from MedSAMSlicerLib.engine.tasks import run_task\n"
+            "from MedSAMSlicerLib.engine.jobs.job import run_task\n"
             f"first, rest = json.loads({json.dumps([first, rest or []])!r})\n"
             "def work(say):\n"
             "    for line in first: say(**line)\n"

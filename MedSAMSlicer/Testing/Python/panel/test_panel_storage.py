@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from MedSAMSlicerLib.engine.folders import CACHE_VARIABLE, WEIGHTS_VARIABLE
-from MedSAMSlicerLib.engine.limited_service import DEFAULT_MEGABYTES, allowed_megabytes
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
+from MedSAMSlicerLib.engine.serving.limited_service import DEFAULT_MEGABYTES, allowed_megabytes
 from support.panel_views import rows_of
 
 
@@ -69,7 +69,7 @@ def test_memory_is_bounded_in_words_and_for_processes(ui: Any, host: Any, megaby
 
 
 def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
-    from MedSAMSlicerLib import settings
+    from MedSAMSlicerLib.panel import settings
 
     host.settings["MedSAMSlicer/EncodedSlicesMB"] = "plenty"
     host.settings["MedSAMSlicer/VerifiedWeights"] = "[1, 2"
@@ -79,9 +79,9 @@ def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
 
 
 def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MedSAMSlicerLib.setup import encoded_slices
+    from MedSAMSlicerLib.panel.setup import embedding_memory
 
-    monkeypatch.setattr(encoded_slices, "_keepers", weakref.WeakSet())
+    monkeypatch.setattr(embedding_memory, "_keepers", weakref.WeakSet())
 
     class Keeper:
         forgot = False
@@ -92,6 +92,6 @@ def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any, monkeypatch
     host.hands.click(ui.forgetButton)
     assert "No slices are kept" in ui.storageMessage.text
     keeper = Keeper()
-    encoded_slices.register(keeper)
+    embedding_memory.register(keeper)
     host.hands.click(ui.forgetButton)
     assert keeper.forgot and "given back" in ui.storageMessage.text

@@ -13,11 +13,11 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 import bright_service
 from bright_service import FOLDER, BrightService
-from MedSAMSlicerLib.engine import service as engine_service
-from MedSAMSlicerLib.engine.direct import DirectRunner
-from MedSAMSlicerLib.engine.runner import Runner
-from MedSAMSlicerLib.scene.transports import SubprocessTransport, worker_command, worker_environment
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.engine.serving import service as engine_service
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
+from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.clicked_model import load_clicked
 from support.clicked_service import NotingService
 from support.clinic import Clinic
@@ -114,12 +114,12 @@ def segment_in() -> Callable[[Any, str, Any], np.ndarray]:
 @pytest.fixture
 def link() -> Iterator[Link]:
     """Makes links to real processes with one of the engines of `bright_service`, or with another command."""
-    made: list[WorkerLink] = []
+    made: list[WorkerClient] = []
 
-    def make(service: str = "BrightService", command: list[str] | None = None, **more: Any) -> WorkerLink:
+    def make(service: str = "BrightService", command: list[str] | None = None, **more: Any) -> WorkerClient:
         command = command or worker_command(f"bright_service:{service}")
         environment = worker_environment([FOLDER])
-        made.append(WorkerLink(lambda: SubprocessTransport(command, environment), **more))
+        made.append(WorkerClient(lambda: SubprocessTransport(command, environment), **more))
         return made[-1]
 
     yield make
@@ -133,16 +133,16 @@ def clinic(world, segment_in) -> Clinic:
 
 
 @pytest.fixture(params=["direct", "process"])
-def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runner]]:
+def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], InferenceClient]]:
     """Makes runners of an engine of `bright_service`: called directly, or in a process of its own."""
-    made: list[Runner] = []
+    made: list[InferenceClient] = []
 
-    def make(service: str = "BrightService") -> Runner:
+    def make(service: str = "BrightService") -> InferenceClient:
         if request.param == "direct":
-            made.append(DirectRunner(getattr(bright_service, service)()))
+            made.append(InProcessClient(getattr(bright_service, service)()))
         else:
             command = worker_command(f"bright_service:{service}")
-            made.append(WorkerLink(lambda: SubprocessTransport(command, worker_environment([FOLDER]))))
+            made.append(WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER]))))
         return made[-1]
 
     yield make
@@ -151,7 +151,7 @@ def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Runn
 
 
 @pytest.fixture
-def case(world: Any, make_runner: Callable[..., Runner], segment_in: Any) -> Callable[..., Case]:
+def case(world: Any, make_runner: Callable[..., InferenceClient], segment_in: Any) -> Callable[..., Case]:
     """Makes a case for either way of running."""
     return lambda service="BrightService", **options: Case(world, make_runner(service), segment_in, **options)
 
@@ -160,7 +160,7 @@ def case(world: Any, make_runner: Callable[..., Runner], segment_in: Any) -> Cal
 def direct(world: Any, segment_in: Any) -> Callable[..., Case]:
     """Makes a case for the engine called directly, where the way of running makes no difference."""
     return lambda service=None, **options: Case(
-        world, DirectRunner((service or BrightService)()), segment_in, **options
+        world, InProcessClient((service or BrightService)()), segment_in, **options
     )
 
 
@@ -171,18 +171,18 @@ def service() -> CountingService:
 
 @pytest.fixture
 def desk(world: Any, service: CountingService) -> Desk:
-    return Desk(world, DirectRunner(service))
+    return Desk(world, InProcessClient(service))
 
 
 @pytest.fixture
 def desk_with(world: Any) -> Iterator[Callable[[str], Desk]]:
     """A desk whose engine is a service of `bright_service` in a process of its own."""
-    links: list[WorkerLink] = []
+    links: list[WorkerClient] = []
 
     def make(service: str) -> Desk:
         command = worker_command(f"bright_service:{service}")
         environment = worker_environment([bright_service.FOLDER])
-        links.append(WorkerLink(lambda: SubprocessTransport(command, environment)))
+        links.append(WorkerClient(lambda: SubprocessTransport(command, environment)))
         return Desk(world, links[-1])
 
     yield make

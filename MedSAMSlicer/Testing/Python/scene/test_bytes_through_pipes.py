@@ -11,8 +11,13 @@ import pytest
 from bright_service import ImageStack
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.scene.transports import SubprocessTransport, TransportListener, worker_command, worker_environment
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.worker.transports import (
+    SubprocessTransport,
+    TransportListener,
+    worker_command,
+    worker_environment,
+)
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.worker_runs import CHOICE, drive, run
 
 FOLDER = Path(__file__).parents[1]
@@ -44,7 +49,7 @@ class CountingTransport:
 
 
 @pytest.fixture
-def counted() -> Iterator[tuple[WorkerLink, list[CountingTransport]]]:
+def counted() -> Iterator[tuple[WorkerClient, list[CountingTransport]]]:
     """A link to a process, and its transport once there is one."""
     made: list[CountingTransport] = []
 
@@ -53,7 +58,7 @@ def counted() -> Iterator[tuple[WorkerLink, list[CountingTransport]]]:
         made.append(CountingTransport(SubprocessTransport(command, worker_environment([FOLDER]))))
         return made[-1]
 
-    link = WorkerLink(make)  # type: ignore[arg-type]
+    link = WorkerClient(make)  # type: ignore[arg-type]
     yield link, made
     link.close()
 
@@ -63,7 +68,7 @@ def stack(slices: int) -> ImageStack:
 
 
 def test_a_run_sends_each_slice_of_its_reach_once_and_gets_packed_masks(
-    counted: tuple[WorkerLink, list[CountingTransport]],
+    counted: tuple[WorkerClient, list[CountingTransport]],
 ) -> None:
     one, made = counted
     run(one, stack(20), StackPrompt.from_box3d(4, 11, Box(100, 100, 300, 300)))
@@ -73,7 +78,7 @@ def test_a_run_sends_each_slice_of_its_reach_once_and_gets_packed_masks(
 
 
 def test_a_preview_sends_the_slice_and_gets_one_mask(
-    counted: tuple[WorkerLink, list[CountingTransport]],
+    counted: tuple[WorkerClient, list[CountingTransport]],
 ) -> None:
     one, made = counted
     image = stack(1).slice_uint8(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.geometry import ijk_to_world
+from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world
 from support.rods import FIRST, SECOND, SHAPE, Rods, same
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.scene.view_plane import Plane
+from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.clicked_service import NotingService
 from support.rods import FIRST, SECOND, Rods, same
 

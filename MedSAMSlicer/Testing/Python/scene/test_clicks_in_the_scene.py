@@ -11,9 +11,9 @@ import slicer
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box, Points
-from MedSAMSlicerLib.scene.kept_mask import KeptMask
-from MedSAMSlicerLib.scene.prompts import KeySlice, Prompts
-from MedSAMSlicerLib.scene.view_plane import Plane
+from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
+from MedSAMSlicerLib.scene.state.stored_mask import StoredMask
+from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.rods import FIRST, SECOND, Rods, same
 
 
@@ -40,7 +40,7 @@ def test_logits_and_masks_are_saved_to_a_file(rods: Rods, world: Any, tmp_path: 
     noise = np.random.default_rng(4).normal(0, 9, (256, 256)).astype(np.float32)
     keys = {
         index: KeySlice(Box(1, 2, 30.5, 20), "corrected", Points(((3, 4.25),), (False,)), mask)
-        for index, mask in ((5, KeptMask.of_logits(noise, "sam_vit_h")), (7, KeptMask.of_mask(noise > 0)))
+        for index, mask in ((5, StoredMask.of_logits(noise, "sam_vit_h")), (7, StoredMask.of_mask(noise > 0)))
     }
     prompts = Prompts(Plane("K"), keys)
     rods.contouring.change_prompts(prompts)
@@ -85,8 +85,8 @@ def test_what_cannot_be_read_is_told(rods: Rods, key: dict[str, Any]) -> None:
 
 def test_logits_are_for_the_model_that_gave_them() -> None:
     logits = np.linspace(-20, 20, 12, dtype=np.float32).reshape(3, 4)
-    kept = KeptMask.of_logits(logits, "sam_vit_b")
-    assert kept == KeptMask(kept.text) and kept.prompt.logits is not None
+    kept = StoredMask.of_logits(logits, "sam_vit_b")
+    assert kept == StoredMask(kept.text) and kept.prompt.logits is not None
     assert np.abs(kept.prompt.logits - logits).max() < 0.01
     key = KeySlice(Box(1, 1, 3, 3), "corrected", mask=kept)
     assert key.prompt_for("sam_vit_b").kinds == {"box", "mask"} and key.prompt_for("sam_med2d").kinds == {"box"}
@@ -97,7 +97,7 @@ def test_logits_are_for_the_model_that_gave_them() -> None:
 
 def test_a_mask_comes_back_pixel_by_pixel() -> None:
     mask = np.random.default_rng(2).random((37, 53)) > 0.7
-    kept = KeptMask(KeptMask.of_mask(mask).text)
-    assert kept == KeptMask.of_mask(mask) and same(kept.prompt.mask, mask)
+    kept = StoredMask(StoredMask.of_mask(mask).text)
+    assert kept == StoredMask.of_mask(mask) and same(kept.prompt.mask, mask)
     assert kept.fits("sam_vit_b") and kept.fits("sam_med2d")
-    assert kept != KeptMask.of_mask(~mask)
+    assert kept != StoredMask.of_mask(~mask)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.scene.prompts import KeySlice, Prompts
-from MedSAMSlicerLib.scene.view_plane import Plane
+from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
+from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.desk import Desk
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import slicer
 
-from MedSAMSlicerLib.scene.prompts import Prompts
+from MedSAMSlicerLib.scene.state.prompts import Prompts
 from support.desk import SHAPE, Desk
 
 

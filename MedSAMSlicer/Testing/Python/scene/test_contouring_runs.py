@@ -9,8 +9,8 @@ import pytest
 import slicer
 
 import bright_service
-from MedSAMSlicerLib.scene.reach import set_reach_end
-from MedSAMSlicerLib.scene.view_plane import Plane
+from MedSAMSlicerLib.scene.state.slice_range import set_reach_end
+from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.desk import CountingService, Desk
 
 

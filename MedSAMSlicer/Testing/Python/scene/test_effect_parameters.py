@@ -9,7 +9,7 @@ import pytest
 from MedSAMSlicerLib.engine.errors import InputError
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.effect_parameters import DEFAULTS, EffectParameters  # noqa: E402
+from MedSAMSlicerLib.scene.state.effect_parameters import DEFAULTS, EffectParameters  # noqa: E402
 
 
 @pytest.fixture

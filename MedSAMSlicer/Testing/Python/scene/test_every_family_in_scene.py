@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import Box, Points, StackPrompt
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from support.every_family import EVERY, combinations
 from support.session_cases import Case, Told, drive
@@ -32,7 +32,7 @@ def choice(key: str, small_choice: Callable[[str], ModelChoice]) -> ModelChoice:
 @pytest.fixture
 def make(world: Any, segment_in: Any, choice: ModelChoice) -> Callable[[str], Case]:
     def make(geometry: str = "oblique") -> Case:
-        one = Case(world, DirectRunner(SegmentationService()), segment_in, geometry, axis="K", choice=choice)
+        one = Case(world, InProcessClient(SegmentationService()), segment_in, geometry, axis="K", choice=choice)
         one.session.set_prompt(StackPrompt.from_box3d(1, 7, BOX))
         return one
 

@@ -10,7 +10,7 @@ import pytest
 from MedSAMSlicerLib.engine.errors import InputError
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.oblique_stack import ObliqueStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.oblique_stack import ObliqueStack  # noqa: E402
 
 
 def view_at(point: Any, turned: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import SliceResult
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.overlay import StackImage, ViewOverlay, ViewRectangle, mask_colors, outline_in_view  # noqa: E402
-from MedSAMSlicerLib.scene.slice_stack import SliceStack  # noqa: E402
-from MedSAMSlicerLib.scene.view_plane import ViewGeometry  # noqa: E402
+from MedSAMSlicerLib.scene.display.overlay import StackImage, ViewOverlay, ViewRectangle, mask_colors, outline_in_view  # noqa: E402
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry  # noqa: E402
 
 RED = (1.0, 0.0, 0.0)
 

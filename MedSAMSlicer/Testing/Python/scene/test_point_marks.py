@@ -11,9 +11,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from MedSAMSlicerLib.engine.prompts import Points
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.point_marks import NEGATIVE, POSITIVE, PointMarks  # noqa: E402
-from MedSAMSlicerLib.scene.slice_stack import SliceStack  # noqa: E402
-from MedSAMSlicerLib.scene.view_plane import ViewGeometry  # noqa: E402
+from MedSAMSlicerLib.scene.display.point_marks import NEGATIVE, POSITIVE, PointMarks  # noqa: E402
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry  # noqa: E402
 
 POINTS = Points(((3, 2), (10.25, 7.5)), (True, False))
 

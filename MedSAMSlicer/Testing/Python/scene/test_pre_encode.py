@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.pre_encode import CACHE_SHARE, EMBEDDING_BYTES, PreEncoder  # noqa: E402
+from MedSAMSlicerLib.scene.editing.pre_encode import CACHE_SHARE, EMBEDDING_BYTES, PreEncoder  # noqa: E402
 
 
 def encoder(room_for: int) -> tuple[PreEncoder, list[int]]:

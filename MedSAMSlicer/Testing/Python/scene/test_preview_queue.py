@@ -13,7 +13,7 @@ from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.preview_queue import PreviewQueue, PreviewRequest  # noqa: E402
+from MedSAMSlicerLib.scene.editing.preview_queue import PreviewQueue, PreviewRequest  # noqa: E402
 
 ANSWER = Prediction(np.zeros((2, 2), bool), 0.5, np.zeros((1, 1), np.float32))
 

@@ -11,7 +11,7 @@ from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.engine.stack_result import StackResult
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.rerun import Part, PartStack, merged, part_to_run, prompt_for  # noqa: E402
+from MedSAMSlicerLib.scene.state.partial_run import Part, PartStack, merged, part_to_run, prompt_for  # noqa: E402
 
 A, B = Box(1, 1, 4, 4), Box(2, 2, 5, 5)
 

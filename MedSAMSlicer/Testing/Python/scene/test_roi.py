@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from MedSAMSlicerLib.scene.roi.conversion.conversion import prompt_to_roi, roi_corners, roi_to_index_box, roi_to_prompt
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.scene.roi import prompt_to_roi, roi_corners, roi_to_index_box, roi_to_prompt
-from MedSAMSlicerLib.scene.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 
 UNIT_GRID = np.eye(4)  # voxel (i, j, k) lies at (i, j, k) mm
 DIMS = (40, 30, 20)

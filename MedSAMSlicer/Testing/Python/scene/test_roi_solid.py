@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
+from MedSAMSlicerLib.scene.roi.conversion.conversion import prompt_to_roi, roi_to_prompt
+from MedSAMSlicerLib.scene.roi.conversion.oriented_box import OrientedBox
+
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.roi import prompt_to_roi, roi_to_prompt
-from MedSAMSlicerLib.scene.roi_solid import RoiSolid
-from MedSAMSlicerLib.scene.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 
 
-def voxels(solid: RoiSolid, stack: SliceStack) -> np.ndarray:
+def voxels(solid: OrientedBox, stack: SliceStack) -> np.ndarray:
     """(k, j, i): the solid on all slices of a stack."""
     slices, rows, columns = stack.shape
     inside = np.stack([solid.on_slice(stack.slice_to_world(n), rows, columns) for n in range(slices)])
@@ -32,7 +33,7 @@ def test_it_holds_what_slicer_says_it_holds(
     points = centres.reshape(-1, 3).tolist()
     expected = np.array([roi.IsPointInROIWorld(point) for point in points]).reshape(centres.shape[:3])
     stack = SliceStack(volume, axis)
-    solid = RoiSolid.of(roi, stack.ijk_to_world, stack.dimensions)
+    solid = OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions)
     found = np.ones(centres.shape[:3], bool) if solid is None else voxels(solid, stack)
     if solid is None:
         box = roi_to_prompt(roi, stack)
@@ -52,19 +53,19 @@ def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(world: Any, axis: st
     roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt = roi_to_prompt(world.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
     prompt_to_roi(roi, stack, *prompt.reach, prompt.bounds)
-    assert RoiSolid.of(roi, stack.ijk_to_world, stack.dimensions) is None
+    assert OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions) is None
 
 
 def test_a_thin_roi_does_not_pass_between_the_voxels(world: Any, turn: Callable) -> None:
     stack = SliceStack(world.volume(np.zeros((12, 40, 40), np.uint8), (1.0, 1.0, 3.0)), "K")
     middle = stack.slice_to_world(5) @ [20, 20, 0.5, 1]
     roi = world.roi(center=middle[:3], size=(20, 20, 0.01), turned=turn(0, 0, 20))
-    found = voxels(RoiSolid.of(roi, stack.ijk_to_world, stack.dimensions), stack)
+    found = voxels(OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions), stack)
     assert 300 < found.sum() < 900
 
 
 def test_numbers_that_are_no_box_are_refused() -> None:
-    assert RoiSolid.from_content(None) is None
+    assert OrientedBox.from_content(None) is None
     for wrong in ([1.0, 2.0], ["a"] * 12, [float("nan")] * 12, 7):
         with pytest.raises(InputError, match="use the ROI again"):
-            RoiSolid.from_content(wrong)  # type: ignore[arg-type]
+            OrientedBox.from_content(wrong)  # type: ignore[arg-type]

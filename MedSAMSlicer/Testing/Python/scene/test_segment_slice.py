@@ -9,10 +9,10 @@ import pytest
 from vtk.util.numpy_support import numpy_to_vtk
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.geometry import ijk_to_world, node_to_world, to_matrix  # noqa: E402
-from MedSAMSlicerLib.scene.segment_slice import segment_on_slice  # noqa: E402
-from MedSAMSlicerLib.scene.slice_stack import SliceStack  # noqa: E402
-from MedSAMSlicerLib.scene.view_plane import Plane  # noqa: E402
+from MedSAMSlicerLib.scene.editing.segment_slice import segment_on_slice  # noqa: E402
+from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world, node_to_world, to_matrix  # noqa: E402
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.view_plane import Plane  # noqa: E402
 
 
 def put(segmentation: Any, name: str, mask: np.ndarray, to_node: np.ndarray, first: tuple[int, int, int]) -> None:

@@ -8,8 +8,8 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.segment_writer import SegmentWriter
-from MedSAMSlicerLib.scene.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.clinic import BEFORE, MODES, NEIGHBOUR, RESULT, SHAPE, Clinic, block, expected, state
 
 # -- geometry --------------------------------------------------------------------------------------------------------

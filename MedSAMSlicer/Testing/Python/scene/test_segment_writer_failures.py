@@ -10,7 +10,7 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.segment_writer import SegmentWriter, WriteError
+from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter, WriteError
 from support.clinic import BEFORE, MODES, NEIGHBOUR, RESULT, SHAPE, Clinic, expected, state
 
 # -- undo ------------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from bright_service import BuggyService
 from MedSAMSlicerLib.engine.errors import InputError, WorkerError
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.engine.runner import Stage
-from MedSAMSlicerLib.scene.progress import Progress, ProgressMeter
-from MedSAMSlicerLib.scene.session import State
+from MedSAMSlicerLib.engine.serving.inference_client import Stage
+from MedSAMSlicerLib.scene.editing.session import State
+from MedSAMSlicerLib.scene.worker.progress import Progress, ProgressMeter
 from support.session_cases import BOX, SHAPE, Case, Told, drive
 
 # From prompt to segment

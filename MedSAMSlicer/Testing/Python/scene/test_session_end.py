@@ -13,11 +13,11 @@ import slicer
 
 from bright_service import FOLDER
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WorkerError
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.service_types import ModelChoice
-from MedSAMSlicerLib.scene.session import Session, State
-from MedSAMSlicerLib.scene.transports import SubprocessTransport, worker_command, worker_environment
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.editing.session import Session, State
+from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.session_cases import BOX, WINDOW, Case, Told, drive
 
 # Cancel and failure
@@ -58,7 +58,7 @@ def test_a_failed_run_leaves_the_segmentation_bit_for_bit(case: Callable[..., Ca
 
 def test_a_process_that_dies_leaves_the_segmentation_bit_for_bit(world: Any, segment_in: Any) -> None:
     command = worker_command("bright_service:DyingService")
-    runner = WorkerLink(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
+    runner = WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
     one = Case(world, runner, segment_in).ready()
     one.signal(6)
     one.session.start()

@@ -11,22 +11,23 @@ import numpy as np
 import pytest
 
 from bright_service import FOLDER, BrightService
-from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.runner import Runner
-from MedSAMSlicerLib.engine.service import SegmentationService
-from MedSAMSlicerLib.engine.service_types import ModelChoice
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.geometry import ijk_to_world  # noqa: E402
-from MedSAMSlicerLib.scene.roi import roi_to_prompt  # noqa: E402
-from MedSAMSlicerLib.scene.session import Session  # noqa: E402
-from MedSAMSlicerLib.scene.transports import SubprocessTransport, worker_command, worker_environment  # noqa: E402
-from MedSAMSlicerLib.scene.worker_link import WorkerLink  # noqa: E402
+from MedSAMSlicerLib.scene.roi.conversion.conversion import roi_to_prompt  # noqa: E402
+
+from MedSAMSlicerLib.scene.editing.session import Session  # noqa: E402
+from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world  # noqa: E402
+from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment  # noqa: E402
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient  # noqa: E402
 
 BOX = Box(2, 2, 11, 9)
 CLICK = Points(((6.5, 5),), (True,))
@@ -41,14 +42,14 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 @pytest.fixture
-def session(world: Any, weights: dict[str, Path]) -> Iterator[Callable[[Runner, str], Session]]:
+def session(world: Any, weights: dict[str, Path]) -> Iterator[Callable[[InferenceClient, str], Session]]:
     """Makes sessions on a volume of noise, by model."""
     volume = world.volume_in("oblique")
     voxels = slicer.util.arrayFromVolume(volume)
     voxels[:] = np.random.default_rng(5).integers(0, 255, voxels.shape)
     made: list[Session] = []
 
-    def make(runner: Runner, model: str) -> Session:
+    def make(runner: InferenceClient, model: str) -> Session:
         choice = ModelChoice(model, str(weights[model]), "cpu", "torch")
         segmentation = world.segmentation(volume, "tumour")
         made.append(Session(volume, segmentation, "tumour", runner, Window(0, 255, "as it is"), choice=choice))
@@ -60,10 +61,10 @@ def session(world: Any, weights: dict[str, Path]) -> Iterator[Callable[[Runner, 
 
 
 @pytest.fixture
-def process() -> Iterator[WorkerLink]:
+def process() -> Iterator[WorkerClient]:
     """The real engine with small families, in a process of its own."""
     command = worker_command("support.small_families:small_service")
-    link = WorkerLink(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
+    link = WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
     yield link
     link.close()
 
@@ -80,10 +81,10 @@ def ask(session: Session, prompt: Box | SlicePrompt) -> Prediction | MedSAMError
 
 
 def test_a_preview_is_refined_click_by_click_and_each_click_can_be_undone(
-    session: Callable[..., Session], process: WorkerLink
+    session: Callable[..., Session], process: WorkerClient
 ) -> None:
     """In the inference process as in this one; every correction starts from the logits of the answer before."""
-    here, there = session(DirectRunner(SegmentationService()), "sam_med2d"), session(process, "sam_med2d")
+    here, there = session(InProcessClient(SegmentationService()), "sam_med2d"), session(process, "sam_med2d")
     found: dict[str, list[Prediction]] = {"here": [], "there": []}
     for name, one in (("here", here), ("there", there)):
         clicks = CLICK
@@ -109,7 +110,7 @@ def test_a_preview_is_refined_click_by_click_and_each_click_can_be_undone(
 
 
 def test_clicks_for_a_model_that_knows_boxes_only_are_refused_by_name(
-    session: Callable[..., Session], process: WorkerLink
+    session: Callable[..., Session], process: WorkerClient
 ) -> None:
     one = session(process, "medsam")
     refusal = ask(one, SlicePrompt(points=CLICK))
@@ -118,7 +119,7 @@ def test_clicks_for_a_model_that_knows_boxes_only_are_refused_by_name(
     assert isinstance(ask(one, BOX), Prediction), "the process goes on"
 
 
-def test_key_slices_keep_whatever_was_given_on_them(session: Callable[..., Session], process: WorkerLink) -> None:
+def test_key_slices_keep_whatever_was_given_on_them(session: Callable[..., Session], process: WorkerClient) -> None:
     one = session(process, "sam_med2d")
     one.set_key(2, BOX)
     one.set_key(5, SlicePrompt(BOX, CLICK))
@@ -144,7 +145,7 @@ def test_an_roi_that_a_script_hands_over_is_not_left_whichever_way_it_is_turned(
         volume,
         world.segmentation(volume, "tumour"),
         "tumour",
-        DirectRunner(BrightService()),
+        InProcessClient(BrightService()),
         Window(0, 255, "as it is"),
     )
     session.set_prompt(roi_to_prompt(roi, session.stack))

@@ -9,7 +9,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.slice_stack import SliceStack, default_axis_of
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack, default_axis_of
 
 
 def test_every_pixel_lies_where_slicer_says_its_voxel_is(world, geometry, axis, world_points):

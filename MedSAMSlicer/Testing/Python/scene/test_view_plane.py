@@ -10,9 +10,9 @@ import pytest
 from MedSAMSlicerLib.engine.errors import InputError
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.oblique_stack import ObliqueStack  # noqa: E402
-from MedSAMSlicerLib.scene.slice_stack import SliceStack  # noqa: E402
-from MedSAMSlicerLib.scene.view_plane import (  # noqa: E402
+from MedSAMSlicerLib.scene.volume.oblique_stack import ObliqueStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack  # noqa: E402
+from MedSAMSlicerLib.scene.volume.view_plane import (  # noqa: E402
     Plane,
     ViewGeometry,
     anatomical_name,

@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.intensity import choose_window
 from MedSAMSlicerLib.engine.stack import ArrayStack
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.window_search import WindowSearch, displayed_window, modality_of  # noqa: E402
+from MedSAMSlicerLib.scene.volume.window_search import WindowSearch, displayed_window, modality_of  # noqa: E402
 
 RANDOM = np.random.default_rng(8)
 IMAGES = {

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from bright_service import BrightService, ImageStack, noise_stack
-from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WeightsError
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.runner import Runner, Stage
-from MedSAMSlicerLib.engine.service_types import ModelChoice
-from MedSAMSlicerLib.scene.transports import (
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, Stage
+from MedSAMSlicerLib.scene.worker.transports import (
     SubprocessTransport,
     worker_command,
     worker_environment,
 )
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, assert_same_results, drive, exists, process_of, run
 
 # A run
@@ -29,7 +29,7 @@ from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, assert_same_res
     "prompt", [PROMPT, StackPrompt({2: BOX, 5: Box(0.5, 0, 9.5, 9)}), StackPrompt.from_box3d(0, 7, BOX)]
 )
 def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(link: Link, prompt: StackPrompt) -> None:
-    direct = run(DirectRunner(BrightService()), noise_stack(), prompt)
+    direct = run(InProcessClient(BrightService()), noise_stack(), prompt)
     there = run(link(), noise_stack(), prompt)
     assert len(direct.results) >= 6
     assert_same_results(there.results, direct.results)
@@ -40,14 +40,14 @@ def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(link: 
 
 @pytest.mark.slow
 def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly(litemedsam_weights: Path) -> None:
-    from MedSAMSlicerLib.engine.service import SegmentationService
+    from MedSAMSlicerLib.engine.serving.service import SegmentationService
 
     choice = ModelChoice(device="cpu", runtime="torch")
     stack, prompt = noise_stack(1, 48, 64), StackPrompt({0: Box(10, 8, 50, 40)})
     stack.images[:, 12:36, 16:44] //= 8
-    link = WorkerLink(lambda: SubprocessTransport(worker_command(), worker_environment()))
+    link = WorkerClient(lambda: SubprocessTransport(worker_command(), worker_environment()))
     there, direct = Told(), Told()
-    for runner, told in ((link, there), (DirectRunner(SegmentationService()), direct)):
+    for runner, told in ((link, there), (InProcessClient(SegmentationService()), direct)):
         runner.segment(choice, stack, prompt, told.listener())
         drive(runner, lambda told=told: told.over, seconds=200)
         runner.close()
@@ -71,7 +71,7 @@ def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(lin
 
 
 def test_a_second_run_at_the_same_time_is_refused(link: Link) -> None:
-    for runner in (link(), DirectRunner(BrightService())):
+    for runner in (link(), InProcessClient(BrightService())):
         told = Told()
         runner.segment(CHOICE, noise_stack(), PROMPT, told.listener())
         with pytest.raises(InputError, match="cancel"):
@@ -100,7 +100,7 @@ def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(link: Link) 
     from bright_service import BuggyService
 
     there = run(link("BuggyService"), noise_stack(signal_on=5))
-    direct = run(DirectRunner(BuggyService()), noise_stack(signal_on=5))
+    direct = run(InProcessClient(BuggyService()), noise_stack(signal_on=5))
     assert str(there.error) == str(direct.error)
     assert len(there.results) == len(direct.results) == 1
 
@@ -125,7 +125,7 @@ def test_a_cancel_at_any_slice_ends_the_run_within_half_a_second_and_keeps_the_p
 
 
 def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(link: Link) -> None:
-    for runner in (link(), DirectRunner(BrightService())):
+    for runner in (link(), InProcessClient(BrightService())):
         told = run(runner, noise_stack(), on_slice=lambda _, runner=runner: runner.cancel())
         assert isinstance(told.error, Cancelled)
         assert len(told.results) == 1
@@ -134,13 +134,13 @@ def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(link: Lin
 
 def test_a_cancel_from_within_the_reading_of_a_slice_ends_the_run_there(link: Link) -> None:
     class CancelledWhileRead(ImageStack):
-        runner: Runner
+        runner: InferenceClient
 
         def slice_uint8(self, index: int) -> np.ndarray:
             self.runner.cancel()
             return super().slice_uint8(index)
 
-    for runner in (link(), DirectRunner(BrightService())):
+    for runner in (link(), InProcessClient(BrightService())):
         stack = CancelledWhileRead(noise_stack().images)
         stack.runner = runner
         told = run(runner, stack)

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from bright_service import SIGNAL, BrightService, ImageStack, bright_inside, noise_stack
-from MedSAMSlicerLib.engine.direct import DirectRunner
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.runner import RunListener, Runner
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
-from MedSAMSlicerLib.scene.transports import (
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, RunListener
+from MedSAMSlicerLib.scene.worker.transports import (
     SubprocessTransport,
     TransportListener,
 )
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, drive, exists, process_of, run
 
 
@@ -105,7 +105,7 @@ def test_slices_that_are_slow_to_come_are_not_held_against_the_process(link: Lin
     assert len(told.results) == 3 and told.infos
 
 
-def drive_started(link: WorkerLink) -> None:
+def drive_started(link: WorkerClient) -> None:
     """Have the process up, without a timeout to fear on a busy machine."""
     loaded: list[LoadedModel] = []
     timeout, link._answer_timeout = link._answer_timeout, 15.0
@@ -200,7 +200,7 @@ def test_only_the_newest_of_several_previews_is_answered(link: Link) -> None:
 def test_load_and_encode_can_be_asked_for_ahead(link: Link) -> None:
     loaded: list[LoadedModel] = []
     errors: list[MedSAMError] = []
-    for runner in (link(), DirectRunner(BrightService())):
+    for runner in (link(), InProcessClient(BrightService())):
         runner.load(CHOICE, loaded.append)
         runner.load(ModelChoice("no-such-model"), loaded.append, errors.append)
         runner.encode(CHOICE, noise_stack().images[0], errors.append)
@@ -210,10 +210,10 @@ def test_load_and_encode_can_be_asked_for_ahead(link: Link) -> None:
 
 
 def test_a_listener_may_begin_the_next_run_when_one_is_over(link: Link) -> None:
-    for runner in (link(), DirectRunner(BrightService())):
+    for runner in (link(), InProcessClient(BrightService())):
         second = Told()
 
-        def again(_: object, runner: Runner = runner, second: Told = second) -> None:
+        def again(_: object, runner: InferenceClient = runner, second: Told = second) -> None:
             runner.segment(CHOICE, noise_stack(), PROMPT, second.listener())
 
         runner.segment(CHOICE, noise_stack(), PROMPT, RunListener(lambda _: None, again, again))

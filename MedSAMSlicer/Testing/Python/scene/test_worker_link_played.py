@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from bright_service import noise_stack
-from MedSAMSlicerLib.engine import wire
 from MedSAMSlicerLib.engine.errors import Cancelled, MedSAMError, WorkerError
-from MedSAMSlicerLib.engine.messages import PROTOCOL_VERSION, Message, MessageReader, encode
+from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.service_types import RunInfo
-from MedSAMSlicerLib.scene.transports import TransportListener
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.engine.serving import codec
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
+from MedSAMSlicerLib.scene.worker.transports import TransportListener
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.worker_runs import BOX, CHOICE, PROMPT, Told
 
 
@@ -50,7 +50,7 @@ class PlayedProcess:
         self.say("hello", {"version": PROTOCOL_VERSION})
 
     def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
-        fields, arrays = wire.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
+        fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
         self.say("slice_result", {"job": job, **fields}, arrays)
 
 
@@ -62,7 +62,7 @@ class Theatre:
     now: float = 100.0
 
     def __post_init__(self) -> None:
-        self.link = WorkerLink(self.make, answer_timeout=60.0, clock=lambda: self.now)
+        self.link = WorkerClient(self.make, answer_timeout=60.0, clock=lambda: self.now)
 
     def make(self) -> PlayedProcess:
         self.processes.append(PlayedProcess())
@@ -146,7 +146,7 @@ def test_an_idle_process_may_be_silent_for_ever(played: Theatre) -> None:
     told = played.begin()
     [process] = played.processes
     process.greet()
-    process.say("finished", {"job": 1, **wire.info_fields(RunInfo())})
+    process.say("finished", {"job": 1, **codec.info_fields(RunInfo())})
     assert told.infos and played.link.idle
     played.pass_time(1000, every=1.0)
     played.begin()
@@ -170,7 +170,7 @@ def test_a_result_that_crosses_the_cancel_is_dropped_and_the_run_cancelled(playe
     process.find(4, MASK)
     process.say("need_slice", {"job": 1, "index": 5})
     assert not told.over
-    process.say("finished", {"job": 1, **wire.info_fields(RunInfo())})
+    process.say("finished", {"job": 1, **codec.info_fields(RunInfo())})
     assert isinstance(told.error, Cancelled)
     assert [result.index for result in told.results] == [3]
     assert [message.kind for message in process.received] == ["segment", "cancel"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.modifier import reference_geometry
-from MedSAMSlicerLib.scene.written_voxels import Part, SegmentVoxels, WrittenVoxels
+from MedSAMSlicerLib.scene.writing.modifier_labelmap import reference_geometry
+from MedSAMSlicerLib.scene.writing.undo_tracking import Part, SegmentVoxels, WrittenVoxels
 from support.clinic import BEFORE, RESULT, SHAPE, Clinic
 
 

@@ -8,8 +8,8 @@ import weakref
 
 import pytest
 
-from MedSAMSlicerLib.engine.limited_service import allowed_megabytes
-from MedSAMSlicerLib.setup import encoded_slices
+from MedSAMSlicerLib.engine.serving.limited_service import allowed_megabytes
+from MedSAMSlicerLib.panel.setup import embedding_memory
 
 
 class Keeper:
@@ -21,18 +21,18 @@ class Keeper:
 
 
 def test_everybody_who_lives_is_asked_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded_slices, "_keepers", weakref.WeakSet())
+    monkeypatch.setattr(embedding_memory, "_keepers", weakref.WeakSet())
     keeper, gone = Keeper(), Keeper()
-    encoded_slices.register(keeper)
-    encoded_slices.register(gone)
+    embedding_memory.register(keeper)
+    embedding_memory.register(gone)
     del gone
     gc.collect()
-    assert encoded_slices.forget_all() == 1
+    assert embedding_memory.forget_all() == 1
     assert keeper.forgot == 1
 
 
 def test_processes_that_start_later_learn_of_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(encoded_slices.EMBEDDINGS_VARIABLE, "512")
-    encoded_slices.limit_to(96)
-    assert os.environ[encoded_slices.EMBEDDINGS_VARIABLE] == "96"
+    monkeypatch.setenv(embedding_memory.EMBEDDINGS_VARIABLE, "512")
+    embedding_memory.limit_to(96)
+    assert os.environ[embedding_memory.EMBEDDINGS_VARIABLE] == "96"
     assert allowed_megabytes() == 96

@@ -11,7 +11,14 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.setup.models import Model, ModelShelf, Presence, Way, folder_for_weights, readable_bytes
+from MedSAMSlicerLib.panel.setup.model_inventory import (
+    Model,
+    ModelInventory,
+    Presence,
+    Way,
+    folder_for_weights,
+    readable_bytes,
+)
 
 
 @pytest.fixture
@@ -29,7 +36,7 @@ def file(folder: Path) -> Path:
     return path
 
 
-def medsam(shelf: ModelShelf) -> Model:
+def medsam(shelf: ModelInventory) -> Model:
     return next(model for model in shelf.models() if model.spec.key == "medsam")
 
 
@@ -38,7 +45,7 @@ def verified(path: Path) -> dict[str, Any]:
 
 
 def test_all_models_of_the_catalogue_are_listed_with_size_and_way(folder: Path) -> None:
-    models = {model.spec.key: model for model in ModelShelf({}).models()}
+    models = {model.spec.key: model for model in ModelInventory({}).models()}
     assert list(models) == list(CATALOGUE)
     assert models["litemedsam"].is_default and models["litemedsam"].way is Way.PACKAGE
     assert (models["medsam"].way, models["sam_med2d"].way) == (Way.DOWNLOAD, Way.FILE_ONLY)
@@ -49,15 +56,15 @@ def test_all_models_of_the_catalogue_are_listed_with_size_and_way(folder: Path) 
 
 def test_a_file_is_found_then_verified_and_the_next_start_still_knows(file: Path) -> None:
     remembered: dict[str, str] = {}
-    shelf = ModelShelf(remembered)
+    shelf = ModelInventory(remembered)
     assert medsam(shelf).presence is Presence.FOUND and medsam(shelf).size == 10
     shelf.note(verified(file))
     assert medsam(shelf).presence is Presence.VERIFIED
-    assert medsam(ModelShelf(remembered)).presence is Presence.VERIFIED
+    assert medsam(ModelInventory(remembered)).presence is Presence.VERIFIED
 
 
 def test_a_file_that_has_changed_since_has_to_be_verified_again(file: Path) -> None:
-    shelf = ModelShelf({})
+    shelf = ModelInventory({})
     shelf.note(verified(file))
     file.write_bytes(b"0123456780")
     os.utime(file, ns=(1, 1))
@@ -66,7 +73,7 @@ def test_a_file_that_has_changed_since_has_to_be_verified_again(file: Path) -> N
 
 def test_a_wrong_file_is_not_usable_until_it_is_replaced(file: Path) -> None:
     remembered: dict[str, str] = {}
-    shelf = ModelShelf(remembered)
+    shelf = ModelInventory(remembered)
     shelf.note(verified(file))
     shelf.note({"kind": "wrong", "model": "medsam", "path": str(file), "message": "its md5 is another"})
     assert medsam(shelf).presence is Presence.WRONG and not medsam(shelf).usable
@@ -78,7 +85,7 @@ def test_a_wrong_file_is_not_usable_until_it_is_replaced(file: Path) -> None:
 
 def test_lines_of_other_kinds_and_of_unknown_models_change_nothing(file: Path) -> None:
     remembered: dict[str, str] = {}
-    shelf = ModelShelf(remembered)
+    shelf = ModelInventory(remembered)
     for line in ({"kind": "progress", "done": 1}, {**verified(file), "model": "unknown"}, {"kind": "verified"}):
         shelf.note(line)
     assert remembered == {} and medsam(shelf).presence is Presence.FOUND
@@ -96,7 +103,7 @@ def test_before_packages_are_installed_the_user_is_sent_there_first(
 
     monkeypatch.setattr(builtins, "__import__", without_platformdirs)
     with pytest.raises(MedSAMError, match="install the packages first"):
-        ModelShelf({}).models()
+        ModelInventory({}).models()
     with pytest.raises(MedSAMError, match="install the packages first"):
         folder_for_weights()
 

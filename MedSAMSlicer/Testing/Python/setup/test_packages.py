@@ -11,7 +11,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from host import slicer_python
-from MedSAMSlicerLib.setup import packages
+from MedSAMSlicerLib.panel.setup import packages
 
 OURS = ["cachetools", "platformdirs", "segment-anything"]
 PYTORCH = ["torch", "torchvision"]

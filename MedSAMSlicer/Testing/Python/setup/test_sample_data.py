@@ -13,7 +13,7 @@ import pytest
 
 import demo_data
 from host import slicer_python
-from MedSAMSlicerLib.setup import sample_data
+from MedSAMSlicerLib.panel.setup import sample_data
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import MaskPrompt, Points
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
 from support.plain_model import BRIGHT, SIDE, PlainFamily, PlainRuntime
 
 

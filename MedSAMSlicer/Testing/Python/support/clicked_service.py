@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from MedSAMSlicerLib.engine import service
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import SliceSource
 from support.clicked_model import load_clicked
 

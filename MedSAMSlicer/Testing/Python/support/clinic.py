@@ -9,7 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MedSAMSlicerLib.scene.segment_writer import SegmentWriter
+from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 
 SHAPE = (9, 12, 14)
 MODES = ("add", "replace", "remove")

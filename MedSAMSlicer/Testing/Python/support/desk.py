@@ -10,11 +10,11 @@ import numpy as np
 
 from bright_service import BrightService
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.runner import Runner
-from MedSAMSlicerLib.scene.contouring import Contouring
-from MedSAMSlicerLib.scene.effect_parameters import EffectParameters
-from MedSAMSlicerLib.scene.prompts import KeySlice
-from MedSAMSlicerLib.scene.view_plane import ViewGeometry
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
+from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
+from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
+from MedSAMSlicerLib.scene.state.prompts import KeySlice
+from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
 
 SHAPE = (15, 40, 44)
 SPACING = (1.0, 1.0, 2.0)
@@ -45,7 +45,7 @@ class CountingService(BrightService):
 class Desk:
     """A volume with a bright ball, a segment for it, views on it, and somebody who draws."""
 
-    def __init__(self, world: Any, runner: Runner) -> None:
+    def __init__(self, world: Any, runner: InferenceClient) -> None:
         self.world, self.runner = world, runner
         inside = sum(
             ((n - (size - 1) / 2) * mm / 9) ** 2
@@ -62,8 +62,8 @@ class Desk:
         self.results = 0
         self.contouring = self.open()
 
-    def open(self, segment: str = "tumour") -> Contouring:
-        return Contouring(
+    def open(self, segment: str = "tumour") -> ContourEditor:
+        return ContourEditor(
             self.volume, self.segmentation, segment, self.runner, self.parameters,
             lambda: self.changes.append(1), self._count_result,
         )  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from MedSAMSlicerLib.engine.errors import WeightsError
-from MedSAMSlicerLib.engine.predictor import Predictor
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from support.plain_model import PlainFamily, PlainRuntime
 
 NOTES = "MEDSAM_SLICER_TEST_NOTES"

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from MedSAMSlicerLib.engine.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt
 from MedSAMSlicerLib.engine.models.network import PromptableNetwork
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
 
 SIDE = 128
 BRIGHT = 128

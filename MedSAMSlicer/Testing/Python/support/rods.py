@@ -9,12 +9,12 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MedSAMSlicerLib.engine.direct import DirectRunner
-from MedSAMSlicerLib.scene.contouring import Contouring
-from MedSAMSlicerLib.scene.effect_parameters import EffectParameters
-from MedSAMSlicerLib.scene.geometry import ijk_to_world, to_matrix
-from MedSAMSlicerLib.scene.prompts import KeySlice
-from MedSAMSlicerLib.scene.view_plane import ViewGeometry
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
+from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
+from MedSAMSlicerLib.scene.state.prompts import KeySlice
+from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world, to_matrix
+from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
 from support.clicked_service import NotingService
 
 SHAPE = (15, 40, 44)
@@ -42,9 +42,9 @@ class Rods:
         self.contouring = self.open()
         self.view = self.along("K", 7)
 
-    def open(self) -> Contouring:
-        return Contouring(
-            self.volume, self.segmentation, "tumour", DirectRunner(self.engine), self.parameters,
+    def open(self) -> ContourEditor:
+        return ContourEditor(
+            self.volume, self.segmentation, "tumour", InProcessClient(self.engine), self.parameters,
             on_result=self._count_result,
         )  # fmt: skip
 

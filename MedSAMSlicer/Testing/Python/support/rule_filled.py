@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.family import Family
-from MedSAMSlicerLib.engine.predictor import Predictor
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 
 UNSCALED = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"

@@ -14,10 +14,10 @@ from bright_service import SIGNAL
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.runner import Runner
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.engine.stack_result import StackResult
-from MedSAMSlicerLib.scene.progress import Progress
-from MedSAMSlicerLib.scene.session import Session
+from MedSAMSlicerLib.scene.editing.session import Session
+from MedSAMSlicerLib.scene.worker.progress import Progress
 
 SHAPE = (9, 12, 14)
 WINDOW = Window(0, 255, "as it is")
@@ -62,7 +62,9 @@ def ball(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
 class Case:
     """A scene with a ball in a volume, a segment for it, a neighbour in its way, and a session."""
 
-    def __init__(self, world: Any, runner: Runner, segment_in: Any, geometry: str = "oblique", **options: Any) -> None:
+    def __init__(
+        self, world: Any, runner: InferenceClient, segment_in: Any, geometry: str = "oblique", **options: Any
+    ) -> None:
         self.world, self.runner, self._segment_in = world, runner, segment_in
         self.voxels = ball()
         self.volume = world.volume_in(geometry)

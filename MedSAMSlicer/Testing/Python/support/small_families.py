@@ -19,9 +19,9 @@ import torch
 from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sam_med2d
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
 from MedSAMSlicerLib.engine.models.family import Family
-from MedSAMSlicerLib.engine.models.network_file import NetworkFile
+from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.models.vit_sizes import VIT_B, VIT_H, VIT_L, VitSize
-from MedSAMSlicerLib.engine.service import SegmentationService
+from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.rule_filled import fill_by_rule
 
 SIDE = 128
@@ -77,7 +77,7 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
 
 
 def _convert_here(file: NetworkFile, folder: Path) -> None:
-    from MedSAMSlicerLib.engine.runtimes.openvino_convert import convert
+    from MedSAMSlicerLib.engine.jobs.convert_openvino import convert
 
     convert(file.build(), file.family.input_size, folder)
 

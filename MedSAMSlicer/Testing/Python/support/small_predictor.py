@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from MedSAMSlicerLib.engine.predictor import Predictor
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from MedSAMSlicerLib.engine.service_types import LoadedModel, ModelChoice
 from support.rule_filled import fill_by_rule
 from support.small_families import SMALL_FAMILIES
 

@@ -17,7 +17,7 @@ medsam = CATALOGUE["medsam"]
 CATALOGUE["medsam"] = replace(medsam, weights=replace(medsam.weights, url=url, md5=md5))
 sys.exit(tasks.main(arguments))
 """
-"""Arguments: address, MD5, then those of `engine.models.tasks`."""
+"""Arguments: address, MD5, then those of `engine.jobs.weights_job`."""
 
 
 class WeightsSite:
@@ -63,7 +63,7 @@ class WeightsSite:
         self.close()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """SliceMask nobody any more."""
         self.hold.clear()
         self._server.shutdown()
         self._server.server_close()

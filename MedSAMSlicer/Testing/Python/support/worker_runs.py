@@ -11,14 +11,14 @@ import numpy as np
 
 from bright_service import ImageStack
 from MedSAMSlicerLib.engine.errors import MedSAMError
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.runner import RunListener, Runner, Stage
-from MedSAMSlicerLib.engine.service_types import ModelChoice, RunInfo
-from MedSAMSlicerLib.scene.transports import (
+from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, RunListener, Stage
+from MedSAMSlicerLib.scene.worker.transports import (
     SubprocessTransport,
 )
-from MedSAMSlicerLib.scene.worker_link import WorkerLink
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 
 CHOICE = ModelChoice()
 BOX = Box(3, 4, 20, 15)
@@ -56,7 +56,7 @@ class Told:
         return RunListener(slice_found, self.infos.append, self.errors.append, self.stages.append)
 
 
-def drive(runner: Runner, done: Callable[[], bool], seconds: float = 15.0) -> float:
+def drive(runner: InferenceClient, done: Callable[[], bool], seconds: float = 15.0) -> float:
     """Step until `done`; the seconds that it took."""
     begin = time.monotonic()
     while not done():
@@ -66,7 +66,7 @@ def drive(runner: Runner, done: Callable[[], bool], seconds: float = 15.0) -> fl
 
 
 def run(
-    runner: Runner,
+    runner: InferenceClient,
     stack: ImageStack,
     prompt: StackPrompt = PROMPT,
     on_slice: Callable[[SliceResult], None] | None = None,
@@ -88,10 +88,10 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
         assert (one.flagged, one.key) == (other.flagged, other.key)
 
 
-Link = Callable[..., WorkerLink]
+Link = Callable[..., WorkerClient]
 
 
-def process_of(link: WorkerLink) -> int:
+def process_of(link: WorkerClient) -> int:
     assert isinstance(link.transport, SubprocessTransport) and link.transport.pid is not None
     return link.transport.pid
 

@@ -1,0 +1,1 @@
+"""The command ``medsam-slicer``: one file for each subcommand."""

@@ -1,0 +1,118 @@
+"""``medsam-slicer evaluate``: agreement with the truth on a table of cases."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..engine.errors import InputError, MedSAMError
+from ..engine.model_choice import ModelChoice
+from ..engine.models.catalogue import find_model
+from ..engine.models.weights import find_weights
+from ..evaluation.cases import Case, read_cases
+from ..evaluation.evaluate import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
+from ..evaluation.evaluate_case import CaseScore, Task
+from ..evaluation.simulated_prompts import PromptKind
+from ..io.output_files import cannot_write
+from ..io.segmentations import check_output
+from ..io.together import Writer, check_apart, write_together
+from .console import say
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Evaluate and write tables and plots.
+
+    Raises:
+        MedSAMError: then none of them was written. But where only some cases could not be used, as the message says, the
+            tables and plots of the others were.
+    """
+    task = Task(
+        kind=PromptKind.parse(options.prompt),
+        method=options.method,
+        choice=ModelChoice(options.model, options.weights, options.device, options.runtime),
+        jitter=options.jitter,
+        seed=options.seed,
+    )
+    find_weights(find_model(options.model), options.weights)
+    if options.processes is not None and options.processes < 1:
+        raise InputError(f"--processes {options.processes} runs nothing: give 1 or more")
+    cases = read_cases(options.cases)
+    _check_outputs(options, cases)
+
+    processes = min(options.processes or os.cpu_count() or 1, len(cases))
+    found: dict[str, CaseScore] = {}
+    failures: dict[str, MedSAMError] = {}
+    with tqdm(total=len(cases), unit="case", desc="Evaluating", disable=True if options.quiet else None) as bar:
+
+        def keep_failure(case: Case, error: MedSAMError) -> None:
+            failures[case.id] = error
+            bar.update()
+
+        for score in evaluate(cases, task, processes, failed=keep_failure):
+            found[score.case.id] = score
+            bar.update()
+    failed = [str(failures[case.id]) for case in cases if case.id in failures]
+    if not found:
+        raise InputError("; ".join(failed))
+    scores = [found[case.id] for case in cases if case.id in found]
+    files: dict[str, Writer] = {}
+    results = [result_row(score, task) for score in scores]
+    files[options.output] = lambda path: write_table(path, RESULT_COLUMNS, results)
+    if options.slices:
+        slices = [row for score in scores for row in slice_rows(score)]
+        files[options.slices] = lambda path: write_table(path, SLICE_COLUMNS, slices)
+    if options.plots:
+        from ..evaluation.plots import plot_writers
+
+        files |= {str(Path(options.plots) / name): writer for name, writer in plot_writers(scores).items()}
+    with _folder_made(options.plots):
+        write_together(files)
+    if not options.quiet:
+        say(summary(scores))
+        say(f"Written: {', '.join(files)}")
+    if failed:
+        left = f"{len(failed)} of {len(cases)} cases could not be used and are in no table or figure"
+        raise InputError(f"{left}: {'; '.join(failed)}")
+
+
+def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
+    """Refuse, before hours are spent, what could not be written or would spoil what is read."""
+    from ..evaluation.plots import PLOTS
+
+    inputs = [options.cases, *(path for case in cases for path in (case.image, case.label))]
+    check_apart({"--output": options.output, "--slices": options.slices, "--plots": options.plots})
+    for path in (options.output, options.slices):
+        if path:
+            check_output(path, inputs, (".csv",))
+    if options.plots:
+        folder = Path(options.plots)
+        if not os.path.lexists(folder):
+            check_output(folder, inputs, endings=("",))
+        elif not folder.is_dir():
+            raise InputError(f"{folder} is not a folder: choose another one")
+        else:
+            for name in PLOTS:
+                check_output(folder / name, inputs, (".png",))
+
+
+@contextmanager
+def _folder_made(path: str | None) -> Iterator[None]:
+    """The folder is there within; one that was made for this goes again if what follows fails."""
+    made = None
+    if path and not Path(path).is_dir():
+        made = Path(path)
+        try:
+            made.mkdir()
+        except OSError as error:
+            raise cannot_write(made, error) from error
+    try:
+        yield
+    except BaseException:
+        if made and not any(made.iterdir()):
+            made.rmdir()
+        raise

@@ -1,0 +1,121 @@
+"""``medsam-slicer models``: which models are there; import, verify, download and measure them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..engine.errors import WeightsError
+from ..engine.jobs.device_check import seconds_per_slice
+from ..engine.model_choice import ModelChoice
+from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
+from ..engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
+from ..io.measurements import keep_measurement, known_measurements
+from .console import say
+
+
+def run_models(options: argparse.Namespace) -> None:
+    """Run the action that was asked for; "list" if none was. Raises MedSAMError."""
+    if options.action == "import":
+        _import(find_model(options.key), Path(options.file), options.own)
+    elif options.action == "download":
+        _download(find_model(options.key))
+    elif options.action == "measure":
+        _measure(options)
+    elif options.action == "verify":
+        _verify()
+    else:
+        _list()
+
+
+def _list() -> None:
+    for spec in CATALOGUE.values():
+        default = " (default)" if spec.key == DEFAULT_MODEL else ""
+        prompts = ", ".join(kind for kind in PROMPT_KINDS if kind in spec.prompts)
+        size = f"{spec.input_size} x {spec.input_size}"
+        say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
+        say(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
+        say(f"  cite: {spec.citation}")
+        presence, sha256 = _presence(spec)
+        say(f"  weights: {presence}")
+        if sha256 is not None:
+            say(f"  seconds a slice: {_seconds_of(spec, sha256)}")
+
+
+def _presence(spec: ModelSpec) -> tuple[str, str | None]:
+    """What there is to say of the model's weights, and their checksum if they can be used."""
+    try:
+        path = find_weights(spec)
+    except WeightsError:
+        return f"not here; {how_to_get(spec)}", None
+    try:
+        sha256 = verify_weights(spec, path)
+    except WeightsError as error:
+        return f"{path}, not to be used: {error}", None
+    return f"{path}, verified", sha256
+
+
+def _seconds_of(spec: ModelSpec, sha256: str) -> str:
+    found = [one for one in known_measurements() if (one.model, one.weights_sha256) == (spec.key, sha256)]
+    if not found:
+        return f"not measured yet ('medsam-slicer models measure {spec.key}')"
+    return ", ".join(f"{one.seconds:.2g} on {one.device} with {one.runtime}" for one in found) + " (this computer)"
+
+
+def _measure(options: argparse.Namespace) -> None:
+    from ..engine.serving.service import SegmentationService
+
+    specs = list(CATALOGUE.values()) if options.key is None else [find_model(options.key)]
+    for spec in specs:
+        try:
+            find_weights(spec)
+        except WeightsError:
+            if options.key is not None:
+                raise
+            continue
+        # It keeps no embeddings, so that each repetition encodes; one for each model, so that memory is free again.
+        service = SegmentationService(cache_bytes=0)
+        choice = ModelChoice(spec.key, device=options.device, runtime=options.runtime)
+        loaded = service.load(choice)
+        seconds = keep_measurement(loaded, seconds_per_slice(service, choice)).seconds
+        say(f"{spec.key}: {seconds:.2g} s a slice on {loaded.device} with {loaded.runtime}")
+
+
+def _import(spec: ModelSpec, source: Path, own: bool) -> None:
+    placed = import_weights(spec, source, own)
+    if spec.weights.checksum is None or own:
+        say(f"Imported, checksum recorded: {placed}")
+    else:
+        say(f"Imported and verified: {placed}")
+
+
+def _verify() -> None:
+    """Checksums of all weights that are here; the first wrong one is the error, after all have been looked at."""
+    wrong: list[WeightsError] = []
+    for spec in CATALOGUE.values():
+        try:
+            path = find_weights(spec)
+        except WeightsError:
+            say(f"{spec.key}: not here")
+            continue
+        try:
+            say(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
+        except WeightsError as error:
+            say(f"{spec.key}: WRONG, {path}")
+            wrong.append(error)
+    if wrong:
+        raise wrong[0]
+
+
+def _download(spec: ModelSpec) -> None:
+    with tqdm(unit="B", unit_scale=True, desc=spec.weights.filename, disable=None) as bar:
+
+        def show(done: int, total: int) -> bool:
+            bar.total = total or None
+            bar.update(done - bar.n)
+            return True
+
+        path = download_weights(spec, show)
+    say(f"Downloaded and verified: {path}")

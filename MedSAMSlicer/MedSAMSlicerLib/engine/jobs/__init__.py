@@ -1,0 +1,1 @@
+"""Long-running work in processes of its own: weights, conversion, check of the devices."""

@@ -1,0 +1,189 @@
+"""Times one slice on every device of this computer and compares the results with those of PyTorch on the processor.
+
+    python -m MedSAMSlicerLib.engine.jobs.device_check [--model KEY]
+
+Lines, besides those of `engine.jobs.job`: ``began`` with ``model`` (its title) and ``ways``, each a
+``device`` and a ``runtime``; ``result`` with the fields of `WayResult`; ``fastest`` with ``device`` and ``runtime``, or
+null where none can be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..failures import as_user_error
+from ..i18n import tr as _
+from ..model_choice import ModelChoice, Service
+from ..models.catalogue import DEFAULT_MODEL, find_model
+from ..models.weights import find_weights, verify_weights
+from ..results import Prediction
+from ..runtimes.check_image import phantom_slice
+from ..serving.said import text_of
+from ..threads import leave_one_core, share_processor
+from .job import Say, add_attached, run_task
+
+REFERENCE = ("cpu", "torch")
+LEAST_DICE = 0.99
+"""Rounding moves single pixels of an edge; a driver that computes wrongly gives another shape, or none."""
+LARGEST_IOU_DIFFERENCE = 0.02
+REPEATS = 3
+_ENOUGH_SECONDS = 4.0
+
+
+Way = tuple[str, str]
+"""A device ("cpu", "cuda" or "mps") and a runtime ("torch" or "openvino")."""
+
+
+@dataclass(frozen=True)
+class WayResult:
+    """What one device did with the slice, under one runtime.
+
+    Attributes:
+        device: "cpu", "cuda" or "mps".
+        runtime: "torch" or "openvino".
+        name: what the hardware calls itself.
+        seconds: for one slice, encoder and decoder, the fastest of a few; None if it failed.
+        dice: overlap of its mask with the reference's, 0..1; None if it failed, or there is nothing to compare with.
+        agrees: whether its result may be used.
+        message: why it failed, or ''.
+    """
+
+    device: str
+    runtime: str
+    name: str
+    seconds: float | None
+    dice: float | None
+    agrees: bool
+    message: str = ""
+
+
+def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
+    """All that can be tried, the reference first: what the others are compared with.
+
+    Args:
+        devices: as `available_devices` gives them.
+        openvino: whether it is installed; it runs on the processor.
+    """
+    others = [(device, "torch") for device in devices if device != REFERENCE[0]]
+    return [REFERENCE, *([("cpu", "openvino")] if openvino else []), *others]
+
+
+def check_ways(
+    model: str, tried: Sequence[Way], make_service: Callable[[], Service], name_of: Callable[[str], str]
+) -> Iterator[WayResult]:
+    """Run the slice in each way.
+
+    Args:
+        model: key of the catalogue.
+        tried: as `ways` gives them.
+        make_service: a service that keeps no embeddings, so that each run encodes. One for each way, so that the
+            memory of the one before is free.
+        name_of: what a device calls itself.
+    """
+    image, box = phantom_slice()
+    reference: Prediction | None = None
+    for device, runtime in tried:
+        service = make_service()
+        choice = ModelChoice(model, device=device, runtime=runtime)
+        try:
+            service.load(choice)
+            prediction, seconds = _timed(lambda: service.preview(choice, image, box))  # noqa: B023 - called at once
+            if service.load(choice).device != device:
+                # It would answer all the same, on the processor.
+                raise MemoryError(f"{device} has not enough memory")
+        except Exception as error:
+            yield WayResult(device, runtime, name_of(device), None, None, False, text_of(as_user_error(error)))
+            continue
+        if (device, runtime) == REFERENCE:
+            reference = prediction
+        dice, agrees = _compared(prediction, reference)
+        yield WayResult(device, runtime, name_of(device), seconds, dice, agrees, _doubt(reference, dice, agrees))
+
+
+def fastest(results: Sequence[WayResult]) -> Way | None:
+    """The fastest way whose result agrees with the reference; None if there is none."""
+    usable = [result for result in results if result.agrees and result.seconds is not None]
+    best = min(usable, key=lambda result: result.seconds or 0.0, default=None)
+    return None if best is None else (best.device, best.runtime)
+
+
+def seconds_per_slice(service: Service, choice: ModelChoice) -> float:
+    """Least seconds that encoding and decoding the test slice takes. `service` keeps no embeddings."""
+    image, box = phantom_slice()
+    return _timed(lambda: service.preview(choice, image, box))[1]
+
+
+def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
+    """Its answer and the least seconds that it took, after once that does not count: devices warm up."""
+    begin = time.perf_counter()
+    prediction = run()
+    times: list[float] = []
+    while len(times) < REPEATS and (not times or time.perf_counter() - begin < _ENOUGH_SECONDS):
+        start = time.perf_counter()
+        prediction = run()
+        times.append(time.perf_counter() - start)
+    return prediction, min(times)
+
+
+def _compared(found: Prediction, reference: Prediction | None) -> tuple[float | None, bool]:
+    if reference is None:
+        return None, False
+    total = int(found.mask.sum()) + int(reference.mask.sum())
+    dice = 2 * int((found.mask & reference.mask).sum()) / total if total else 1.0
+    difference = abs(found.predicted_iou - reference.predicted_iou)
+    # An empty mask agrees with an empty one, but would say nothing; and not-a-number compares as False.
+    usable = total > 0 and bool(np.isfinite(found.low_res_logits).all())
+    return dice, usable and dice >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
+
+
+def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> str:
+    if agrees:
+        return ""
+    if reference is None:
+        return _(
+            "the processor's result is missing, so that this one cannot be compared with it: choose the device cpu"
+        )
+    if not reference.mask.any():
+        return _("the processor finds nothing on the test slice: verify the model's weights")
+    return _("its mask differs from the processor's (Dice {dice:.3f}): do not use this device").format(dice=dice)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the check; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add_attached(parser)
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
+    options = parser.parse_args(arguments)
+    return run_task(lambda say: _check(options.model, say), options.attached)
+
+
+def _check(model: str, say: Say) -> None:
+    spec = find_model(model)
+    # Missing or wrong weights are no matter of devices: said once, not for each of them, and before torch is loaded.
+    verify_weights(spec, find_weights(spec))
+
+    # As in the inference process, so that the times are those of real work.
+    share_processor()
+    leave_one_core()
+    from ..runtimes.devices import available_devices, name_of_device
+    from ..serving.service import SegmentationService
+
+    tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)
+    say("began", model=spec.title, ways=[{"device": device, "runtime": runtime} for device, runtime in tried])
+    results = []
+    for result in check_ways(model, tried, lambda: SegmentationService(cache_bytes=0), name_of_device):
+        results.append(result)
+        say("result", **asdict(result))
+    device, runtime = fastest(results) or (None, None)
+    say("fastest", device=device, runtime=runtime)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

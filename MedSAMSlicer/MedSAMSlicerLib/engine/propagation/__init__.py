@@ -1,0 +1,1 @@
+"""Carries prompts from slice to slice through a stack."""

@@ -1,0 +1,1 @@
+"""The engine as a service, in this process or in one of its own."""

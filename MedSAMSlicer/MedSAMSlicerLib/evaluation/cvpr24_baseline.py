@@ -1,0 +1,76 @@
+"""The authors' published 3D algorithm, kept as the baseline that ours is measured against.
+
+Source: ``MedSAM_infer_npz_3D`` in ``CVPR24_LiteMedSAM_infer.py`` (bowang-lab/MedSAM, branch LiteMedSAM): from the
+middle slice upwards, then downwards; the next box is the bounding box of the previous mask at 256 pixels with a
+margin of 3; after an empty mask, the first box again. No stop rule, no confidence, spacing unused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.inference.predictor import Predictor
+from ..engine.models.litemedsam import INPUT_SIZE
+from ..engine.prompts import Box
+from ..engine.resize import area_resize, longest_side_size
+from ..engine.stack import SliceSource
+
+# Pixels of the network's input around the previous mask, as the authors have it.
+MARGIN = 3
+
+
+@dataclass(frozen=True)
+class ReferenceStep:
+    """One decoder call: slice, box in the 256 pixels of the network, predicted IoU, mask of the slice."""
+
+    index: int
+    network_box: tuple[int, int, int, int]
+    predicted_iou: float
+    mask: np.ndarray
+
+
+def segment_as_authors(
+    source: SliceSource, predictor: Predictor, first: int, last: int, box: Box, number: int = 1
+) -> Iterator[ReferenceStep]:
+    """Slices of a 3D box in the order in which the authors' script visits them.
+
+    Args:
+        source: the stack, uint8.
+        predictor: of LiteMedSAM; the algorithm works in its 256 pixels.
+        first, last: slices of the box, included.
+        box: the box on each slice.
+        number: which of several boxes this is, counted from 1. It matters: the authors shrink masks that hold the
+            number itself, so that for higher numbers a smaller part of a pixel is enough to count.
+    """
+    slices, rows, columns = source.shape
+    x0, y0, x1, y1 = (int(v) for v in predictor.family.network_box(box, rows, columns))
+    first_box = (x0, y0, x1, y1)
+    middle = int((last - first) / 2 + first)
+    last = min(last, slices - 1)
+    middle_mask: np.ndarray | None = None
+    for order in (range(middle, last + 1), range(middle - 1, max(first, 0) - 1, -1)):
+        previous = middle_mask
+        for index in order:
+            network_box = first_box if previous is None else _next_box(previous, number) or first_box
+            logits, ious = predictor.decode(source.slice_uint8(index), [np.array(network_box, np.float32)])
+            previous = predictor.mask_of(logits[0, 0], rows, columns)
+            if index == middle:
+                middle_mask = previous
+            yield ReferenceStep(index, network_box, float(ious[0]), previous)
+
+
+def _next_box(mask: np.ndarray, number: int) -> tuple[int, int, int, int] | None:
+    size = longest_side_size(mask.shape[0], mask.shape[1], INPUT_SIZE)
+    small = Box.around(area_resize(mask.astype(np.uint8) * np.uint8(number), *size) > 0)
+    if small is None:
+        return None
+    x0, y0, x1, y1 = (int(v) for v in small.xyxy)
+    return (
+        max(0, x0 - MARGIN),
+        max(0, y0 - MARGIN),
+        min(INPUT_SIZE, x1 + MARGIN),
+        min(INPUT_SIZE, y1 + MARGIN),
+    )

@@ -1,0 +1,169 @@
+"""One case: prompt from the truth, segment, compare. Runs in a process of its own when cases run side by side."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.errors import InputError, MedSAMError
+from ..engine.inference.predictor import Predictor, load_predictor
+from ..engine.intensity import WindowedStack, choose_window
+from ..engine.model_choice import ModelChoice, Timings
+from ..engine.prompts import StackPrompt
+from ..engine.propagation.propagate import propagate
+from ..engine.results import SliceResult
+from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis
+from ..io.images import read_image
+from ..io.labels import read_label
+from .cases import Case
+from .cvpr24_baseline import segment_as_authors
+from .metrics import Agreement, agreement, slice_dsc
+from .simulated_prompts import PromptKind, prompt_from_truth
+
+METHODS = ("ours", "reference")
+
+
+@dataclass(frozen=True)
+class Task:
+    """How all cases of one evaluation are run.
+
+    Raises:
+        InputError: the method is unknown or does not know such prompts or that model, or a number is negative.
+    """
+
+    kind: PromptKind
+    method: str = "ours"
+    choice: ModelChoice = ModelChoice()
+    jitter: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is unknown: choose {' or '.join(METHODS)}")
+        if self.method == "reference" and self.kind.name != "box3d":
+            raise InputError(f"the authors' algorithm knows only 3D boxes: choose --prompt box3d, not {self.kind}")
+        if self.method == "reference" and self.choice.model != "litemedsam":
+            raise InputError("the authors' 3D algorithm is LiteMedSAM's: choose --model litemedsam")
+        if self.jitter < 0 or self.seed < 0:
+            raise InputError("--jitter and --seed must not be negative")
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """One slice of a result beside the truth; `dsc` is 1 where both are empty."""
+
+    index: int
+    dsc: float
+    predicted_iou: float
+    confidence: float
+    flagged: bool
+    key: bool
+    in_truth: bool
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """What came of one case. Seconds leave out reading the image and loading the model.
+
+    `unanswered`: slices that hold the object but for which no answer came, because the run ended before them.
+    """
+
+    case: Case
+    model: str
+    agreement: Agreement
+    seconds: float
+    timings: Timings
+    slices: list[SliceScore]
+    extent: tuple[int, int] | None
+    true_extent: tuple[int, int]
+    unanswered: int
+
+
+def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> CaseScore:
+    """Evaluate one case.
+
+    Args:
+        predictor: of `task.choice`, if it is loaded already. What its cache holds in memory is let go, so that
+            every case pays for its own encodings, unless they are kept on disk.
+
+    Raises:
+        InputError: the image, the label or the prompt cannot be used; the message names the case.
+        WeightsError: the model's weights are missing or wrong.
+    """
+    predictor = predictor or load_predictor(task.choice)[0]
+    predictor.cache.forget()
+    predictor.timings = Timings()
+    try:
+        return _run(case, task, predictor)
+    except MedSAMError as error:
+        raise type(error)(f"case {case.id}: {error}") from error
+
+
+def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
+    image = read_image(case.image)
+    truth = read_label(case.label, case.value, like=image)
+    axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+    source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
+    truth = np.moveaxis(truth, array_axis(axis), 0)
+    prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
+
+    begin = time.perf_counter()
+    results = _segment(source, prompt, predictor, task)
+    seconds = time.perf_counter() - begin
+    mask = np.zeros(source.shape, bool)
+    for result in results:
+        mask[result.index] = result.mask
+    return CaseScore(
+        case=case,
+        model=task.choice.model,
+        agreement=agreement(mask, truth, stack.spacing),
+        seconds=seconds,
+        timings=predictor.timings,
+        slices=[_score(result, truth[result.index]) for result in results],
+        extent=_extent(mask),
+        true_extent=_extent(truth) or (0, 0),
+        unanswered=len(set(_held(truth).tolist()) - {result.index for result in results}),
+    )
+
+
+def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, task: Task) -> list[SliceResult]:
+    if task.method == "ours":
+        return sorted(propagate(source, prompt, predictor), key=lambda result: result.index)
+    assert prompt.reach is not None and prompt.bounds is not None
+    first, last = prompt.reach
+    steps = segment_as_authors(source, predictor, first, last, prompt.bounds)
+    # The authors keep no confidence; the model's own opinion stands in for it.
+    return sorted(
+        (
+            SliceResult(
+                step.index, step.mask, None, step.predicted_iou, float(np.clip(step.predicted_iou, 0, 1)), False
+            )
+            for step in steps
+        ),
+        key=lambda result: result.index,
+    )
+
+
+def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
+    return SliceScore(
+        index=result.index,
+        dsc=slice_dsc(result.mask, truth),
+        predicted_iou=result.predicted_iou,
+        confidence=result.confidence,
+        flagged=result.flagged,
+        key=result.key,
+        in_truth=bool(truth.any()),
+    )
+
+
+def _extent(mask: np.ndarray) -> tuple[int, int] | None:
+    held = _held(mask)
+    return (int(held[0]), int(held[-1])) if held.size else None
+
+
+def _held(mask: np.ndarray) -> np.ndarray:
+    """Indices of the slices on which the mask is not empty."""
+    return np.flatnonzero(mask.any(axis=(1, 2)))

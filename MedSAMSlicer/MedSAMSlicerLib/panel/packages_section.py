@@ -1,0 +1,83 @@
+"""Section 'Packages': what Slicer lacks, and a button that installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..engine.errors import MedSAMError
+from .setup import packages
+from .tables import fill_table, prepare_table
+from .texts import show_error, show_message, title_with_state
+
+
+class PackagesSection:
+    """Shows packages; installs them when the user clicks.
+
+    Args:
+        ui: named widgets of the panel.
+        on_changed: called after something was installed.
+    """
+
+    def __init__(self, ui: Any, on_changed: Callable[[], None]) -> None:
+        self._ui, self._on_changed = ui, on_changed
+        prepare_table(ui.packagesTable, [_("Package"), _("Needed"), _("Installed")])
+        ui.installPackagesButton.connect("clicked()", self.install)
+        show_message(ui.packagesMessage, "")
+
+    @property
+    def complete(self) -> bool:
+        return self._complete
+
+    def refresh(self) -> None:
+        """Look again what is there."""
+        ui = self._ui
+        needed = packages.needed_packages()
+        missing = packages.missing(needed)
+        self._complete = not missing
+        fill_table(
+            ui.packagesTable,
+            [[package.name, package.wanted, package.installed or _("missing")] for package in needed],
+        )
+        state = _("ready") if self._complete else _("{count} missing").format(count=len(missing))
+        ui.packagesSection.text = title_with_state(_("1. Packages"), state)
+        ui.packagesSection.collapsed = self._complete
+        ui.installPackagesButton.enabled = not self._complete
+        ui.packagesHint.text = self._hint(missing)
+
+    def install(self) -> None:
+        """Install what is missing. Slicer shows pip's progress; the PyTorch extension asks before it downloads."""
+        show_message(self._ui.packagesMessage, "")
+        self._ui.installPackagesButton.enabled = False
+        qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
+        failure = ""
+        try:
+            packages.install(packages.needed_packages())
+        except MedSAMError as error:
+            failure = str(error)
+        finally:
+            qt.QApplication.restoreOverrideCursor()
+        self.refresh()
+        if failure:
+            show_error(self._ui.packagesMessage, failure)
+        else:
+            show_message(self._ui.packagesMessage, _("All packages are installed."))
+        self._on_changed()
+
+    @staticmethod
+    def _hint(missing: list[packages.Package]) -> str:
+        if not missing:
+            return _("Slicer has all Python packages that MedSAM needs.")
+        if any(package.from_pytorch for package in missing):
+            return _(
+                "MedSAM needs Python packages that Slicer does not bring along. They are downloaded only when you click"
+                " Install. PyTorch takes 200 MB to 3 GB, depending on the graphics card; its extension asks first."
+                " Slicer does not react while PyTorch is being installed."
+            )
+        return _(
+            "MedSAM needs Python packages that Slicer does not bring along. They are small, and are downloaded only when"
+            " you click Install."
+        )

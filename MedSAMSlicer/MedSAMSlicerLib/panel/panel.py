@@ -1,0 +1,82 @@
+"""The module's panel: three steps to get ready, and where things are kept. No computation, no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from .. import __version__
+from . import settings
+from .computer_check import ComputerCheck
+from .models_section import ModelsSection
+from .packages_section import PackagesSection
+from .storage_section import StorageSection
+
+
+class Panel:
+    """Puts the sections together and tells each what the others have changed.
+
+    Args:
+        ui: named widgets of ``Resources/UI/MedSAMSlicer.ui``.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        settings.apply()
+        self.packages = PackagesSection(ui, self.refresh)
+        self.models = ModelsSection(ui, self._models_changed)
+        self.check = ComputerCheck(ui, self._show_summary)
+        self.storage = StorageSection(ui, self.refresh)
+        ui.versionLabel.text = _("MedSAMSlicer {version}. For research use; not a medical device.").format(
+            version=__version__
+        )
+        ui.openEditorButton.connect("clicked()", self._open_editor)
+        ui.sampleDataButton.connect("clicked()", self._open_sample_data)
+        self.refresh()
+
+    def enter(self) -> None:
+        """The user has opened the module: look again, and verify what has come since."""
+        self.refresh()
+        if self.packages.complete:
+            self.models.verify_found()
+
+    def refresh(self) -> None:
+        """Look again what is installed and which models are here."""
+        self.packages.refresh()
+        self.storage.refresh()
+        if not self.models.busy:
+            self.models.refresh()
+        self._models_changed()
+
+    def close(self) -> None:
+        """End all processes."""
+        self.models.close()
+        self.check.close()
+
+    def _models_changed(self) -> None:
+        self.check.offer(self.models.usable, self.packages.complete)
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        ui = self._ui
+        ready = self.packages.complete and bool(self.models.usable)
+        if not self.packages.complete:
+            text = _("Next: install the packages (step 1).")
+        elif not ready:
+            text = _("Next: get a model (step 2). LiteMedSAM is the one to begin with.")
+        elif settings.device() == "auto":
+            text = _("Ready. To have the fastest device chosen, check this computer (step 3).")
+        else:
+            text = _("Ready: open the Segment Editor and choose the effect MedSAM.")
+        ui.summaryLabel.text = f"<b>{text}</b>"
+        ui.openEditorButton.enabled = ready
+
+    @staticmethod
+    def _open_editor() -> None:
+        slicer.util.selectModule("SegmentEditor")
+
+    @staticmethod
+    def _open_sample_data() -> None:
+        slicer.util.selectModule("SampleData")

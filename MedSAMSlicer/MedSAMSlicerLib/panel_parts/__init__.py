@@ -1,1 +1,0 @@
-"""The sections of the module's panel, one file each."""

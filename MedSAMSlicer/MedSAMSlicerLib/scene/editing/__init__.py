@@ -1,0 +1,1 @@
+"""Interactive segmentation: mouse tools, previews, runs."""

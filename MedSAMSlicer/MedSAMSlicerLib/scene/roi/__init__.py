@@ -1,0 +1,1 @@
+"""Markups ROIs as prompts."""

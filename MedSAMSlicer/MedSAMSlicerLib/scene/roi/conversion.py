@@ -1,0 +1,104 @@
+"""Markups ROI boxes of any rotation to prompts and back. World is RAS, in millimetres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+
+from ...engine.errors import InputError
+from ...engine.i18n import tr as _
+from ...engine.prompts import Box, StackPrompt
+from ..volume.geometry import apply, box_corners, label, node_to_world, to_matrix
+from ..volume.slice_stack import SliceStack
+from .index_box import IndexBox, roi_corners, roi_to_index_box
+from .markups_file import load_roi
+from .oriented_box import OrientedBox
+
+__all__ = ["IndexBox", "RoiPrompt", "load_roi", "prompt_to_roi", "roi_corners", "roi_to_index_box", "roi_to_prompt"]
+
+
+@dataclass(frozen=True)
+class RoiPrompt(StackPrompt):
+    """A 3D box that was made of an ROI.
+
+    Attributes:
+        solid: the ROI itself, where it is slanted and its box of voxels holds more: no mask leaves it.
+    """
+
+    solid: OrientedBox | None = None
+
+
+def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> RoiPrompt:
+    """The ROI as a 3D box in the slices of `stack`, clipped to the volume.
+
+    Raises:
+        InputError: the ROI is empty or inside out, or no part of it lies in the volume.
+    """
+    ranges = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
+    (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
+    box = StackPrompt.from_box3d(first, last, Box(x0, y0, x1, y1))
+    solid = OrientedBox.of(roi_node, stack.ijk_to_world, stack.dimensions)
+    return RoiPrompt(box.keys, box.reach, box.bounds, solid=solid)
+
+
+def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, first: int, last: int, box: Box) -> None:
+    """Place the ROI around the outer faces of the voxels of `box` on slices `first` to `last`, all included.
+
+    The ROI takes the volume's axes, so the faces match exactly; around the slanted voxels of a sheared volume it is
+    the smallest box along the rows that holds them all.
+
+    Raises:
+        InputError: the slices are turned over, or the ROI lies under a transform that cannot carry such a box.
+    """
+    if last < first:
+        raise InputError(
+            _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
+        )
+    across, along_rows, along_columns = stack.ijk_axes
+    low, high = np.empty(3), np.empty(3)
+    for axis, start, stop in (
+        (across, first, last),
+        (along_rows, box.y0, box.y1),
+        (along_columns, box.x0, box.x1),
+    ):
+        low[axis], high[axis] = start - 0.5, stop + 0.5
+    wanted = apply(stack.ijk_to_world, box_corners(low, high))
+
+    axes = _right_handed(stack.ijk_to_world[:3, :3])
+    along = wanted @ axes
+    low_mm, high_mm = along.min(axis=0), along.max(axis=0)
+    center = axes @ (low_mm + high_mm) / 2
+
+    world_to_node = np.linalg.inv(node_to_world(roi_node))
+    node_axes = world_to_node[:3, :3] @ axes
+    scale = np.linalg.norm(node_axes, axis=0)
+    node_axes = node_axes / scale
+    if not np.allclose(node_axes.T @ node_axes, np.eye(3), atol=1e-6):
+        raise InputError(
+            _("{roi_node} lies under a transform that slants it: remove the ROI's transform").format(
+                roi_node=label(roi_node)
+            )
+        )
+    object_to_node = np.eye(4)
+    object_to_node[:3, :3] = node_axes
+    object_to_node[:3, 3] = apply(world_to_node, center[None])[0]
+
+    events = roi_node.StartModify()
+    try:
+        roi_node.SetROIType(slicer.vtkMRMLMarkupsROINode.ROITypeBox)
+        roi_node.SetInsideOut(False)
+        roi_node.SetAndObserveObjectToNodeMatrix(to_matrix(object_to_node))
+        roi_node.SetSize(*((high_mm - low_mm) * scale))
+    finally:
+        roi_node.EndModify(events)
+
+
+def _right_handed(directions: np.ndarray) -> np.ndarray:
+    """Orthonormal right-handed (3, 3) axes along the columns of `directions`; a box does not care which way they point."""
+    axes, triangle = np.linalg.qr(directions)
+    axes = axes * np.where(np.diag(triangle) < 0, -1.0, 1.0)
+    if np.linalg.det(axes) < 0:
+        axes[:, 2] = -axes[:, 2]
+    return axes

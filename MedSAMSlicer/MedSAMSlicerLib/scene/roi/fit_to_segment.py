@@ -1,0 +1,75 @@
+"""An ROI around a segment, so that it can be contoured again inside of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ...engine.errors import InputError
+from ...engine.i18n import tr as _
+from ...engine.prompts import Box
+from ..editing.contour_editor import ContourEditor
+from ..volume.geometry import apply, box_corners, label, node_to_world, to_array
+from ..volume.slice_stack import SliceStack, default_axis_of
+from .conversion import prompt_to_roi
+
+MARGIN = 2
+"""Voxels between the segment and the ROI."""
+
+
+def roi_around_segment(
+    contouring: ContourEditor, roi_node: slicer.vtkMRMLMarkupsROINode | None
+) -> slicer.vtkMRMLMarkupsROINode:
+    """Put the ROI around the contouring's segment, along the volume's axes; None makes a new one.
+
+    Raises:
+        InputError: the segment is empty or lies outside of the volume, or the ROI cannot be placed.
+    """
+    contouring.check_nodes()
+    volume_node = contouring.volume_node
+    stack = SliceStack(volume_node, default_axis_of(volume_node))
+    corners = _corners_of_segment(contouring.segmentation_node, contouring.segment_id)
+    positions = stack.world_to_slice(corners)
+    low = np.floor(positions.min(axis=0) + 0.5).astype(int) - MARGIN
+    high = np.ceil(positions.max(axis=0) - 0.5).astype(int) + MARGIN
+    limit = np.array(stack.shape) - 1
+    if (high < 0).any() or (low > limit).any():
+        raise InputError(
+            _("the segment lies outside of {volume_node}: choose the volume that it belongs to").format(
+                volume_node=label(volume_node)
+            )
+        )
+    (first, y0, x0), (last, y1, x1) = np.clip(low, 0, limit), np.clip(high, 0, limit)
+    if roi_node is None:
+        name = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id).GetName()
+        roi_node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{name} ROI")
+        roi_node.CreateDefaultDisplayNodes()
+    prompt_to_roi(roi_node, stack, int(first), int(last), Box(int(x0), int(y0), int(x1), int(y1)))
+    return roi_node
+
+
+def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> np.ndarray:
+    """(8, 3) world RAS mm of the box around the centres of the segment's voxels, along its labelmap's axes."""
+    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
+    labelmap = segment.GetRepresentation("Binary labelmap")
+    scalars = None if labelmap is None else labelmap.GetPointData().GetScalars()
+    inside = None
+    if scalars is not None and scalars.GetNumberOfTuples():
+        voxels = vtk_to_numpy(scalars).reshape(labelmap.GetDimensions()[::-1])
+        inside = voxels == segment.GetLabelValue()
+    if inside is None or not inside.any():
+        raise InputError(
+            _("segment '{segment}' is empty: contour it first, or draw an ROI by hand").format(
+                segment=segment.GetName()
+            )
+        )
+    along = [np.flatnonzero(inside.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
+    start = np.array(labelmap.GetExtent()[::2])
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    low, high = (np.array([n[end] for n in along]) + start for end in (0, -1))
+    return apply(
+        node_to_world(segmentation_node) @ to_array(matrix), box_corners(low.astype(float), high.astype(float))
+    )

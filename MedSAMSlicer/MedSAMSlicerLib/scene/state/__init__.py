@@ -1,0 +1,1 @@
+"""What is known of one segment: prompts, options and the current result."""

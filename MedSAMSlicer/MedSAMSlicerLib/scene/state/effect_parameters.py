@@ -1,0 +1,275 @@
+"""The effect's options as they stand in the scene: attributes of the Segment Editor's parameter node.
+
+A script sets them as `scriptedEffect.setParameter("Reach", "slice")`, or as attributes named ``MedSAM.Reach``:
+
+================ ============================================================================ ==========
+name             values                                                                       default
+================ ============================================================================ ==========
+Model            key of the catalogue                                                         litemedsam
+Device           auto (what the check of this computer chose), cpu, cuda, mps                 auto
+Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
+Reach            object (as far as it goes), slice (only that one), range                     object
+ReachStart       first slice of a range, counted in ReachPlane; -1: not chosen                -1
+ReachEnd         last slice of a range                                                        -1
+ReachPlane       plane of those two, as `Plane.text` gives it; none: not chosen               none
+Mode             add, replace, remove                                                         add
+ApplyAtOnce      0, 1                                                                         0
+EncodeAhead      0, 1                                                                         1
+ShowModelInput   0, 1                                                                         0
+Prompts          key slices of each segment with their rectangles, points and masks; none     none
+================ ============================================================================ ==========
+
+Prompts is JSON: segment identifier -> what `prompts.Prompts.content` gives, such as two points on slice 12 as
+``{"tumour": {"plane": "K", "keys": {"12": {"points": [[31.5, 40, 1], [60, 22, 0]], "origin": "clicked"}}}}``
+(column, row, and 1 in the object or 0 beside it).
+
+Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to;
+those of the next volume or segmentation stand in ``MedSAM.Prompts2``, ``MedSAM.PromptVolume2``, and so on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Literal, cast
+
+import slicer
+
+from ...engine.errors import InputError
+from ...engine.i18n import tr as _
+from ...engine.intensity import CT_PRESETS
+from ...engine.model_choice import ModelChoice
+from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from ..writing.segment_writer import Mode
+
+EFFECT_NAME = "MedSAM"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+MODES = ("add", "replace", "remove")
+REACHES = ("object", "slice", "range")
+WINDOWS = ("auto", "display", *CT_PRESETS)
+DEFAULTS = {
+    "Model": DEFAULT_MODEL,
+    "Device": "auto",
+    "Window": "auto",
+    "Reach": "object",
+    "ReachStart": "-1",
+    "ReachEnd": "-1",
+    "ReachPlane": "none",
+    "Mode": "add",
+    "ApplyAtOnce": "0",
+    "EncodeAhead": "1",
+    "ShowModelInput": "0",
+    "Prompts": "none",
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "Model": tuple(CATALOGUE),
+    "Device": DEVICES,
+    "Reach": REACHES,
+    "Mode": MODES,
+    "ApplyAtOnce": ("0", "1"),
+    "EncodeAhead": ("0", "1"),
+    "ShowModelInput": ("0", "1"),
+}
+_NODES = ("ROI",)
+
+Reach = Literal["object", "slice", "range"]
+
+
+class EffectParameters:
+    """Reads and writes the options, and checks them on the way in and out.
+
+    Args:
+        node: the Segment Editor's parameter node.
+        preferred: gives device and runtime that suit this computer, each perhaps "auto". Not kept in the scene, which
+            may be opened on another one.
+    """
+
+    def __init__(
+        self,
+        node: slicer.vtkMRMLSegmentEditorNode,
+        preferred: Callable[[], tuple[str, str]] = lambda: ("auto", "auto"),
+    ) -> None:
+        self.node = node
+        self._preferred = preferred
+
+    def set_defaults(self) -> None:
+        """Give every option that has no value its default."""
+        for name, value in DEFAULTS.items():
+            if not self.node.GetAttribute(_full(name)):
+                self._write(name, self._checked(name, value))
+
+    def get(self, name: str) -> str:
+        """Value of an option. Raises InputError if it is none of those that it may have."""
+        if name not in DEFAULTS:
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
+        return self._checked(name, self.as_it_stands(name))
+
+    def as_it_stands(self, name: str) -> str:
+        """Value of an option, even if it is none of those that it may have; its default if it has none."""
+        return self.node.GetAttribute(_full(name)) or DEFAULTS[name]
+
+    def set(self, name: str, value: str) -> None:
+        """Raises InputError if the option may not have that value; the option keeps the one that it has."""
+        if name not in DEFAULTS:
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
+        self._write(name, self._checked(name, value))
+
+    def flag(self, name: str) -> bool:
+        return self.get(name) == "1"
+
+    def number(self, name: str) -> int:
+        return int(self.get(name))
+
+    @property
+    def choice(self) -> ModelChoice:
+        """Model, device and runtime. The runtime that suits a device is no choice for another one."""
+        device, (best, runtime) = self.get("Device"), self._preferred()
+        if device == "auto":
+            device = best
+        return ModelChoice(model=self.get("Model"), device=device, runtime=runtime if device == best else "auto")
+
+    @property
+    def mode(self) -> Mode:
+        return cast(Mode, self.get("Mode"))
+
+    @property
+    def reach(self) -> Reach:
+        return cast(Reach, self.get("Reach"))
+
+    def reference(self, name: str) -> slicer.vtkMRMLNode | None:
+        """The node that an option refers to; None if there is none."""
+        return self.node.GetNodeReference(_full(name)) if name in _NODES else None
+
+    def set_reference(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
+        if name not in _NODES:
+            raise InputError(
+                _("there is no node option '{name}': choose one of {names}").format(name=name, names=", ".join(_NODES))
+            )
+        if node is not self.reference(name):
+            self._refer(name, node)
+            self._tell()
+
+    def _refer(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
+        self.node.SetNodeReferenceID(_full(name), node.GetID() if node is not None else None)
+
+    def prompts_of(
+        self,
+        segment_id: str,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+    ) -> object | None:
+        """What `set_prompts_of` was given for a segment of this segmentation over this volume, if anything."""
+        slot = self._slot_of(volume_node, segmentation_node)
+        return None if slot is None else self._prompts(slot).get(segment_id)
+
+    def set_prompts_of(
+        self,
+        segment_id: str,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+        content: object | None,
+    ) -> None:
+        """Keep `content`, made of what JSON knows; None forgets."""
+        slot = self._slot_of(volume_node, segmentation_node)
+        kept = {} if slot is None else self._prompts(slot)
+        kept = {name: value for name, value in kept.items() if name != segment_id}
+        if content is not None:
+            kept[segment_id] = content
+        if slot is None:
+            if not kept:
+                return
+            slot = self._free_slot()
+            self._refer(f"PromptVolume{slot}", volume_node)
+            self._refer(f"PromptSegmentation{slot}", segmentation_node)
+        self._write(f"Prompts{slot}", json.dumps(kept) if kept else "none")
+
+    def _slots(self) -> Iterator[str]:
+        """Endings of the names under which prompts are kept: one for each pair of a volume and a segmentation."""
+        number, slot = 1, ""
+        while self.node.GetAttribute(_full(f"Prompts{slot}")):
+            yield slot
+            number += 1
+            slot = str(number)
+
+    def _pair(self, slot: str) -> tuple[slicer.vtkMRMLNode | None, slicer.vtkMRMLNode | None]:
+        roles = (_full(f"PromptVolume{slot}"), _full(f"PromptSegmentation{slot}"))
+        return self.node.GetNodeReference(roles[0]), self.node.GetNodeReference(roles[1])
+
+    def _slot_of(self, volume_node: object, segmentation_node: object) -> str | None:
+        return next((slot for slot in self._slots() if self._pair(slot) == (volume_node, segmentation_node)), None)
+
+    def _free_slot(self) -> str:
+        """One whose volume or segmentation is gone, or that was never used."""
+        slots = list(self._slots())
+        return next((slot for slot in slots if None in self._pair(slot)), str(len(slots) + 1) if slots else "")
+
+    def _prompts(self, slot: str) -> dict[str, object]:
+        text = self._checked("Prompts", self.node.GetAttribute(_full(f"Prompts{slot}")) or "none")
+        return {} if text == "none" else dict(json.loads(text))
+
+    def _checked(self, name: str, value: str) -> str:
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise InputError(
+                _("option {name} is {value!r}: choose one of {choices}").format(
+                    name=name, value=value, choices=", ".join(_CHOICES[name])
+                )
+            )
+        if name in ("ReachStart", "ReachEnd"):
+            _whole_number(name, value)
+        elif name == "Window" and value not in WINDOWS:
+            level_and_width(value)
+        elif name == "Prompts" and value != "none":
+            _mapping(value)
+        return value
+
+    def _write(self, name: str, value: str) -> None:
+        if self.node.GetAttribute(_full(name)) == value:
+            return
+        # As Slicer's own effects do it: the node does not count as modified, which would update all of the editor.
+        before = self.node.GetDisableModifiedEvent()
+        self.node.SetDisableModifiedEvent(1)
+        self.node.SetAttribute(_full(name), value)
+        self.node.SetDisableModifiedEvent(before)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.node.InvokeCustomModifiedEvent(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
+
+
+def level_and_width(text: str) -> tuple[float, float]:
+    """Level and width of a window given as "LEVEL,WIDTH". Raises InputError if it is something else."""
+    try:
+        level, width = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            _("option Window is {text!r}: choose {windows}, or LEVEL,WIDTH").format(
+                text=text, windows=", ".join(WINDOWS)
+            )
+        ) from None
+    return level, width
+
+
+def _full(name: str) -> str:
+    return f"{EFFECT_NAME}.{name}"
+
+
+def _whole_number(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise InputError(
+            _("option {name} is {value!r}: give the number of a slice, or -1 for none").format(name=name, value=value)
+        ) from None
+
+
+def _mapping(text: str) -> None:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(_("option Prompts cannot be read: set it to none and draw the rectangles again"))

@@ -1,0 +1,1 @@
+"""Volume nodes as stacks of slices: geometry, planes, intensity windows."""

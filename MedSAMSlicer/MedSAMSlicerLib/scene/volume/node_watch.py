@@ -1,0 +1,113 @@
+"""Notices when what a session works on leaves the scene."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import slicer
+import vtk
+
+from ...engine.errors import InputError
+from ...engine.i18n import tr as _
+from .geometry import label
+
+
+class NodeWatch:
+    """Observes a volume, a segmentation and one of its segments. Holds its owner weakly, and stops with it.
+
+    Args:
+        volume_node, segmentation_node: nodes of one scene.
+        segment_id: a segment of the segmentation.
+        on_leaving: a method, called with the reason when one of them leaves the scene.
+
+    Raises:
+        InputError: one of them is missing or in no scene.
+    """
+
+    def __init__(
+        self,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        segmentation_node: slicer.vtkMRMLSegmentationNode,
+        segment_id: str,
+        on_leaving: Callable[[InputError], None],
+    ) -> None:
+        self._volume_node, self._segmentation_node, self._segment_id = volume_node, segmentation_node, segment_id
+        self._tell = weakref.WeakMethod(on_leaving)
+        self.check()
+        self._observe()
+
+    def check(self) -> None:
+        """Raises InputError if one of them is gone or missing."""
+        for node, missing in (
+            (self._volume_node, _("no volume is selected: choose one")),
+            (self._segmentation_node, _("no segmentation is selected: choose one")),
+        ):
+            if node is None:
+                raise InputError(missing)
+            if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
+                raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
+        if self._volume_node.GetScene() is not self._segmentation_node.GetScene():
+            raise InputError(
+                _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
+                    volume_node=label(self._volume_node)
+                )
+            )
+        if self._segment_is_gone():
+            raise InputError(
+                _("{segmentation_node} has no segment '{segment_id}': choose another segment").format(
+                    segmentation_node=label(self._segmentation_node), segment_id=self._segment_id
+                )
+            )
+
+    def stop(self) -> None:
+        """Observe no longer."""
+        self._stop()
+
+    def _observe(self) -> None:
+        # The scene outlives the watch and keeps its observers: they hold the watch weakly.
+        weak = weakref.ref(self)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def on_node(_scene: vtk.vtkObject, _event: str, node: vtk.vtkObject) -> None:
+            watch = weak()
+            if watch is not None and (node is watch._volume_node or node is watch._segmentation_node):
+                watch._leaving(
+                    _("{node} was deleted during the run: nothing was written, choose another").format(node=label(node))
+                )
+
+        def on_close(_scene: vtk.vtkObject, _event: str) -> None:
+            if (watch := weak()) is not None:
+                watch._leaving(_("the scene was closed during the run: nothing was written, load the volume again"))
+
+        def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
+            watch = weak()
+            if watch is not None and watch._segment_is_gone():
+                text = _("segment '{segment}' was deleted during the run: nothing was written, choose another")
+                watch._leaving(text.format(segment=watch._segment_id))
+
+        scene, segmentation = self._volume_node.GetScene(), self._segmentation_node.GetSegmentation()
+        tags = [
+            (subject, subject.AddObserver(event, observer))
+            for subject, event, observer in (
+                (scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_node),
+                (scene, slicer.vtkMRMLScene.StartCloseEvent, on_close),
+                (segmentation, slicer.vtkSegmentation.SegmentRemoved, on_segment),
+            )
+        ]
+        # A scene closes itself in its destructor, where calling an observer in Python crashes. So the observers keep
+        # the scene alive until they are removed, and are removed with the watch even if nobody stops it.
+        self._stop = weakref.finalize(self, _remove_observers, tags)
+
+    def _leaving(self, reason: str) -> None:
+        if (tell := self._tell()) is not None:
+            tell(InputError(reason))
+
+    def _segment_is_gone(self) -> bool:
+        segmentation = self._segmentation_node.GetSegmentation()
+        return segmentation is None or segmentation.GetSegment(self._segment_id) is None
+
+
+def _remove_observers(tags: list[tuple[vtk.vtkObject, int]]) -> None:
+    for subject, tag in tags:
+        subject.RemoveObserver(tag)

@@ -1,0 +1,1 @@
+"""The inference process, seen from the main process."""

@@ -1,0 +1,1 @@
+"""Writes results into segments: masked, undoable, all or nothing."""

@@ -1,1 +1,0 @@
-"""What has to be in place before Slicer can contour: packages, weights, a device. Knows nothing of Qt."""
