@@ -74,20 +74,20 @@ def draw(path: Path, image: Image, mask: np.ndarray, truth: np.ndarray, report: 
     axis = report["axis"]
     given = report["prompts"]
     prompt = StackPrompt(
-        keys={entry["slice"]: Box(*entry["box"]) for entry in given["keys"]},
-        reach=tuple(given["reach"]),
-        bounds=Box(*given["bounds"]),
+        {entry["slice"]: Box(*entry["box"]) for entry in given["keys"]},
+        slice_range=tuple(given["reach"]),
+        box3d=Box(*given["bounds"]),
     )
     slices = np.moveaxis(mask, array_axis(axis), 0)
     results = [
         SliceResult(
             index=entry["index"],
             mask=slices[entry["index"]],
-            box=prompt.keys.get(entry["index"]),
+            box=prompt.box3d if entry["index"] in prompt.slices else None,
             predicted_iou=entry["predicted_iou"],
             confidence=entry["confidence"],
             flagged=entry["flagged"],
-            key=entry["index"] in prompt.keys,
+            key=entry["index"] in prompt.slices,
         )
         for entry in report["slices"]
     ]

@@ -71,9 +71,7 @@ def prompt_from_options(
     """
     given = slices_from_options(options, dimensions, axis, mask)
     if options.box is None and options.roi is None:
-        prompts = {index: one.as_prompt() for index, one in given.items()}
-        boxes = {index: one.box for index, one in prompts.items() if one.kinds == {"box"} and one.box is not None}
-        return StackPrompt(boxes, slice_prompts={n: one for n, one in prompts.items() if n not in boxes})
+        return StackPrompt({index: one.as_prompt() for index, one in given.items()})
     if options.roi is not None:
         from ..scene.roi.conversion import roi_to_index_box
         from ..scene.roi.markups_file import load_roi
@@ -92,11 +90,11 @@ def prompt_from_options(
     whole = StackPrompt.from_box3d(*ranges[along], Box(a0, b0, a1, b1))
     if not given:
         return whole
-    _check_points_within(options, whole.bounds)
+    _check_points_within(options, whole.box3d)
     for one in given.values():
         # A point alone may mean anything around it; the 3D box says which.
-        one.box = whole.bounds
-    return StackPrompt({}, whole.reach, whole.bounds, {index: one.as_prompt() for index, one in given.items()})
+        one.box = whole.box3d
+    return StackPrompt({index: one.as_prompt() for index, one in given.items()}, whole.slice_range, whole.box3d)
 
 
 def _check_points_within(options: argparse.Namespace, bounds: Box | None) -> None:

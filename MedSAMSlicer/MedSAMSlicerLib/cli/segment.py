@@ -57,7 +57,7 @@ def run_segment(options: argparse.Namespace) -> None:
     prompt.checked_for(stack.shape)
     limited = limit_from_options(options, (i, j, k), image.ijk_to_ras, axis)
     window = choose_window(options.window, stack, image.modality)
-    image, window = seen_through(image, window, axis, prompt.reach)
+    image, window = seen_through(image, window, axis, prompt.slice_range)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
     kept_megabytes = disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings
@@ -146,7 +146,7 @@ def _segment(
     service.load(choice)
     found = StackResult(source.shape)
     consensus: dict[int, Consensus] = {}
-    total = prompt.reach[1] - prompt.reach[0] + 1 if prompt.reach else None
+    total = prompt.slice_range[1] - prompt.slice_range[0] + 1 if prompt.slice_range else None
     # disable=None: no bar where standard error is not a terminal.
     with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
         for result in service.segment(choice, source, prompt, info):

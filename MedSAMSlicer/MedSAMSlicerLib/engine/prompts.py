@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -174,6 +174,11 @@ class SlicePrompt:
         given = (("box", self.box), ("points", self.points), ("mask", self.mask))
         return frozenset(name for name, value in given if value is not None)
 
+    @property
+    def box_alone(self) -> Box | None:
+        """The box, if nothing else is given."""
+        return self.box if self.kinds == {"box"} else None
+
     def checked_for(self, rows: int, columns: int) -> SlicePrompt:
         """The prompt itself, if it lies in a slice of that size.
 
@@ -213,43 +218,43 @@ def as_slice_prompt(prompt: Box | SlicePrompt) -> SlicePrompt:
 
 @dataclass(frozen=True)
 class StackPrompt:
-    """Prompts for a stack of slices.
+    """Prompts for one object in a stack of slices.
 
     Attributes:
-        keys: slice index -> box, where the user gave a box and nothing else on that slice.
-        reach: first and last slice that may hold the object, included; None: as far as the object goes.
-        bounds: box that no mask may leave on any slice; None: the whole slice.
-        slice_prompts: slice index -> prompt, where the user gave points or a mask, with or without a box. These are
-            key slices too; together with `keys` there is at least one.
+        slices: slice index -> prompt on that key slice, lowest index first; at least one. A box alone may be given as
+            a `Box` and is kept as a `SlicePrompt`.
+        slice_range: first and last slice that may hold the object, included; None: as far as the object goes.
+        box3d: in-plane face of the 3D box, in slice pixels: no mask leaves it on any slice. None: the whole slice.
 
     Raises:
-        InputError: no key slice, a reach turned over, a key slice outside the reach, or two prompts on one slice.
+        InputError: no key slice, a slice range turned over, or a key slice outside the slice range.
     """
 
-    keys: Mapping[int, Box]
-    reach: tuple[int, int] | None = None
-    bounds: Box | None = field(default=None)
-    slice_prompts: Mapping[int, SlicePrompt] = field(default_factory=dict)
+    slices: Mapping[int, SlicePrompt]
+    slice_range: tuple[int, int] | None = None
+    box3d: Box | None = None
 
-    def __post_init__(self) -> None:
-        if not self.keys and not self.slice_prompts:
+    def __init__(
+        self,
+        slices: Mapping[int, SlicePrompt] | Mapping[int, Box] | Mapping[int, SlicePrompt | Box],
+        slice_range: tuple[int, int] | None = None,
+        box3d: Box | None = None,
+    ) -> None:
+        if not slices:
             raise InputError(_("no box was given: give a box on at least one slice"))
-        twice = sorted(set(self.keys) & set(self.slice_prompts))
-        if twice:
-            raise InputError(
-                _("slice {index} has two prompts: put its box, points and mask into one").format(index=twice[0])
-            )
-        object.__setattr__(self, "keys", MappingProxyType(dict(sorted(self.keys.items()))))
-        object.__setattr__(self, "slice_prompts", MappingProxyType(dict(sorted(self.slice_prompts.items()))))
-        if self.reach is not None:
-            first, last = self.reach
+        given = {index: as_slice_prompt(slices[index]) for index in sorted(slices)}
+        object.__setattr__(self, "slices", MappingProxyType(given))
+        object.__setattr__(self, "slice_range", slice_range)
+        object.__setattr__(self, "box3d", box3d)
+        if slice_range is not None:
+            first, last = slice_range
             if last < first:
                 raise InputError(
                     _("slices {first} to {last} are turned over: give the lower slice first").format(
                         first=first, last=last
                     )
                 )
-            outside = [index for index in self.key_slices if not first <= index <= last]
+            outside = [index for index in self.slices if not first <= index <= last]
             if outside:
                 raise InputError(
                     _("key slice {index} lies outside slices {first} to {last}: widen the reach").format(
@@ -258,18 +263,9 @@ class StackPrompt:
                 )
 
     @property
-    def key_slices(self) -> tuple[int, ...]:
-        """Indices of all slices that the user prompted, lowest first."""
-        return tuple(sorted({*self.keys, *self.slice_prompts}))
-
-    def at(self, index: int) -> SlicePrompt:
-        """What the user gave on a key slice. Raises KeyError on any other."""
-        return self.slice_prompts[index] if index in self.slice_prompts else SlicePrompt(box=self.keys[index])
-
-    @property
     def kinds(self) -> frozenset[str]:
         """Those of "box", "points" and "mask" that are given on some slice."""
-        return frozenset().union(*(self.at(index).kinds for index in self.key_slices))
+        return frozenset().union(*(given.kinds for given in self.slices.values()))
 
     @classmethod
     def from_box3d(cls, first: int, last: int, box: Box) -> StackPrompt:
@@ -278,23 +274,23 @@ class StackPrompt:
             raise InputError(
                 _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
             )
-        return cls(keys={(first + last) // 2: box}, reach=(first, last), bounds=box)
+        return cls({(first + last) // 2: box}, (first, last), box)
 
     def checked_for(self, shape: tuple[int, int, int]) -> StackPrompt:
         """The prompt itself, if it lies in a stack of `shape` (slices, rows, columns).
 
         Raises:
-            InputError: a key slice, its prompt, the reach or the bounds lie outside the stack.
+            InputError: a key slice, its prompt, the slice range or the 3D box lie outside the stack.
         """
         slices, rows, columns = shape
-        for index in [*self.key_slices, *(self.reach or ())]:
+        for index in [*self.slices, *(self.slice_range or ())]:
             if not 0 <= index < slices:
                 raise InputError(
                     _("slice {index} lies outside the volume: slices run from 0 to {last}").format(
                         index=index, last=slices - 1
                     )
                 )
-        bounds = [] if self.bounds is None else [SlicePrompt(box=self.bounds)]
-        for prompt in [*map(self.at, self.key_slices), *bounds]:
+        face = [] if self.box3d is None else [SlicePrompt(box=self.box3d)]
+        for prompt in [*self.slices.values(), *face]:
             prompt.checked_for(rows, columns)
         return self

@@ -132,9 +132,9 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
 def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, task: Task) -> list[SliceResult]:
     if task.method == "ours":
         return sorted(propagate(source, prompt, predictor), key=lambda result: result.index)
-    assert prompt.reach is not None and prompt.bounds is not None
-    first, last = prompt.reach
-    steps = segment_as_authors(source, predictor, first, last, prompt.bounds)
+    assert prompt.slice_range is not None and prompt.box3d is not None
+    first, last = prompt.slice_range
+    steps = segment_as_authors(source, predictor, first, last, prompt.box3d)
     # The authors keep no confidence; the model's own opinion stands in for it.
     return sorted(
         (

@@ -76,4 +76,4 @@ def prompt_from_truth(
         held if kind.count is None else np.linspace(first, last, kind.count) if kind.count > 1 else [(first + last) / 2]
     )
     chosen = sorted({int(held[np.abs(held - index).argmin()]) for index in wanted})
-    return StackPrompt({index: moved(Box.around(truth[index])) for index in chosen}, reach=(first, last))
+    return StackPrompt({index: moved(Box.around(truth[index])) for index in chosen}, (first, last))

@@ -87,7 +87,7 @@ def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.n
     if truth is not None:
         held += np.flatnonzero(truth.any(axis=(1, 2))).tolist()
     chosen = {int(round(index)) for index in np.linspace(min(held), max(held), PANELS)}
-    key = prompt.key_slices[0]
+    key = min(prompt.slices)
     if key not in chosen:
         inner = chosen - {min(chosen), max(chosen)} or chosen
         chosen.discard(min(inner, key=lambda index: abs(index - key)))
@@ -103,9 +103,9 @@ def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | N
         held |= result.mask
     if truth is not None:
         held |= truth.any(axis=0)
-    given = [prompt.at(index) for index in prompt.key_slices]
+    given = list(prompt.slices.values())
     clicked = [Box(x, y, x, y) for one in given if one.points for x, y in one.points.coordinates]
-    boxes = [box for box in (Box.around(held), *(one.box for one in given), *clicked, prompt.bounds) if box is not None]
+    boxes = [box for box in (Box.around(held), *(one.box for one in given), *clicked, prompt.box3d) if box is not None]
     _mm, row_mm, column_mm = stack.spacing
     x0, x1 = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     y0, y1 = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
@@ -139,9 +139,9 @@ def _draw(
         _outline(axes, display.turn(truth[cut]), TRUTH, "--", 1.4)
     if result is not None:
         _outline(axes, display.turn(result.mask[cut]), RESULT, "-", 1.8)
-    here = prompt.at(index) if index in prompt.key_slices else None
-    box = here.box if here is not None and here.box is not None else prompt.bounds
-    if box is not None and (prompt.reach is None or prompt.reach[0] <= index <= prompt.reach[1]):
+    here = prompt.slices.get(index)
+    box = here.box if here is not None and here.box is not None else prompt.box3d
+    if box is not None and (prompt.slice_range is None or prompt.slice_range[0] <= index <= prompt.slice_range[1]):
         frame = np.zeros(grey.shape, bool)
         frame[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
         _outline(axes, display.turn(frame[cut]), BOX, "-" if here is not None and here.box == box else ":", 1.1)
@@ -215,8 +215,8 @@ def _write_key(figure: object, truth: bool, prompt: StackPrompt) -> None:
     if truth:
         entries.append(("reference contour: blue line", TRUTH))
     kinds = prompt.kinds
-    if "box" in kinds or prompt.bounds:
-        entries.append(("box: white line" + (", dotted where it only limits" if prompt.bounds else ""), BOX))
+    if "box" in kinds or prompt.box3d:
+        entries.append(("box: white line" + (", dotted where it only limits" if prompt.box3d else ""), BOX))
     if "points" in kinds:
         entries.append(("points: + inside, - outside", POINT))
     for n, (text, colour) in enumerate(entries):

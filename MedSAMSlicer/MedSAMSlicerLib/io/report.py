@@ -59,9 +59,9 @@ def build_report(
         "window": {"name": window.name, "lower": window.lower, "upper": window.upper},
         "axis": axis,
         "prompts": {
-            "keys": [_key(index, prompt.at(index)) for index in prompt.key_slices],
-            "reach": list(prompt.reach) if prompt.reach else None,
-            "bounds": list(prompt.bounds.xyxy) if prompt.bounds else None,
+            "keys": [_key(index, given) for index, given in prompt.slices.items()],
+            "reach": list(prompt.slice_range) if prompt.slice_range else None,
+            "bounds": list(prompt.box3d.xyxy) if prompt.box3d else None,
         },
         "volume_ml": float(volume_ml),
         "seconds": {

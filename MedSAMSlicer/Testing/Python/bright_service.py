@@ -61,21 +61,22 @@ class BrightService:
         self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
     ) -> Iterator[SliceResult]:
         info.loaded = self.load(choice)
-        first, last = prompt.reach or (0, source.shape[0] - 1)
-        lowest = min(prompt.keys)
+        first, last = prompt.slice_range or (0, source.shape[0] - 1)
+        boxes = {index: given.box for index, given in prompt.slices.items() if given.box is not None}
+        lowest = min(prompt.slices)
         for indices in (range(lowest, last + 1), range(lowest - 1, first - 1, -1)):
-            box = prompt.keys[lowest]
+            box = boxes[lowest]
             for index in indices:
-                box = prompt.keys.get(index, box)
+                box = boxes.get(index, box)
                 image = source.slice_uint8(index)
                 self.compute(image)
-                mask = bright_inside(image, box if prompt.bounds is None else box.inside(prompt.bounds) or box)
+                mask = bright_inside(image, box if prompt.box3d is None else box.inside(prompt.box3d) or box)
                 info.timings.decoder_calls += 1
                 info.timings.decode += 0.25
-                if prompt.reach is None and not mask.any():
+                if prompt.slice_range is None and not mask.any():
                     break
                 share = float(np.float32(mask.mean()))
-                yield SliceResult(index, mask, box, share, 1 - share, bool(share > 0.5), index in prompt.keys)
+                yield SliceResult(index, mask, box, share, 1 - share, bool(share > 0.5), index in prompt.slices)
         info.notes.append(f"loaded {self.loads} times")
 
     def compute(self, image: np.ndarray) -> None:

@@ -44,17 +44,17 @@ def propagate_in_box(asker: SlicePredictor, prompt: StackPrompt) -> Iterator[Sli
     box, another rectangle, points or a mask, are answered from that: their masks are not smoothed, and guide the others.
 
     Args:
-        prompt: with a reach and bounds.
+        prompt: with a slice range and a 3D box.
     """
-    assert prompt.reach is not None and prompt.bounds is not None
-    first, last = prompt.reach
+    assert prompt.slice_range is not None and prompt.box3d is not None
+    first, last = prompt.slice_range
     fixed = {
-        index: asker.ask_as_given(index, prompt.at(index))
-        for index in prompt.key_slices
-        if prompt.keys.get(index) != prompt.bounds
+        index: asker.ask_as_given(index, given)
+        for index, given in prompt.slices.items()
+        if given.box_alone != prompt.box3d
     }
-    asked = asked_slices(first, last, asker.source.spacing[0], prompt.key_slices)
-    walk = _BoxWalk(asker, prompt.bounds, asked, fixed)
+    asked = asked_slices(first, last, asker.source.spacing[0], tuple(prompt.slices))
+    walk = _BoxWalk(asker, prompt.box3d, asked, fixed)
     smoother = StackSmoother(first, last, asker.source.spacing[0], asked)
     opinions = SkippedSlices(asker, asked)
     answers: dict[int, SliceMask] = {}
@@ -66,13 +66,12 @@ def propagate_in_box(asker: SlicePredictor, prompt: StackPrompt) -> Iterator[Sli
             if own is None:
                 yield opinions.result_between(ready, logits)
             elif ready in fixed:
-                yield key_result(ready, own, prompt.at(ready))
+                yield key_result(ready, own, prompt.slices[ready])
             else:
                 # Where the model sees nothing its neighbours put nothing: an object may end inside the box.
                 final = asker.with_logits(own, logits) if own.mask.any() else own
                 found = smoothed_result(asker, ready, final)
-                key = prompt.keys.get(ready)
-                yield found if key is None else replace(found, box=key, key=True)
+                yield replace(found, box=prompt.box3d, key=True) if ready in prompt.slices else found
 
 
 class _BoxWalk:

@@ -28,24 +28,24 @@ def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) ->
         InputError: the prompt lies outside the stack.
     """
     prompt.checked_for(source.shape)
-    asker = SlicePredictor(source, predictor, prompt.bounds)
-    if prompt.reach is not None and prompt.bounds is not None:
+    asker = SlicePredictor(source, predictor, prompt.box3d)
+    if prompt.slice_range is not None and prompt.box3d is not None:
         yield from propagate_in_box(asker, prompt)
         return
     found = []
-    for index in prompt.key_slices:
-        key = segment_key(asker, index, prompt.at(index))
+    for index, given in prompt.slices.items():
+        key = segment_key(asker, index, given)
         yield key
         # Points in which the model sees nothing say nothing of the slices around them either.
         if key.box is not None:
             found.append(key)
     if not found:
         return
-    answered = set(prompt.key_slices)
+    answered = set(prompt.slices)
     for lower, upper in pairwise(found):
         yield from (one for one in segment_between(asker, lower, upper) if one.index not in answered)
-    first, last = prompt.reach or (0, source.shape[0] - 1)
-    stop = prompt.reach is None
+    first, last = prompt.slice_range or (0, source.shape[0] - 1)
+    stop = prompt.slice_range is None
     lowest, highest = found[0], found[-1]
     for start, indices in (
         (highest, range(highest.index + 1, last + 1)),

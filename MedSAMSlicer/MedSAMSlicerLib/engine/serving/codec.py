@@ -79,7 +79,7 @@ def read_slice_prompt(message: Message, name: str) -> SlicePrompt:
 def prompt_arrays(prompt: StackPrompt) -> Arrays:
     """What of the prompt travels as arrays, beside its `prompt_fields`."""
     arrays: Arrays = {}
-    for index, given in prompt.slice_prompts.items():
+    for index, given in prompt.slices.items():
         arrays |= slice_prompt_parts(_slice_prompt_name(index), given)[1]
     return arrays
 
@@ -89,35 +89,30 @@ def _slice_prompt_name(index: int) -> str:
 
 
 def prompt_fields(prompt: StackPrompt) -> Fields:
-    named = [(_slice_prompt_name(index), given) for index, given in prompt.slice_prompts.items()]
+    named = [(_slice_prompt_name(index), given) for index, given in prompt.slices.items()]
     return {
         **{name: fields for part, given in named for name, fields in slice_prompt_parts(part, given)[0].items()},
         "prompt": {
-            "keys": [[int(index), *map(_plain, box.xyxy)] for index, box in prompt.keys.items()],
-            "reach": None if prompt.reach is None else [int(index) for index in prompt.reach],
-            **box_fields("bounds", prompt.bounds),
-            "slice_prompts": [int(index) for index in prompt.slice_prompts],
+            "slices": [int(index) for index in prompt.slices],
+            "slice_range": None if prompt.slice_range is None else [int(index) for index in prompt.slice_range],
+            **box_fields("box3d", prompt.box3d),
         },
     }
 
 
 def read_prompt(message: Message) -> StackPrompt:
     prompt = message.part("prompt")
-    listed = prompt.fields.get("keys")
-    if not isinstance(listed, list):
+    listed = prompt.fields.get("slices")
+    if not isinstance(listed, list) or not listed:
         raise WorkerError(f"message '{message.kind}' holds no list of key slices")
-    keys = {}
-    for entry in listed:
-        key = Message("prompt.key", {"index": entry[0], "box": entry[1:]} if isinstance(entry, list) and entry else {})
-        keys[key.integer("index")] = read_box(key, "box")
-    reach = prompt.fields.get("reach")
-    if reach is not None:
-        first, last = prompt.integers("reach", 2)
-        reach = (first, last)
-    others = prompt.fields.get("slice_prompts", [])
-    indices = prompt.integers("slice_prompts", len(others)) if isinstance(others, list) and others else ()
-    slice_prompts = {index: read_slice_prompt(message, _slice_prompt_name(index)) for index in indices}
-    return StackPrompt(keys, reach, read_optional_box(prompt, "bounds"), slice_prompts)
+    slices = {
+        index: read_slice_prompt(message, _slice_prompt_name(index)) for index in prompt.integers("slices", len(listed))
+    }
+    slice_range = None
+    if prompt.fields.get("slice_range") is not None:
+        first, last = prompt.integers("slice_range", 2)
+        slice_range = (first, last)
+    return StackPrompt(slices, slice_range, read_optional_box(prompt, "box3d"))
 
 
 def image_arrays(image: np.ndarray) -> Arrays:

@@ -47,7 +47,7 @@ class GivenPrompts(ABC):
             InputError: the slice or the prompt lies outside the volume.
         """
         given = as_slice_prompt(prompt)
-        StackPrompt({}, slice_prompts={index: given}).checked_for(self.stack.shape)
+        StackPrompt({index: given}).checked_for(self.stack.shape)
         self._keys[index] = given
 
     def remove_key(self, index: int) -> None:
@@ -61,11 +61,11 @@ class GivenPrompts(ABC):
             InputError: something of it lies outside the volume.
         """
         prompt.checked_for(self.stack.shape)
-        self._keys = {index: prompt.at(index) for index in prompt.key_slices}
-        self.reach, self.bounds = prompt.reach, prompt.bounds
+        self._keys = dict(prompt.slices)
+        self.reach, self.bounds = prompt.slice_range, prompt.box3d
         self.solid = prompt.solid if isinstance(prompt, RoiPrompt) else None
 
     @property
     def prompt(self) -> StackPrompt:
         """All prompts together. Raises InputError if there is no key slice, or one lies outside reach or volume."""
-        return StackPrompt(self.keys, self.reach, self.bounds, self.slice_prompts).checked_for(self.stack.shape)
+        return StackPrompt(self._keys, self.reach, self.bounds).checked_for(self.stack.shape)

@@ -71,7 +71,7 @@ class RunController:
             reach = reach_of(of.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
             choice = of.parameters.choice
             prompt = prompts.stack_prompt(choice.model, reach)
-            limits = (prompt.reach, prompt.bounds, prompts.solid)
+            limits = (prompt.slice_range, prompt.box3d, prompts.solid)
             basis: Basis = (prompts.plane, limits, choice, of.reader.state)
             part = of.kept.part_for(prompts, basis)
             of.kept.begin(of.stack(), part)

@@ -151,7 +151,7 @@ class Session(GivenPrompts):
         self._watch.check()
         stack, prompt, solid = self.stack, self.prompt, self.solid
         source = WindowedStack(stack, self._window_for(stack))
-        meter = ProgressMeter(None if prompt.reach is None else prompt.reach[1] - prompt.reach[0] + 1)
+        meter = ProgressMeter(None if prompt.slice_range is None else prompt.slice_range[1] - prompt.slice_range[0] + 1)
         collected = StackResult(stack.shape)
 
         def stage_entered(stage: Stage) -> None:
@@ -238,7 +238,7 @@ class Session(GivenPrompts):
             WorkerError: the inference process cannot be started.
         """
         given = as_slice_prompt(prompt)
-        StackPrompt({}, slice_prompts={index: given}).checked_for(self.stack.shape)
+        StackPrompt({index: given}).checked_for(self.stack.shape)
         self.runner.preview(self.choice, self._slice(index), given, on_prediction, on_failed)
 
     def prepare(self, index: int) -> None:

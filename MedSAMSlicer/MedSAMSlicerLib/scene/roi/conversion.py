@@ -19,7 +19,7 @@ from .oriented_box import OrientedBox
 __all__ = ["IndexBox", "RoiPrompt", "load_roi", "prompt_to_roi", "roi_corners", "roi_to_index_box", "roi_to_prompt"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class RoiPrompt(StackPrompt):
     """A 3D box that was made of an ROI.
 
@@ -28,6 +28,10 @@ class RoiPrompt(StackPrompt):
     """
 
     solid: OrientedBox | None = None
+
+    def __init__(self, box: StackPrompt, solid: OrientedBox | None) -> None:
+        super().__init__(box.slices, box.slice_range, box.box3d)
+        object.__setattr__(self, "solid", solid)
 
 
 def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> RoiPrompt:
@@ -40,7 +44,7 @@ def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> 
     (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
     box = StackPrompt.from_box3d(first, last, Box(x0, y0, x1, y1))
     solid = OrientedBox.of(roi_node, stack.ijk_to_world, stack.dimensions)
-    return RoiPrompt(box.keys, box.reach, box.bounds, solid=solid)
+    return RoiPrompt(box, solid)
 
 
 def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, first: int, last: int, box: Box) -> None:

@@ -67,14 +67,12 @@ def prompt_for(part: Part, prompt: StackPrompt) -> StackPrompt:
 
     Between two neighbours the object is known to go on, so the whole part is in reach.
     """
-    inside = [index for index in prompt.key_slices if part.first <= index <= part.last]
-    keys = {index - part.first: prompt.keys[index] for index in inside if index in prompt.keys}
-    others = {index - part.first: prompt.slice_prompts[index] for index in inside if index in prompt.slice_prompts}
-    first, last = prompt.reach or (part.first, part.last)
+    inside = {index - part.first: given for index, given in prompt.slices.items() if part.first <= index <= part.last}
+    first, last = prompt.slice_range or (part.first, part.last)
     reach = None
-    if prompt.reach is not None or (part.below and part.above):
+    if prompt.slice_range is not None or (part.below and part.above):
         reach = (max(first, part.first) - part.first, min(last, part.last) - part.first)
-    return StackPrompt(keys, reach, prompt.bounds, others)
+    return StackPrompt(inside, reach, prompt.box3d)
 
 
 def merged(earlier: StackResult, part: Part, new: StackResult) -> StackResult:

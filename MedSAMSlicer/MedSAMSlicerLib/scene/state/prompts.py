@@ -145,9 +145,8 @@ class Prompts:
         Raises:
             InputError: a key slice lies outside the reach, or says nothing to the model.
         """
-        boxes = {index: key.box for index, key in self.keys.items() if key.box is not None and key.is_box}
-        others = {index: key.prompt_for(model) for index, key in self.keys.items() if index not in boxes}
-        return StackPrompt(boxes, reach if reach is not None else self.reach, self.bounds, others)
+        given = {index: key.prompt_for(model) for index, key in self.keys.items()}
+        return StackPrompt(given, reach if reach is not None else self.reach, self.bounds)
 
     def content(self) -> dict[str, Any]:
         """For `EffectParameters.set_prompts_of`; `from_content` reads it."""

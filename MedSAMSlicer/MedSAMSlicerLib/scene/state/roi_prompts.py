@@ -19,5 +19,5 @@ def prompts_in_roi(roi_node: slicer.vtkMRMLMarkupsROINode, volume_node: slicer.v
     axis = default_axis_of(volume_node)
     stack = SliceStack(volume_node, axis)
     prompt = roi_to_prompt(roi_node, stack)
-    keys = {index: KeySlice(box, "roi") for index, box in prompt.keys.items()}
-    return Prompts(Plane(axis), keys, prompt.reach, prompt.bounds, prompt.solid)
+    keys = {index: KeySlice(given.box, "roi") for index, given in prompt.slices.items()}
+    return Prompts(Plane(axis), keys, prompt.slice_range, prompt.box3d, prompt.solid)

@@ -18,13 +18,13 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from MedSAMSlicerLib.engine.propagation.propagate.prompt_jitter import Consensus
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation.prompt_jitter import Consensus
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import SliceSource

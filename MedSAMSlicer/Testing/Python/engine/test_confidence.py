@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MedSAMSlicerLib.engine.propagation.propagate.confidence import (
+
+from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.propagation.confidence import (
     MIDDLE,
     MIDDLE_SMOOTHED,
     REVIEW_BELOW,
     needs_review,
     slice_confidence,
 )
-from MedSAMSlicerLib.engine.propagation.propagate.slice_predictor import SliceMask
-
-from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.propagation.slice_predictor import SliceMask
 
 STEPS = np.linspace(0, 1, 21)
 

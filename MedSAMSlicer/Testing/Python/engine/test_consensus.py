@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from MedSAMSlicerLib.engine.propagation.propagate.prompt_jitter import box_consensus
 
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.propagation.prompt_jitter import box_consensus
 from support.plain_model import plain_predictor
 
 

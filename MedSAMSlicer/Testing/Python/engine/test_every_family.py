@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from MedSAMSlicerLib.engine.propagation.propagate.outward import CLOSE, LOOSE
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from MedSAMSlicerLib.engine.propagation.outward import CLOSE, LOOSE
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import RunListener
@@ -142,7 +142,7 @@ def test_what_a_model_was_not_trained_for_is_refused_with_its_name(key: str, kin
     refused = {"points": "points", "mask": "masks"}[kind]
     assert message.startswith(f"{CATALOGUE[key].title} was not trained for {refused}, it takes boxes: choose one of ")
     assert "sam_vit_b" in message and "sam_med2d" in message and "\n" not in message
-    keyed = StackPrompt({}, slice_prompts={1: prompt})
+    keyed = StackPrompt({1: prompt})
     with pytest.raises(InputError, match="was not trained for"):
         next(iter(service.segment(choice, stack_of(np.stack([DISC] * 3)), keyed, RunInfo())))
 

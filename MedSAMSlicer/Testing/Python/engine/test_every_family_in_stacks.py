@@ -48,7 +48,7 @@ def test_every_combination_of_prompts_goes_through_a_stack_that_is_encoded_once(
     service = SegmentationService()
     encodings = []
     for name, prompt in combinations(key, BOX, CLICKS, BALL[2]).items():
-        found, info = run(choice, StackPrompt({}, (0, 4), slice_prompts={2: prompt}), service=service)
+        found, info = run(choice, StackPrompt({2: prompt}, (0, 4)), service=service)
         encodings.append(info.timings.encoder_calls)
         expected = service.preview(choice, SOURCE.slice_uint8(2), prompt)
         assert found[2].key and np.array_equal(found[2].mask, expected.mask), name
@@ -63,7 +63,7 @@ def test_every_combination_of_prompts_goes_through_a_stack_that_is_encoded_once(
 @EVERY
 def test_key_slices_of_different_kinds_meet(key: str, choice: ModelChoice) -> None:
     kinds = list(combinations(key, BOX, CLICKS, BALL[0]).values())
-    found, _ = run(choice, StackPrompt({4: BOX}, (0, 4), slice_prompts={0: kinds[-1]}))
+    found, _ = run(choice, StackPrompt({4: BOX, 0: kinds[-1]}, (0, 4)))
     assert [index for index, result in sorted(found.items()) if result.key] == [0, 4]
     assert sorted(found) in ([0, 1, 2, 3, 4], [0, 4])
 
@@ -99,10 +99,10 @@ def test_prompts_outside_the_stack_are_refused_before_anything_is_encoded(key: s
     service = SegmentationService()
     inside = SlicePrompt(box=BOX)
     wrong = [
-        StackPrompt({}, slice_prompts={5: inside}),
-        StackPrompt({}, (1, 9), slice_prompts={2: inside}),
+        StackPrompt({5: inside}),
+        StackPrompt({2: inside}, (1, 9)),
         StackPrompt({2: Box(0, 0, SHAPE[2], 5)}),
-        replace(StackPrompt.from_box3d(0, 4, BOX), bounds=Box(0, 0, 5, SHAPE[1])),
+        replace(StackPrompt.from_box3d(0, 4, BOX), box3d=Box(0, 0, 5, SHAPE[1])),
     ]
     for prompt in wrong:
         info = RunInfo()

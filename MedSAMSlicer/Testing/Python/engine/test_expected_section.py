@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from MedSAMSlicerLib.engine.propagation.propagate.ellipsoid_prior import EllipsoidPrior
 
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.propagation.ellipsoid_prior import EllipsoidPrior
 
 BOUNDS = Box(10, 20, 109, 79)
 FIRST, LAST = 0, 200

@@ -331,18 +331,19 @@ def test_a_prompt_on_a_slice_comes_back_as_it_was(prompt: SlicePrompt) -> None:
 
 def test_a_prompt_for_a_stack_comes_back_with_its_points_and_masks() -> None:
     logits = np.ones((4, 4), np.float32)
-    others = {
+    given = {
+        5: SlicePrompt(Box(1, 2, 3, 4)),
         9: SlicePrompt(mask=MaskPrompt(mask=np.eye(6, 5, dtype=bool))),
         3: SlicePrompt(Box(0, 0, 4, 5), Points(((2, 2),), (True,)), MaskPrompt(logits=logits)),
     }
-    prompt = StackPrompt({5: Box(1, 2, 3, 4)}, (2, 10), Box(0, 0, 4, 5), others)
+    prompt = StackPrompt(given, (2, 10), Box(0, 0, 4, 5))
     received = codec.read_prompt(
         there_and_back(Message("segment", codec.prompt_fields(prompt), codec.prompt_arrays(prompt)))
     )
-    assert (received.keys, received.reach, received.bounds) == (prompt.keys, prompt.reach, prompt.bounds)
-    assert received.key_slices == (3, 5, 9)
-    for index, other in others.items():
-        assert_same_prompts(received.at(index), other)
+    assert (received.slice_range, received.box3d) == (prompt.slice_range, prompt.box3d)
+    assert list(received.slices) == [3, 5, 9]
+    for index, one in given.items():
+        assert_same_prompts(received.slices[index], one)
 
 
 @pytest.mark.parametrize("points", [3, [[1, 2]], [[1, 2, "left"]], "", [[1, 2, 1], None]])

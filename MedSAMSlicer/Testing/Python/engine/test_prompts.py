@@ -39,25 +39,25 @@ def test_points_need_a_sign_each() -> None:
 
 def test_a_3d_box_is_keyed_on_its_middle_slice() -> None:
     prompt = StackPrompt.from_box3d(4, 9, Box(1, 2, 3, 4))
-    assert dict(prompt.keys) == {6: Box(1, 2, 3, 4)}
-    assert (prompt.reach, prompt.bounds) == ((4, 9), Box(1, 2, 3, 4))
+    assert dict(prompt.slices) == {6: SlicePrompt(Box(1, 2, 3, 4))}
+    assert (prompt.slice_range, prompt.box3d) == ((4, 9), Box(1, 2, 3, 4))
 
 
 def test_key_slices_are_kept_in_order_and_cannot_be_changed() -> None:
     keys = {9: Box(0, 0, 1, 1), 2: Box(0, 0, 1, 1)}
     prompt = StackPrompt(keys)
     keys[5] = Box(0, 0, 1, 1)
-    assert list(prompt.keys) == [2, 9]
+    assert list(prompt.slices) == [2, 9]
     with pytest.raises(TypeError):
-        prompt.keys[3] = Box(0, 0, 1, 1)  # type: ignore[index]
+        prompt.slices[3] = SlicePrompt(Box(0, 0, 1, 1))  # type: ignore[index]
 
 
 def test_prompts_that_contradict_themselves_are_refused() -> None:
     box = Box(0, 0, 1, 1)
     for make, words in (
         (lambda: StackPrompt({}), "no box"),
-        (lambda: StackPrompt({3: box}, reach=(5, 2)), "turned over"),
-        (lambda: StackPrompt({3: box}, reach=(5, 8)), "key slice 3"),
+        (lambda: StackPrompt({3: box}, slice_range=(5, 2)), "turned over"),
+        (lambda: StackPrompt({3: box}, slice_range=(5, 8)), "key slice 3"),
         (lambda: StackPrompt.from_box3d(5, 2, box), "turned over"),
     ):
         with pytest.raises(InputError, match=words):
@@ -69,8 +69,8 @@ def test_prompts_that_contradict_themselves_are_refused() -> None:
     [
         (StackPrompt({10: Box(0, 0, 1, 1)}), "slices run from 0 to 9"),
         (StackPrompt({5: Box(0, 0, 30, 1)}), "columns run from 0 to 29"),
-        (StackPrompt({5: Box(0, 0, 1, 1)}, bounds=Box(0, 0, 1, 20)), "rows from 0 to 19"),
-        (StackPrompt({5: Box(0, 0, 1, 1)}, reach=(0, 10)), "slice 10"),
+        (StackPrompt({5: Box(0, 0, 1, 1)}, box3d=Box(0, 0, 1, 20)), "rows from 0 to 19"),
+        (StackPrompt({5: Box(0, 0, 1, 1)}, slice_range=(0, 10)), "slice 10"),
     ],
 )
 def test_a_prompt_outside_the_stack_is_refused(prompt: StackPrompt, words: str) -> None:
@@ -123,15 +123,11 @@ def test_a_prompt_on_a_slice_says_something_and_lies_in_it() -> None:
 
 def test_slices_with_points_are_key_slices_beside_those_with_boxes() -> None:
     box, click = Box(1, 2, 3, 4), SlicePrompt(points=Points(((3, 3),), (True,)))
-    prompt = StackPrompt({4: box}, slice_prompts={7: click, 2: click}).checked_for((10, 20, 30))
-    assert prompt.key_slices == (2, 4, 7) and list(prompt.slice_prompts) == [2, 7]
-    assert prompt.at(4) == SlicePrompt(box) and prompt.at(7) is click
+    prompt = StackPrompt({4: box, 7: click, 2: click}).checked_for((10, 20, 30))
+    assert list(prompt.slices) == [2, 4, 7]
+    assert prompt.slices[4] == SlicePrompt(box) and prompt.slices[7] is click
     assert prompt.kinds == {"box", "points"}
-    with pytest.raises(KeyError):
-        prompt.at(5)
-    with pytest.raises(InputError, match="slice 4 has two prompts"):
-        StackPrompt({4: box}, slice_prompts={4: click})
     with pytest.raises(InputError, match="key slice 7 lies outside"):
-        StackPrompt({}, (0, 5), slice_prompts={7: click})
+        StackPrompt({7: click}, (0, 5))
     with pytest.raises(InputError, match="slice 12 lies outside the volume"):
-        StackPrompt({}, slice_prompts={12: click}).checked_for((10, 20, 30))
+        StackPrompt({12: click}).checked_for((10, 20, 30))

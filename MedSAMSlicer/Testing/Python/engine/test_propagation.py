@@ -84,14 +84,14 @@ def test_nothing_leaves_the_3d_box(predictor: Predictor) -> None:
     image[:, 28:33, :] = True
     prompt = box3d(lesion)
     stack, results = run(predictor, image, prompt)
-    assert prompt.bounds is not None and prompt.reach is not None
-    x0, y0, x1, y1 = (int(edge) for edge in prompt.bounds.xyxy)
+    assert prompt.box3d is not None and prompt.slice_range is not None
+    x0, y0, x1, y1 = (int(edge) for edge in prompt.box3d.xyxy)
     outside = stack.copy()
     outside[:, y0 : y1 + 1, x0 : x1 + 1] = False
     assert not outside.any()
-    assert {result.index for result in results} <= set(range(prompt.reach[0], prompt.reach[1] + 1))
+    assert {result.index for result in results} <= set(range(prompt.slice_range[0], prompt.slice_range[1] + 1))
     for result in results:
-        assert result.box is None or result.box.inside(prompt.bounds) == result.box
+        assert result.box is None or result.box.inside(prompt.box3d) == result.box
 
 
 def test_no_rectangle_is_asked_that_is_larger_than_the_3d_box(
@@ -206,7 +206,7 @@ def test_between_key_slices_the_object_is_followed_where_it_moves(predictor: Pre
     for k in range(21):
         tube[k, 30:45, 5 + 5 * k : 20 + 5 * k] = True
     keys = {index: Box.around(tube[index]) for index in (0, 10, 20)}
-    stack, _results = run(predictor, tube, StackPrompt(keys, reach=(0, 20)))  # type: ignore[arg-type]
+    stack, _results = run(predictor, tube, StackPrompt(keys, slice_range=(0, 20)))  # type: ignore[arg-type]
     assert dice(stack, tube) > 0.9
 
 
@@ -223,7 +223,7 @@ def test_between_key_slices_a_tip_does_not_mislead(predictor: Predictor, lesion:
     # The rectangle of the lowest key slice is one pixel; the object above it is large.
     tip = np.flatnonzero(lesion.any(axis=(1, 2)))[0]
     keys = {int(tip): Box(35, 30, 35, 30), 10: Box.around(lesion[10])}
-    stack, _results = run(predictor, lesion, StackPrompt(keys, reach=(int(tip), 10)))  # type: ignore[arg-type]
+    stack, _results = run(predictor, lesion, StackPrompt(keys, slice_range=(int(tip), 10)))  # type: ignore[arg-type]
     assert dice(stack[tip + 1 : 11], lesion[tip + 1 : 11]) > 0.85
 
 

@@ -68,6 +68,6 @@ def test_what_is_previewed_is_what_comes(litemedsam_weights: Path) -> None:
     service = SegmentationService()
     choice = ModelChoice("litemedsam", str(litemedsam_weights), device="cpu", runtime="torch")
     preview = service.preview(choice, source.slice_uint8(1), rectangle)
-    prompt = StackPrompt({1: rectangle}, reach=(1, 1))
+    prompt = StackPrompt({1: rectangle}, slice_range=(1, 1))
     (result,) = service.segment(choice, source, prompt, RunInfo())
     assert np.array_equal(result.mask, preview.mask) and result.box == rectangle

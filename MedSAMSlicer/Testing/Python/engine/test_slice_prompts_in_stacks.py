@@ -49,7 +49,7 @@ def assert_is(found: dict[int, SliceResult], truth: np.ndarray) -> None:
 
 
 def test_one_click_names_one_of_two_objects_all_the_way() -> None:
-    found = run(StackPrompt({}, slice_prompts={5: click(70, 30)}))
+    found = run(StackPrompt({5: click(70, 30)}))
     assert_is(found, RIGHT)
     assert [index for index, result in found.items() if result.key] == [5]
     assert found[5].box == Box.around(RIGHT[5])
@@ -57,13 +57,13 @@ def test_one_click_names_one_of_two_objects_all_the_way() -> None:
 
 def test_a_mask_and_a_click_outside_take_the_left_one_out() -> None:
     prompt = SlicePrompt(points=Points(((25, 30),), (False,)), mask=MaskPrompt(mask=(LEFT | RIGHT)[5]))
-    assert_is(run(StackPrompt({}, slice_prompts={5: prompt})), RIGHT)
+    assert_is(run(StackPrompt({5: prompt})), RIGHT)
 
 
 def test_a_box_on_one_key_slice_and_a_click_on_another_meet() -> None:
     around = Box.around(LEFT[2])
     assert around is not None
-    found = run(StackPrompt({2: around}, slice_prompts={8: click(25, 30)}))
+    found = run(StackPrompt({2: around, 8: click(25, 30)}))
     assert_is(found, LEFT)
     assert sorted(index for index, result in found.items() if result.key) == [2, 8]
 
@@ -71,10 +71,10 @@ def test_a_box_on_one_key_slice_and_a_click_on_another_meet() -> None:
 def test_a_click_into_nothing_holds_nobody_up() -> None:
     around = Box.around(LEFT[2])
     assert around is not None
-    found = run(StackPrompt({2: around}, slice_prompts={6: click(50, 5), 8: click(25, 30)}))
+    found = run(StackPrompt({2: around, 6: click(50, 5), 8: click(25, 30)}))
     assert not found[6].mask.any() and found[6].flagged
     assert found[5].mask.any() and found[7].mask.any()
-    alone = run(StackPrompt({}, slice_prompts={6: click(50, 5)}))
+    alone = run(StackPrompt({6: click(50, 5)}))
     assert list(alone) == [6]
 
 
@@ -82,7 +82,7 @@ def test_a_click_in_a_3d_box_corrects_its_slice_and_leaves_the_others_what_the_b
     """The box still says how large the object is on each slice; a chain from the click alone would drift."""
     bounds = Box(55, 15, 85, 45)
     alone = run(StackPrompt.from_box3d(3, 8, bounds))
-    found = run(StackPrompt({}, (3, 8), bounds, {7: SlicePrompt(bounds, Points(((70, 30),), (True,)))}))
+    found = run(StackPrompt({7: SlicePrompt(bounds, Points(((70, 30),), (True,)))}, (3, 8), bounds))
     assert sorted(found) == [3, 4, 5, 6, 7, 8]
     assert np.array_equal(found[7].mask, RIGHT[7]), "the whole column, not the end of an ellipsoid"
     assert [index for index, result in found.items() if result.key] == [7]
@@ -102,15 +102,15 @@ def test_a_rectangle_on_one_slice_of_a_3d_box_is_a_fixed_point_in_it() -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
-        StackPrompt({}, slice_prompts={5: click(70, 30)}),
-        StackPrompt({}, slice_prompts={3: click(70, 30), 8: click(70, 30)}),
+        StackPrompt({5: click(70, 30)}),
+        StackPrompt({3: click(70, 30), 8: click(70, 30)}),
         # Where the object has ended nothing is found at first, and a second question is asked.
         StackPrompt.from_box3d(0, 11, Box(55, 15, 85, 45)),
     ],
 )
 def test_the_mask_beside_is_a_prompt_where_the_model_takes_masks(prompt: StackPrompt) -> None:
     predictor = clicked_predictor()
-    assert_is(run(prompt, predictor), RIGHT) if prompt.reach is None else run(prompt, predictor)
+    assert_is(run(prompt, predictor), RIGHT) if prompt.slice_range is None else run(prompt, predictor)
     assert any(one.mask is not None for one in predictor.runtime.asked)  # type: ignore[attr-defined]
     only_boxes = clicked_predictor()
     only_boxes.prompts = ALL_PROMPTS - {"mask"}
@@ -120,21 +120,21 @@ def test_the_mask_beside_is_a_prompt_where_the_model_takes_masks(prompt: StackPr
 
 def test_a_model_of_boxes_alone_refuses_the_click_and_names_itself() -> None:
     with pytest.raises(Exception, match="was not trained for points"):
-        run(StackPrompt({}, slice_prompts={5: click(70, 30)}), plain_predictor())
+        run(StackPrompt({5: click(70, 30)}), plain_predictor())
 
 
 def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
-    first = run(StackPrompt({}, slice_prompts={5: click(70, 30)}))[5]
+    first = run(StackPrompt({5: click(70, 30)}))[5]
     assert first.low_res_logits is not None
     again = SlicePrompt(points=Points(((70, 30),), (True,)), mask=MaskPrompt(logits=first.low_res_logits))
-    assert_is(run(StackPrompt({}, slice_prompts={5: again})), RIGHT)
+    assert_is(run(StackPrompt({5: again})), RIGHT)
 
 
 @pytest.mark.parametrize(
     "prompt",
     [
-        StackPrompt({}, slice_prompts={5: click(70, 30)}),
-        StackPrompt({}, slice_prompts={3: click(70, 30), 8: click(70, 30)}),
+        StackPrompt({5: click(70, 30)}),
+        StackPrompt({3: click(70, 30), 8: click(70, 30)}),
         StackPrompt.from_box3d(0, 11, Box(55, 15, 85, 45)),
     ],
 )

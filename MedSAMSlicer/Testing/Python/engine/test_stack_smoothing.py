@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MedSAMSlicerLib.engine.propagation.propagate.smoothing import StackSmoother
+
+from MedSAMSlicerLib.engine.propagation.smoothing import StackSmoother
 
 
 def smoothed(

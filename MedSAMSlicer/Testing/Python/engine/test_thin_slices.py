@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from MedSAMSlicerLib.engine.propagation.propagate.slice_skipping import asked_slices, step_of
 
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.propagation.slice_skipping import asked_slices, step_of
 from MedSAMSlicerLib.engine.results import SliceResult
 from support.parity import dice
 from support.plain_model import plain_predictor
@@ -94,7 +94,7 @@ def test_what_the_user_gave_on_a_slice_is_asked_there() -> None:
     plain, _ = run(TRUTH, BOX3D, 1.0)
     index = next(index for index, one in plain.items() if one.interpolated)
     given = Box(30, 25, 38, 33)
-    results, _ = run(TRUTH, StackPrompt({**BOX3D.keys, index: given}, BOX3D.reach, BOX3D.bounds), 1.0)
+    results, _ = run(TRUTH, StackPrompt({**BOX3D.slices, index: given}, BOX3D.slice_range, BOX3D.box3d), 1.0)
     assert results[index].key and results[index].box == given
     assert Box.around(results[index].mask) == given
 

@@ -123,5 +123,5 @@ def test_each_slice_is_fetched_once_however_often_it_is_looked_at(prompt: StackP
     assert len(list(propagate(source, prompt, predictor))) >= COUNT - 2
     # Key slices and those that an open end begins with are come back to after others.
     again = {index: count for index, count in source.fetched.items() if count > 1}
-    assert set(again) <= set(prompt.key_slices) and max(source.fetched.values()) <= 2
+    assert set(again) <= set(prompt.slices) and max(source.fetched.values()) <= 2
     assert len(source.fetched) <= COUNT + 4

@@ -19,50 +19,50 @@ def prompt(kind: str, truth: np.ndarray = TRUTH, **options):
 
 def test_box3d_is_the_bounding_box() -> None:
     given = prompt("box3d")
-    assert (given.reach, given.bounds) == ((4, 16), Box(17, 16, 53, 44))
+    assert (given.slice_range, given.box3d) == ((4, 16), Box(17, 16, 53, 44))
 
 
 def test_midslice_knows_one_rectangle_and_nothing_else() -> None:
     given = prompt("midslice")
-    assert dict(given.keys) == {10: Box.around(TRUTH[10])}
-    assert given.reach is None and given.bounds is None
+    assert {index: one.box for index, one in given.slices.items()} == {10: Box.around(TRUTH[10])}
+    assert given.slice_range is None and given.box3d is None
 
 
 def test_midslice_of_an_object_with_a_hole_in_the_middle_lies_where_the_object_is() -> None:
     broken = TRUTH.copy()
     broken[9:11] = False
-    (index,) = prompt("midslice", broken).keys
+    (index,) = prompt("midslice", broken).slices
     assert broken[index].any() and abs(index - 10) <= 2
 
 
 def test_keyslices_are_spread_over_the_extent_with_both_ends() -> None:
-    assert list(prompt("keyslices:3").keys) == [4, 10, 16]
-    assert list(prompt("keyslices:all").keys) == list(range(4, 17))
-    assert prompt("keyslices:3").reach == (4, 16)
-    assert list(prompt("keyslices:1").keys) == [10]
-    assert len(prompt("keyslices:50").keys) == 13, "never more than there are slices"
+    assert list(prompt("keyslices:3").slices) == [4, 10, 16]
+    assert list(prompt("keyslices:all").slices) == list(range(4, 17))
+    assert prompt("keyslices:3").slice_range == (4, 16)
+    assert list(prompt("keyslices:1").slices) == [10]
+    assert len(prompt("keyslices:50").slices) == 13, "never more than there are slices"
 
 
 def test_jitter_is_bounded_reproducible_and_each_cases_own() -> None:
-    steady = prompt("box3d").bounds
+    steady = prompt("box3d").box3d
     assert steady is not None
     seen = set()
     for seed in range(30):
-        moved = prompt("box3d", jitter=5, seed=seed, case="a").bounds
-        assert moved == prompt("box3d", jitter=5, seed=seed, case="a").bounds
+        moved = prompt("box3d", jitter=5, seed=seed, case="a").box3d
+        assert moved == prompt("box3d", jitter=5, seed=seed, case="a").box3d
         assert moved is not None
         difference = np.subtract(moved.xyxy, steady.xyxy)
         assert np.abs(difference).max() <= 5 and (difference == difference.round()).all()
         seen.add(moved.xyxy)
     assert len(seen) > 25
-    assert prompt("box3d", jitter=5, case="a").bounds != prompt("box3d", jitter=5, case="b").bounds
+    assert prompt("box3d", jitter=5, case="a").box3d != prompt("box3d", jitter=5, case="b").box3d
 
 
 def test_jitter_never_leaves_the_slice_nor_turns_a_narrow_box_over() -> None:
     narrow = np.zeros((3, 20, 20), bool)
     narrow[1, 0:2, 18:20] = True
     for seed in range(50):
-        box = prompt("box3d", narrow, jitter=5, seed=seed).bounds
+        box = prompt("box3d", narrow, jitter=5, seed=seed).box3d
         assert box is not None and box.inside(Box.of_slice(20, 20)) == box
 
 

@@ -107,7 +107,7 @@ def test_a_pixel_is_as_large_as_the_two_other_axes_make_it(
 
 
 def test_an_open_reach_and_several_key_slices(image: Image, info: RunInfo) -> None:
-    prompt = StackPrompt(keys={3: Box(1, 1, 2, 2), 0: Box(0, 0, 5, 4)})
+    prompt = StackPrompt({3: Box(1, 1, 2, 2), 0: Box(0, 0, 5, 4)})
     assert report_of(image, info, prompt=prompt)["prompts"] == {
         "keys": [{"slice": 0, "box": [0, 0, 5, 4]}, {"slice": 3, "box": [1, 1, 2, 2]}],
         "reach": None,
@@ -151,8 +151,7 @@ def test_a_report_that_cannot_be_written(image: Image, info: RunInfo, tmp_path: 
 
 
 def test_a_consensus_that_was_asked_for_is_told_of_its_slices_only() -> None:
-    from MedSAMSlicerLib.engine.propagation.propagate.prompt_jitter import Consensus
-
+    from MedSAMSlicerLib.engine.propagation.prompt_jitter import Consensus
     from MedSAMSlicerLib.io.report import _consensus_of
 
     disputed = np.zeros((4, 5), bool)

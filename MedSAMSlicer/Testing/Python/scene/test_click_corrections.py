@@ -52,7 +52,7 @@ def test_a_correction_elsewhere_starts_from_the_result_and_runs_up_to_the_neighb
     rods.run()
     assert len(rods.engine.runs) == runs + 1
     prompt, slices = rods.engine.runs[-1]
-    assert slices == 4 and list(prompt.slice_prompts) == [2], "slices 4 to 7, counted from their first"
+    assert slices == 4 and list(prompt.slices) == [2], "slices 4 to 7, counted from their first"
     assert list(rods.keys) == [4, 6, 7, 10] and rods.keys[6].origin == "corrected"
     assert same(rods.found()[6], rods.first[6])
     after = {found.index: found for found in rods.contouring.result or ()}
@@ -95,7 +95,7 @@ def test_a_click_outside_of_a_3d_box_says_that_the_object_leaves_it(rods: Rods) 
     after = rods.contouring.prompts
     assert after is not None and after.bounds is None and after.reach == (before.reach[0], last + 1)
     rods.run()
-    assert 8 in rods.engine.runs[-1][0].slice_prompts
+    assert 8 in rods.engine.runs[-1][0].slices
     assert same(rods.found()[last + 1], rods.second[last + 1])
 
 

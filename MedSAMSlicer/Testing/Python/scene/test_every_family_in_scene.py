@@ -79,7 +79,7 @@ def test_key_slices_take_what_the_model_takes_and_refuse_the_rest_by_name(key: s
     clicks = Points(((6.5, 5), (1, 1)), (True, False))
     allowed = combinations(key, BOX, clicks, disc)
     for name, prompt in combinations("sam_med2d", BOX, clicks, disc).items():
-        one.session.set_prompt(StackPrompt({}, (3, 5), slice_prompts={4: prompt}))
+        one.session.set_prompt(StackPrompt({4: prompt}, (3, 5)))
         one.session.start()
         if name in allowed:
             assert 4 in one.session.wait(), name

@@ -38,15 +38,15 @@ def test_the_neighbours_guide_the_run_but_keep_their_results() -> None:
     part = Part(3, 12, True, True)
     assert [index for index in range(20) if part.replaces(index)] == list(range(4, 12))
     prompt = prompt_for(part, StackPrompt({1: A, 3: A, 7: B, 12: A, 15: A}))
-    assert dict(prompt.keys) == {0: A, 4: B, 9: A}
-    assert prompt.reach == (0, 9)  # between two key slices the object goes on
+    assert {index: given.box for index, given in prompt.slices.items()} == {0: A, 4: B, 9: A}
+    assert prompt.slice_range == (0, 9)  # between two key slices the object goes on
 
 
 def test_beyond_the_last_key_slice_the_object_may_end() -> None:
     prompt = prompt_for(Part(7, 19, True, False), StackPrompt({3: A, 7: A, 9: B}))
-    assert dict(prompt.keys) == {0: A, 2: B}
-    assert prompt.reach is None
-    assert prompt_for(Part(7, 19, True, False), StackPrompt({7: A, 9: B}, (5, 16))).reach == (0, 9)
+    assert {index: given.box for index, given in prompt.slices.items()} == {0: A, 2: B}
+    assert prompt.slice_range is None
+    assert prompt_for(Part(7, 19, True, False), StackPrompt({7: A, 9: B}, (5, 16))).slice_range == (0, 9)
 
 
 def test_results_are_merged_and_what_is_no_longer_found_goes() -> None:

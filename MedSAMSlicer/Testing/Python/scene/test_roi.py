@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from MedSAMSlicerLib.scene.roi.conversion.conversion import prompt_to_roi, roi_corners, roi_to_index_box, roi_to_prompt
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_corners, roi_to_index_box, roi_to_prompt
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 
 UNIT_GRID = np.eye(4)  # voxel (i, j, k) lies at (i, j, k) mm
@@ -52,8 +52,8 @@ def test_no_voxel_inside_a_turned_roi_is_lost(world, geometry, axis, turn, world
     prompt = roi_to_prompt(roi, stack).checked_for(stack.shape)
 
     box = np.zeros(stack.shape, bool)
-    first, last = prompt.reach
-    x0, y0, x1, y1 = (int(n) for n in prompt.bounds.xyxy)
+    first, last = prompt.slice_range
+    x0, y0, x1, y1 = (int(n) for n in prompt.box3d.xyxy)
     box[first : last + 1, y0 : y1 + 1, x0 : x1 + 1] = True
     assert not (in_roi & ~stack.to_volume(box)).any()
     # and the box is no larger than the eight corners ask for
@@ -80,8 +80,8 @@ def test_an_roi_along_the_axes_of_an_oblique_volume_is_exact(world, geometry, ax
     roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 2, 5, Box(1, 3, 6, 7))
     prompt = roi_to_prompt(roi, stack)
-    assert prompt.reach == (2, 5)
-    assert prompt.bounds == Box(1, 3, 6, 7)
+    assert prompt.slice_range == (2, 5)
+    assert prompt.box3d == Box(1, 3, 6, 7)
 
 
 @pytest.mark.parametrize("where", [(0, 0, (0, 0, 0, 0)), (2, 2, (4, 5, 4, 5)), (0, 8, (0, 0, 8, 8))])
@@ -92,7 +92,7 @@ def test_boxes_of_one_voxel_and_of_the_whole_volume_come_back(world, where, axis
     roi = world.roi(center=(1, 2, 3), size=(4, 5, 6), turned=turn(80, 0, 10))
     prompt_to_roi(roi, stack, first, last, Box(*edges))
     prompt = roi_to_prompt(roi, stack)
-    assert (*prompt.reach, prompt.bounds.xyxy) == (first, last, edges)
+    assert (*prompt.slice_range, prompt.box3d.xyxy) == (first, last, edges)
 
 
 def test_the_roi_is_placed_on_the_outer_faces_of_the_voxels(world, axis, turn):
@@ -132,9 +132,9 @@ def test_around_sheared_voxels_the_roi_holds_them_all(world, axis):
     roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 3, 5, Box(4, 4, 6, 6))
     prompt = roi_to_prompt(roi, stack)
-    assert prompt.reach[0] <= 3
-    assert prompt.reach[1] >= 5
-    assert Box(4, 4, 6, 6).inside(prompt.bounds) == Box(4, 4, 6, 6)
+    assert prompt.slice_range[0] <= 3
+    assert prompt.slice_range[1] >= 5
+    assert Box(4, 4, 6, 6).inside(prompt.box3d) == Box(4, 4, 6, 6)
 
 
 def test_the_roi_moves_with_its_own_parent_transform(world, turn):
@@ -150,7 +150,7 @@ def test_an_roi_under_transforms_is_placed_in_world(world, axis, turn):
     roi = world.roi(center=(9, 9, 9), size=(1, 1, 1), turned=turn(5, 5, 5), parents=parents)
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     prompt = roi_to_prompt(roi, stack)
-    assert (prompt.reach, prompt.bounds) == ((1, 4), Box(2, 2, 7, 5))
+    assert (prompt.slice_range, prompt.box3d) == ((1, 4), Box(2, 2, 7, 5))
 
 
 def test_an_roi_under_a_transform_that_slants_boxes_cannot_be_placed(world):
@@ -173,7 +173,7 @@ def test_a_bounding_box_roi_lets_go_of_its_points_when_it_is_placed(world):
         roi.AddControlPoint(point)
     stack = SliceStack(world.volume_in("oblique"), "K")
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
-    assert roi_to_prompt(roi, stack).bounds == Box(2, 2, 7, 5)
+    assert roi_to_prompt(roi, stack).box3d == Box(2, 2, 7, 5)
 
 
 def test_what_sticks_out_of_the_volume_is_clipped(world):
@@ -262,7 +262,7 @@ def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(world):
         roi_to_index_box(roi, UNIT_GRID, DIMS)
     stack = SliceStack(world.volume(np.zeros(DIMS[::-1], np.int16)), "K")
     prompt_to_roi(roi, stack, 2, 3, Box(4, 5, 6, 7))
-    assert roi_to_prompt(roi, stack).reach == (2, 3)
+    assert roi_to_prompt(roi, stack).slice_range == (2, 3)
 
 
 def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(world):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
-from MedSAMSlicerLib.scene.roi.conversion.conversion import load_roi, roi_corners
 
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.scene.roi.conversion import load_roi, roi_corners
 
 
 def saved_by_slicer(world, roi: Any, path: Path, system: str = "LPS") -> dict[str, Any]:

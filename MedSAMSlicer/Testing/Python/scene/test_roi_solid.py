@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.roi.conversion.conversion import prompt_to_roi, roi_to_prompt
-from MedSAMSlicerLib.scene.roi.conversion.oriented_box import OrientedBox
-
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_to_prompt
+from MedSAMSlicerLib.scene.roi.oriented_box import OrientedBox
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 
 
@@ -38,8 +37,8 @@ def test_it_holds_what_slicer_says_it_holds(
     if solid is None:
         box = roi_to_prompt(roi, stack)
         found = np.zeros(stack.shape, bool)
-        x0, y0, x1, y1 = (int(n) for n in box.bounds.xyxy)
-        found[box.reach[0] : box.reach[1] + 1, y0 : y1 + 1, x0 : x1 + 1] = True
+        x0, y0, x1, y1 = (int(n) for n in box.box3d.xyxy)
+        found[box.slice_range[0] : box.slice_range[1] + 1, y0 : y1 + 1, x0 : x1 + 1] = True
         found = stack.to_volume(found)
     # A centre on a face counts, and may lie outside by a rounding error.
     roi.SetSize(5.02, 9.02, 7.02)
@@ -52,7 +51,7 @@ def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(world: Any, axis: st
     stack = SliceStack(world.volume_in("left-handed and oblique"), axis)
     roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt = roi_to_prompt(world.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
-    prompt_to_roi(roi, stack, *prompt.reach, prompt.bounds)
+    prompt_to_roi(roi, stack, *prompt.slice_range, prompt.box3d)
     assert OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions) is None
 
 

@@ -22,9 +22,8 @@ from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.roi.conversion.conversion import roi_to_prompt  # noqa: E402
-
 from MedSAMSlicerLib.scene.editing.session import Session  # noqa: E402
+from MedSAMSlicerLib.scene.roi.conversion import roi_to_prompt  # noqa: E402
 from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world  # noqa: E402
 from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment  # noqa: E402
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient  # noqa: E402
@@ -125,15 +124,15 @@ def test_key_slices_keep_whatever_was_given_on_them(session: Callable[..., Sessi
     one.set_key(5, SlicePrompt(BOX, CLICK))
     one.set_key(3, SlicePrompt(points=CLICK))
     assert (dict(one.keys), sorted(one.slice_prompts)) == ({2: BOX}, [3, 5])
-    assert one.prompt.key_slices == (2, 3, 5) and one.prompt.at(5) == SlicePrompt(BOX, CLICK)
+    assert list(one.prompt.slices) == [2, 3, 5] and one.prompt.slices[5] == SlicePrompt(BOX, CLICK)
     one.set_key(5, SlicePrompt(box=BOX))
     one.remove_key(3)
-    assert dict(one.prompt.keys) == {2: BOX, 5: BOX} and not one.prompt.slice_prompts
+    assert {index: given.box for index, given in one.prompt.slices.items()} == {2: BOX, 5: BOX}
     with pytest.raises(InputError, match="lies outside the slice"):
         one.set_key(5, SlicePrompt(points=Points(((3, 400),), (True,))))
     with pytest.raises(InputError, match="lies outside the volume"):
         one.preview(400, SlicePrompt(points=CLICK), lambda _: None)
-    one.set_prompt(StackPrompt({4: BOX}, (1, 6), slice_prompts={6: SlicePrompt(points=CLICK)}))
+    one.set_prompt(StackPrompt({4: BOX, 6: SlicePrompt(points=CLICK)}, (1, 6)))
     assert (dict(one.keys), list(one.slice_prompts), one.reach) == ({4: BOX}, [6], (1, 6))
 
 
