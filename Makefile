@@ -16,7 +16,7 @@ BENCHES := $(addprefix benchmarks/,bench_effect.py bench_large_volume.py bench_s
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types format lists bench bench-models clean
+.PHONY: help env demo test lint types format bench bench-models clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -47,10 +47,6 @@ types: env
 format: env
 	$(BIN)/ruff check --fix-only --quiet $(CODE)
 	$(BIN)/ruff format $(CODE)
-
-# Slicer installs only the files that MedSAMSlicer/CMakeLists.txt lists.
-lists:
-	$(PYTHON) tools/update_cmake_lists.py
 
 # Every benchmarks/bench_*.py measures one thing and writes its table to benchmarks/results/. Speed comes last, with the
 # table of what was aimed at.

@@ -11,8 +11,6 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-import update_cmake_lists as cmake_lists
-
 # Stands in for Slicer's build system and writes down what the project hands to it.
 FAKE_SLICER = """
 set(Slicer_USE_FILE "${CMAKE_CURRENT_LIST_DIR}/use.cmake")
@@ -37,19 +35,41 @@ endforeach()
 """
 
 
+def run_cmake(*arguments: object) -> dict[str, str]:
+    """Name -> value of what the CMake files hand to Slicer while CMake runs."""
+    finished = subprocess.run(["cmake", *map(str, arguments)], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    return dict(re.findall(r"^-- (\w+)=(.*)$", finished.stdout, flags=re.MULTILINE))
+
+
 @pytest.fixture(scope="module")
-def configured(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Name -> value of what the CMake files hand to Slicer when they are configured."""
+def slicer_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a build system that records what it is given."""
     if shutil.which("cmake") is None:
         pytest.skip("needs cmake")
     folder = tmp_path_factory.mktemp("slicer")
     (folder / "SlicerConfig.cmake").write_text(FAKE_SLICER)
     (folder / "use.cmake").write_text("")
     (folder / "cpack.cmake").write_text(FAKE_CPACK)
-    command = ["cmake", "-S", str(repository), "-B", str(folder / "build"), f"-DSlicer_DIR={folder}"]
-    finished = subprocess.run(command, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr
-    return dict(re.findall(r"^-- (\w+)=(.*)$", finished.stdout, flags=re.MULTILINE))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def configured(repository: Path, slicer_build: Path) -> dict[str, str]:
+    """Name -> value of what the CMake files hand to Slicer when they are configured."""
+    return run_cmake("-S", repository, "-B", slicer_build / "build", f"-DSlicer_DIR={slicer_build}")
+
+
+def files_of_the_module(repository: Path) -> set[str]:
+    """What git knows or would add under MedSAMSlicer/, tests and CMake files left out."""
+    module = repository / "MedSAMSlicer"
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=module, capture_output=True, check=True, text=True).stdout.split("\0")
+    return {
+        name
+        for name in listed
+        if (module / name).is_file() and not name.startswith("Testing/") and Path(name).name != "CMakeLists.txt"
+    }
 
 
 def description_file(repository: Path) -> dict[str, str]:
@@ -58,80 +78,34 @@ def description_file(repository: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def test_every_script_and_resource_is_listed_for_installation(repository: Path) -> None:
-    found = cmake_lists.differences(repository / "MedSAMSlicer" / "CMakeLists.txt")
-    assert found == [], "run 'make lists' and commit MedSAMSlicer/CMakeLists.txt"
+def test_slicer_installs_every_file_of_the_module_and_no_other(repository: Path, configured: dict[str, str]) -> None:
+    if not (repository / ".git").exists():
+        pytest.skip("needs a git checkout")
+    scripts, resources = (configured[f"MODULE_{part}"].split(";") for part in ("SCRIPTS", "RESOURCES"))
+    assert sorted(scripts + resources) == sorted(files_of_the_module(repository))
+    assert all(name.endswith(".py") for name in scripts) and not any(name.endswith(".py") for name in resources)
 
 
-def test_slicer_is_handed_the_listed_files_and_all_of_them_exist(repository: Path, configured: dict[str, str]) -> None:
-    listed = cmake_lists.read_lists((repository / "MedSAMSlicer" / "CMakeLists.txt").read_text())
+def test_slicer_is_given_the_name_of_the_module_and_its_tests(configured: dict[str, str]) -> None:
     assert configured["MODULE_NAME"] == "MedSAMSlicer"
-    assert configured["MODULE_SCRIPTS"].split(";") == listed["scripts"]
-    assert configured["MODULE_RESOURCES"].split(";") == listed["resources"]
     assert configured["MODULE_UNPARSED_ARGUMENTS"] == ""
     for name in ("MedSAMSlicer", "MedSAMSlicerEffectTest"):
         assert configured[f"UNITTEST_{name}"] == f"SCRIPT;{name}.py"
-    assert all((repository / "MedSAMSlicer" / name).is_file() for name in listed["scripts"] + listed["resources"])
 
 
-def test_no_test_and_no_cache_file_is_installed(repository: Path) -> None:
-    listed = cmake_lists.read_lists((repository / "MedSAMSlicer" / "CMakeLists.txt").read_text())
-    assert not [name for names in listed.values() for name in names if "Testing" in name or "__pycache__" in name]
-    assert "MedSAMSlicer.py" in listed["scripts"]
-    assert "Resources/Icons/MedSAMSlicer.png" in listed["resources"]
-
-
-class TestListsFollowTheFiles:
-    @pytest.fixture
-    def module(self, tmp_path: Path) -> Path:
-        folder = tmp_path / "Thing"
-        for name in ("Thing.py", "ThingLib/__init__.py", "ThingLib/table.json", "Resources/Icons/Thing.png"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text("")
-        (folder / "Testing").mkdir()
-        (folder / "Testing" / "test_thing.py").write_text("")
-        (folder / "ThingLib" / "__pycache__").mkdir()
-        (folder / "ThingLib" / "__pycache__" / "table.pyc").write_text("")
-        empty = (
-            "set(S\n  # scripts: begin\n  # scripts: end\n  )\nset(R\n  # resources: begin\n  # resources: end\n  )\n"
-        )
-        (folder / "CMakeLists.txt").write_text(empty)
-        return folder
-
-    def update(self, module: Path) -> None:
-        cmake_file = module / "CMakeLists.txt"
-        lists = cmake_lists.wanted_lists(cmake_lists.module_files(module), module.name)
-        cmake_file.write_text(cmake_lists.with_lists(cmake_file.read_text(), lists))
-
-    def test_a_new_file_is_missed_then_listed(self, module: Path) -> None:
-        assert "scripts: Thing.py is not listed" in cmake_lists.differences(module / "CMakeLists.txt")
-        self.update(module)
-        assert cmake_lists.differences(module / "CMakeLists.txt") == []
-        assert cmake_lists.read_lists((module / "CMakeLists.txt").read_text()) == {
-            "scripts": ["Thing.py", "ThingLib/__init__.py"],
-            "resources": ["Resources/Icons/Thing.png", "ThingLib/table.json"],
-        }
-
-    def test_a_deleted_file_is_superfluous(self, module: Path) -> None:
-        self.update(module)
-        (module / "ThingLib" / "table.json").unlink()
-        assert cmake_lists.differences(module / "CMakeLists.txt") == [
-            "resources: ThingLib/table.json is listed but not there"
-        ]
-
-    def test_git_decides_what_belongs_to_the_project(self, module: Path) -> None:
-        git = ["git", "-C", str(module.parent)]
-        subprocess.run([*git, "init", "--quiet"], check=True)
-        (module.parent / ".gitignore").write_text("*.log\n__pycache__/\n")
-        (module / "Resources" / "run.log").write_text("")
-        self.update(module)
-        assert "Resources/run.log" not in (module / "CMakeLists.txt").read_text()
-        assert cmake_lists.differences(module / "CMakeLists.txt") == []
-
-    def test_lost_markers_are_named(self, module: Path) -> None:
-        text = (module / "CMakeLists.txt").read_text().replace("# scripts: end", "")
-        with pytest.raises(ValueError, match="scripts: end"):
-            cmake_lists.read_lists(text)
+def test_the_next_build_finds_new_and_deleted_files(repository: Path, slicer_build: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "extension"
+    shutil.copytree(repository / "MedSAMSlicer", copy / "MedSAMSlicer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository / "CMakeLists.txt", copy)
+    build = tmp_path / "build"
+    run_cmake("-S", copy, "-B", build, f"-DSlicer_DIR={slicer_build}")
+    (copy / "MedSAMSlicer" / "MedSAMSlicerLib" / "engine" / "novelty.py").touch()
+    (copy / "MedSAMSlicer" / "Resources" / "Icons" / "Novelty.png").touch()
+    (copy / "MedSAMSlicer" / "MedSAMSlicerLib" / "engine" / "errors.py").unlink()
+    rebuilt = run_cmake("--build", build)
+    scripts, resources = (rebuilt[f"MODULE_{part}"].split(";") for part in ("SCRIPTS", "RESOURCES"))
+    assert "MedSAMSlicerLib/engine/novelty.py" in scripts and "MedSAMSlicerLib/engine/errors.py" not in scripts
+    assert "Resources/Icons/Novelty.png" in resources
 
 
 def test_catalogue_entry_holds_what_the_extensions_index_asks_for(repository: Path) -> None:

@@ -60,7 +60,7 @@ def test_no_voxel_inside_a_turned_roi_is_lost(world, geometry, axis, turn, world
     reach = stack.world_to_slice(roi_corners(roi))
     assert (np.array([first, y0, x0]) >= np.clip(reach.min(axis=0), 0, None) - 1e-6).all()
     assert (np.array([last, y1, x1]) <= reach.max(axis=0) + 1e-6).all()
-    assert list(prompt.keys) == [(first + last) // 2]
+    assert list(prompt.slices) == [(first + last) // 2]
 
 
 @pytest.mark.parametrize(
