@@ -28,16 +28,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
+from MedSAMSlicerLib.engine.environment import THREADS_VARIABLE, embeddings_disk_megabytes  # noqa: E402
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.embedding_store import open_embedding_store  # noqa: E402
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, Timings  # noqa: E402
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt  # noqa: E402
 from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
-from MedSAMSlicerLib.engine.serving.limited_service import disk_megabytes, embedding_files  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis  # noqa: E402
-from MedSAMSlicerLib.engine.threads import THREADS_VARIABLE  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth  # noqa: E402
 from MedSAMSlicerLib.io.images import read_image  # noqa: E402
@@ -177,7 +177,9 @@ def variants_of(kind: PromptKind) -> list[Variant]:
 def run_case(case: Case, kind: PromptKind) -> list[Found]:
     """The case under every variant, in the order of `variants_of`."""
     os.environ[THREADS_VARIABLE] = "1"
-    predictor = load_predictor(ModelChoice(), EmbeddingCache(CACHE_BYTES, embedding_files(disk_megabytes())))[0]
+    predictor = load_predictor(
+        ModelChoice(), EmbeddingCache(CACHE_BYTES, open_embedding_store(embeddings_disk_megabytes()))
+    )[0]
     remember_answers(predictor.runtime)
     image = read_image(case.image)
     truth = read_label(case.label, case.value, like=image)

@@ -25,9 +25,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
+from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model  # noqa: E402
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt  # noqa: E402
-from MedSAMSlicerLib.engine.threads import computing_threads  # noqa: E402
 
 # Linux counts in KiB, macOS in bytes.
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024

@@ -25,7 +25,7 @@ import sys
 import time
 from typing import Any
 
-# Before torch is loaded, as the command line does: see engine/threads.py.
+# Before torch is loaded, as the command line does: see engine/environment.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from speed import ROOT  # noqa: E402
@@ -37,8 +37,8 @@ from speed.slices import OPENVINO, in_plane, per_slice, predictors  # noqa: E402
 from speed.start import cold_starts, peak_memory  # noqa: E402
 from speed.targets import as_text, profile, targets  # noqa: E402
 
+from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
 from MedSAMSlicerLib.engine.serving.service import SegmentationService  # noqa: E402
-from MedSAMSlicerLib.engine.threads import computing_threads  # noqa: E402
 
 PARTS = ("slice", "plane", "boxes", "thin", "length", "outside", "preview", "start", "memory")
 

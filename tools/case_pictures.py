@@ -17,12 +17,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
+from MedSAMSlicerLib.engine.environment import embeddings_disk_megabytes  # noqa: E402
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache  # noqa: E402
+from MedSAMSlicerLib.engine.inference.embedding_store import open_embedding_store  # noqa: E402
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import ModelChoice  # noqa: E402
 from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
-from MedSAMSlicerLib.engine.serving.limited_service import disk_megabytes, embedding_files  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis, from_slices_first  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.metrics import agreement  # noqa: E402
@@ -58,7 +59,9 @@ def main() -> int:
     parser.add_argument("--model", default="litemedsam", metavar="KEY")
     options = parser.parse_args()
     cases = {case.id: case for case in read_cases(options.cases)}
-    predictor, _ = load_predictor(ModelChoice(options.model), EmbeddingCache(files=embedding_files(disk_megabytes())))
+    predictor, _ = load_predictor(
+        ModelChoice(options.model), EmbeddingCache(files=open_embedding_store(embeddings_disk_megabytes()))
+    )
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.case:
         if name not in cases:

@@ -86,7 +86,7 @@ def draw(path: Path, image: Image, mask: np.ndarray, truth: np.ndarray, report: 
             box=prompt.box3d if entry["index"] in prompt.slices else None,
             predicted_iou=entry["predicted_iou"],
             confidence=entry["confidence"],
-            flagged=entry["flagged"],
+            needs_review=entry["flagged"],
             key=entry["index"] in prompt.slices,
         )
         for entry in report["slices"]

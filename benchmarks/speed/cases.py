@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from demo_data import demo_case
+from MedSAMSlicerLib.engine.environment import computing_threads
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
@@ -20,7 +21,6 @@ from MedSAMSlicerLib.engine.models.weights import find_weights, load_state
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.stack import ArrayStack
-from MedSAMSlicerLib.engine.threads import computing_threads
 
 MODEL = "litemedsam"
 CHOICE = ModelChoice(MODEL, device="cpu")

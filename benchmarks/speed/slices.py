@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from MedSAMSlicerLib.engine.environment import computing_threads
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
@@ -15,7 +16,6 @@ from MedSAMSlicerLib.engine.models.catalogue import find_model
 from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.models.weights import find_weights, verify_weights
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.threads import computing_threads
 
 from .cases import AUTHORS_DECODER_GFLOP, BOX, CHOICE, DECODER_GFLOP, ENCODER_GFLOP, stack_of
 from .turns import by_turns, ratios, spread

@@ -17,7 +17,7 @@ _PATHS = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "MedSAMSlicer")])
 # The last line tells the seconds of importing torch, where that is needed, and when the model was ready.
 _READY = """
 import json, sys, time
-from MedSAMSlicerLib.engine.threads import share_processor
+from MedSAMSlicerLib.engine.environment import share_processor
 share_processor()
 begin = time.perf_counter()
 if sys.argv[1] == "torch":
@@ -31,7 +31,7 @@ print(json.dumps({"imported": imported, "ready": time.time()}))
 
 _PEAK = """
 import json, resource, sys, time
-from MedSAMSlicerLib.engine.threads import share_processor
+from MedSAMSlicerLib.engine.environment import share_processor
 share_processor()
 import numpy as np
 from MedSAMSlicerLib.engine.inference.embedding_cache import DEFAULT_BYTES

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..engine.errors import Cancelled, InputError, MedSAMError
-from ..engine.failures import as_user_error
-from ..engine.threads import share_processor
+from ..engine.environment import share_processor
+from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from .console import complain, prepare_output, say
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"

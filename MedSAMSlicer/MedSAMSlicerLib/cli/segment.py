@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from ..engine.environment import embeddings_disk_megabytes
 from ..engine.errors import InputError
+from ..engine.inference.embedding_store import open_embedding_store
 from ..engine.intensity import WindowedStack, choose_window
 from ..engine.model_choice import ModelChoice, RunInfo
 from ..engine.models.catalogue import find_model
 from ..engine.models.weights import find_weights
 from ..engine.prompts import StackPrompt
-from ..engine.results import SliceResult
-from ..engine.serving.limited_service import disk_megabytes, embedding_files
+from ..engine.results import SliceResult, StackResult
 from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
-from ..engine.stack_result import StackResult
 from ..io.image_types import Image
 from ..io.images import read_image
 from ..io.labels import read_label
@@ -60,7 +60,7 @@ def run_segment(options: argparse.Namespace) -> None:
     image, window = seen_through(image, window, axis, prompt.slice_range)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
-    kept_megabytes = disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings
+    kept_megabytes = embeddings_disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings
     choice = ModelChoice(options.model, options.weights, options.device, options.runtime)
     info = RunInfo()
     source = WindowedStack(stack, window)
@@ -105,7 +105,7 @@ def run_segment(options: argparse.Namespace) -> None:
 def _check_before_reading(options: argparse.Namespace) -> None:
     """Everything that can be refused before minutes are spent."""
     check_prompt_options(options)
-    if (disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings) < 0:
+    if (embeddings_disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings) < 0:
         raise InputError(f"--keep-embeddings {options.keep_embeddings} is no room: give megabytes, or 0 for none")
     if options.consensus != 0 and not 2 <= options.consensus <= MOST_RECTANGLES:
         why = "compares nothing" if options.consensus < 2 else "asks too many rectangles on every slice"
@@ -142,7 +142,7 @@ def _segment(
     """The slices that were answered, and the consensus of `asked` rectangles. The model is let go afterwards."""
     from ..engine.serving.service import SegmentationService
 
-    service = SegmentationService(_CACHE_BYTES, embedding_files(kept_megabytes))
+    service = SegmentationService(_CACHE_BYTES, open_embedding_store(kept_megabytes))
     service.load(choice)
     found = StackResult(source.shape)
     consensus: dict[int, Consensus] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
-from ..engine.stack_result import StackResult
+from ..engine.results import StackResult
 
 # From doubtful to certain; told apart by people who see few colours, and by the mark on doubtful slices.
 DOUBTFUL, CERTAIN = (213, 94, 0), (0, 114, 178)
@@ -51,11 +51,11 @@ class ConfidenceStrip:
             if one is None:
                 self._put(column, NO_RESULT, "", _("Slice {index}: no result").format(index=index))
                 continue
-            mark = KEY_MARK if one.key else DOUBTFUL_MARK if one.flagged else ""
+            mark = KEY_MARK if one.key else DOUBTFUL_MARK if one.needs_review else ""
             text = _("Slice {index}: confidence {percent} %").format(
                 index=index, percent=round(100 * min(max(one.confidence, 0), 1))
             )
-            note = _("key slice") if one.key else _("doubtful") if one.flagged else ""
+            note = _("key slice") if one.key else _("doubtful") if one.needs_review else ""
             self._put(column, color_of(one.confidence), mark, f"{text}, {note}" if note else text)
 
     def _put(self, column: int, color: tuple[int, int, int], mark: str, text: str) -> None:

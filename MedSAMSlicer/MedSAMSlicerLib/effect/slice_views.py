@@ -57,7 +57,7 @@ def on_a_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
 def _marked(contouring: ContourEditor, index: int) -> Box | None:
     if contouring.result is not None and index in contouring.result:
         found = contouring.result[index]
-        return Box.around(found.mask) or found.box
+        return Box.from_mask(found.mask) or found.box
     if contouring.prompts is not None and index in contouring.prompts.keys:
         return contouring.prompts.keys[index].marked
     return None

@@ -54,12 +54,20 @@ class Box:
         """Rows that the box covers."""
         return self.y1 - self.y0 + 1
 
-    def grown(self, dx: float, dy: float) -> Box:
-        """The box with each vertical edge moved outwards by `dx` pixels and each horizontal edge by `dy`."""
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Index of the box in a (rows, columns) array: the pixels whose centres lie in the box."""
+        return (
+            slice(max(0, math.ceil(self.y0)), max(0, math.floor(self.y1) + 1)),
+            slice(max(0, math.ceil(self.x0)), max(0, math.floor(self.x1) + 1)),
+        )
+
+    def padded(self, dx: float, dy: float) -> Box:
+        """The box with each vertical edge moved outwards by `dx` pixels and each horizontal edge by `dy` pixels."""
         return Box(self.x0 - dx, self.y0 - dy, self.x1 + dx, self.y1 + dy)
 
-    def inside(self, other: Box) -> Box | None:
-        """The part of the box that lies in `other`, or None if there is none."""
+    def intersection(self, other: Box) -> Box | None:
+        """The part of the box that lies in `other`, or None if the boxes do not overlap."""
         x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)
         x1, y1 = min(self.x1, other.x1), min(self.y1, other.y1)
         return Box(x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else None
@@ -70,8 +78,8 @@ class Box:
         return cls(0, 0, columns - 1, rows - 1)
 
     @classmethod
-    def around(cls, mask: np.ndarray) -> Box | None:
-        """The smallest box around the true pixels of a (rows, columns) mask, or None if the mask is empty."""
+    def from_mask(cls, mask: np.ndarray) -> Box | None:
+        """Bounding box of the True pixels of a (rows, columns) mask, or None if the mask is empty."""
         rows = np.flatnonzero(mask.any(axis=1))
         if rows.size == 0:
             return None
@@ -103,7 +111,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.coordinates)
 
-    def plus(self, x: float, y: float, positive: bool) -> Points:
+    def with_point(self, x: float, y: float, positive: bool) -> Points:
         """These points and one more, such as the next click."""
         return Points((*self.coordinates, (x, y)), (*self.positive, positive))
 
@@ -185,7 +193,7 @@ class SlicePrompt:
         Raises:
             InputError: the box or a point lies outside, or a mask of the slice has another size.
         """
-        if self.box is not None and self.box.inside(Box.of_slice(rows, columns)) != self.box:
+        if self.box is not None and self.box.intersection(Box.of_slice(rows, columns)) != self.box:
             raise InputError(
                 _("box {box} lies outside the slice: {limits}").format(box=self.box.xyxy, limits=_limits(rows, columns))
             )

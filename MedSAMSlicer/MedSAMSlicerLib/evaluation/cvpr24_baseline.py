@@ -64,7 +64,7 @@ def segment_as_authors(
 
 def _next_box(mask: np.ndarray, number: int) -> tuple[int, int, int, int] | None:
     size = longest_side_size(mask.shape[0], mask.shape[1], INPUT_SIZE)
-    small = Box.around(area_resize(mask.astype(np.uint8) * np.uint8(number), *size) > 0)
+    small = Box.from_mask(area_resize(mask.astype(np.uint8) * np.uint8(number), *size) > 0)
     if small is None:
         return None
     x0, y0, x1, y1 = (int(v) for v in small.xyxy)

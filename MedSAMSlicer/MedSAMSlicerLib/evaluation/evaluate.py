@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.errors import InputError, MedSAMError, WorkerError
-from ..engine.failures import as_user_error
+from ..engine.environment import THREADS_VARIABLE, embeddings_disk_megabytes
+from ..engine.errors import InputError, MedSAMError, WorkerError, as_user_error
+from ..engine.inference.embedding_store import open_embedding_store
 from ..engine.inference.predictor import Predictor, load_predictor
 from ..engine.model_choice import LoadedModel, ModelChoice
-from ..engine.serving.limited_service import disk_megabytes, embedding_files
-from ..engine.threads import THREADS_VARIABLE
 from ..io.output_files import write_atomically
 from .cases import Case
 from .evaluate_case import CaseScore, Task, run_case
@@ -118,7 +117,7 @@ def _prepare(task: Task, load: LoadModel) -> None:
     os.environ[THREADS_VARIABLE] = "1"
     try:
         _predictor = load(task.choice)[0]
-        _predictor.cache.files = embedding_files(disk_megabytes())
+        _predictor.cache.files = open_embedding_store(embeddings_disk_megabytes())
     except Exception as error:
         # Raised here it would reach nobody: the pool only says that it is broken.
         _predictor = as_user_error(error)
@@ -154,7 +153,7 @@ def result_row(score: CaseScore, task: Task) -> dict[str, str]:
         "slices": str(count),
         "seconds": f"{score.seconds:.2f}",
         "seconds_per_slice": f"{score.seconds / max(count, 1):.3f}",
-        "flagged_slices": str(sum(one.flagged for one in score.slices)),
+        "flagged_slices": str(sum(one.needs_review for one in score.slices)),
     }
 
 
@@ -168,7 +167,7 @@ def slice_rows(score: CaseScore) -> list[dict[str, str]]:
             "dsc": f"{one.dsc:.6f}",
             "predicted_iou": f"{one.predicted_iou:.6f}",
             "confidence": f"{one.confidence:.6f}",
-            "flagged": str(int(one.flagged)),
+            "flagged": str(int(one.needs_review)),
             "key": str(int(one.key)),
             "in_truth": str(int(one.in_truth)),
         }

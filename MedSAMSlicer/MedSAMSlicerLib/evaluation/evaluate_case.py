@@ -58,7 +58,7 @@ class SliceScore:
     dsc: float
     predicted_iou: float
     confidence: float
-    flagged: bool
+    needs_review: bool
     key: bool
     in_truth: bool
 
@@ -153,7 +153,7 @@ def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
         dsc=slice_dsc(result.mask, truth),
         predicted_iou=result.predicted_iou,
         confidence=result.confidence,
-        flagged=result.flagged,
+        needs_review=result.needs_review,
         key=result.key,
         in_truth=bool(truth.any()),
     )

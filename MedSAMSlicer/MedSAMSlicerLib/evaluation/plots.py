@@ -88,7 +88,9 @@ def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
     figure = _figure(2)
     scatter, calibration = figure.subplots(1, 2)
     dsc, confidence, poor = _slice_arrays(scores)
-    flagged = np.array([one.flagged for score in scores for one in score.slices if one.in_truth or one.dsc < 1], bool)
+    flagged = np.array(
+        [one.needs_review for score in scores for one in score.slices if one.in_truth or one.dsc < 1], bool
+    )
     scatter.plot(confidence[~flagged], dsc[~flagged], "o", color="tab:blue", alpha=0.4, label="not flagged")
     scatter.plot(confidence[flagged], dsc[flagged], "o", color="tab:red", alpha=0.4, label="flagged for review")
     scatter.axhline(POOR_SLICE_DSC, color="black", linestyle=":", linewidth=1)

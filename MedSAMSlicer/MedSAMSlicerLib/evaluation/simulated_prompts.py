@@ -64,16 +64,16 @@ def prompt_from_truth(
         assert box is not None
         x0, y0, x1, y1 = np.add(box.xyxy, random.integers(-jitter, jitter, 4, endpoint=True)).tolist()
         # A narrow box may have been turned over; it is still the box between these two edges.
-        inside = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).inside(whole)
+        inside = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).intersection(whole)
         return inside or box
 
     if kind.name == "box3d":
-        return StackPrompt.from_box3d(first, last, moved(Box.around(np.asarray(truth.any(axis=0)))))
+        return StackPrompt.from_box3d(first, last, moved(Box.from_mask(np.asarray(truth.any(axis=0)))))
     if kind.name == "midslice":
         middle = int(held[np.abs(held - (first + last) // 2).argmin()])
-        return StackPrompt({middle: moved(Box.around(truth[middle]))})
+        return StackPrompt({middle: moved(Box.from_mask(truth[middle]))})
     wanted = (
         held if kind.count is None else np.linspace(first, last, kind.count) if kind.count > 1 else [(first + last) / 2]
     )
     chosen = sorted({int(held[np.abs(held - index).argmin()]) for index in wanted})
-    return StackPrompt({index: moved(Box.around(truth[index])) for index in chosen}, (first, last))
+    return StackPrompt({index: moved(Box.from_mask(truth[index])) for index in chosen}, (first, last))

@@ -105,7 +105,9 @@ def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | N
         held |= truth.any(axis=0)
     given = list(prompt.slices.values())
     clicked = [Box(x, y, x, y) for one in given if one.points for x, y in one.points.coordinates]
-    boxes = [box for box in (Box.around(held), *(one.box for one in given), *clicked, prompt.box3d) if box is not None]
+    boxes = [
+        box for box in (Box.from_mask(held), *(one.box for one in given), *clicked, prompt.box3d) if box is not None
+    ]
     _mm, row_mm, column_mm = stack.spacing
     x0, x1 = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     y0, y1 = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
@@ -117,7 +119,7 @@ def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | N
         middle_x + side / column_mm / 2,
         middle_y + side / row_mm / 2,
     )
-    return view.inside(Box.of_slice(rows, columns)) or Box.of_slice(rows, columns)
+    return view.intersection(Box.of_slice(rows, columns)) or Box.of_slice(rows, columns)
 
 
 def _draw(
@@ -199,11 +201,11 @@ def _write_texts(
             0.98,
             1.02,
             "no result here",
-            REVIEW if result is not None and result.flagged else "white",
+            REVIEW if result is not None and result.needs_review else "white",
             ha="right",
             va="bottom",
         )
-    elif result.flagged:
+    elif result.needs_review:
         write(0.98, 1.02, f"review (confidence {result.confidence:.2f})", REVIEW, ha="right", va="bottom")
     else:
         write(0.98, 1.02, f"confidence {result.confidence:.2f}", ha="right", va="bottom")

@@ -79,7 +79,7 @@ def build_report(
                 "area_mm2": int(result.mask.sum()) * pixel_mm2,
                 "predicted_iou": _number(result.predicted_iou),
                 "confidence": _number(result.confidence),
-                "flagged": bool(result.flagged),
+                "flagged": bool(result.needs_review),
                 "interpolated": bool(result.interpolated),
                 **_consensus_of((consensus or {}).get(result.index), pixel_mm2),
             }

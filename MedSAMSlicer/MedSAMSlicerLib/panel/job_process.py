@@ -14,7 +14,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..engine.failures import one_line
+from ..engine.errors import one_line
 from ..engine.serving.said import heard
 from ..scene.worker.transports import worker_environment
 

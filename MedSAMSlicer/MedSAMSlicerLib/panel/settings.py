@@ -9,8 +9,7 @@ from collections.abc import Iterator, MutableMapping
 
 import qt
 
-from ..engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
-from ..engine.serving.limited_service import DEFAULT_MEGABYTES
+from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, WEIGHTS_VARIABLE
 from .setup.embedding_memory import limit_to
 
 _GROUP = "MedSAMSlicer"
@@ -39,9 +38,9 @@ def embeddings_megabytes() -> int:
     """Memory for encoded slices."""
     try:
         # Some platforms give numbers back as texts.
-        value = int(qt.QSettings().value(EMBEDDINGS_MB, DEFAULT_MEGABYTES))
+        value = int(qt.QSettings().value(EMBEDDINGS_MB, DEFAULT_EMBEDDINGS_MB))
     except (TypeError, ValueError):
-        return DEFAULT_MEGABYTES
+        return DEFAULT_EMBEDDINGS_MB
     return min(max(value, LEAST_MB), MOST_MB)
 
 

@@ -175,7 +175,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
 
     def visit_doubtful_slices(self) -> None:
         contouring = self.effect.contouring
-        doubtful = [found.index for found in contouring.result if found.flagged and not found.key]
+        doubtful = [found.index for found in contouring.result if found.needs_review and not found.key]
         assert len(doubtful) > 0
         visited = []
         self.go_to(doubtful[-1])

@@ -70,7 +70,7 @@ class BrightService:
                 box = boxes.get(index, box)
                 image = source.slice_uint8(index)
                 self.compute(image)
-                mask = bright_inside(image, box if prompt.box3d is None else box.inside(prompt.box3d) or box)
+                mask = bright_inside(image, box if prompt.box3d is None else box.intersection(prompt.box3d) or box)
                 info.timings.decoder_calls += 1
                 info.timings.decode += 0.25
                 if prompt.slice_range is None and not mask.any():

@@ -28,7 +28,7 @@ class DoubtingService(BrightService):
     ) -> Iterator[SliceResult]:
         for found in super().segment(choice, source, prompt, info):
             doubtful = found.index % 4 == 0
-            yield replace(found, confidence=0.2 if doubtful else 0.9, flagged=doubtful)
+            yield replace(found, confidence=0.2 if doubtful else 0.9, needs_review=doubtful)
 
 
 SECONDS_TO_ENCODE = 0.4

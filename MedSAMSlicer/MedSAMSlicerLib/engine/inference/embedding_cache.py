@@ -11,10 +11,10 @@ import hashlib
 import numpy as np
 from cachetools import LRUCache
 
-from ..serving.limited_service import DEFAULT_MEGABYTES
+from ..environment import DEFAULT_EMBEDDINGS_MB
 from .embedding_store import EmbeddingStore
 
-DEFAULT_BYTES = DEFAULT_MEGABYTES << 20
+DEFAULT_BYTES = DEFAULT_EMBEDDINGS_MB << 20
 
 
 class EmbeddingCache:

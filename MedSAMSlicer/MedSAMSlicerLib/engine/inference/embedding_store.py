@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..environment import cache_folder
+
 _log = logging.getLogger(__name__)
 _ENDING = ".embedding"
 _PART = ".part-"
@@ -122,6 +124,11 @@ class EmbeddingStore:
                 return
             _remove(one.path)
             total -= one.size
+
+
+def open_embedding_store(megabytes: int) -> EmbeddingStore | None:
+    """Store of at most `megabytes` megabytes in the cache folder; None for 0 megabytes."""
+    return EmbeddingStore(cache_folder() / "embeddings", megabytes << 20) if megabytes else None
 
 
 def _digest(key: str, payload: bytes) -> bytes:

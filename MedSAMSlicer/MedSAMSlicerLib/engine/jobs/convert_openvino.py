@@ -13,11 +13,11 @@ import openvino
 import torch
 from torch import Tensor, nn
 
+from ..environment import computing_threads
 from ..models.catalogue import find_model
 from ..models.quick_decoder import QuickDecoder
 from ..models.weights import verify_weights
 from ..runtimes.openvino_models import DECODER, ENCODER
-from ..threads import computing_threads
 from .job import add_attached, run_task
 
 if TYPE_CHECKING:

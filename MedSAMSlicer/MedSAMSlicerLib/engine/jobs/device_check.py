@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..failures import as_user_error
+from ..environment import leave_one_core, share_processor
+from ..errors import as_user_error
 from ..i18n import tr as _
 from ..model_choice import ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model
@@ -26,7 +27,6 @@ from ..models.weights import find_weights, verify_weights
 from ..results import Prediction
 from ..runtimes.check_image import phantom_slice
 from ..serving.said import text_of
-from ..threads import leave_one_core, share_processor
 from .job import Say, add_attached, run_task
 
 REFERENCE = ("cpu", "torch")

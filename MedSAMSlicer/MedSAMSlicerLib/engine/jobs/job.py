@@ -17,8 +17,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-from ..errors import Cancelled
-from ..failures import as_user_error
+from ..errors import Cancelled, as_user_error
 from ..serving.said import made_of, text_of
 
 _GRACE_SECONDS = 5.0

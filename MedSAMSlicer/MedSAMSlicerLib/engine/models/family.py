@@ -68,11 +68,12 @@ class Family(ABC):
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         """Box on a slice of `rows` x `columns` -> float32 (4,) in pixels of the network's input."""
 
-    def loosened(self, box: Box, rows: int, columns: int, slack: float = 1.0) -> Box:
-        """The box with the room around the object that the model was trained with, within the slice.
+    def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
+        """The box enlarged by the margin around the object that the model was trained with, clipped to the slice.
 
         Args:
-            slack: times the family's own slack.
+            box: box in pixels of a slice of `rows` x `columns`.
+            factor: multiple of the family's margin.
         """
         return box
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .network import PromptableNetwork
 
 INPUT_SIZE = 1024
-# Share of the slice's side around the object: about the middle of the 0 to 20 of 1024 pixels that the authors move
+# Margin around the object as a share of the slice's side: about the middle of the 0 to 20 of 1024 pixels that the authors move
 # boxes outwards in training.
-SLACK = 8 / 1024
+MARGIN = 8 / 1024
 
 
 class MedSAM(Family):
@@ -50,9 +50,9 @@ class MedSAM(Family):
         scale = np.array([columns, rows, columns, rows])
         return (np.array(box.xyxy) / scale * self.input_size).astype(np.float32)
 
-    def loosened(self, box: Box, rows: int, columns: int, slack: float = 1.0) -> Box:
-        room = slack * SLACK
-        return box.grown(room * columns, room * rows).inside(Box.of_slice(rows, columns)) or box
+    def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
+        margin = factor * MARGIN
+        return box.padded(margin * columns, margin * rows).intersection(Box.of_slice(rows, columns)) or box
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         # Probabilities, not logits, are interpolated here: the order changes the contour.

@@ -26,9 +26,9 @@ PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_STD = np.array([58.395, 57.12, 57.375], np.float32)
 # The decoder answers with this many pixels for each token of the encoder, along each side.
 LOGITS_PER_TOKEN = 4
-# Room of a loose rectangle beyond a close one: this share of the slice's longer side for each unit of slack above 1. With
-# `open_propagation.LOOSE` it is 3 pixels of 256 wider than the mask beside, as LiteMedSAM's.
-ROOM = 2 / 256
+# Margin per unit of `factor` above 1, as a share of the slice's longer side. With the factor of the loose box in
+# `propagation.outward` that is 3 pixels of 256, as for LiteMedSAM.
+EXTRA_MARGIN = 2 / 256
 # How sure a mask that somebody drew is of each of its pixels; see `coverage_to_logits`.
 DRAWN_MASK_CERTAINTY = 0.999
 
@@ -59,10 +59,10 @@ class PromptedByAll(Family):
 
         return vit_network(self.size, self.input_size)
 
-    def loosened(self, box: Box, rows: int, columns: int, slack: float = 1.0) -> Box:
-        """As given up to a slack of 1: the authors prompt with boxes as they are drawn, and add nothing."""
-        room = max(0.0, slack - 1) * ROOM * max(rows, columns)
-        return box.grown(room, room).inside(Box.of_slice(rows, columns)) or box
+    def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
+        """Unchanged up to a factor of 1: the authors prompt with boxes as they are drawn, without a margin."""
+        margin = max(0.0, factor - 1) * EXTRA_MARGIN * max(rows, columns)
+        return box.padded(margin, margin).intersection(Box.of_slice(rows, columns)) or box
 
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         return self._scaled(np.array(box.xyxy).reshape(2, 2), rows, columns).reshape(4)

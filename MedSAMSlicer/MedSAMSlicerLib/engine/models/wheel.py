@@ -15,9 +15,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ..child_environment import child_environment
-from ..errors import Cancelled, WeightsError
-from ..failures import one_line
+from ..environment import child_environment
+from ..errors import Cancelled, WeightsError, one_line
 from ..i18n import tr as _
 from .catalogue import ModelSpec
 from .weights import Progress, how_to_get, install_file

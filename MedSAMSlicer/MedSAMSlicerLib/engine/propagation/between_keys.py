@@ -65,12 +65,12 @@ def _walk(asker: SlicePredictor, lower: SliceResult, upper: SliceResult) -> Iter
         bulge = bulging(lower.box, upper.box, share)
         expected = between(between(lower.box, upper.box, share), bulge, BULGE)
         (answer,) = asker.ask(index, [bulge])
-        found = Box.around(answer.mask)
-        agreed = median_box([found or expected, Box.around(neighbour) or expected, expected])
+        found = Box.from_mask(answer.mask)
+        agreed = median_box([found or expected, Box.from_mask(neighbour) or expected, expected])
         if found is None or largest_change(agreed, found) > AGREEMENT:
             (second,) = asker.ask(index, [agreed], beside=beside)
             answer = asker.merged(second, answer, FIRST_SHARE)
-        around = Box.around(neighbour)
+        around = Box.from_mask(neighbour)
         if answer.predicted_iou < DOUBTED and around is not None:
             (followed,) = asker.ask(index, [around], beside=beside)
             if followed.predicted_iou > answer.predicted_iou + CLEARLY_BETTER:

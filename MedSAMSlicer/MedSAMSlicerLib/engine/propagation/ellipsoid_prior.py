@@ -51,7 +51,7 @@ class EllipsoidPrior:
         )
         return x, y
 
-    def at(self, index: int, width: float) -> Box:
+    def section(self, index: int, width: float) -> Box:
         """The section on a slice, `width` times as wide and high, within the 3D box; at least a pixel each way."""
         depth = self._depth(index)
         bounds, (lean_x, lean_y) = self._bounds, self.lean

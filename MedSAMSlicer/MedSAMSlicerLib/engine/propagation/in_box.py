@@ -110,11 +110,11 @@ class _BoxWalk:
     def _answer(self, index: int, neighbour: SliceMask | None) -> SliceMask:
         if index in self.fixed:
             return self.fixed[index]
-        expected = self.expected.at(index, EXPECTED_WIDTH)
-        generous = self.bounds if self._cut_off(index) else self.expected.at(index, GENEROUS_WIDTH)
+        expected = self.expected.section(index, EXPECTED_WIDTH)
+        generous = self.bounds if self._cut_off(index) else self.expected.section(index, GENEROUS_WIDTH)
         (first,) = self.asker.ask(index, [generous], slack=0)
-        found = Box.around(first.mask)
-        beside = found if neighbour is None else Box.around(neighbour.mask)
+        found = Box.from_mask(first.mask)
+        beside = found if neighbour is None else Box.from_mask(neighbour.mask)
         # The median of two rectangles inside the bounds and one is inside them too.
         agreed = median_box([beside or expected, found or expected, expected])
         if found is not None and largest_change(agreed, found) <= AGREEMENT:
@@ -128,7 +128,7 @@ class _BoxWalk:
             self._learn(index, answer)
 
     def _learn(self, index: int, answer: SliceMask) -> None:
-        found = Box.around(answer.mask)
+        found = Box.from_mask(answer.mask)
         if found is not None:
             self.expected.learn(index, found, trust_in(answer.predicted_iou * answer.stability))
 

@@ -19,7 +19,7 @@ def key_result(index: int, answer: SliceMask, prompt: SlicePrompt) -> SliceResul
     return SliceResult(
         index,
         answer.mask,
-        prompt.box or Box.around(answer.mask),
+        prompt.box or Box.from_mask(answer.mask),
         answer.predicted_iou,
         confidence,
         needs_review(confidence),

@@ -67,7 +67,7 @@ class Origin:
     @classmethod
     def of(cls, asker: SlicePredictor, result: SliceResult) -> Origin | None:
         """None where the key slice's mask is empty: there is nothing to follow."""
-        around = Box.around(result.mask)
+        around = Box.from_mask(result.mask)
         if around is None:
             return None
         seen = asker.appearance(result.index, result.mask)
@@ -91,7 +91,7 @@ def propagate_outwards(
     asker.follow(indices, certain=not stop)
     for index in indices:
         distance = abs(index - origin.index) * asker.source.spacing[0]
-        around = Box.around(previous)
+        around = Box.from_mask(previous)
         if around is None or (stop and distance > origin.reach_mm):
             return
         answer, seen = _best(asker, index, around, previous, beside, known)
@@ -168,6 +168,6 @@ def _result(asker: SlicePredictor, index: int, answer: SliceMask, confidence: fl
         box=answer.box,
         predicted_iou=answer.predicted_iou,
         confidence=confidence,
-        flagged=needs_review(confidence),
+        needs_review=needs_review(confidence),
         low_res_logits=asker.kept_logits(answer),
     )

@@ -52,8 +52,8 @@ def box_consensus(predictor: Predictor, image: np.ndarray, box: Box, count: int,
     boxes = []
     for moves in random.uniform(-1, 1, (count, 4)) * reach:
         x0, y0, x1, y1 = (np.array(box.xyxy) + moves).tolist()
-        moved = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).inside(whole) or box
-        boxes.append(predictor.family.loosened(moved, rows, columns))
+        moved = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).intersection(whole) or box
+        boxes.append(predictor.family.with_margin(moved, rows, columns))
     masks = np.stack([prediction.mask for prediction in predictor.predict_many(image, boxes)])
     votes = masks.sum(axis=0)
     majority = votes * 2 > count

@@ -84,7 +84,7 @@ class SlicePredictor:
         """One answer for each box on a slice; the decoder runs once for all of them.
 
         Args:
-            slack: how many times the family's own slack each box is given; see `Family.loosened`.
+            slack: how many times the family's own slack each box is given; see `Family.with_margin`.
             beside: logits of the mask of the slice beside. They go with each box where the model was trained to take
                 masks as prompts (SAM, SAM-Med2D), and are left out where it was not.
         """
@@ -98,10 +98,10 @@ class SlicePredictor:
     def _loosened(self, box: Box, slack: float) -> Box:
         """The box with the family's slack, no larger than the bounds."""
         family = self.predictor.family
-        loosened = family.loosened(box, self.rows, self.columns, slack)
+        loosened = family.with_margin(box, self.rows, self.columns, slack)
         if self.bounds is None:
             return loosened
-        return loosened.inside(family.loosened(self.bounds, self.rows, self.columns, 0)) or loosened
+        return loosened.intersection(family.with_margin(self.bounds, self.rows, self.columns, 0)) or loosened
 
     def _encode_ahead(self, index: int, image: np.ndarray) -> None:
         if not self._upcoming:
@@ -126,7 +126,7 @@ class SlicePredictor:
         if prompt.box is not None:
             loosened = replace(prompt, box=self._loosened(prompt.box, 1.0))
         prediction = self.predictor.predict_prompt(self._image(index), loosened)
-        around = prompt.box or Box.around(prediction.mask) or Box.of_slice(self.rows, self.columns)
+        around = prompt.box or Box.from_mask(prediction.mask) or Box.of_slice(self.rows, self.columns)
         return self._answer(around, prediction)
 
     def kept_logits(self, answer: SliceMask) -> np.ndarray | None:
@@ -141,7 +141,7 @@ class SlicePredictor:
     def answer_of(self, logits: np.ndarray, predicted_iou: float) -> SliceMask:
         """What float32 logits at the decoder's resolution show on a slice that the model was not asked about."""
         mask = self._mask_of(logits)
-        around = Box.around(mask) or self.bounds or Box.of_slice(self.rows, self.columns)
+        around = Box.from_mask(mask) or self.bounds or Box.of_slice(self.rows, self.columns)
         return SliceMask(around, mask, predicted_iou, _stability(logits), logits)
 
     def with_logits(self, answer: SliceMask, logits: np.ndarray) -> SliceMask:
@@ -152,10 +152,10 @@ class SlicePredictor:
         """What the image shows inside a mask that is not empty, and around it."""
         image = self._image(index)
         step = max(1, round(max(self.rows, self.columns) * RING_STEP))
-        around = Box.around(mask)
+        around = Box.from_mask(mask)
         assert around is not None
         # Room for the ring, three steps, and one more.
-        reach = around.grown(4 * step, 4 * step).inside(Box.of_slice(self.rows, self.columns)) or around
+        reach = around.padded(4 * step, 4 * step).intersection(Box.of_slice(self.rows, self.columns)) or around
         cut = (slice(int(reach.y0), int(reach.y1) + 1), slice(int(reach.x0), int(reach.x1) + 1))
         inside, image = mask[cut], image[cut]
         near = ndimage.binary_dilation(inside, iterations=step)

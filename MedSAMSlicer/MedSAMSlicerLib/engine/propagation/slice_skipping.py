@@ -78,9 +78,9 @@ def smoothed_result(asker: SlicePredictor, index: int, answer: SliceMask) -> Sli
     return SliceResult(
         index=index,
         mask=answer.mask,
-        box=answer.box if asker.bounds is None else answer.box.inside(asker.bounds),
+        box=answer.box if asker.bounds is None else answer.box.intersection(asker.bounds),
         predicted_iou=answer.predicted_iou,
         confidence=confidence,
-        flagged=needs_review(confidence),
+        needs_review=needs_review(confidence),
         low_res_logits=asker.kept_logits(answer),
     )

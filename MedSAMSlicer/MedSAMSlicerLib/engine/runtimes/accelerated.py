@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 
-from ..failures import is_out_of_memory, one_line
+from ..environment import computing_threads
+from ..errors import is_out_of_memory, one_line
 from ..i18n import tr as _
 from ..models.network_loading import NetworkFile
-from ..threads import computing_threads
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING
 
+from ..environment import computing_threads
 from ..errors import InputError
 from ..i18n import tr as _
 from ..models.network_loading import NetworkFile
-from ..threads import computing_threads
 from .device_fallback import DeviceFallback
 
 if TYPE_CHECKING:

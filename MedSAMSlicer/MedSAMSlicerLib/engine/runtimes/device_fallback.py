@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from ..failures import is_out_of_memory
+from ..errors import is_out_of_memory
 from ..i18n import tr as _
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ class CheckAnswer:
 def check_answer(runtime: Runtime, family: Family) -> CheckAnswer:
     """Encode and answer the check slice."""
     image, box = phantom_slice()
-    boxes = [box, box.grown(20, 12)]
+    boxes = [box, box.padded(20, 12)]
     embedding = runtime.encode(family.prepare(image))
     logits, ious = runtime.decode(embedding, [family.network_prompt(SlicePrompt(box=one), SIDE, SIDE) for one in boxes])
     return CheckAnswer(embedding, family.slice_masks(logits[:, 0], SIDE, SIDE), ious[:, 0])

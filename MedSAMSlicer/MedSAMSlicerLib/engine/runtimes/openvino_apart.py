@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ..child_environment import child_environment
+from ..environment import child_environment
 
 _MODULE = f"{__package__}.openvino_convert"
 

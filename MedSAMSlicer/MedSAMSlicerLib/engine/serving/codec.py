@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
-from ..failures import one_line
+from ..errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError, one_line
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import Prediction, SliceResult
@@ -128,7 +127,7 @@ def read_image(message: Message) -> np.ndarray:
 
 def mask_parts(mask: np.ndarray) -> tuple[Fields, Arrays]:
     """A bool (rows, columns) mask: cropped to what is true in it, eight pixels to a byte."""
-    box = Box.around(mask)
+    box = Box.from_mask(mask)
     if box is None:
         nowhere = {"mask_shape": list(mask.shape), "mask_rows": [0, 0], "mask_columns": [0, 0]}
         return nowhere, {"mask": np.zeros(0, np.uint8)}
@@ -170,7 +169,7 @@ def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:
         **box_fields("box", result.box),
         "predicted_iou": _or_null(result.predicted_iou),
         "confidence": _or_null(result.confidence),
-        "flagged": bool(result.flagged),
+        "needs_review": bool(result.needs_review),
         "key": bool(result.key),
         "interpolated": bool(result.interpolated),
     }
@@ -186,7 +185,7 @@ def read_result(message: Message) -> SliceResult:
         box=read_optional_box(message, "box"),
         predicted_iou=message.number("predicted_iou"),
         confidence=message.number("confidence"),
-        flagged=message.flag("flagged"),
+        needs_review=message.flag("needs_review"),
         key=message.flag("key"),
         interpolated=message.flag("interpolated"),
         low_res_logits=message.array("logits", "float32", 2) if "logits" in message.arrays else None,

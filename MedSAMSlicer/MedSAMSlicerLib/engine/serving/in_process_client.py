@@ -8,8 +8,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from ..errors import Cancelled, InputError, MedSAMError
-from ..failures import as_user_error
+from ..errors import Cancelled, InputError, MedSAMError, as_user_error
 from ..i18n import tr as _
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Service
 from ..prompts import Box, SlicePrompt, StackPrompt

@@ -50,7 +50,7 @@ class SegmentationService:
         predictor = self._ready(choice)[0]
         if checked.box is not None:
             # As on a key slice of a run: what was previewed is what comes.
-            checked = replace(checked, box=predictor.family.loosened(checked.box, *image.shape[:2]))
+            checked = replace(checked, box=predictor.family.with_margin(checked.box, *image.shape[:2]))
         return predictor.predict_prompt(image, checked)
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:

@@ -37,11 +37,10 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from ..errors import Cancelled, InputError, MedSAMError, WorkerError
-from ..failures import as_user_error, one_line
+from ..environment import leave_one_core, share_processor
+from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
 from ..model_choice import ModelChoice, RunInfo, Service
 from ..results import SliceResult
-from ..threads import leave_one_core, share_processor
 from . import codec
 from .framing import PROTOCOL_VERSION, Message, encode, read_message
 from .request_queue import RequestQueue, RequestQueueClosed

@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import Protocol
 
-from ...engine.serving.limited_service import EMBEDDINGS_VARIABLE
+from ...engine.environment import EMBEDDINGS_VARIABLE
 
 
 class KeepsEncodedSlices(Protocol):

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...engine.errors import MedSAMError
-from ...engine.failures import one_line
+from ...engine.errors import MedSAMError, one_line
 from ...engine.i18n import tr as _
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ class StackImage:
 
     def put_result(self, found: SliceResult) -> None:
         """Put the mask of one slice."""
-        box = Box.around(found.mask)
+        box = Box.from_mask(found.mask)
         self.put(found.index, found.mask, box if box is not None else Box(0, 0, 0, 0))
 
 

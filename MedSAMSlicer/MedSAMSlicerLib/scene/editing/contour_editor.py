@@ -14,8 +14,8 @@ import slicer
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
+from ...engine.results import StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ...engine.stack_result import StackResult
 from ..state.current_result import CurrentResult
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts

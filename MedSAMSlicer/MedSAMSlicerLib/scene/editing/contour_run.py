@@ -12,9 +12,8 @@ from ...engine.errors import MedSAMError
 from ...engine.intensity import Window
 from ...engine.model_choice import ModelChoice
 from ...engine.prompts import StackPrompt
-from ...engine.results import SliceResult
+from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ...engine.stack_result import StackResult
 from ..roi.oriented_box import OrientedBox
 from ..state.partial_run import Part, PartStack, merged, prompt_for
 from ..volume.slice_stack import SliceStack

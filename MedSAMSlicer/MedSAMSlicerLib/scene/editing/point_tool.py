@@ -88,7 +88,7 @@ class PointTool:
         x, y = drag.pixel
         points = Points(((x, y),), (positive,))
         if key is not None and key.points is not None:
-            points = key.points.plus(x, y, positive)
+            points = key.points.with_point(x, y, positive)
         clicked = KeySlice(
             None if key is None else key.box, self._origin(drag.index, key), points, self._start(drag.index, key)
         )

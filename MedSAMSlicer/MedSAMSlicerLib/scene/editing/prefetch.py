@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ...engine.environment import embeddings_megabytes
 from ...engine.errors import MedSAMError
 from ...engine.serving.inference_client import InferenceClient
-from ...engine.serving.limited_service import allowed_megabytes
 from ..state.effect_parameters import EffectParameters
 from ..volume.view_plane import Plane, Stack
 from .pre_encode import PreEncoder
@@ -34,7 +34,7 @@ class Prefetcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader, self._runner, self._parameters, self._clock = reader, runner, parameters, clock
-        self._encoder = PreEncoder(self._encode, allowed_megabytes() << 20)
+        self._encoder = PreEncoder(self._encode, embeddings_megabytes() << 20)
         self._looked = clock()
         self._where: tuple[Plane, Stack] | None = None
         self._what: tuple[object, ...] = ()

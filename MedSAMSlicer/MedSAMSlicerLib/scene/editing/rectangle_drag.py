@@ -72,5 +72,5 @@ class RectangleDrag:
             math.floor(columns.max() + 0.5),
             math.floor(rows.max() + 0.5),
         )
-        self.box = drawn.inside(whole)
+        self.box = drawn.intersection(whole)
         return self.box

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...engine.errors import Cancelled, MedSAMError
-from ...engine.results import SliceResult
+from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ...engine.stack_result import StackResult
 from ..state.current_result import Basis
 from ..state.prompts import Prompts
 from ..state.slice_range import reach_of

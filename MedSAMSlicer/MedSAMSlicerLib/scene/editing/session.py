@@ -13,9 +13,8 @@ from ...engine.i18n import tr as _
 from ...engine.intensity import Window, WindowedStack, choose_window
 from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
-from ...engine.results import Prediction, SliceResult
+from ...engine.results import Prediction, SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient, RunListener, Stage, ignore
-from ...engine.stack_result import StackResult
 from ..volume.node_watch import NodeWatch
 from ..volume.slice_stack import SliceStack, default_axis_of
 from ..worker.progress import Progress, ProgressMeter

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...engine.results import SliceResult
-from ...engine.stack_result import StackResult
+from ...engine.results import SliceResult, StackResult
 from ..display.overlay import StackImage
 from ..volume.view_plane import Plane, Stack
 from .partial_run import Part, part_to_run

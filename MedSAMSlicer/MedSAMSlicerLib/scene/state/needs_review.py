@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...engine.stack_result import StackResult
+from ...engine.results import StackResult
 
 
 def doubtful_slices(result: StackResult) -> list[int]:
     """Indices of the flagged slices, lowest first. A key slice is the user's own word and not among them."""
-    return [found.index for found in result if found.flagged and not found.key]
+    return [found.index for found in result if found.needs_review and not found.key]
 
 
 def next_doubtful(result: StackResult, after: int) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...engine.prompts import StackPrompt
-from ...engine.stack_result import StackResult
+from ...engine.results import StackResult
 from ..volume.view_plane import Stack
 
 

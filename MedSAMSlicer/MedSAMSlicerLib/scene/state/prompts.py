@@ -111,7 +111,7 @@ class Prompts:
             reach = (min(reach[0], index), max(reach[1], index))
         if bounds is not None and key.box is not None:
             bounds = _around([key.box, bounds])
-        if bounds is not None and key.marked is not None and key.marked.inside(bounds) != key.marked:
+        if bounds is not None and key.marked is not None and key.marked.intersection(bounds) != key.marked:
             bounds = None
         solid = self.solid_around(index, key.prompt, stack)
         return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds, solid=solid)

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from ...engine.prompts import MaskPrompt
-from ...engine.stack_result import in_half_precision
+from ...engine.results import in_half_precision
 
 _MASK = "mask"
 _LARGEST_SIDE = 16384

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from ...engine.child_environment import child_environment
-from ...engine.errors import WorkerError
-from ...engine.failures import one_line
+from ...engine.environment import child_environment
+from ...engine.errors import WorkerError, one_line
 from ...engine.i18n import tr as _
 
 _CHUNK = 1 << 18

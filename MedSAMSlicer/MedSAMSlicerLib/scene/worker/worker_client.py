@@ -10,8 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ...engine.errors import Cancelled, InputError, MedSAMError, WorkerError
-from ...engine.failures import as_user_error
+from ...engine.errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error
 from ...engine.i18n import tr as _
 from ...engine.model_choice import LoadedModel, ModelChoice
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt

@@ -6,8 +6,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 
-from ...engine.errors import WorkerError
-from ...engine.failures import one_line
+from ...engine.errors import WorkerError, one_line
 from ...engine.i18n import tr as _
 from ...engine.serving import codec
 from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode

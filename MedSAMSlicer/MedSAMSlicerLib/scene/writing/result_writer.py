@@ -14,7 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.stack_result import StackResult
+from ...engine.results import StackResult
 from ..editing.contour_editor import ContourEditor
 from .modifier_labelmap import make_modifier
 from .segment_writer import Mode, Written

@@ -12,7 +12,7 @@ import pytest
 
 from MedSAMSlicerLib.cli import segment as segment_command
 from MedSAMSlicerLib.cli.main import main
-from MedSAMSlicerLib.engine.child_environment import child_environment
+from MedSAMSlicerLib.engine.environment import child_environment
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
 from MedSAMSlicerLib.engine.model_choice import LoadedModel
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt

@@ -267,7 +267,7 @@ def test_errors_of_the_inference_process_come_in_the_users_language(
     bench: Any, german: dict[tuple[str, str], str]
 ) -> None:
     text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
-    german["engine.failures", text] = "Fehler {kind} bei der Inferenz: {error}"
+    german["engine.errors", text] = "Fehler {kind} bei der Inferenz: {error}"
     bench.serve("BuggyService")
     bench.signal_on(10)
     bench.drag()

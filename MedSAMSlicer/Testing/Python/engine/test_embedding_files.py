@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.child_environment import child_environment
-from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.environment import (
+    CACHE_VARIABLE,
+    EMBEDDINGS_DISK_VARIABLE,
+    child_environment,
+    embeddings_disk_megabytes,
+)
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
-from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore
-from MedSAMSlicerLib.engine.serving.limited_service import DISK_VARIABLE, disk_megabytes, embedding_files
+from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore, open_embedding_store
 from support.plain_model import plain_predictor
 from support.shapes import textured_slice
 
@@ -138,11 +141,11 @@ def test_clearing_removes_them(tmp_path: Path) -> None:
 
 def test_the_user_says_how_much_room_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
-    monkeypatch.delenv(DISK_VARIABLE, raising=False)
-    assert disk_megabytes() == 0 and embedding_files(0) is None
-    monkeypatch.setenv(DISK_VARIABLE, "2")
-    files = embedding_files(disk_megabytes())
+    monkeypatch.delenv(EMBEDDINGS_DISK_VARIABLE, raising=False)
+    assert embeddings_disk_megabytes() == 0 and open_embedding_store(0) is None
+    monkeypatch.setenv(EMBEDDINGS_DISK_VARIABLE, "2")
+    files = open_embedding_store(embeddings_disk_megabytes())
     assert files is not None and (files.folder, files.max_bytes) == (tmp_path / "embeddings", 2 << 20)
-    monkeypatch.setenv(DISK_VARIABLE, "much")
+    monkeypatch.setenv(EMBEDDINGS_DISK_VARIABLE, "much")
     with pytest.raises(InputError, match="MEDSAM_SLICER_EMBEDDINGS_DISK_MB is 'much'"):
-        disk_megabytes()
+        embeddings_disk_megabytes()

@@ -66,7 +66,10 @@ def test_every_part_of_a_prompt_counts(key: str, predictor: Predictor) -> None:
     asked = list(prompts_of(key).values())
     if "points" in CATALOGUE[key].prompts:
         asked += [SlicePrompt(BOX, Points(CLICKS.coordinates, (True, True))), SlicePrompt(BOX, CLICKS.without_last())]
-        asked += [SlicePrompt(BOX, CLICKS.plus(70, 10, False)), SlicePrompt(mask=MaskPrompt(mask=DISC[::-1].copy()))]
+        asked += [
+            SlicePrompt(BOX, CLICKS.with_point(70, 10, False)),
+            SlicePrompt(mask=MaskPrompt(mask=DISC[::-1].copy())),
+        ]
     asked.append(SlicePrompt(box=Box(5, 5, 50, 40)))
     answers = [predictor.predict_prompt(IMAGE, prompt, multimask=False).low_res_logits for prompt in asked]
     for n, one in enumerate(answers):
@@ -106,7 +109,7 @@ def test_of_several_masks_the_one_of_which_the_model_thinks_best_is_taken(key: s
 def test_a_single_click_is_ambiguous_and_two_are_not_to_sam(key: str, predictor: Predictor) -> None:
     click = Points(((40, 30),), (True,))
     assert len(predictor.predict_prompt(IMAGE, SlicePrompt(points=click)).candidates) == 3
-    two = predictor.predict_prompt(IMAGE, SlicePrompt(points=click.plus(12, 50, False)))
+    two = predictor.predict_prompt(IMAGE, SlicePrompt(points=click.with_point(12, 50, False)))
     assert len(two.candidates) == (3 if key == "sam_med2d" else 0)
 
 
@@ -216,13 +219,13 @@ def test_damaged_weights_and_those_of_every_other_family_are_refused_in_one_line
 
 @EVERY
 def test_a_loose_rectangle_is_wider_than_a_close_one_and_stays_in_the_input(key: str, predictor: Predictor) -> None:
-    close, loose = (predictor.family.loosened(BOX, ROWS, COLUMNS, slack) for slack in (CLOSE, LOOSE))
+    close, loose = (predictor.family.with_margin(BOX, ROWS, COLUMNS, factor) for factor in (CLOSE, LOOSE))
     wider = np.subtract(loose.xyxy, close.xyxy)
     assert (wider[:2] < 0).all() and (wider[2:] > 0).all()
     assert np.abs(wider).max() < 0.05 * COLUMNS
     # Slices are padded to a square; half a pixel more, because some families count from the pixels' edges.
-    square = Box.of_slice(COLUMNS, COLUMNS).grown(0.5, 0.5)
-    beyond = predictor.family.loosened(Box.of_slice(ROWS, COLUMNS), ROWS, COLUMNS, LOOSE)
-    assert beyond.inside(square) == beyond
+    square = Box.of_slice(COLUMNS, COLUMNS).padded(0.5, 0.5)
+    beyond = predictor.family.with_margin(Box.of_slice(ROWS, COLUMNS), ROWS, COLUMNS, LOOSE)
+    assert beyond.intersection(square) == beyond
     answers = predictor.predict_prompts(IMAGE, [SlicePrompt(box=box) for box in (close, loose)])
     assert np.abs(answers[0].low_res_logits - answers[1].low_res_logits).max() > 1e-6

@@ -26,8 +26,8 @@ def leaning(lean: float) -> EllipsoidPrior:
 
 def test_upright_sections_are_those_of_an_ellipsoid_around_the_same_centre() -> None:
     expected = EllipsoidPrior(BOUNDS, FIRST, LAST)
-    assert expected.at(100, 1.0).xyxy == pytest.approx(BOUNDS.xyxy)
-    section = expected.at(150, 1.0)
+    assert expected.section(100, 1.0).xyxy == pytest.approx(BOUNDS.xyxy)
+    section = expected.section(150, 1.0)
     narrower = math.sqrt(1 - (50 / 100.5) ** 2)
     assert section.width == pytest.approx(100 * narrower) and section.height == pytest.approx(60 * narrower)
     assert (section.x0 + section.x1) / 2 == pytest.approx(59.5)
@@ -36,11 +36,11 @@ def test_upright_sections_are_those_of_an_ellipsoid_around_the_same_centre() -> 
 def test_a_leaning_ellipsoid_is_narrower_and_still_touches_both_faces() -> None:
     expected = leaning(0.6)
     assert expected.lean == (pytest.approx(0.6, abs=0.01), pytest.approx(0, abs=0.01))
-    sections = [expected.at(index, 1.0) for index in range(FIRST, LAST + 1)]
+    sections = [expected.section(index, 1.0) for index in range(FIRST, LAST + 1)]
     assert sections[100].width == pytest.approx(80, abs=1), "sqrt(1 - 0.6 * 0.6) of the width"
     assert min(section.x0 for section in sections) == pytest.approx(BOUNDS.x0, abs=0.5)
     assert max(section.x1 for section in sections) == pytest.approx(BOUNDS.x1, abs=0.5)
-    assert all(section.inside(BOUNDS) == section for section in sections)
+    assert all(section.intersection(BOUNDS) == section for section in sections)
 
 
 def test_a_slice_that_is_not_believed_says_nothing() -> None:
@@ -51,4 +51,4 @@ def test_a_slice_that_is_not_believed_says_nothing() -> None:
 
 def test_no_section_is_less_than_a_pixel() -> None:
     expected = EllipsoidPrior(Box(5, 5, 6, 6), 0, 9)
-    assert (expected.at(0, 0.9).width, expected.at(0, 0.9).height) == (1, 1)
+    assert (expected.section(0, 0.9).width, expected.section(0, 0.9).height) == (1, 1)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from MedSAMSlicerLib.engine.environment import EMBEDDINGS_VARIABLE, embeddings_megabytes
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.serving.limited_service import (
-    EMBEDDINGS_VARIABLE,
-    LIMITED_SERVICE,
-    allowed_megabytes,
-    limited_service,
-)
+from MedSAMSlicerLib.engine.serving.limited_service import LIMITED_SERVICE, limited_service
 from MedSAMSlicerLib.engine.serving.worker import service_factory
 
 
 @pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])
 def test_the_variable_bounds_the_cache(text: str, megabytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(EMBEDDINGS_VARIABLE, text)
-    assert allowed_megabytes() == megabytes
+    assert embeddings_megabytes() == megabytes
     assert limited_service()._cache.max_bytes == megabytes << 20
 
 

@@ -258,7 +258,7 @@ def test_a_mask_that_does_not_fit_its_size_is_refused(damage: dict[str, object])
 def test_a_slices_result_survives_the_way_to_the_last_bit(result: SliceResult) -> None:
     received = codec.read_result(there_and_back(Message("slice_result", *codec.result_parts(result))))
     np.testing.assert_array_equal(received.mask, result.mask)
-    for name in ("index", "box", "predicted_iou", "confidence", "flagged", "key", "interpolated"):
+    for name in ("index", "box", "predicted_iou", "confidence", "needs_review", "key", "interpolated"):
         assert getattr(received, name) == getattr(result, name)
 
 

@@ -23,7 +23,7 @@ def test_nothing_is_found_in_the_noise_beyond_a_lesion(litemedsam_weights: Path)
     noise = np.random.default_rng(7).normal(0, 8, SHAPE)
     voxels = (np.where(lesion, 120.0, -100.0) + noise).astype(np.int16)
     source = WindowedStack(ArrayStack(voxels, (1.5, 1.5, 5.0), "K"), Window(-160, 240, "soft-tissue"))
-    rectangle = Box.around(lesion[3])
+    rectangle = Box.from_mask(lesion[3])
     assert rectangle is not None
     predictor = load_predictor(ModelChoice("litemedsam", str(litemedsam_weights), device="cpu"))[0]
     found = np.zeros(SHAPE, bool)

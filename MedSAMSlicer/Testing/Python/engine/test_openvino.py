@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.child_environment import child_environment
-from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, child_environment
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice

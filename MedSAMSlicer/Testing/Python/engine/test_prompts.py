@@ -22,13 +22,13 @@ def test_a_box_that_is_none_is_refused(xyxy: tuple[float, ...]) -> None:
 def test_the_box_around_a_mask_touches_it_on_every_side() -> None:
     mask = np.zeros((20, 30), bool)
     mask[4:9, 7] = mask[6, 3:22] = True
-    assert Box.around(mask) == Box(3, 4, 21, 8)
-    assert Box.around(np.zeros((5, 5), bool)) is None
+    assert Box.from_mask(mask) == Box(3, 4, 21, 8)
+    assert Box.from_mask(np.zeros((5, 5), bool)) is None
 
 
 def test_a_box_is_cut_at_another_one() -> None:
-    assert Box(-5, 2, 50, 8).inside(Box.of_slice(10, 20)) == Box(0, 2, 19, 8)
-    assert Box(30, 2, 50, 8).inside(Box.of_slice(10, 20)) is None
+    assert Box(-5, 2, 50, 8).intersection(Box.of_slice(10, 20)) == Box(0, 2, 19, 8)
+    assert Box(30, 2, 50, 8).intersection(Box.of_slice(10, 20)) is None
 
 
 def test_points_need_a_sign_each() -> None:
@@ -80,11 +80,11 @@ def test_a_prompt_outside_the_stack_is_refused(prompt: StackPrompt, words: str) 
 
 def test_clicks_are_added_and_undone_one_by_one() -> None:
     first = Points(((3, 4),), (True,))
-    second = first.plus(7.5, 2, False)
+    second = first.with_point(7.5, 2, False)
     assert (second.coordinates, second.positive) == (((3, 4), (7.5, 2)), (True, False))
     assert second.without_last() == first and first.without_last() is None and len(second) == 2
     with pytest.raises(InputError, match="not a number"):
-        first.plus(float("nan"), 2, True)
+        first.with_point(float("nan"), 2, True)
 
 
 def test_a_mask_prompt_is_logits_or_a_mask_of_the_slice() -> None:

@@ -44,7 +44,7 @@ def run(
 
 def box3d(mask: np.ndarray) -> StackPrompt:
     held = np.flatnonzero(mask.any(axis=(1, 2)))
-    around = Box.around(mask.any(axis=0))
+    around = Box.from_mask(mask.any(axis=0))
     assert around is not None
     return StackPrompt.from_box3d(int(held[0]), int(held[-1]), around)
 
@@ -61,7 +61,7 @@ def test_the_object_is_found_along_every_axis(predictor: Predictor, axis: str) -
     lesion = ellipsoid((40, 50, 60), (20.0, 25.0, 30.0), (9.4, 11.4, 13.4))
     along = np.moveaxis(lesion, array_axis(axis), 0)
     held = np.flatnonzero(along.any(axis=(1, 2)))
-    around = Box.around(along.any(axis=0))
+    around = Box.from_mask(along.any(axis=0))
     assert around is not None
     prompt = StackPrompt.from_box3d(int(held[0]), int(held[-1]), around)
     stack, _results = run(predictor, lesion, prompt, axis=axis, spacing_ijk=(1.0, 1.0, 1.0))
@@ -69,7 +69,7 @@ def test_the_object_is_found_along_every_axis(predictor: Predictor, axis: str) -
 
 
 def test_one_rectangle_finds_the_extent(predictor: Predictor, lesion: np.ndarray) -> None:
-    rectangle = Box.around(lesion[10])
+    rectangle = Box.from_mask(lesion[10])
     assert rectangle is not None
     stack, results = run(predictor, lesion, StackPrompt({10: rectangle}))
     assert dice(stack, lesion) > 0.97
@@ -91,15 +91,15 @@ def test_nothing_leaves_the_3d_box(predictor: Predictor) -> None:
     assert not outside.any()
     assert {result.index for result in results} <= set(range(prompt.slice_range[0], prompt.slice_range[1] + 1))
     for result in results:
-        assert result.box is None or result.box.inside(prompt.box3d) == result.box
+        assert result.box is None or result.box.intersection(prompt.box3d) == result.box
 
 
 def test_no_rectangle_is_asked_that_is_larger_than_the_3d_box(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever slack the family gives, and wherever a key slice's rectangle lies."""
+    """Whatever margin the family gives, and wherever a key slice's rectangle lies."""
     monkeypatch.setattr(
-        PlainFamily, "loosened", lambda _family, box, _rows, _columns, slack=1.0: box.grown(3 * slack, 3 * slack)
+        PlainFamily, "with_margin", lambda _family, box, _rows, _columns, factor=1.0: box.padded(3 * factor, 3 * factor)
     )
     bounds = Box(20, 15, 60, 50)
     wide = np.zeros((9, 70, 90), bool)
@@ -111,7 +111,7 @@ def test_no_rectangle_is_asked_that_is_larger_than_the_3d_box(
 
 
 def test_an_object_that_ends_inside_the_box_ends_there(predictor: Predictor, lesion: np.ndarray) -> None:
-    around = Box.around(lesion.any(axis=0))
+    around = Box.from_mask(lesion.any(axis=0))
     assert around is not None
     stack, _results = run(predictor, lesion, StackPrompt.from_box3d(0, 19, around))
     assert not stack[:FIRST].any() and not stack[LAST + 1 :].any()
@@ -166,7 +166,7 @@ def test_a_gap_inside_the_box_is_crossed(predictor: Predictor, lesion: np.ndarra
     broken[12] = False
     stack, results = run(predictor, broken, box3d(lesion))
     assert not stack[12].any() and stack[14].any()
-    assert [result.flagged for result in results if result.index == 12] == [True]
+    assert [result.needs_review for result in results if result.index == 12] == [True]
 
 
 @pytest.mark.parametrize("slices", [(0, 5), (14, 19)])
@@ -177,14 +177,14 @@ def test_an_object_at_the_first_or_last_slice_of_the_volume(predictor: Predictor
     # The plain model cuts at its rectangle, which is expected to be narrower than the 3D box; a real one does not.
     assert dice(stack, lesion) > 0.95
     assert stack[slices[0]].any() and stack[slices[1]].any()
-    rectangle = Box.around(lesion[slices[0]])
+    rectangle = Box.from_mask(lesion[slices[0]])
     assert rectangle is not None
     stack, _results = run(predictor, lesion, StackPrompt({slices[0] + 2: rectangle}))
     assert dice(stack, lesion) > 0.99
 
 
 def test_a_box_of_one_slice(predictor: Predictor, lesion: np.ndarray) -> None:
-    rectangle = Box.around(lesion[10])
+    rectangle = Box.from_mask(lesion[10])
     assert rectangle is not None
     stack, results = run(predictor, lesion, StackPrompt.from_box3d(10, 10, rectangle))
     assert [result.index for result in results] == [10]
@@ -192,7 +192,7 @@ def test_a_box_of_one_slice(predictor: Predictor, lesion: np.ndarray) -> None:
 
 
 def test_key_slices_are_taken_as_they_are(predictor: Predictor, lesion: np.ndarray) -> None:
-    keys = {index: Box.around(lesion[index]) for index in (FIRST, 9, LAST)}
+    keys = {index: Box.from_mask(lesion[index]) for index in (FIRST, 9, LAST)}
     stack, results = run(predictor, lesion, StackPrompt(keys))  # type: ignore[arg-type]
     assert dice(stack, lesion) > 0.93
     by_index = {result.index: result for result in results}
@@ -205,7 +205,7 @@ def test_between_key_slices_the_object_is_followed_where_it_moves(predictor: Pre
     tube = np.zeros((21, 80, 120), bool)
     for k in range(21):
         tube[k, 30:45, 5 + 5 * k : 20 + 5 * k] = True
-    keys = {index: Box.around(tube[index]) for index in (0, 10, 20)}
+    keys = {index: Box.from_mask(tube[index]) for index in (0, 10, 20)}
     stack, _results = run(predictor, tube, StackPrompt(keys, slice_range=(0, 20)))  # type: ignore[arg-type]
     assert dice(stack, tube) > 0.9
 
@@ -214,7 +214,7 @@ def test_key_slices_are_not_changed_by_the_slices_beside_them(predictor: Predict
     # A wedge is missing on the middle key slice, and only there.
     image = lesion.copy()
     image[9, 26:35, 40:46] = False
-    keys = {index: Box.around(lesion[index]) for index in (FIRST, 9, LAST)}
+    keys = {index: Box.from_mask(lesion[index]) for index in (FIRST, 9, LAST)}
     stack, _results = run(predictor, image, StackPrompt(keys))  # type: ignore[arg-type]
     assert np.array_equal(stack[9], image[9])
 
@@ -222,7 +222,7 @@ def test_key_slices_are_not_changed_by_the_slices_beside_them(predictor: Predict
 def test_between_key_slices_a_tip_does_not_mislead(predictor: Predictor, lesion: np.ndarray) -> None:
     # The rectangle of the lowest key slice is one pixel; the object above it is large.
     tip = np.flatnonzero(lesion.any(axis=(1, 2)))[0]
-    keys = {int(tip): Box(35, 30, 35, 30), 10: Box.around(lesion[10])}
+    keys = {int(tip): Box(35, 30, 35, 30), 10: Box.from_mask(lesion[10])}
     stack, _results = run(predictor, lesion, StackPrompt(keys, slice_range=(int(tip), 10)))  # type: ignore[arg-type]
     assert dice(stack[tip + 1 : 11], lesion[tip + 1 : 11]) > 0.85
 
@@ -231,14 +231,14 @@ def test_an_empty_slice_is_sure_of_nothing(predictor: Predictor) -> None:
     nothing = np.zeros(SHAPE, bool)
     stack, results = run(predictor, nothing, StackPrompt.from_box3d(3, 8, Box(10, 10, 30, 30)))
     assert not stack.any()
-    assert all(result.flagged and 0 <= result.confidence <= 0.5 for result in results)
+    assert all(result.needs_review and 0 <= result.confidence <= 0.5 for result in results)
 
 
 def test_every_slice_says_how_sure_it_is(predictor: Predictor, lesion: np.ndarray) -> None:
     _stack, results = run(predictor, lesion, box3d(lesion))
     assert all(0 <= result.confidence <= 1 for result in results)
     middle = next(result for result in results if result.key)
-    assert not middle.flagged
+    assert not middle.needs_review
 
 
 def test_a_prompt_outside_the_stack_is_refused_before_anything_runs(predictor: Predictor, lesion: np.ndarray) -> None:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine import i18n
-from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
-from MedSAMSlicerLib.engine.failures import as_user_error
+from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, as_user_error
 from MedSAMSlicerLib.engine.i18n import tr as _
 from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import check_kinds

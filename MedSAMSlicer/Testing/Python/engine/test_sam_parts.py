@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from MedSAMSlicerLib.engine.child_environment import child_environment
+from MedSAMSlicerLib.engine.environment import child_environment
 
 SCRIPT = """
 import sys

@@ -16,7 +16,7 @@ from support.shapes import ellipsoid, stack_of
 def test_from_preview_to_volume_to_a_second_run(litemedsam_weights: Path) -> None:
     lesion = ellipsoid((3, 64, 64), (1.0, 30.0, 34.0), (1.7, 14.0, 16.0))
     source = stack_of(lesion, spacing_ijk=(1.0, 1.0, 3.0))
-    around = Box.around(lesion.any(axis=0))
+    around = Box.from_mask(lesion.any(axis=0))
     assert around is not None
     prompt = StackPrompt.from_box3d(0, 2, around)
     service = SegmentationService()
@@ -63,7 +63,7 @@ def test_closing_the_results_stops_the_work(litemedsam_weights: Path) -> None:
 def test_what_is_previewed_is_what_comes(litemedsam_weights: Path) -> None:
     lesion = ellipsoid((3, 64, 64), (1.0, 30.0, 34.0), (2.6, 14.0, 16.0))
     source = stack_of(lesion)
-    rectangle = Box.around(lesion[1])
+    rectangle = Box.from_mask(lesion[1])
     assert rectangle is not None
     service = SegmentationService()
     choice = ModelChoice("litemedsam", str(litemedsam_weights), device="cpu", runtime="torch")

@@ -9,8 +9,7 @@ from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.stack_result import StackResult
+from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from support.clicked_model import clicked_predictor
 from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
@@ -52,7 +51,7 @@ def test_one_click_names_one_of_two_objects_all_the_way() -> None:
     found = run(StackPrompt({5: click(70, 30)}))
     assert_is(found, RIGHT)
     assert [index for index, result in found.items() if result.key] == [5]
-    assert found[5].box == Box.around(RIGHT[5])
+    assert found[5].box == Box.from_mask(RIGHT[5])
 
 
 def test_a_mask_and_a_click_outside_take_the_left_one_out() -> None:
@@ -61,7 +60,7 @@ def test_a_mask_and_a_click_outside_take_the_left_one_out() -> None:
 
 
 def test_a_box_on_one_key_slice_and_a_click_on_another_meet() -> None:
-    around = Box.around(LEFT[2])
+    around = Box.from_mask(LEFT[2])
     assert around is not None
     found = run(StackPrompt({2: around, 8: click(25, 30)}))
     assert_is(found, LEFT)
@@ -69,10 +68,10 @@ def test_a_box_on_one_key_slice_and_a_click_on_another_meet() -> None:
 
 
 def test_a_click_into_nothing_holds_nobody_up() -> None:
-    around = Box.around(LEFT[2])
+    around = Box.from_mask(LEFT[2])
     assert around is not None
     found = run(StackPrompt({2: around, 6: click(50, 5), 8: click(25, 30)}))
-    assert not found[6].mask.any() and found[6].flagged
+    assert not found[6].mask.any() and found[6].needs_review
     assert found[5].mask.any() and found[7].mask.any()
     alone = run(StackPrompt({6: click(50, 5)}))
     assert list(alone) == [6]
@@ -92,7 +91,7 @@ def test_a_click_in_a_3d_box_corrects_its_slice_and_leaves_the_others_what_the_b
 
 def test_a_rectangle_on_one_slice_of_a_3d_box_is_a_fixed_point_in_it() -> None:
     bounds = Box(5, 10, 95, 50)
-    left = Box.around(LEFT[4])
+    left = Box.from_mask(LEFT[4])
     assert left is not None
     found = run(StackPrompt({6: bounds, 4: left}, (1, 10), bounds))
     assert np.array_equal(found[4].mask, LEFT[4]) and found[4].key and found[4].box == left

@@ -18,7 +18,7 @@ from support.shapes import ellipsoid, stack_of
 SHAPE = (61, 60, 70)
 TRUTH = ellipsoid(SHAPE, (30, 30, 35), (20, 14, 16))
 FIRST, LAST = 10, 50
-AROUND = Box.around(TRUTH.any(axis=0))
+AROUND = Box.from_mask(TRUTH.any(axis=0))
 assert AROUND is not None
 BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
 
@@ -96,7 +96,7 @@ def test_what_the_user_gave_on_a_slice_is_asked_there() -> None:
     given = Box(30, 25, 38, 33)
     results, _ = run(TRUTH, StackPrompt({**BOX3D.slices, index: given}, BOX3D.slice_range, BOX3D.box3d), 1.0)
     assert results[index].key and results[index].box == given
-    assert Box.around(results[index].mask) == given
+    assert Box.from_mask(results[index].mask) == given
 
 
 def test_nothing_lies_between_two_slices_that_show_nothing() -> None:

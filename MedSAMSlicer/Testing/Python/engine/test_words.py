@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from MedSAMSlicerLib.engine import i18n
-from MedSAMSlicerLib.engine.failures import as_user_error
+from MedSAMSlicerLib.engine.errors import as_user_error
 from MedSAMSlicerLib.engine.i18n import tr as _
 
 ERRORS = {"InputError", "WorkerError", "WeightsError", "WriteError", "PackageError", "MedSAMError", "Cancelled"}

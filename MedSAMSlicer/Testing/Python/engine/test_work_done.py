@@ -23,7 +23,7 @@ from support.shapes import ellipsoid, stack_of
 SHAPE = (40, 60, 70)
 TRUTH = ellipsoid(SHAPE, (19.5, 30, 35), (10, 14, 16))
 SOURCE = stack_of(TRUTH)
-AROUND = Box.around(TRUTH.any(axis=0))
+AROUND = Box.from_mask(TRUTH.any(axis=0))
 HELD = np.flatnonzero(TRUTH.any(axis=(1, 2)))
 FIRST, LAST = int(HELD[0]), int(HELD[-1])
 COUNT = LAST - FIRST + 1
@@ -47,18 +47,18 @@ def test_a_second_box_on_the_same_slices_encodes_nothing() -> None:
     cache = EmbeddingCache()
     work_of(BOX3D, cache)
     assert AROUND is not None
-    assert work_of(StackPrompt.from_box3d(FIRST, LAST, AROUND.grown(1, 1)), cache).encoder_calls == 0
+    assert work_of(StackPrompt.from_box3d(FIRST, LAST, AROUND.padded(1, 1)), cache).encoder_calls == 0
 
 
 def test_key_slices_encode_each_slice_between_them_once() -> None:
-    keys = {index: Box.around(TRUTH[index]) for index in (FIRST, 19, LAST)}
+    keys = {index: Box.from_mask(TRUTH[index]) for index in (FIRST, 19, LAST)}
     work = work_of(StackPrompt({index: box for index, box in keys.items() if box}, (FIRST, LAST)))
     assert work.encoder_calls == COUNT
     assert work.decoder_calls <= 2 * COUNT
 
 
 def test_an_open_end_looks_at_one_slice_beyond_the_object_at_most() -> None:
-    box = Box.around(TRUTH[19])
+    box = Box.from_mask(TRUTH[19])
     assert box is not None
     work = work_of(StackPrompt({19: box}))
     assert work.encoder_calls <= COUNT + 2

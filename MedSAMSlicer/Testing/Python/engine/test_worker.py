@@ -115,7 +115,7 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
     for one, other in zip(received, expected, strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
         assert (one.box, one.predicted_iou, one.confidence) == (other.box, other.predicted_iou, other.confidence)
-        assert (one.flagged, one.key) == (other.flagged, other.key)
+        assert (one.needs_review, one.key) == (other.needs_review, other.key)
 
 
 def test_greeting_load_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:

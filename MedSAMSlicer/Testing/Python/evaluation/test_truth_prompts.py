@@ -24,7 +24,7 @@ def test_box3d_is_the_bounding_box() -> None:
 
 def test_midslice_knows_one_rectangle_and_nothing_else() -> None:
     given = prompt("midslice")
-    assert {index: one.box for index, one in given.slices.items()} == {10: Box.around(TRUTH[10])}
+    assert {index: one.box for index, one in given.slices.items()} == {10: Box.from_mask(TRUTH[10])}
     assert given.slice_range is None and given.box3d is None
 
 
@@ -63,7 +63,7 @@ def test_jitter_never_leaves_the_slice_nor_turns_a_narrow_box_over() -> None:
     narrow[1, 0:2, 18:20] = True
     for seed in range(50):
         box = prompt("box3d", narrow, jitter=5, seed=seed).box3d
-        assert box is not None and box.inside(Box.of_slice(20, 20)) == box
+        assert box is not None and box.intersection(Box.of_slice(20, 20)) == box
 
 
 @pytest.mark.parametrize("text", ["box", "keyslices", "keyslices:0", "keyslices:-1", "keyslices:two", ""])

@@ -42,7 +42,7 @@ def result(index: int, pixels: int, rows: int = 5, columns: int = 6) -> SliceRes
         box=Box(0, 0, 1, 1),
         predicted_iou=1.02,
         confidence=0.25 * index,
-        flagged=index < 2,
+        needs_review=index < 2,
         key=index == 2,
     )
 

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
-from MedSAMSlicerLib.engine.serving.limited_service import DEFAULT_MEGABYTES, allowed_megabytes
+from MedSAMSlicerLib.engine.environment import (
+    CACHE_VARIABLE,
+    DEFAULT_EMBEDDINGS_MB,
+    WEIGHTS_VARIABLE,
+    embeddings_megabytes,
+)
 from support.panel_views import rows_of
 
 
@@ -64,7 +68,7 @@ def test_the_folder_is_shown_in_the_file_browser(host: Any, ui: Any, cache: Path
 def test_memory_is_bounded_in_words_and_for_processes(ui: Any, host: Any, megabytes: int, hint: str) -> None:
     ui.memorySpinBox.value = megabytes
     assert host.settings["MedSAMSlicer/EncodedSlicesMB"] == megabytes
-    assert allowed_megabytes() == megabytes
+    assert embeddings_megabytes() == megabytes
     assert hint in ui.memoryHint.text
 
 
@@ -74,7 +78,7 @@ def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
     host.settings["MedSAMSlicer/EncodedSlicesMB"] = "plenty"
     host.settings["MedSAMSlicer/VerifiedWeights"] = "[1, 2"
     settings.apply()
-    assert allowed_megabytes() == DEFAULT_MEGABYTES
+    assert embeddings_megabytes() == DEFAULT_EMBEDDINGS_MB
     assert dict(settings.VerifiedWeights()) == {}
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.stack import ArrayStack
-from MedSAMSlicerLib.engine.stack_result import StackResult
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.state.partial_run import Part, PartStack, merged, part_to_run, prompt_for  # noqa: E402

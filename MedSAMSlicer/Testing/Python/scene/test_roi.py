@@ -134,7 +134,7 @@ def test_around_sheared_voxels_the_roi_holds_them_all(world, axis):
     prompt = roi_to_prompt(roi, stack)
     assert prompt.slice_range[0] <= 3
     assert prompt.slice_range[1] >= 5
-    assert Box(4, 4, 6, 6).inside(prompt.box3d) == Box(4, 4, 6, 6)
+    assert Box(4, 4, 6, 6).intersection(prompt.box3d) == Box(4, 4, 6, 6)
 
 
 def test_the_roi_moves_with_its_own_parent_transform(world, turn):

@@ -88,7 +88,7 @@ def test_a_preview_is_refined_click_by_click_and_each_click_can_be_undone(
     for name, one in (("here", here), ("there", there)):
         clicks = CLICK
         prompts = [SlicePrompt(BOX), SlicePrompt(points=clicks), SlicePrompt(BOX, clicks)]
-        clicks = clicks.plus(2, 9.25, False)
+        clicks = clicks.with_point(2, 9.25, False)
         for prompt in [*prompts, "refined", SlicePrompt(BOX, clicks.without_last())]:
             if prompt == "refined":
                 prompt = SlicePrompt(BOX, clicks, MaskPrompt(logits=found[name][-1].low_res_logits))

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from MedSAMSlicerLib.engine.serving.limited_service import allowed_megabytes
+from MedSAMSlicerLib.engine.environment import embeddings_megabytes
 from MedSAMSlicerLib.panel.setup import embedding_memory
 
 
@@ -35,4 +35,4 @@ def test_processes_that_start_later_learn_of_the_bound(monkeypatch: pytest.Monke
     monkeypatch.setenv(embedding_memory.EMBEDDINGS_VARIABLE, "512")
     embedding_memory.limit_to(96)
     assert os.environ[embedding_memory.EMBEDDINGS_VARIABLE] == "96"
-    assert allowed_megabytes() == 96
+    assert embeddings_megabytes() == 96

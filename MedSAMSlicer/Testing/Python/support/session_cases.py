@@ -14,8 +14,8 @@ from bright_service import SIGNAL
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.results import StackResult
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
-from MedSAMSlicerLib.engine.stack_result import StackResult
 from MedSAMSlicerLib.scene.editing.session import Session
 from MedSAMSlicerLib.scene.worker.progress import Progress
 
