@@ -32,7 +32,7 @@ def test_a_translator_gets_the_text_and_the_file_that_it_stands_in() -> None:
     assert _("slice {index}").format(index=3) == "Schicht 3"
     assert "memory" in str(as_user_error(MemoryError()))
     assert asked[0] == ("slice {index}", "test_words.py")
-    assert asked[1][1] == "failures.py"
+    assert asked[1][1] == "errors.py"
 
 
 @pytest.mark.parametrize("wrong", ["Schicht {nummer}", "Schicht", "Schicht {index} {index}"])
