@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from ..scene.writing.segment_writer import Mode
+from ..scene.state.modes import Mode
 
 
 class SegmentEditor:

@@ -61,39 +61,38 @@ class ContourEditor(SegmentState):
         on_result: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(volume_node, segmentation_node, segment_id)
-        self.parameters = parameters
+        super().__init__(volume_node, segmentation_node, segment_id, parameters)
+        self.changed.connect(on_change)
+        self.lost.connect(self._end)
         self.reader = SliceReader(volume_node, parameters, clock)
-        self.preview = SlicePreview(self.reader, runner, parameters, lambda: self._on_change(), self.fail)
+        self.preview = SlicePreview(self.reader, runner, parameters, self.changed.emit, self.fail)
         self.rectangle = RectangleTool(self.preview)
         self.clicks = PointTool(self)
         self.drawing = MouseInteraction(self)
         self.runs = RunController(self, runner, lambda: self._on_result())
-        self.kept = CurrentResult()
-        self.problem: MedSAMError | None = None
-        """What went wrong last; None after the next action."""
-        self.notes: list[str] = []
-        """What the engine wants the user to read about the result."""
-        self._runner, self._on_change, self._on_result = runner, on_change, on_result
+        self._runner, self._on_result = runner, on_result
         self._ahead = Prefetcher(self.reader, runner, parameters, clock)
-        self._suspended = False
         self._window: Window | None = None
         self.read_prompts()
 
     @property
     def result(self) -> StackResult | None:
-        return self.kept.result
+        return self.current.result
+
+    @property
+    def state(self) -> SegmentState:
+        """Prompts, options and result."""
+        return self
+
+    @property
+    def kept(self) -> CurrentResult:
+        return self.current
 
     def tell(self) -> None:
         """Something looks different."""
-        self._on_change()
+        self.changed.emit()
 
     # MouseInteraction
-
-    @property
-    def correcting(self) -> int | None:
-        """Key slice whose rectangle has handles: dragging a corner of it, or over it, replaces it."""
-        return self.drawing.correcting
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
         """Begin a rectangle or a click. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""
@@ -161,15 +160,9 @@ class ContourEditor(SegmentState):
         self.tell()
 
     def read_prompts(self) -> None:
-        """Take the key slices that stand in the options: after a scene was loaded, or a script has set them."""
-        try:
-            content = self.parameters.prompts_of(self.segment_id, self.volume_node, self.segmentation_node)
-            if content == (None if self.prompts is None else self.prompts.content()):
-                self.clicks.refresh()  # perhaps with another model
-                return
-            self._take(None if content is None else Prompts.from_content(content))
-        except InputError as error:
-            self.fail(error)
+        """As `SegmentState.read_prompts`; what was clicked is previewed with the model that is chosen now."""
+        super().read_prompts()
+        self.clicks.refresh()
 
     # Running
 
@@ -257,21 +250,16 @@ class ContourEditor(SegmentState):
 
     # While another segment is selected
 
-    @property
-    def hidden(self) -> bool:
-        """Whether nobody sees what it looks like."""
-        return self.gone or self._suspended
-
     def suspend(self) -> None:
         """End what goes on, and keep the result without what it looks like, which takes the memory."""
-        self._suspended = True
+        self.suspended = True
         self.cancel()
         self._ahead.stop()
         self.kept.image = None
 
     def resume(self) -> None:
         """Go on with the result that was kept; if the volume cannot show it any more, `problem` says why."""
-        self._suspended = False
+        self.suspended = False
         self.problem, self.notes = None, []
         self.read_prompts()
         try:
@@ -283,27 +271,19 @@ class ContourEditor(SegmentState):
 
     def close(self) -> None:
         """Cancel what goes on and let go of the scene. The prompts stay in the options."""
-        self._on_change = self._on_result = lambda: None
-        self._suspended = True
+        super().close()
+        self._on_result = lambda: None
+        self.suspended = True
         self.cancel()
         self._ahead.forget()
-        self._watch.stop()
 
-    def _lost(self, reason: MedSAMError) -> None:
-        if self.gone:
-            return
-        if self.running or self.rectangle.drag is not None or (self.result is not None and not self.kept.applied):
+    def _end(self, reason: MedSAMError) -> None:
+        if self.running or self.rectangle.drag is not None:
             self.problem = reason
-        self.gone, self.runs.wanted = True, False
+        self.runs.wanted = False
         self._ahead.forget()
         self.rectangle.drop()
         self.preview.forget()
-        self.kept.drop()
-        self.tell()
-
-    def fail(self, error: MedSAMError) -> None:
-        self.problem = error
-        self.tell()
 
     def forget_preview(self) -> None:
         """But for what was clicked, which is asked for again."""
@@ -311,16 +291,6 @@ class ContourEditor(SegmentState):
         if not self.hidden:
             self.clicks.refresh()
 
-    def change_prompts(self, prompts: Prompts | None) -> None:
-        """Take these and keep them in the options. No run begins."""
-        self._take(prompts)
-        content = None if prompts is None else prompts.content()
-        self.parameters.set_prompts_of(self.segment_id, self.volume_node, self.segmentation_node, content)
-
-    def _take(self, prompts: Prompts | None) -> None:
-        if prompts is None or prompts.plane != self.kept.plane:
-            self.kept.drop()
-        if prompts is None or self.correcting not in prompts.keys:
-            self.drawing.correcting = None
-        self.prompts = prompts
+    def _use(self, prompts: Prompts | None) -> None:
+        super()._use(prompts)
         self.clicks.forget_steps()

@@ -25,8 +25,6 @@ class MouseInteraction:
 
     def __init__(self, contouring: ContourEditor) -> None:
         self._of = contouring
-        self.correcting: int | None = None
-        """Key slice whose rectangle has handles: dragging a corner of it, or over it, replaces it."""
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
         """As `ContourEditor.press`."""
@@ -68,7 +66,7 @@ class MouseInteraction:
             of.tell()
             return
         plane, known = of.rectangle.plane, of.rectangle.joins
-        before, self.correcting = of.prompts, None
+        before, self._of.correcting = of.prompts, None
         corrects = known is not None and of.result is not None and drag.index in of.result
         key = KeySlice(drag.box, "corrected" if corrects else "drawn", of.rectangle.points)
         index, stack = drag.index, of.rectangle.stack
@@ -83,8 +81,8 @@ class MouseInteraction:
             of.forget_preview()
             of.tell()
             return True
-        if self.correcting is not None:
-            self.correcting = None
+        if self._of.correcting is not None:
+            self._of.correcting = None
             of.tell()
             return True
         if not of.running:
@@ -103,7 +101,7 @@ class MouseInteraction:
         of.rectangle.drop()
         of.forget_preview()
         key = None if of.prompts is None else of.prompts.keys.get(index)
-        self.correcting = index if key is not None and key.box is not None else None
+        self._of.correcting = index if key is not None and key.box is not None else None
         of.tell()
 
     def _click(self, pressed: RectangleDrag, positive: bool) -> None:
@@ -129,7 +127,7 @@ class MouseInteraction:
 
     def _held(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
         """Where the rectangle begins: at `xy`, or in the corner across from the one that is taken hold of there."""
-        index, prompts = self.correcting, self._of.prompts
+        index, prompts = self._of.correcting, self._of.prompts
         box = None if index is None or prompts is None or index not in prompts.keys else prompts.keys[index].box
         if index is None or box is None:
             return xy

@@ -15,10 +15,11 @@ from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ...engine.results import Prediction, SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient, RunListener, Stage, ignore
+from ..state.modes import Mode
 from ..volume.node_watch import NodeWatch
 from ..volume.slice_stack import SliceStack, default_axis_of
 from ..worker.progress import Progress, ProgressMeter
-from ..writing.segment_writer import Mode, SegmentWriter, Written
+from ..writing.segment_writer import SegmentWriter, Written
 from .given_prompts import GivenPrompts
 
 

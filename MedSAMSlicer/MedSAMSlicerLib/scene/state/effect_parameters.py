@@ -40,11 +40,10 @@ from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
 from ...engine.model_choice import ModelChoice
 from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
-from ..writing.segment_writer import Mode
+from .modes import MODES, Mode
 
 EFFECT_NAME = "MedSAM"
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MODES = ("add", "replace", "remove")
 REACHES = ("object", "slice", "range")
 WINDOWS = ("auto", "display", *CT_PRESETS)
 DEFAULTS = {

@@ -1,24 +1,39 @@
-"""One segment of one volume, what is marked for it, and which slices of the volume that means."""
+"""All that is known of one segment of one volume while it is contoured."""
 
 from __future__ import annotations
 
 import numpy as np
 import slicer
 
-from ...engine.errors import MedSAMError
+from ...engine.errors import InputError, MedSAMError
 from ..volume.node_watch import NodeWatch
 from ..volume.slice_stack import default_axis_of
 from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
+from .current_result import CurrentResult
+from .effect_parameters import EffectParameters
 from .prompts import Prompts
+from .signal import Signal
 
 
 class SegmentState:
-    """Attributes:
-        prompts: what is marked; None if nothing is.
+    """Nodes, options, prompts and result of a segment. Tools and runs change it, views show it, `changed` connects them.
+
+    Attributes:
+        parameters: the options, read from the scene whenever they matter.
+        prompts: what the user has marked; None if nothing is marked.
+        current: the current result, if there is one.
+        problem: what went wrong last; None after the next action of the user.
+        notes: what the user should read about the result.
+        correcting: key slice whose rectangle is shown with handles; None if there is none.
+        suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
+        changed: emitted, without arguments, whenever something of this looks different.
+        lost: emitted once, with the reason as a `MedSAMError`, when `gone` becomes True, before `changed`.
 
     Args:
-        volume_node, segmentation_node, segment_id: of one scene.
+        volume_node, segmentation_node: of one scene.
+        segment_id: a segment of the segmentation.
+        parameters: the options.
 
     Raises:
         InputError: a node or the segment is in no scene, or the volume cannot be used.
@@ -29,38 +44,110 @@ class SegmentState:
         volume_node: slicer.vtkMRMLScalarVolumeNode,
         segmentation_node: slicer.vtkMRMLSegmentationNode,
         segment_id: str,
+        parameters: EffectParameters,
     ) -> None:
         self.volume_node, self.segmentation_node, self.segment_id = volume_node, segmentation_node, segment_id
+        self.parameters = parameters
         self.prompts: Prompts | None = None
-        self.gone = False
-        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lost)
+        self.current = CurrentResult()
+        self.problem: MedSAMError | None = None
+        self.notes: list[str] = []
+        self.correcting: int | None = None
+        self.suspended = self.gone = False
+        self.changed, self.lost = Signal(), Signal()
+        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lose)
         default_axis_of(volume_node)
 
     @property
+    def hidden(self) -> bool:
+        """Whether no view shows this segment's prompts and result."""
+        return self.gone or self.suspended
+
+    # Geometry
+
+    @property
     def plane(self) -> Plane | None:
-        """Plane of the prompts and the result."""
+        """Plane of the slices that the prompts are on; None without prompts."""
         return None if self.prompts is None else self.prompts.plane
 
     def stack(self, plane: Plane | None = None) -> Stack:
-        """The volume in slices of a plane, or of the prompts'. Raises InputError if it cannot be used."""
+        """The volume in slices of `plane`, or of the prompts' plane, or along its default axis.
+
+        Raises:
+            InputError: the volume cannot be used.
+        """
         return (plane or self.plane or Plane(default_axis_of(self.volume_node))).stack(self.volume_node)
 
     def plane_in(self, view: ViewGeometry) -> Plane:
-        """Plane of a rectangle drawn in the view: the one in use, if the view shows that."""
+        """Plane of what is marked in the view: the prompts' plane if the view shows it.
+
+        Raises:
+            InputError: the volume cannot be used.
+        """
         if self.plane is not None and self.plane.is_shown_by(view, self.volume_node):
             return self.plane
         return plane_of(view, self.volume_node)
 
     def index_in(self, view: ViewGeometry, plane: Plane | None = None) -> int:
-        """Slice that the view's middle lies in, or the nearest one of the stack."""
+        """Slice of the plane, or of `plane_in`, that holds the centre of the view, clipped to the stack.
+
+        Raises:
+            InputError: the volume cannot be used.
+        """
         stack = self.stack(plane or self.plane_in(view))
-        middle = view.to_world((view.size[0] / 2, view.size[1] / 2))
-        return int(np.clip(np.floor(stack.world_to_slice(middle[None])[0, 0] + 0.5), 0, stack.shape[0] - 1))
+        centre = view.to_world((view.size[0] / 2, view.size[1] / 2))
+        return int(np.clip(np.floor(stack.world_to_slice(centre[None])[0, 0] + 0.5), 0, stack.shape[0] - 1))
+
+    # Changes
+
+    def change_prompts(self, prompts: Prompts | None) -> None:
+        """Use these prompts, and store them in the scene. A result in another plane is dropped; no run begins."""
+        self._use(prompts)
+        content = None if prompts is None else prompts.content()
+        self.parameters.set_prompts_of(self.segment_id, self.volume_node, self.segmentation_node, content)
+
+    def read_prompts(self) -> None:
+        """Use the prompts stored in the scene, if they are others: it was loaded, or a script has changed them.
+
+        Sets `problem` if they cannot be read.
+        """
+        try:
+            content = self.parameters.prompts_of(self.segment_id, self.volume_node, self.segmentation_node)
+            if content != (None if self.prompts is None else self.prompts.content()):
+                self._use(None if content is None else Prompts.from_content(content))
+        except InputError as error:
+            self.fail(error)
+
+    def _use(self, prompts: Prompts | None) -> None:
+        if prompts is None or prompts.plane != self.current.plane:
+            self.current.drop()
+        if prompts is None or self.correcting not in prompts.keys:
+            self.correcting = None
+        self.prompts = prompts
+
+    def fail(self, error: MedSAMError) -> None:
+        """Set `problem` and emit `changed`."""
+        self.problem = error
+        self.changed.emit()
+
+    # The end
 
     def check_nodes(self) -> None:
         """Raises InputError if the volume, the segmentation or the segment is gone."""
         self._watch.check()
 
-    def _lost(self, reason: MedSAMError) -> None:
-        """One of them has left the scene."""
+    def close(self) -> None:
+        """Observe the nodes no longer and emit nothing more. The prompts stay in the scene."""
+        self._watch.stop()
+        self.changed.disconnect_all()
+        self.lost.disconnect_all()
+
+    def _lose(self, reason: MedSAMError) -> None:
+        if self.gone:
+            return
         self.gone = True
+        if self.current.result is not None and not self.current.applied:
+            self.problem = reason
+        self.lost.emit(reason)
+        self.current.drop()
+        self.changed.emit()

@@ -16,8 +16,9 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.results import StackResult
 from ..editing.contour_editor import ContourEditor
+from ..state.modes import Mode
 from .modifier_labelmap import make_modifier
-from .segment_writer import Mode, Written
+from .segment_writer import Written
 from .undo_tracking import Part, SegmentVoxels, WrittenVoxels
 
 _REMEMBERED = 10

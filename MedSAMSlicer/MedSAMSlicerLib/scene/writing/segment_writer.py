@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import slicer
@@ -13,10 +12,9 @@ import vtk
 
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
+from ..state.modes import Mode
 from ..volume.geometry import label
 from .modifier_labelmap import Modifier, make_modifier, reference_geometry
-
-Mode = Literal["add", "replace", "remove"]
 
 _Logic = slicer.vtkSlicerSegmentEditorLogic
 _MODIFICATIONS = {
