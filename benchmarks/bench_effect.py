@@ -121,7 +121,7 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
         from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
-        command, environment = worker_command("effect_service:DoubtingService"), worker_environment([TESTS])
+        command, environment = worker_command("support.effect_services:NeedsReviewService"), worker_environment([TESTS])
         effect.make_transport = lambda: QProcessTransport(command, environment)
     effect.scriptedEffect.setParameter("EncodeAhead", "0")
     loop = Loop(host)
@@ -147,8 +147,8 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
         waited.append(time.perf_counter() - asked[request.box])
 
     contouring.preview.queue._on_preview = note
-    host.hands.press("Red", (140, 100))
-    host.hands.move("Red", (180, 140))
+    host.user.press("Red", (140, 100))
+    host.user.move("Red", (180, 140))
     asked[rectangle.drag.box] = time.perf_counter()
     loop.until(lambda: rectangle.shown is not None)
     found: dict[str, Any] = {"first preview s": waited[0]}
@@ -158,7 +158,7 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
     for n in range(moves):
         share = np.sin(n / 9)
         begin = time.perf_counter()
-        host.hands.move("Red", (round(200 + 40 * share), round(165 + 30 * np.cos(n / 7))))
+        host.user.move("Red", (round(200 + 40 * share), round(165 + 30 * np.cos(n / 7))))
         asked[rectangle.drag.box] = begin
         while time.perf_counter() - begin < FRAME:
             loop.once()
@@ -182,7 +182,7 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
 def run_and_cancel(host: Any, effect: Any, loop: Loop) -> dict[str, Any]:
     contouring = effect.contouring
     latencies = []
-    host.hands.release("Red", (230, 190))
+    host.user.release("Red", (230, 190))
     for _ in range(3):
         loop.until(lambda: contouring.progress is not None and contouring.progress.done >= 3)
         begin = time.perf_counter()

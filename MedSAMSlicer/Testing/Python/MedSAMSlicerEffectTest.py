@@ -21,7 +21,7 @@ from MedSAMSlicerLib.effect.registration import register_effect
 from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
 FOLDER = Path(__file__).resolve().parent
-SERVICE = "effect_service:DoubtingService"
+SERVICE = "support.effect_services:NeedsReviewService"
 # The engine answers within half a second; the rest is for rendering, on a computer that does other work too.
 CANCEL_SECONDS = 2.0
 TUMOUR, NEIGHBOUR = "tumour", "neighbour"

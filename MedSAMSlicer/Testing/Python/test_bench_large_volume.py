@@ -31,8 +31,8 @@ def test_a_small_run_after_a_large_one_is_not_given_its_peak(bench: Any) -> None
     measure += "from bench_large_volume import peak_mb_of\n"
     for megabytes in (900, 1):
         measure += f"print(peak_mb_of([sys.executable, '-c', 'import os; os.urandom(1) * {megabytes * 10**6}']))\n"
-    told = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True).stdout
-    large, small = (float(line) for line in told.split())
+    recorded = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True).stdout
+    large, small = (float(line) for line in recorded.split())
     assert 900 < large < 1000
     assert small < 500
 
@@ -60,12 +60,12 @@ def test_several_runs_are_told_by_their_median_time_and_highest_peak(bench: Any)
 def test_the_status_tells_whether_all_was_within_its_limits(
     bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peak: float, status: int
 ) -> None:
-    """With runs that are played; the first, which converts a model, may take more."""
-    played = iter([2200.0, *[peak] * 4])
+    """With fake runs; the first, which converts a model, may take more."""
+    peaks = iter([2200.0, *[peak] * 4])
     monkeypatch.setattr(bench, "demo_case", lambda: type("Case", (), {"image": "chest.nrrd"}))
     monkeypatch.setattr(bench.sitk, "ReadImage", lambda _: None)
     monkeypatch.setattr(bench, "repeated", lambda *_: None)
-    monkeypatch.setattr(bench, "run", lambda *_: bench.Measured(10.0, 5.0, next(played)))
+    monkeypatch.setattr(bench, "run", lambda *_: bench.Measured(10.0, 5.0, next(peaks)))
     monkeypatch.setattr(bench, "ROOT", tmp_path)
     (tmp_path / "benchmarks").mkdir()
     assert bench.main() == status

@@ -120,7 +120,7 @@ def test_a_misspelt_name_in_a_file_of_the_product_is_found(
 
 
 def test_a_misspelt_name_of_the_module_sample_data_is_found_by_the_host(host: Host, repository: Path) -> None:
-    """No list has that module's names; the host plays it by its source, which takes no other."""
+    """No list has that module's names; the host implements it after its source, which takes no other."""
     path = repository / "MedSAMSlicer" / "MedSAMSlicerLib" / "setup" / "sample_data.py"
     assert path in product_files(repository)
     source = path.read_text(encoding="utf-8")

@@ -131,38 +131,38 @@ def voxels_of(host: Host, segment: str) -> list[tuple[int, ...]]:
 
 
 def test_effect_is_told_what_slicer_tells_in_its_order(host: Host, pin: Any) -> None:
-    assert pin.told.index("updateGUIFromMRML") < pin.told.index("activate")
+    assert pin.recorded.index("updateGUIFromMRML") < pin.recorded.index("activate")
     assert host.editor.activeEffect() is pin.scriptedEffect
     assert pin.scriptedEffect.optionsFrame().visible
-    pin.told.clear()
+    pin.recorded.clear()
     host.editor.setActiveEffect(None)
-    assert pin.told == ["deactivate"]
+    assert pin.recorded == ["deactivate"]
     assert not pin.scriptedEffect.optionsFrame().visible
 
 
 def test_mouse_and_keys_reach_the_effect_and_it_may_keep_them(host: Host, pin: Any) -> None:
-    pin.told.clear()
-    assert host.hands.press("Red", (200, 150), shift=True)
-    assert not host.hands.move("Red", (201, 150))
-    assert host.hands.key("Escape")
-    assert not host.hands.key("a")
-    assert pin.told == [("press", (200, 150), True), "key Escape", "key a"]
+    pin.recorded.clear()
+    assert host.user.press("Red", (200, 150), shift=True)
+    assert not host.user.move("Red", (201, 150))
+    assert host.user.key("Escape")
+    assert not host.user.key("a")
+    assert pin.recorded == [("press", (200, 150), True), "key Escape", "key a"]
 
 
 def test_inactive_effect_hears_nothing(host: Host, pin: Any) -> None:
     host.editor.setActiveEffect(None)
-    pin.told.clear()
-    assert not host.hands.press("Red", (200, 150))
-    assert pin.told == []
+    pin.recorded.clear()
+    assert not host.user.press("Red", (200, 150))
+    assert pin.recorded == []
 
 
 def test_a_click_writes_the_voxel_under_the_mouse_and_undo_takes_it_back(host: Host, pin: Any) -> None:
-    view = host.hands.view("Yellow")
+    view = host.user.view("Yellow")
     ras = view.mrmlSliceNode().GetXYToRAS().MultiplyPoint((180, 140, 0, 1))
     to_ijk = vtk.vtkMatrix4x4()
     host.editor.sourceVolumeNode().GetRASToIJKMatrix(to_ijk)
     expected = tuple(round(n) for n in to_ijk.MultiplyPoint(ras)[2::-1])
-    host.hands.press("Yellow", (180, 140))
+    host.user.press("Yellow", (180, 140))
     assert voxels_of(host, "A") == [expected]
     assert voxels_of(host, "B") == []
     host.editor.undo()
@@ -172,11 +172,11 @@ def test_a_click_writes_the_voxel_under_the_mouse_and_undo_takes_it_back(host: H
 
 
 def test_another_segment_keeps_its_voxels_if_masking_says_so(host: Host, pin: Any) -> None:
-    host.hands.press("Red", (200, 150))
+    host.user.press("Red", (200, 150))
     host.editor.setCurrentSegmentID("B")
     node = host.editor.mrmlSegmentEditorNode()
     node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
-    host.hands.press("Red", (200, 150))
+    host.user.press("Red", (200, 150))
     assert len(voxels_of(host, "A")) == 1
     assert voxels_of(host, "B") == []
 
@@ -204,15 +204,15 @@ def test_effect_ends_with_its_segment_and_the_scene(host: Host, pin: Any) -> Non
 
 
 def test_an_exception_in_an_effect_does_not_reach_the_mouse_but_is_not_lost(host: Host, pin: Any) -> None:
-    del pin.told
-    assert not host.hands.press("Red", (200, 150))
+    del pin.recorded
+    assert not host.user.press("Red", (200, 150))
     assert isinstance(host.escaped[0], AttributeError)
-    pin.told = []
+    pin.recorded = []
     host.escaped.clear()
 
 
 def test_oblique_view_gives_positions_of_its_own_matrix(host: Host, pin: Any) -> None:
-    view = host.hands.view("Green")
+    view = host.user.view("Green")
     turn = vtk.vtkTransform()
     turn.RotateX(25)
     turn.RotateZ(-40)
@@ -223,11 +223,11 @@ def test_oblique_view_gives_positions_of_its_own_matrix(host: Host, pin: Any) ->
         expected = view.mrmlSliceNode().GetXYToRAS().MultiplyPoint((*xy, 0, 1))[:3]
         assert pin.xyToRas(xy, view) == pytest.approx(expected, abs=1e-4)
         assert pin.rasToXy(expected, view) == list(xy)
-    assert any(str(told).startswith("view") for told in pin.told)
+    assert any(str(recorded).startswith("view") for recorded in pin.recorded)
 
 
 def test_actors_are_in_the_renderer_until_taken_out(host: Host, pin: Any) -> None:
-    view, actor = host.hands.view("Red"), vtk.vtkActor2D()
+    view, actor = host.user.view("Red"), vtk.vtkActor2D()
     pin.scriptedEffect.addActor2D(view, actor)
     assert pin.scriptedEffect.renderer(view).HasViewProp(actor)
     pin.scriptedEffect.removeActor2D(view, actor)
@@ -262,11 +262,11 @@ def test_the_example_that_ran_in_a_real_slicer_runs_here(host: Host, shared_dir:
     segmentation = host.edit(volume, "A")
     host.editor.setActiveEffectByName("Example")
     effect = host.editor.activeEffect().self()
-    host.hands.press("Red", (120, 100))
-    host.hands.move("Red", (200, 160))
+    host.user.press("Red", (120, 100))
+    host.user.move("Red", (200, 160))
     host.wait_until(lambda: effect.applyButton.enabled)
-    assert host.hands.release("Red", (200, 160))
-    host.hands.click(effect.applyButton)
+    assert host.user.release("Red", (200, 160))
+    host.user.click(effect.applyButton)
     assert len(voxels_of(host, "A")) == int(effect.mask[0].sum()) > 50
     host.editor.undo()
     assert voxels_of(host, "A") == []

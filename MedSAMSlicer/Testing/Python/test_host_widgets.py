@@ -11,7 +11,7 @@ import slicer
 import slicer.util
 
 from host.application import Host
-from host.played.dialogs import UnansweredDialog
+from host.fakes.dialogs import UnansweredDialog
 
 pytest_plugins = ["host.fixture"]
 
@@ -41,13 +41,13 @@ def test_shortcuts_are_pressed_and_two_with_the_same_keys_block_each_other(host:
     window, heard = slicer.util.mainWindow(), []
     shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+J"), window)
     shortcut.connect("activated()", lambda: heard.append("first"))
-    host.hands.shortcut("Ctrl+J")
+    host.user.shortcut("Ctrl+J")
     other = qt.QShortcut(qt.QKeySequence(qt.Qt.ControlModifier + qt.Qt.Key_J), window)
     other.activated.connect(lambda: heard.append("second"))
-    host.hands.shortcut("Ctrl+J")
+    host.user.shortcut("Ctrl+J")
     assert heard == ["first"]
     shortcut.enabled = False
-    host.hands.shortcut("Ctrl+J")
+    host.user.shortcut("Ctrl+J")
     assert heard == ["first", "second"]
 
 
@@ -58,12 +58,12 @@ def test_choosing_tells_of_the_index_the_text_and_the_act(host: Host, qt: Module
     combo.connect("currentIndexChanged(int)", heard.append)
     combo.currentTextChanged.connect(heard.append)
     combo.connect("activated(int)", heard.append)
-    host.hands.choose(combo, "MedSAM")
+    host.user.choose(combo, "MedSAM")
     assert heard == ["MedSAM", 1, 1]
     assert combo.currentData == "medsam"
     combo.enabled = False
     with pytest.raises(AssertionError, match="disabled"):
-        host.hands.choose(combo, "LiteMedSAM")
+        host.user.choose(combo, "LiteMedSAM")
 
 
 def test_node_selector_follows_the_real_scene(host: Host) -> None:

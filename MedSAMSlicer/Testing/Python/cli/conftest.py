@@ -79,7 +79,7 @@ def image_file(phantom: Phantom, tmp_path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """What a run of the command left on the terminal."""
 
     status: int
@@ -88,18 +88,18 @@ class Ran:
 
 
 @pytest.fixture
-def medsam_slicer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+def medsam_slicer(capfd: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
     """The command, run in this process with whatever model it loads."""
 
-    def run(*arguments: object) -> Ran:
+    def run(*arguments: object) -> CommandResult:
         capfd.readouterr()
         status = main([str(argument) for argument in arguments])
-        return Ran(status, *capfd.readouterr())
+        return CommandResult(status, *capfd.readouterr())
 
     return run
 
 
-class RememberingEngine:
+class MemoizingService:
     """The real engine and model; slices and prompts that it has been asked for before are answered from memory."""
 
     def __init__(self) -> None:
@@ -127,9 +127,9 @@ class RememberingEngine:
 
 
 @pytest.fixture(scope="session")
-def engine(litemedsam_weights: Path) -> RememberingEngine:
+def engine(litemedsam_weights: Path) -> MemoizingService:
     """One engine for all runs."""
-    return RememberingEngine()
+    return MemoizingService()
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class FirstRun:
 
 
 @pytest.fixture(scope="session")
-def first_run(engine: RememberingEngine, phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+def first_run(engine: MemoizingService, phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     folder = tmp_path_factory.mktemp("first_run")
     sitk.WriteImage(phantom.image(), str(folder / "chest.nrrd"))
     paths = [folder / name for name in ("chest.nrrd", "tumour.seg.nrrd", "preview.png", "report.json")]
@@ -158,15 +158,15 @@ def first_run(engine: RememberingEngine, phantom: Phantom, tmp_path_factory: pyt
 
 @pytest.fixture
 def segment(
-    engine: RememberingEngine,
+    engine: MemoizingService,
     first_run: FirstRun,
-    medsam_slicer: Callable[..., Ran],
+    medsam_slicer: Callable[..., CommandResult],
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Ran]:
+) -> Callable[..., CommandResult]:
     """``medsam-slicer segment`` with the phantom's window, after the first run."""
     monkeypatch.setattr(service, "SegmentationService", lambda *_, **__: engine)
 
-    def run(*arguments: object) -> Ran:
+    def run(*arguments: object) -> CommandResult:
         return medsam_slicer("segment", *arguments, "--window", WINDOW)
 
     return run
@@ -185,16 +185,16 @@ def files_of(tmp_path: Path) -> Callable[[], dict[str, tuple[int, int]]]:
 
 @pytest.fixture
 def refused(
-    medsam_slicer: Callable[..., Ran], files_of: Callable[[], dict[str, tuple[int, int]]]
-) -> Callable[..., AbstractContextManager[list[Ran]]]:
+    medsam_slicer: Callable[..., CommandResult], files_of: Callable[[], dict[str, tuple[int, int]]]
+) -> Callable[..., AbstractContextManager[list[CommandResult]]]:
     """Expects runs that end with a status and one line that mentions all texts, and that leave every file as it was."""
 
     @contextmanager
-    def expect(*mentions: object, status: int = 2) -> Iterator[Callable[..., Ran]]:
+    def expect(*mentions: object, status: int = 2) -> Iterator[Callable[..., CommandResult]]:
         before = files_of()
-        runs: list[Ran] = []
+        runs: list[CommandResult] = []
 
-        def run(*arguments: object) -> Ran:
+        def run(*arguments: object) -> CommandResult:
             runs.append(medsam_slicer(*arguments))
             return runs[-1]
 

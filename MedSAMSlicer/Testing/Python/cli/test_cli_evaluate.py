@@ -16,8 +16,8 @@ from MedSAMSlicerLib.cli import evaluate as evaluate_command
 from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.evaluation.evaluate import evaluate
 from MedSAMSlicerLib.evaluation.evaluate_case import run_case
-from support.plain_model import load_plain, plain_predictor
 from support.shapes import ellipsoid
+from support.threshold_model import load_threshold_model, threshold_predictor
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In processes of their own, as always, but with the model that finds what is bright: seconds instead of minutes."""
-    monkeypatch.setattr(evaluate_command, "evaluate", partial(evaluate, load=load_plain))
+    monkeypatch.setattr(evaluate_command, "evaluate", partial(evaluate, load=load_threshold_model))
 
 
 @pytest.mark.usefixtures("quick")
@@ -67,9 +67,9 @@ def test_a_case_that_cannot_be_used_does_not_lose_the_others(
     table.write_text(good + empty)
     assert main(arguments) == 2
     assert [row["id"] for row in csv.DictReader(results.open())] == ["lesion"]
-    told = capsys.readouterr()
-    assert "1 of 2 cases could not be used and are in no table or figure: case nothing: " in told.err
-    assert told.err.count("\n") == 1 and "Written: " in told.out
+    recorded = capsys.readouterr()
+    assert "1 of 2 cases could not be used and are in no table or figure: case nothing: " in recorded.err
+    assert recorded.err.count("\n") == 1 and "Written: " in recorded.out
 
     results.unlink()
     table.write_text(good.splitlines()[0] + "\n" + empty)
@@ -99,8 +99,8 @@ def test_what_cannot_be_run_is_refused_in_one_line(
 ) -> None:
     arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(tmp_path / "results.csv")]
     assert main([*arguments, *changes]) == 2
-    told = capsys.readouterr().err
-    assert words in told and told.count("\n") == 1
+    recorded = capsys.readouterr().err
+    assert words in recorded and recorded.count("\n") == 1
     assert not (tmp_path / "results.csv").exists()
 
 
@@ -138,7 +138,7 @@ def test_tables_and_plots_are_written_all_or_none(
     monkeypatch.setattr(
         evaluate_command,
         "evaluate",
-        lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
+        lambda cases, task, _, failed: (run_case(case, task, threshold_predictor()) for case in cases),
     )
     store, stored = os.fsync, []
 
@@ -155,15 +155,15 @@ def test_tables_and_plots_are_written_all_or_none(
     arguments = ["evaluate", str(table), "--prompt", "box3d", "--output", str(paths[0]), "--slices", str(paths[1])]
     before = sorted(tmp_path.iterdir())
     status = main([*arguments, "--plots", str(tmp_path), "--processes", "1"])
-    told = capsys.readouterr()
+    recorded = capsys.readouterr()
     assert sorted(tmp_path.iterdir()) == before
     if number is None:
         assert len(stored) == len(STORED)
-        assert status == 0 and f"Written: {', '.join(map(str, paths))}" in told.out
+        assert status == 0 and f"Written: {', '.join(map(str, paths))}" in recorded.out
         assert not [path for path in paths if path.read_bytes() == b"older"]
     else:
-        assert status == 2 and told.out == ""
-        assert f"{tmp_path / STORED[number]} was not written: the disk is full" in told.err
+        assert status == 2 and recorded.out == ""
+        assert f"{tmp_path / STORED[number]} was not written: the disk is full" in recorded.err
         assert [path.read_text() for path in paths] == ["older"] * len(paths)
 
 
@@ -173,7 +173,7 @@ def test_a_folder_that_was_made_for_plots_goes_when_nothing_is_written(
     monkeypatch.setattr(
         evaluate_command,
         "evaluate",
-        lambda cases, task, _, failed: (run_case(case, task, plain_predictor()) for case in cases),
+        lambda cases, task, _, failed: (run_case(case, task, threshold_predictor()) for case in cases),
     )
     plots, seen = tmp_path / "plots", []
 

@@ -64,8 +64,8 @@ def test_a_volume_is_segmented_with_what_the_model_takes(
         assert label.GetSize() == image.GetSize()
         for of in ("GetSpacing", "GetOrigin", "GetDirection"):
             assert getattr(label, of)() == pytest.approx(getattr(image, of)(), abs=1e-9)
-        told = json.loads(report.read_text(encoding="utf-8"))
-        assert told["model"] == key
+        recorded = json.loads(report.read_text(encoding="utf-8"))
+        assert recorded["model"] == key
         if kind == "box":
             outside = sitk.GetArrayFromImage(label) > 0
             outside[:, 8:33, 12:41] = False

@@ -21,8 +21,8 @@ from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.io.image_types import Image
 from MedSAMSlicerLib.io.windowed_image import seen_through
-from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
+from support.threshold_model import threshold_predictor
 
 SIDE = 512
 
@@ -103,7 +103,7 @@ def test_the_engine_looks_at_no_slice_outside_the_reach(prompt: StackPrompt) -> 
             looked_at.append(index)
             return source.slice_uint8(index)
 
-    assert [result.index for result in propagate(Watched(), prompt, plain_predictor())]
+    assert [result.index for result in propagate(Watched(), prompt, threshold_predictor())]
     assert set(looked_at) == set(range(3, 9))
 
 
@@ -121,7 +121,7 @@ def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
 
         def segment(self, choice: object, source: object, prompt: StackPrompt, info: object) -> object:
             info.loaded = self.load(choice)  # type: ignore[attr-defined]
-            yield from propagate(source, prompt, plain_predictor())  # type: ignore[arg-type]
+            yield from propagate(source, prompt, threshold_predictor())  # type: ignore[arg-type]
 
     def written(path: Path, mask: np.ndarray, image: Image, *_: object) -> None:
         seen["held"] = np.flatnonzero(image.voxels.any(axis=(1, 2))).tolist()

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.serving import service
-from support.clicked_model import load_clicked
+from support.component_model import load_component_model
 from support.shapes import ellipsoid
 
 SHAPE = (7, 64, 90)
@@ -26,7 +26,7 @@ RIGHT[1:6] = ellipsoid((1, *SHAPE[1:]), (0, 30, 65), (1, 12, 12))
 @pytest.fixture
 def two_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An image of two bright objects, and SAM-Med2D with a network that anyone can work out."""
-    monkeypatch.setattr(service, "load_predictor", load_clicked)
+    monkeypatch.setattr(service, "load_predictor", load_component_model)
     monkeypatch.setattr("MedSAMSlicerLib.cli_segment.find_weights", lambda *_: tmp_path / "none")
     voxels = np.where(LEFT | RIGHT, 200, 20).astype(np.int16)
     return written(tmp_path / "two.nrrd", voxels)

@@ -12,22 +12,22 @@ import pytest
 pytest.importorskip("slicer", reason="the effect needs Slicer's MRML (slicer-core)")
 import slicer.util
 
-import bright_service
 from host.application import Host
 from host.fixture import host  # noqa: F401
-from support.world import World
+from support import threshold_service
+from support.scene_builder import SceneBuilder
 
 SHAPE = (20, 60, 80)
 
 
-class Bench:
+class EffectFixture:
     """A volume with a bright ball in the host, two segments, and the effect on the first of them."""
 
     def __init__(
         self,
         host: Host,  # noqa: F811
         repository: Path,
-        service: str = "BrightService",
+        service: str = "ThresholdService",
         known_devices: bool = True,
     ) -> None:
         self.host = host
@@ -53,8 +53,8 @@ class Bench:
         from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
-        name = service if ":" in service else f"bright_service:{service}"
-        environment = worker_environment([bright_service.FOLDER])
+        name = service if ":" in service else f"support.threshold_service:{service}"
+        environment = worker_environment([threshold_service.FOLDER])
         self.effect.make_transport = lambda: QProcessTransport(worker_command(name), environment)
 
     @property
@@ -67,7 +67,7 @@ class Bench:
 
     def xy(self, view: str, *jik: float) -> tuple[int, int]:
         """View pixel of a voxel (k, j, i)."""
-        node = self.host.hands.view(view).mrmlSliceNode()
+        node = self.host.user.view(view).mrmlSliceNode()
         to_ras = slicer.util.arrayFromVTKMatrix(self._ijk_to_ras())
         to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(node.GetXYToRAS()))
         x, y = (to_xy @ to_ras @ [*jik[::-1], 1])[:2]
@@ -83,7 +83,7 @@ class Bench:
     def at(self, view: str, share: float) -> tuple[int, int]:
         """View pixel `share` of 17 mm to the right of and above the ball's middle."""
         x, y = self.xy(view, 10, 30, 40)
-        node = self.host.hands.view(view).mrmlSliceNode()
+        node = self.host.user.view(view).mrmlSliceNode()
         pixels = share * 17 * node.GetDimensions()[0] / node.GetFieldOfView()[0]
         return round(x + pixels), round(y + pixels)
 
@@ -91,15 +91,15 @@ class Bench:
         """All views through the ball's middle."""
         ras = slicer.util.arrayFromVTKMatrix(self._ijk_to_ras()) @ [40, 30, 10, 1]
         for name in ("Red", "Yellow", "Green"):
-            self.host.hands.view(name).mrmlSliceNode().JumpSliceByOffsetting(*map(float, ras[:3]))
+            self.host.user.view(name).mrmlSliceNode().JumpSliceByOffsetting(*map(float, ras[:3]))
 
     def zoom_out(self, view: str) -> None:
-        node = self.host.hands.view(view).mrmlSliceNode()
+        node = self.host.user.view(view).mrmlSliceNode()
         x, y, z = node.GetFieldOfView()
         node.SetFieldOfView(3 * x, 3 * y, z)
 
     def drag(self, view: str = "Red", half: float = 1.0, shift: bool = False, wait: bool = True) -> None:
-        assert self.host.hands.drag(view, self.at(view, -half), self.at(view, half), shift)
+        assert self.host.user.drag(view, self.at(view, -half), self.at(view, half), shift)
         if wait:
             self.finish()
 
@@ -114,7 +114,7 @@ class Bench:
         voxels[0, 0, 1:3] = 0, 255
         voxels[1:, 0, 0] = 0
         if k is not None:
-            voxels[k, 0, 0] = bright_service.SIGNAL
+            voxels[k, 0, 0] = threshold_service.SIGNAL
         slicer.util.arrayFromVolumeModified(self.volume)
 
     def finish(self) -> None:
@@ -138,30 +138,30 @@ class Bench:
     def visible(self, actor: str, view: str = "Red") -> bool:
         """Whether one of the effect's actors is seen in a view."""
         for drawn in self.effect._overlays._views:
-            if drawn.widget is self.host.hands.view(view):
+            if drawn.widget is self.host.user.view(view):
                 return bool(getattr(drawn, f"_{actor}").actor.GetVisibility())
         return False
 
 
 @pytest.fixture
-def bench(host: Host, repository: Path) -> Bench:  # noqa: F811
-    made = Bench(host, repository)
+def effect_fixture(host: Host, repository: Path) -> EffectFixture:  # noqa: F811
+    made = EffectFixture(host, repository)
     made.centre()
     return made
 
 
 @pytest.fixture
-def world(host: Host) -> World:  # noqa: F811
-    """Means to put more into the host's scene."""
-    return World(host.scene)
+def scene_builder(host: Host) -> SceneBuilder:  # noqa: F811
+    """Adds nodes to the host's scene."""
+    return SceneBuilder(host.scene)
 
 
 @pytest.fixture
-def bench_with(host: Host, repository: Path) -> Callable[[str], Bench]:  # noqa: F811
-    """Makes a bench whose inference process runs a service of `bright_service`."""
+def make_effect_fixture(host: Host, repository: Path) -> Callable[[str], EffectFixture]:  # noqa: F811
+    """Makes an `EffectFixture` whose inference process runs a service of `threshold_service`."""
 
-    def make(service: str) -> Bench:
-        made = Bench(host, repository, service)
+    def make(service: str) -> EffectFixture:
+        made = EffectFixture(host, repository, service)
         made.centre()
         return made
 

@@ -9,41 +9,41 @@ from typing import Any
 import pytest
 import slicer
 
-from effect.conftest import Bench
+from effect.conftest import EffectFixture
 
 
-def parameter(bench: Any, name: str) -> str:
-    return bench.host.editor.mrmlSegmentEditorNode().GetAttribute(f"MedSAM.{name}")
+def parameter(effect_fixture: Any, name: str) -> str:
+    return effect_fixture.host.editor.mrmlSegmentEditorNode().GetAttribute(f"MedSAM.{name}")
 
 
-def test_every_option_has_its_default_in_the_scene(bench: Any) -> None:
+def test_every_option_has_its_default_in_the_scene(effect_fixture: Any) -> None:
     from MedSAMSlicerLib.scene.state.effect_parameters import DEFAULTS
 
-    bench.effect.scriptedEffect.setParameter("Window", "auto")
-    assert {name: parameter(bench, name) for name in DEFAULTS} == DEFAULTS
+    effect_fixture.effect.scriptedEffect.setParameter("Window", "auto")
+    assert {name: parameter(effect_fixture, name) for name in DEFAULTS} == DEFAULTS
 
 
-def test_what_the_user_chooses_is_in_the_scene(bench: Any) -> None:
-    hands, ui = bench.host.hands, bench.ui
-    hands.choose(ui.reachComboBox, "This slice only")
-    hands.choose(ui.modeComboBox, "Replace segment")
-    hands.choose(ui.windowComboBox, "As the volume is displayed")
-    hands.click(ui.applyAtOnceCheckBox)
-    hands.click(ui.encodeAheadCheckBox)
-    found = [parameter(bench, name) for name in ("Reach", "Mode", "Window", "ApplyAtOnce", "EncodeAhead")]
+def test_what_the_user_chooses_is_in_the_scene(effect_fixture: Any) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    user.choose(ui.reachComboBox, "This slice only")
+    user.choose(ui.modeComboBox, "Replace segment")
+    user.choose(ui.windowComboBox, "As the volume is displayed")
+    user.click(ui.applyAtOnceCheckBox)
+    user.click(ui.encodeAheadCheckBox)
+    found = [parameter(effect_fixture, name) for name in ("Reach", "Mode", "Window", "ApplyAtOnce", "EncodeAhead")]
     assert found == ["slice", "replace", "display", "1", "0"]
     assert not ui.levelFrame.visible
-    bench.effect.scriptedEffect.setParameter("Window", "100,50")
-    bench.host.wait_until(lambda: "level 100, width 50" in ui.windowInUseLabel.text)
-    hands.choose(ui.windowComboBox, "Level and width")
+    effect_fixture.effect.scriptedEffect.setParameter("Window", "100,50")
+    effect_fixture.host.wait_until(lambda: "level 100, width 50" in ui.windowInUseLabel.text)
+    user.choose(ui.windowComboBox, "Level and width")
     assert ui.levelFrame.visible
     assert (ui.levelSpinBox.value, ui.widthSpinBox.value) == (100, 50)
     ui.levelSpinBox.value, ui.widthSpinBox.value = 35.5, 300
-    assert parameter(bench, "Window") == "35.5,300.0"
+    assert parameter(effect_fixture, "Window") == "35.5,300.0"
 
 
-def test_what_a_script_sets_is_shown(bench: Any) -> None:
-    effect, ui = bench.effect.scriptedEffect, bench.ui
+def test_what_a_script_sets_is_shown(effect_fixture: Any) -> None:
+    effect, ui = effect_fixture.effect.scriptedEffect, effect_fixture.ui
     effect.setParameter("Reach", "range")
     effect.setParameter("Window", "-600,1500")
     effect.setParameter("Mode", "remove")
@@ -54,27 +54,27 @@ def test_what_a_script_sets_is_shown(bench: Any) -> None:
     assert ui.applyAtOnceCheckBox.checked
 
 
-def test_an_option_that_makes_no_sense_is_told_when_it_matters(bench: Any) -> None:
-    bench.effect.scriptedEffect.setParameter("Reach", "everywhere")
-    assert bench.ui.reachComboBox.currentIndex == 0
-    bench.drag()
-    assert "Reach is 'everywhere'" in bench.ui.problemLabel.text
-    assert bench.contouring.result is None
+def test_an_option_that_makes_no_sense_is_told_when_it_matters(effect_fixture: Any) -> None:
+    effect_fixture.effect.scriptedEffect.setParameter("Reach", "everywhere")
+    assert effect_fixture.ui.reachComboBox.currentIndex == 0
+    effect_fixture.drag()
+    assert "Reach is 'everywhere'" in effect_fixture.ui.problemLabel.text
+    assert effect_fixture.contouring.result is None
 
 
-def test_the_range_is_taken_from_the_slice_in_view(bench: Any) -> None:
-    hands, ui = bench.host.hands, bench.ui
-    hands.choose(ui.reachComboBox, "From slice to slice")
-    node = hands.view("Red").mrmlSliceNode()
+def test_the_range_is_taken_from_the_slice_in_view(effect_fixture: Any) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    user.choose(ui.reachComboBox, "From slice to slice")
+    node = user.view("Red").mrmlSliceNode()
     middle = node.GetSliceOffset()
     for offset, button in ((-4, ui.fromHereButton), (6, ui.toHereButton)):
         node.SetSliceOffset(middle + offset)
-        hands.click(button)
-    assert (parameter(bench, "ReachStart"), parameter(bench, "ReachEnd")) == ("8", "13")
+        user.click(button)
+    assert (parameter(effect_fixture, "ReachStart"), parameter(effect_fixture, "ReachEnd")) == ("8", "13")
     assert ui.fromLabel.text.startswith("8 (S ")
     node.SetSliceOffset(middle)
-    bench.drag()
-    assert bench.result().any(axis=(1, 2)).nonzero()[0].tolist() == [8, 9, 10, 11, 12, 13]
+    effect_fixture.drag()
+    assert effect_fixture.result().any(axis=(1, 2)).nonzero()[0].tolist() == [8, 9, 10, 11, 12, 13]
 
 
 def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
@@ -92,19 +92,19 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(devices, "_MODULE", "made_up_list")
-    bench = Bench(host, repository, known_devices=False)
-    combo = bench.ui.deviceComboBox
-    bench.effect.scriptedEffect.setParameter("Device", "cuda")
+    effect_fixture = EffectFixture(host, repository, known_devices=False)
+    combo = effect_fixture.ui.deviceComboBox
+    effect_fixture.effect.scriptedEffect.setParameter("Device", "cuda")
     assert [combo.itemText(n) for n in range(combo.count)] == ["Automatic", "CPU", "CUDA"]
-    bench.host.wait_until(lambda: bench.effect._frame.models._devices.known, 60)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._frame.models._devices.known, 60)
     texts = ["Automatic", "MPS", "CPU", "CUDA (not on this computer)"]
     assert [combo.itemText(n) for n in range(combo.count)] == texts
     assert combo.currentText == "CUDA (not on this computer)"
-    bench.host.hands.choose(combo, "CPU")
+    effect_fixture.host.user.choose(combo, "CPU")
     assert [combo.itemText(n) for n in range(combo.count)] == texts[:3]
-    bench.host.editor.setActiveEffect(None)
-    bench.host.editor.setActiveEffectByName("MedSAM")
-    bench.host.clock.advance(300)
+    effect_fixture.host.editor.setActiveEffect(None)
+    effect_fixture.host.editor.setActiveEffectByName("MedSAM")
+    effect_fixture.host.clock.advance(300)
     assert asked.read_text() == "x"
 
 
@@ -114,8 +114,8 @@ def test_devices_are_asked_for_again_once_there_are_packages(
     from MedSAMSlicerLib.effect import devices
 
     monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.not_installed")
-    bench = Bench(host, repository, known_devices=False)
-    known = bench.effect._frame.models._devices
+    effect_fixture = EffectFixture(host, repository, known_devices=False)
+    known = effect_fixture.effect._frame.models._devices
     host.wait_until(lambda: not known._task.running, seconds=60)
     assert known.known == []
     monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_list")
@@ -125,76 +125,78 @@ def test_devices_are_asked_for_again_once_there_are_packages(
     assert known.known[-1] == "cpu"
 
 
-def test_the_real_list_of_devices_begins_with_what_can_compute_here(bench: Any) -> None:
+def test_the_real_list_of_devices_begins_with_what_can_compute_here(effect_fixture: Any) -> None:
     pytest.importorskip("torch", reason="the process asks torch")
-    devices = bench.effect._frame.models._devices
+    devices = effect_fixture.effect._frame.models._devices
     devices.known, devices._asked = [], False
     devices.ask()
-    bench.host.wait_until(lambda: devices.known, 120)
+    effect_fixture.host.wait_until(lambda: devices.known, 120)
     assert devices.known[-1] == "cpu"
 
 
-def test_automatic_runs_on_what_the_check_of_this_computer_chose(bench: Any) -> None:
+def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture: Any) -> None:
     from MedSAMSlicerLib.panel import settings
 
     choices: list[Any] = []
-    segment = bench.effect._driver.link.segment
-    bench.effect._driver.link.segment = lambda choice, *rest: (choices.append(choice), segment(choice, *rest))[1]
-    assert bench.ui.deviceComboBox.currentText == "Automatic"
-    bench.drag()
+    segment = effect_fixture.effect._driver.link.segment
+    effect_fixture.effect._driver.link.segment = lambda choice, *rest: (choices.append(choice), segment(choice, *rest))[
+        1
+    ]
+    assert effect_fixture.ui.deviceComboBox.currentText == "Automatic"
+    effect_fixture.drag()
     settings.set_device("cpu", "torch")
-    bench.effect.updateGUIFromMRML()
-    assert bench.ui.deviceComboBox.currentText == "Automatic (CPU, PyTorch)"
-    bench.drag()
+    effect_fixture.effect.updateGUIFromMRML()
+    assert effect_fixture.ui.deviceComboBox.currentText == "Automatic (CPU, PyTorch)"
+    effect_fixture.drag()
     settings.set_device("cpu", "openvino")
-    bench.drag(half=0.9)
+    effect_fixture.drag(half=0.9)
     installed = "openvino" if importlib.util.find_spec("openvino") else "auto"
     assert [(choice.device, choice.runtime) for choice in choices] == [
         ("auto", "auto"),
         ("cpu", "torch"),
         ("cpu", installed),
     ]
-    assert parameter(bench, "Device") == "auto"
+    assert parameter(effect_fixture, "Device") == "auto"
 
 
-def test_a_model_that_is_not_installed_is_said_to_be_so(bench: Any) -> None:
-    bench.effect.scriptedEffect.setParameter("Model", "sam_vit_h")
-    assert bench.ui.modelComboBox.currentText == "SAM ViT-H (not installed)"
+def test_a_model_that_is_not_installed_is_said_to_be_so(effect_fixture: Any) -> None:
+    effect_fixture.effect.scriptedEffect.setParameter("Model", "sam_vit_h")
+    assert effect_fixture.ui.modelComboBox.currentText == "SAM ViT-H (not installed)"
 
 
-def test_the_window_in_use_is_said(bench: Any) -> None:
-    bench.host.wait_until(lambda: "level 127.5, width 255" in bench.ui.windowInUseLabel.text)
+def test_the_window_in_use_is_said(effect_fixture: Any) -> None:
+    effect_fixture.host.wait_until(lambda: "level 127.5, width 255" in effect_fixture.ui.windowInUseLabel.text)
 
 
-def test_the_roi_is_chosen_made_and_used(bench: Any) -> None:
-    hands, ui = bench.host.hands, bench.ui
+def test_the_roi_is_chosen_made_and_used(effect_fixture: Any) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
     assert not ui.roiRunButton.enabled
-    hands.click(ui.roiAroundButton)
+    user.click(ui.roiAroundButton)
     assert "is empty" in ui.problemLabel.text
-    bench.drag()
-    bench.effect.apply()
-    hands.click(ui.roiAroundButton)
+    effect_fixture.drag()
+    effect_fixture.effect.apply()
+    user.click(ui.roiAroundButton)
     roi = ui.roiSelector.currentNode()
     assert roi is not None and roi.GetName() == "tumour ROI"
-    assert bench.host.editor.mrmlSegmentEditorNode().GetNodeReference("MedSAM.ROI") is roi
+    assert effect_fixture.host.editor.mrmlSegmentEditorNode().GetNodeReference("MedSAM.ROI") is roi
     bounds = [0.0] * 6
     roi.GetRASBounds(bounds)
     # 27 voxels of 1 mm and two more on each side
     assert bounds[1] - bounds[0] == 31
-    hands.click(ui.roiRunButton)
-    bench.finish()
-    assert (bench.result() == bench.truth).all()
+    user.click(ui.roiRunButton)
+    effect_fixture.finish()
+    assert (effect_fixture.result() == effect_fixture.truth).all()
     assert ui.keysTable.item(0, 2).text() == "from ROI"
     slicer.mrmlScene.RemoveNode(roi)
     assert ui.roiSelector.currentNode() is None
 
 
-def test_texts_and_tooltips_are_there(bench: Any) -> None:
-    ui = bench.ui
+def test_texts_and_tooltips_are_there(effect_fixture: Any) -> None:
+    ui = effect_fixture.ui
     for button in (ui.runButton, ui.cancelButton, ui.applyButton, ui.discardButton, ui.nextDoubtfulButton):
         assert button.text and button.toolTip
-    assert "not a medical device" in bench.effect.helpText()
-    assert not bench.effect.icon().isNull()
+    assert "not a medical device" in effect_fixture.effect.helpText()
+    assert not effect_fixture.effect.icon().isNull()
 
 
 def test_whatever_can_be_clicked_or_opened_has_a_tooltip(repository: Any) -> None:
@@ -253,22 +255,22 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 
 
 def test_errors_from_below_the_effect_come_in_the_users_language(
-    bench: Any, german: dict[tuple[str, str], str]
+    effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
     german["scene.editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
         "bitte im Bild beginnen"
     )
-    bench.zoom_out("Red")
-    assert not bench.host.hands.press("Red", (1, 1))
-    assert bench.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
+    effect_fixture.zoom_out("Red")
+    assert not effect_fixture.host.user.press("Red", (1, 1))
+    assert effect_fixture.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
 
 
 def test_errors_of_the_inference_process_come_in_the_users_language(
-    bench: Any, german: dict[tuple[str, str], str]
+    effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
     text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
     german["engine.errors", text] = "Fehler {kind} bei der Inferenz: {error}"
-    bench.serve("BuggyService")
-    bench.signal_on(10)
-    bench.drag()
-    assert bench.ui.problemLabel.text.startswith("⚠ Fehler ValueError bei der Inferenz: operands")
+    effect_fixture.serve("RaisingService")
+    effect_fixture.signal_on(10)
+    effect_fixture.drag()
+    assert effect_fixture.ui.problemLabel.text.startswith("⚠ Fehler ValueError bei der Inferenz: operands")

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from effect.conftest import Bench
+from effect.conftest import EffectFixture
 
 pytest.importorskip("torch", reason="the engine needs torch")
 FIRST, LAST = 9, 12
 
 
 @pytest.fixture
-def bench(host: Any, repository: Path, litemedsam_weights: Path) -> Bench:
+def effect_fixture(host: Any, repository: Path, litemedsam_weights: Path) -> EffectFixture:
     from MedSAMSlicerLib.effect.qprocess_transport import inference_process
     from MedSAMSlicerLib.panel import settings
 
     # OpenVINO would first be made to know the network, which takes longer than this story.
     settings.set_device("cpu", "torch")
-    made = Bench(host, repository)
+    made = EffectFixture(host, repository)
     made.effect.make_transport = inference_process
     made.centre()
     parameter = made.effect.scriptedEffect.setParameter
@@ -35,24 +35,26 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
 
 
-def test_a_ball_is_contoured_by_litemedsam_previewed_applied_and_undone(bench: Bench) -> None:
-    hands, host = bench.host.hands, bench.host
-    assert hands.press("Red", bench.at("Red", -1))
-    assert hands.move("Red", bench.at("Red", 1))
-    host.wait_until(lambda: bench.contouring.rectangle.image is not None or bench.contouring.problem, 60)
-    assert bench.contouring.problem is None
-    assert dice(bench.contouring.rectangle.image.values[0] > 0, bench.truth[10]) > 0.9
-    assert hands.release("Red", bench.at("Red", 1))
-    host.wait_until(lambda: not bench.contouring.running, 60)
-    assert bench.ui.problemLabel.text == ""
-    result = bench.contouring.result
+def test_a_ball_is_contoured_by_litemedsam_previewed_applied_and_undone(effect_fixture: EffectFixture) -> None:
+    user, host = effect_fixture.host.user, effect_fixture.host
+    assert user.press("Red", effect_fixture.at("Red", -1))
+    assert user.move("Red", effect_fixture.at("Red", 1))
+    host.wait_until(
+        lambda: effect_fixture.contouring.rectangle.image is not None or effect_fixture.contouring.problem, 60
+    )
+    assert effect_fixture.contouring.problem is None
+    assert dice(effect_fixture.contouring.rectangle.image.values[0] > 0, effect_fixture.truth[10]) > 0.9
+    assert user.release("Red", effect_fixture.at("Red", 1))
+    host.wait_until(lambda: not effect_fixture.contouring.running, 60)
+    assert effect_fixture.ui.problemLabel.text == ""
+    result = effect_fixture.contouring.result
     assert [found.index for found in result] == list(range(FIRST, LAST + 1))
     assert all(0.5 < found.predicted_iou < 1.1 for found in result)
-    wanted = bench.truth.copy()
+    wanted = effect_fixture.truth.copy()
     wanted[:FIRST] = wanted[LAST + 1 :] = False
-    assert not bench.voxels().any()
-    hands.click(bench.ui.applyButton)
-    assert (bench.voxels() == bench.result()).all() and dice(bench.voxels(), wanted) > 0.9
+    assert not effect_fixture.voxels().any()
+    user.click(effect_fixture.ui.applyButton)
+    assert (effect_fixture.voxels() == effect_fixture.result()).all() and dice(effect_fixture.voxels(), wanted) > 0.9
     host.editor.undo()
     host.clock.advance(100)
-    assert not bench.voxels().any() and bench.ui.resultLabel.text.startswith("Undone")
+    assert not effect_fixture.voxels().any() and effect_fixture.ui.resultLabel.text.startswith("Undone")

@@ -10,115 +10,121 @@ import numpy as np
 import pytest
 import slicer.util
 
-from support.world import World
+from support.scene_builder import SceneBuilder
 
 
-def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(bench_with: Callable[[str], Any]) -> None:
-    bench = bench_with("SlowService")
-    bench.effect.scriptedEffect.setParameter("ReachPlane", "K")
-    bench.effect.scriptedEffect.setParameter("ReachStart", "4")
-    bench.effect.scriptedEffect.setParameter("ReachEnd", "16")
-    bench.effect.scriptedEffect.setParameter("Reach", "range")
-    bench.start()
-    ui = bench.ui
+def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(make_effect_fixture: Callable[[str], Any]) -> None:
+    effect_fixture = make_effect_fixture("SlowService")
+    effect_fixture.effect.scriptedEffect.setParameter("ReachPlane", "K")
+    effect_fixture.effect.scriptedEffect.setParameter("ReachStart", "4")
+    effect_fixture.effect.scriptedEffect.setParameter("ReachEnd", "16")
+    effect_fixture.effect.scriptedEffect.setParameter("Reach", "range")
+    effect_fixture.start()
+    ui = effect_fixture.ui
     assert ui.progressFrame.visible and ui.cancelButton.enabled and not ui.runButton.enabled
     assert ui.progressBar.maximum == 13 and ui.progressBar.value > 1
     assert "of 13" in ui.progressLabel.text and "s left" in ui.progressLabel.text
-    assert bench.visible("result")
-    bench.finish()
+    assert effect_fixture.visible("result")
+    effect_fixture.finish()
     assert not ui.progressFrame.visible and not ui.cancelButton.enabled
     assert ui.resultLabel.text.startswith("Preview: 13 slices")
 
 
-def test_a_run_without_a_known_end_says_what_is_done_and_no_time_left(bench_with: Callable[[str], Any]) -> None:
-    bench = bench_with("SlowService")
-    bench.start()
-    text = bench.ui.progressLabel.text
+def test_a_run_without_a_known_end_says_what_is_done_and_no_time_left(
+    make_effect_fixture: Callable[[str], Any],
+) -> None:
+    effect_fixture = make_effect_fixture("SlowService")
+    effect_fixture.start()
+    text = effect_fixture.ui.progressLabel.text
     assert "slices, " in text and "s so far" in text and "not known" in text and "left" not in text
-    bench.host.hands.click(bench.ui.cancelButton)
+    effect_fixture.host.user.click(effect_fixture.ui.cancelButton)
 
 
-def test_cancel_takes_less_than_half_a_second(bench_with: Callable[[str], Any]) -> None:
-    bench = bench_with("SlowService")
-    bench.start()
+def test_cancel_takes_less_than_half_a_second(make_effect_fixture: Callable[[str], Any]) -> None:
+    effect_fixture = make_effect_fixture("SlowService")
+    effect_fixture.start()
     begin = time.monotonic()
-    bench.host.hands.click(bench.ui.cancelButton)
-    assert not bench.ui.progressFrame.visible
-    bench.host.wait_until(lambda: not bench.contouring.busy)
+    effect_fixture.host.user.click(effect_fixture.ui.cancelButton)
+    assert not effect_fixture.ui.progressFrame.visible
+    effect_fixture.host.wait_until(lambda: not effect_fixture.contouring.busy)
     assert time.monotonic() - begin < 0.5
-    assert bench.contouring.result is None and not bench.visible("result") and not bench.voxels().any()
-    bench.host.hands.click(bench.ui.runButton)
-    bench.finish()
-    assert (bench.result() == bench.truth).all()
+    assert (
+        effect_fixture.contouring.result is None
+        and not effect_fixture.visible("result")
+        and not effect_fixture.voxels().any()
+    )
+    effect_fixture.host.user.click(effect_fixture.ui.runButton)
+    effect_fixture.finish()
+    assert (effect_fixture.result() == effect_fixture.truth).all()
 
 
 @pytest.mark.parametrize("what", ["segment", "volume", "segmentation", "removed segment", "scene"])
 def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
-    bench_with: Callable[[str], Any], what: str
+    make_effect_fixture: Callable[[str], Any], what: str
 ) -> None:
-    bench = bench_with("SlowService")
-    bench.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
-    bench.start()
-    editor, scene = bench.host.editor, bench.host.scene
+    effect_fixture = make_effect_fixture("SlowService")
+    effect_fixture.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
+    effect_fixture.start()
+    editor, scene = effect_fixture.host.editor, effect_fixture.host.scene
     if what == "segment":
         editor.setCurrentSegmentID("other")
     elif what == "volume":
-        scene.RemoveNode(bench.volume)
+        scene.RemoveNode(effect_fixture.volume)
     elif what == "segmentation":
-        scene.RemoveNode(bench.segmentation)
+        scene.RemoveNode(effect_fixture.segmentation)
     elif what == "removed segment":
-        bench.segmentation.GetSegmentation().RemoveSegment("tumour")
+        effect_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     else:
         scene.Clear(0)
-    bench.host.wait_until(lambda: bench.effect._driver.link.idle)
-    bench.host.clock.advance(200)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._driver.link.idle)
+    effect_fixture.host.clock.advance(200)
     if what in ("segment", "volume"):
-        assert bench.nothing_is_written
+        assert effect_fixture.nothing_is_written
 
 
-def test_a_worker_that_dies_is_told_and_replaced(bench_with: Callable[[str], Any]) -> None:
-    bench = bench_with("DyingService")
-    bench.signal_on(13)
-    bench.drag()
-    assert "ended unexpectedly with status 3" in bench.ui.problemLabel.text
-    assert bench.contouring.result is None and not bench.voxels().any()
-    bench.signal_on(None)
-    bench.host.hands.click(bench.ui.runButton)
-    bench.finish()
-    assert bench.ui.problemLabel.text == "" and bench.contouring.result is not None
+def test_a_worker_that_dies_is_told_and_replaced(make_effect_fixture: Callable[[str], Any]) -> None:
+    effect_fixture = make_effect_fixture("CrashingService")
+    effect_fixture.signal_on(13)
+    effect_fixture.drag()
+    assert "ended unexpectedly with status 3" in effect_fixture.ui.problemLabel.text
+    assert effect_fixture.contouring.result is None and not effect_fixture.voxels().any()
+    effect_fixture.signal_on(None)
+    effect_fixture.host.user.click(effect_fixture.ui.runButton)
+    effect_fixture.finish()
+    assert effect_fixture.ui.problemLabel.text == "" and effect_fixture.contouring.result is not None
 
 
-def test_a_worker_that_cannot_be_cancelled_is_replaced(bench_with: Callable[[str], Any]) -> None:
-    bench = bench_with("StubbornService")
-    bench.signal_on(13)
-    bench.start()
+def test_a_worker_that_cannot_be_cancelled_is_replaced(make_effect_fixture: Callable[[str], Any]) -> None:
+    effect_fixture = make_effect_fixture("UninterruptibleService")
+    effect_fixture.signal_on(13)
+    effect_fixture.start()
     begin = time.monotonic()
-    bench.effect.cancel()
-    bench.host.wait_until(lambda: not bench.contouring.busy)
+    effect_fixture.effect.cancel()
+    effect_fixture.host.wait_until(lambda: not effect_fixture.contouring.busy)
     assert time.monotonic() - begin < 0.5
-    bench.signal_on(None)
-    bench.drag()
-    assert bench.contouring.result is not None
+    effect_fixture.signal_on(None)
+    effect_fixture.drag()
+    assert effect_fixture.contouring.result is not None
 
 
-def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(bench_with: Callable[[str], Any]) -> None:
+def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(make_effect_fixture: Callable[[str], Any]) -> None:
     from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
 
-    bench = bench_with("StarvingService")
-    bench.signal_on(13)
-    bench.drag()
-    assert "memory" in bench.ui.problemLabel.text.lower()
-    bench.effect._driver.link.close()
-    bench.effect.make_transport = lambda: QProcessTransport(["/no/such/program"], {})
-    bench.drag()
-    assert "could not be started" in bench.ui.problemLabel.text
+    effect_fixture = make_effect_fixture("OutOfMemoryService")
+    effect_fixture.signal_on(13)
+    effect_fixture.drag()
+    assert "memory" in effect_fixture.ui.problemLabel.text.lower()
+    effect_fixture.effect._driver.link.close()
+    effect_fixture.effect.make_transport = lambda: QProcessTransport(["/no/such/program"], {})
+    effect_fixture.drag()
+    assert "could not be started" in effect_fixture.ui.problemLabel.text
 
 
-def test_cleanup_ends_the_process(bench: Any) -> None:
-    bench.drag()
-    process = bench.effect._driver.link.transport._process
-    bench.effect.cleanup()
-    bench.host.wait_until(lambda: process.state() == process.NotRunning)
+def test_cleanup_ends_the_process(effect_fixture: Any) -> None:
+    effect_fixture.drag()
+    process = effect_fixture.effect._driver.link.transport._process
+    effect_fixture.effect.cleanup()
+    effect_fixture.host.wait_until(lambda: process.state() == process.NotRunning)
 
 
 @pytest.mark.parametrize(
@@ -126,35 +132,35 @@ def test_cleanup_ends_the_process(bench: Any) -> None:
     [("bent", "nonlinear transform"), ("emptied", "has no voxels"), ("cut", "lies outside")],
 )
 def test_a_volume_that_cannot_be_used_any_more_is_told_wherever_it_matters(
-    bench: Any, world: World, what: str, why: str
+    effect_fixture: Any, scene_builder: SceneBuilder, what: str, why: str
 ) -> None:
-    bench.drag()
-    volume, image = bench.volume, bench.volume.GetImageData()
+    effect_fixture.drag()
+    volume, image = effect_fixture.volume, effect_fixture.volume.GetImageData()
     if what == "bent":
-        volume.SetAndObserveTransformNodeID(world.warp())
+        volume.SetAndObserveTransformNodeID(scene_builder.warp())
     elif what == "emptied":
         volume.SetAndObserveImageData(None)
     else:
         slicer.util.updateVolumeFromArray(volume, np.eye(20, dtype=np.int16)[None].repeat(6, axis=0) * 255)
-    bench.effect._changed()
-    bench.effect.updateGUIFromMRML()
-    bench.host.hands._send("Red", "EnterEvent", (200, 150), False, False)
-    assert not bench.visible("rectangle") and not bench.visible("preview")
-    bench.effect.goToKey()
-    bench.effect.correctKey()
-    bench.effect.run()
-    bench.finish()
-    assert why in bench.ui.problemLabel.text
-    bench.effect.apply()
-    assert bench.ui.problemLabel.text and bench.nothing_is_written
-    bench.host.editor.setActiveEffect(None)
-    bench.host.editor.setActiveEffectByName("MedSAM")
+    effect_fixture.effect._changed()
+    effect_fixture.effect.updateGUIFromMRML()
+    effect_fixture.host.user._send("Red", "EnterEvent", (200, 150), False, False)
+    assert not effect_fixture.visible("rectangle") and not effect_fixture.visible("preview")
+    effect_fixture.effect.goToKey()
+    effect_fixture.effect.correctKey()
+    effect_fixture.effect.run()
+    effect_fixture.finish()
+    assert why in effect_fixture.ui.problemLabel.text
+    effect_fixture.effect.apply()
+    assert effect_fixture.ui.problemLabel.text and effect_fixture.nothing_is_written
+    effect_fixture.host.editor.setActiveEffect(None)
+    effect_fixture.host.editor.setActiveEffectByName("MedSAM")
     volume.SetAndObserveTransformNodeID(None)
     if what != "bent":
         volume.SetAndObserveImageData(image)
     if what == "cut":
-        slicer.util.updateVolumeFromArray(volume, np.where(bench.truth, 200, 20).astype(np.int16))
-    bench.effect.run()
-    bench.finish()
-    assert bench.ui.problemLabel.text == "" and (bench.result() == bench.truth).all()
-    assert bench.visible("rectangle")
+        slicer.util.updateVolumeFromArray(volume, np.where(effect_fixture.truth, 200, 20).astype(np.int16))
+    effect_fixture.effect.run()
+    effect_fixture.finish()
+    assert effect_fixture.ui.problemLabel.text == "" and (effect_fixture.result() == effect_fixture.truth).all()
+    assert effect_fixture.visible("rectangle")

@@ -1,6 +1,6 @@
 """On a graphics device slices and prompts go in batches: as large as memory allows, smaller where it does not.
 
-There is no such device where these tests run: the network is real and on the processor, the memory is played.
+There is no such device where these tests run: the network is real and on the processor, the memory is a fake.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.runtimes import batches as batches_module
 from MedSAMSlicerLib.engine.runtimes.batches import Batches
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import MOST_SLICES, TorchRuntime
-from support.device_memory import Limit, PlayedMemory, cublas_error, cuda_error, mps_error
+from support.fake_device_memory import BatchLimit, FakeDeviceMemory, cublas_error, cuda_error, mps_error
 from support.small_network import SMALL, small_network
 
 PLENTY = 10**12
@@ -28,7 +28,7 @@ def _time_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 PREPARED = list(np.random.default_rng(0).random((11, 3, SMALL, SMALL), dtype=np.float32))
 
 
-def doubled(limit: Limit) -> Callable[[Sequence[int]], list[int]]:
+def doubled(limit: BatchLimit) -> Callable[[Sequence[int]], list[int]]:
     def work(batch: Sequence[int]) -> list[int]:
         limit(len(batch))
         return [2 * one for one in batch]
@@ -37,8 +37,8 @@ def doubled(limit: Limit) -> Callable[[Sequence[int]], list[int]]:
 
 
 def test_the_first_is_alone_and_what_it_took_tells_how_many_fit_into_half_of_what_is_free() -> None:
-    memory = PlayedMemory(free_bytes=1000)
-    limit = Limit(99, memory=memory)
+    memory = FakeDeviceMemory(free_bytes=1000)
+    limit = BatchLimit(99, memory=memory)
     batches = Batches("slices", 8, memory, [])
     assert batches.size == 1
     assert batches.run(range(10), doubled(limit)) == [2 * n for n in range(10)]
@@ -59,7 +59,7 @@ def test_no_batch_keeps_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += 0.07 * len(batch)
         return list(batch)
 
-    batches = Batches("slices", 8, PlayedMemory(PLENTY), [], clock=lambda: now[0])
+    batches = Batches("slices", 8, FakeDeviceMemory(PLENTY), [], clock=lambda: now[0])
     batches.run(range(4), slowly)
     assert batches.size == 3, "0.21 s"
 
@@ -68,7 +68,7 @@ def test_no_batch_keeps_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_memory_is_not_enough_after_all_batches_are_halved_and_nothing_is_lost(
     error: Callable[[], Exception],
 ) -> None:
-    memory, notes, limit = PlayedMemory(PLENTY), [], Limit(2, error)
+    memory, notes, limit = FakeDeviceMemory(PLENTY), [], BatchLimit(2, error)
     batches = Batches("slices", 8, memory, notes)
     assert batches.run(range(9), doubled(limit)) == [2 * n for n in range(9)]
     assert limit.asked == [1, 8, 4, 2, 2, 2, 2]
@@ -82,16 +82,16 @@ def test_where_memory_is_not_enough_after_all_batches_are_halved_and_nothing_is_
 
 
 def test_one_that_does_not_fit_and_other_errors_are_the_callers() -> None:
-    batches = Batches("slices", 8, PlayedMemory(PLENTY), [])
+    batches = Batches("slices", 8, FakeDeviceMemory(PLENTY), [])
     with pytest.raises(RuntimeError, match="MPS backend out of memory"):
-        batches.run(range(3), doubled(Limit(0, mps_error)))
+        batches.run(range(3), doubled(BatchLimit(0, mps_error)))
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        batches.run(range(3), doubled(Limit(1, lambda: RuntimeError("an illegal memory access was encountered"))))
+        batches.run(range(3), doubled(BatchLimit(1, lambda: RuntimeError("an illegal memory access was encountered"))))
 
 
 def test_slices_in_batches_are_those_of_one_by_one() -> None:
-    memory = PlayedMemory(PLENTY)
-    limit = Limit(4, memory=memory)
+    memory = FakeDeviceMemory(PLENTY)
+    limit = BatchLimit(4, memory=memory)
     notes: list[str] = []
     runtime = TorchRuntime(small_network(limit), "cpu", memory=memory, notes=notes)
     assert runtime.slices_at_once == 1
@@ -106,7 +106,7 @@ def test_slices_in_batches_are_those_of_one_by_one() -> None:
 
 
 def test_prompts_in_batches_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = PlayedMemory(free_bytes=1000)
+    memory = FakeDeviceMemory(free_bytes=1000)
     runtime, alone = TorchRuntime(small_network(), "cpu", memory=memory), TorchRuntime(small_network(), "cpu")
     asked = []
     decode = TorchRuntime._decode

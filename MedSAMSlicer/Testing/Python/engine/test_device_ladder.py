@@ -24,18 +24,18 @@ from MedSAMSlicerLib.engine.runtimes.runtime import Runtime
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.serving import service as service_module
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
-from support.device_memory import Limit, PlayedMemory, cuda_error, mps_error
-from support.plain_model import PlainFamily, PlainRuntime
+from support.fake_device_memory import BatchLimit, FakeDeviceMemory, cuda_error, mps_error
 from support.shapes import ellipsoid, stack_of, textured_slice
 from support.small_families import SMALL_FAMILIES
 from support.small_network import small_network
+from support.threshold_model import ThresholdFamily, ThresholdRuntime
 
 IMAGE, OTHER = textured_slice(40, 50, 1), textured_slice(40, 50, 2)
 GOES_ON = "the device cuda has not enough memory: the processor goes on, until the model is loaded again"
 
 
-class TightRuntime(PlainRuntime):
-    """The plain model on a device that has memory for so many encodings and decodings, and then no more."""
+class TightRuntime(ThresholdRuntime):
+    """The threshold model on a device that has memory for so many encodings and decodings, and then no more."""
 
     device = "cuda"
     slices_at_once = 2
@@ -64,7 +64,7 @@ class Computer:
     """A device that may be tight, and a processor."""
 
     def __init__(self, on_device: Runtime | Exception) -> None:
-        self.on_device, self.processor = on_device, PlainRuntime()
+        self.on_device, self.processor = on_device, ThresholdRuntime()
         self.made: list[str] = []
         self.released = 0
 
@@ -83,7 +83,7 @@ class Computer:
         return DeviceFallback(self.make, ["cuda", "cpu"], self.release)
 
     def predictor(self, cache: EmbeddingCache | None = None) -> Predictor:
-        return Predictor(PlainFamily(), self.ladder(), "plain", cache)
+        return Predictor(ThresholdFamily(), self.ladder(), "threshold", cache)
 
 
 @pytest.mark.parametrize("error", [cuda_error, mps_error])
@@ -94,7 +94,7 @@ def test_a_slice_that_does_not_fit_is_encoded_by_the_processor(error: Callable[[
     assert (predictor.runtime.device, computer.made) == ("cuda", ["cuda"]), (
         "the processor's is not made before its need"
     )
-    assert np.array_equal(predictor.embed(IMAGE), PlainRuntime().encode(PlainFamily().prepare(IMAGE)))
+    assert np.array_equal(predictor.embed(IMAGE), ThresholdRuntime().encode(ThresholdFamily().prepare(IMAGE)))
     assert predictor.runtime is computer.processor and computer.made == ["cuda", "cpu"]
     assert predictor.notes == ["a line on the device", GOES_ON, "a line on the processor"]
     assert computer.released == 1
@@ -105,7 +105,9 @@ def test_embeddings_are_kept_under_the_device_that_made_them() -> None:
     predictor = Computer(TightRuntime(encodings=1)).predictor(cache)
     predictor.embed(IMAGE)
     predictor.embed(OTHER)
-    cuda, processor = (Predictor(PlainFamily(), one, "plain", cache) for one in (TightRuntime(0), PlainRuntime()))
+    cuda, processor = (
+        Predictor(ThresholdFamily(), one, "threshold", cache) for one in (TightRuntime(0), ThresholdRuntime())
+    )
     assert cuda.embed(IMAGE) is not None and cuda.timings.encoder_calls == 0
     processor.embed(OTHER)
     assert processor.timings.encoder_calls == 0
@@ -168,13 +170,13 @@ def test_two_threads_that_fail_together_leave_the_device_once(loading: float) ->
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [("cpu", "cpu|plain 1")] * 2
+    assert found == [("cpu", "cpu|threshold 1")] * 2
     assert computer.made == ["cuda", "cpu"] and ladder.notes.count(GOES_ON) == 1
 
 
 def service_on(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> SegmentationService:
     def load(choice: ModelChoice, cache: EmbeddingCache) -> tuple[Predictor, LoadedModel]:
-        predictor = Predictor(PlainFamily(), computer.ladder(), "plain", cache)
+        predictor = Predictor(ThresholdFamily(), computer.ladder(), "threshold", cache)
         return predictor, LoadedModel(choice.model, "0" * 64, predictor.runtime.device, predictor.runtime.name)
 
     monkeypatch.setattr(service_module, "load_predictor", load)
@@ -190,7 +192,7 @@ def test_a_run_that_loses_its_device_half_way_comes_out_whole_and_says_so(
     prompt, choice = StackPrompt.from_box3d(1, 10, Box(14, 12, 46, 38)), ModelChoice("litemedsam")
     expected = {
         result.index: result.mask
-        for result in service_on(Computer(PlainRuntime()), monkeypatch).segment(choice, source, prompt, RunInfo())
+        for result in service_on(Computer(ThresholdRuntime()), monkeypatch).segment(choice, source, prompt, RunInfo())
     }
     computer = Computer(TightRuntime(encodings=encodings))
     service, info = service_on(computer, monkeypatch), RunInfo()
@@ -211,7 +213,7 @@ def test_a_run_that_loses_its_device_half_way_comes_out_whole_and_says_so(
 def test_from_a_batch_to_smaller_ones_to_one_to_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way down, with a real network."""
     monkeypatch.setattr(batches, "LONGEST_SECONDS", float("inf"))
-    limit, memory = Limit(4), PlayedMemory(10**12)
+    limit, memory = BatchLimit(4), FakeDeviceMemory(10**12)
     notes: list[str] = []
     on_device = TorchRuntime(small_network(limit), "cpu", memory=memory, notes=notes)
     ladder = DeviceFallback(

@@ -20,8 +20,8 @@ from MedSAMSlicerLib.engine.environment import (
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore, open_embedding_store
-from support.plain_model import plain_predictor
 from support.shapes import textured_slice
+from support.threshold_model import threshold_predictor
 
 SIZE = 20 + 128 + 1024
 """Checksum, numpy's header and 256 numbers."""
@@ -41,7 +41,7 @@ def test_what_was_kept_is_found_by_another_cache(tmp_path: Path) -> None:
 def test_a_second_run_on_the_same_slices_encodes_nothing(tmp_path: Path) -> None:
     image = textured_slice(40, 50, 1)
     for encoded in (1, 0):
-        predictor = plain_predictor(EmbeddingCache(1 << 20, EmbeddingStore(tmp_path, 1 << 20)))
+        predictor = threshold_predictor(EmbeddingCache(1 << 20, EmbeddingStore(tmp_path, 1 << 20)))
         predictor.embed(image)
         assert predictor.timings.encoder_calls == encoded
 

@@ -12,14 +12,14 @@ from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from support.plain_model import PlainFamily, PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of, textured_slice
+from support.threshold_model import ThresholdFamily, ThresholdRuntime, threshold_predictor
 
 ONE, OTHER = textured_slice(40, 50, 1), textured_slice(40, 50, 2)
 
 
 def test_what_was_begun_ahead_is_what_is_asked_for() -> None:
-    predictor, plain = plain_predictor(), plain_predictor()
+    predictor, plain = threshold_predictor(), threshold_predictor()
     predictor.embed_ahead([ONE])
     assert np.array_equal(predictor.embed(ONE), plain.embed(ONE))
     assert predictor.timings.encoder_calls == 1
@@ -29,15 +29,15 @@ def test_what_was_begun_ahead_is_what_is_asked_for() -> None:
 
 
 def test_what_is_known_is_answered_while_another_slice_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     predictor.embed(ONE)
     answered, in_time = threading.Event(), []
 
-    def after_the_answer(runtime: PlainRuntime, prepared: np.ndarray) -> np.ndarray:
+    def after_the_answer(runtime: ThresholdRuntime, prepared: np.ndarray) -> np.ndarray:
         in_time.append(answered.wait(10))
         return prepared[:1].copy()
 
-    monkeypatch.setattr(PlainRuntime, "encode", after_the_answer)
+    monkeypatch.setattr(ThresholdRuntime, "encode", after_the_answer)
     predictor.embed_ahead([OTHER])
     assert predictor.predict(ONE, Box(10, 10, 30, 30)).mask.shape == ONE.shape
     answered.set()
@@ -46,7 +46,7 @@ def test_what_is_known_is_answered_while_another_slice_is_encoded(monkeypatch: p
 
 
 def test_what_was_begun_in_vain_is_kept_and_the_other_is_made() -> None:
-    predictor, plain = plain_predictor(), plain_predictor()
+    predictor, plain = threshold_predictor(), threshold_predictor()
     predictor.embed_ahead([OTHER])
     assert np.array_equal(predictor.embed(ONE), plain.embed(ONE))
     assert predictor.timings.encoder_calls == 2
@@ -55,15 +55,15 @@ def test_what_was_begun_in_vain_is_kept_and_the_other_is_made() -> None:
 
 
 def test_it_goes_on_beside_other_work_and_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     may_go_on, running = threading.Event(), []
 
-    def slowly(runtime: PlainRuntime, prepared: np.ndarray) -> np.ndarray:
+    def slowly(runtime: ThresholdRuntime, prepared: np.ndarray) -> np.ndarray:
         running.append(threading.current_thread().name)
         may_go_on.wait(10)
         return prepared[:1].copy()
 
-    monkeypatch.setattr(PlainRuntime, "encode", slowly)
+    monkeypatch.setattr(ThresholdRuntime, "encode", slowly)
     predictor.embed_ahead([ONE])
     predictor.embed_ahead([OTHER])
     may_go_on.set()
@@ -72,12 +72,12 @@ def test_it_goes_on_beside_other_work_and_one_at_a_time(monkeypatch: pytest.Monk
 
 
 def test_its_error_reaches_whoever_asks_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
 
-    def broken(runtime: PlainRuntime, prepared: np.ndarray) -> np.ndarray:
+    def broken(runtime: ThresholdRuntime, prepared: np.ndarray) -> np.ndarray:
         raise MemoryError("no memory")
 
-    monkeypatch.setattr(PlainRuntime, "encode", broken)
+    monkeypatch.setattr(ThresholdRuntime, "encode", broken)
     predictor.embed_ahead([ONE])
     with pytest.raises(MemoryError):
         predictor.embed(ONE)
@@ -89,16 +89,16 @@ def test_a_run_encodes_ahead_where_the_processor_is_free(
 ) -> None:
     source = stack_of(ellipsoid((12, 50, 60), (5.5, 25.0, 30.0), (5.0, 12.0, 15.0)))
     prompt = StackPrompt.from_box3d(1, 10, Box(14, 12, 46, 38))
-    in_turn = {result.index: result.mask for result in propagate(source, prompt, plain_predictor())}
+    in_turn = {result.index: result.mask for result in propagate(source, prompt, threshold_predictor())}
     threads = []
-    encode = PlainRuntime.encode
+    encode = ThresholdRuntime.encode
 
-    def watched(runtime: PlainRuntime, prepared: np.ndarray) -> np.ndarray:
+    def watched(runtime: ThresholdRuntime, prepared: np.ndarray) -> np.ndarray:
         threads.append(threading.current_thread().name)
         return encode(runtime, prepared)
 
-    monkeypatch.setattr(PlainRuntime, "encode", watched)
-    predictor: Predictor = plain_predictor()
+    monkeypatch.setattr(ThresholdRuntime, "encode", watched)
+    predictor: Predictor = threshold_predictor()
     predictor.runtime.device = device
     found = {result.index: result.mask for result in propagate(source, prompt, predictor)}
     assert sorted(found) == sorted(in_turn)
@@ -107,7 +107,7 @@ def test_a_run_encodes_ahead_where_the_processor_is_free(
     assert sum(name.startswith("encode-ahead") for name in threads) == (9 if ahead else 0)
 
 
-class BatchRuntime(PlainRuntime):
+class BatchRuntime(ThresholdRuntime):
     """Takes up to four slices at once, on something that is no processor."""
 
     device = "cuda"
@@ -126,9 +126,9 @@ def batches_of(prompt: StackPrompt, cache: EmbeddingCache | None = None) -> tupl
     """How many slices were encoded at once, call by call, and the masks' equality with those of one by one checked."""
     source = stack_of(ellipsoid((12, 50, 60), (5.5, 25.0, 30.0), (5.0, 12.0, 15.0)))
     runtime = BatchRuntime()
-    predictor = Predictor(PlainFamily(), runtime, "plain", cache)
+    predictor = Predictor(ThresholdFamily(), runtime, "threshold", cache)
     found = {result.index: result.mask for result in propagate(source, prompt, predictor)}
-    in_turn = {result.index: result.mask for result in propagate(source, prompt, plain_predictor())}
+    in_turn = {result.index: result.mask for result in propagate(source, prompt, threshold_predictor())}
     assert sorted(found) == sorted(in_turn)
     assert all(np.array_equal(found[index], mask) for index, mask in in_turn.items())
     return runtime.batches, predictor
@@ -150,7 +150,7 @@ def test_between_key_slices_too() -> None:
 def test_one_slice_at_most_is_encoded_in_vain_where_nobody_knows_where_the_object_ends() -> None:
     batches, predictor = batches_of(StackPrompt({5: Box(14, 12, 46, 38)}))
     assert set(batches) == {1}
-    in_turn = plain_predictor()
+    in_turn = threshold_predictor()
     source = stack_of(ellipsoid((12, 50, 60), (5.5, 25.0, 30.0), (5.0, 12.0, 15.0)))
     assert list(propagate(source, StackPrompt({5: Box(14, 12, 46, 38)}), in_turn))
     assert len(batches) <= in_turn.timings.encoder_calls + 2, "one at each end"
@@ -158,7 +158,7 @@ def test_one_slice_at_most_is_encoded_in_vain_where_nobody_knows_where_the_objec
 
 @pytest.mark.parametrize(("kept", "largest"), [(8, 4), (4, 2), (3, 1), (1, 1)])
 def test_no_more_are_encoded_ahead_than_the_cache_keeps(kept: int, largest: int) -> None:
-    size = plain_predictor().embed(ONE).nbytes
+    size = threshold_predictor().embed(ONE).nbytes
     batches, _predictor = batches_of(StackPrompt.from_box3d(1, 10, Box(14, 12, 46, 38)), EmbeddingCache(kept * size))
     assert max(batches) == largest
     assert sum(batches) == 10 or kept == 1

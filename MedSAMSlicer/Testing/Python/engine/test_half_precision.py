@@ -20,21 +20,21 @@ from MedSAMSlicerLib.engine.runtimes import accelerated
 from MedSAMSlicerLib.engine.runtimes.accelerated import accelerated_runtime
 from MedSAMSlicerLib.engine.runtimes.half_precision import CheckAnswer, judge
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from support.device_memory import PlayedMemory, cuda_error
-from support.rule_filled import fill_by_rule
+from support.fake_device_memory import FakeDeviceMemory, cuda_error
+from support.seeded_weights import fill_with_seeded_weights
 from support.small_families import SMALL_FAMILIES
 
 BUILT: list[str] = []
 
 
 @dataclass(frozen=True)
-class RuleFilledFile(NetworkFile):
+class SeededWeightsFile(NetworkFile):
     """A small family with weights made by a rule; what it is built for is written down in `BUILT`."""
 
     def build(self):  # type: ignore[no-untyped-def]
         BUILT.append(self.sha256)
         network = self.family.build_network()
-        fill_by_rule(network)
+        fill_with_seeded_weights(network)
         self.family.fold(network)
         return network.eval().requires_grad_(False)
 
@@ -47,11 +47,11 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "half-precision"
 
 
-FILE = RuleFilledFile(CATALOGUE["sam_med2d"], SMALL_FAMILIES["sam_med2d"], Path("none"), "a" * 64)
+FILE = SeededWeightsFile(CATALOGUE["sam_med2d"], SMALL_FAMILIES["sam_med2d"], Path("none"), "a" * 64)
 
 
 def made(half: str = "float16", file: NetworkFile = FILE, name: str = "Card 9000") -> tuple[TorchRuntime, list[str]]:
-    return accelerated_runtime(file, "cpu", name, PlayedMemory(10**12), half)
+    return accelerated_runtime(file, "cpu", name, FakeDeviceMemory(10**12), half)
 
 
 @pytest.mark.parametrize("key", ["litemedsam", "medsam", "sam_vit_b", "sam_med2d"])

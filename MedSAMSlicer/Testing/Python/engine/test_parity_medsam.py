@@ -16,7 +16,7 @@ from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
 from support.parity import ALL, dice, embedding_difference
-from support.rule_filled import rule_filled_predictor
+from support.seeded_weights import seeded_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 ALWAYS = ("ct_sarcoma", "rgb_fundus")
@@ -24,7 +24,7 @@ ALWAYS = ("ct_sarcoma", "rgb_fundus")
 
 @pytest.fixture(scope="module")
 def predictor(shared_dir: Path) -> Predictor:
-    return rule_filled_predictor(shared_dir / "reference", "medsam_vit_b", FAMILY, {"box"})
+    return seeded_predictor(shared_dir / "reference", "medsam_vit_b", FAMILY, {"box"})
 
 
 @pytest.mark.parametrize("name", INPUTS)

@@ -17,7 +17,7 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.sam import INPUT_SIZE, SAM_VIT_B
 from MedSAMSlicerLib.engine.prompts import SlicePrompt
 from support.parity import ALL, assert_same_answer, embedding_difference, reference_prompts
-from support.rule_filled import rule_filled_predictor
+from support.seeded_weights import seeded_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 ALWAYS = {("sam_vit_b", "mr_hippo"), ("sam_vit_b", "rgb_fundus")}
@@ -39,7 +39,7 @@ class OnePredictor:
         if self._kept is None or self._kept[0] != key:
             self._kept = None
             spec = CATALOGUE[key]
-            self._kept = key, rule_filled_predictor(self._folder, key, spec.load_family(), spec.prompts)
+            self._kept = key, seeded_predictor(self._folder, key, spec.load_family(), spec.prompts)
         return self._kept[1]
 
 

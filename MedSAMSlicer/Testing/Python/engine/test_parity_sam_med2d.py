@@ -13,7 +13,7 @@ from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.models.sam_med2d import FAMILY, SamMed2D, nearest_pixels
 from MedSAMSlicerLib.engine.prompts import MaskPrompt, SlicePrompt
 from support.parity import IOU_TOLERANCE, LOGITS_TOLERANCE, assert_same_answer, dice, reference_prompts
-from support.rule_filled import rule_filled_predictor
+from support.seeded_weights import seeded_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 AS_IN_THE_REFERENCE = SamMed2D(colour_order="RGB")
@@ -21,7 +21,7 @@ AS_IN_THE_REFERENCE = SamMed2D(colour_order="RGB")
 
 @pytest.fixture(scope="module")
 def predictor(shared_dir: Path) -> Predictor:
-    return rule_filled_predictor(shared_dir / "reference", "sam_med2d", AS_IN_THE_REFERENCE, ALL_PROMPTS)
+    return seeded_predictor(shared_dir / "reference", "sam_med2d", AS_IN_THE_REFERENCE, ALL_PROMPTS)
 
 
 @pytest.mark.slow

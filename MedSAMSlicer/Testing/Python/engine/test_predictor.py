@@ -16,8 +16,8 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import devices
 from support.parity import dice
-from support.plain_model import plain_predictor
 from support.shapes import textured_slice
+from support.threshold_model import threshold_predictor
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -28,7 +28,7 @@ def litemedsam(litemedsam_weights: Path) -> Predictor:
 
 
 def test_many_boxes_on_one_slice_cost_one_encoding() -> None:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     image = textured_slice(60, 70, 1)
     boxes = [Box(5, 5, 30, 30), Box(20, 20, 60, 50), Box(0, 0, 69, 59)]
     together = predictor.predict_many(image, boxes)
@@ -41,8 +41,8 @@ def test_many_boxes_on_one_slice_cost_one_encoding() -> None:
 def test_predictors_that_share_a_cache_do_not_share_embeddings() -> None:
     cache = EmbeddingCache()
     image = textured_slice(40, 40, 2)
-    plain_predictor(cache).embed(image)
-    other = plain_predictor(cache)
+    threshold_predictor(cache).embed(image)
+    other = threshold_predictor(cache)
     other._identity = "another model"
     other.embed(image)
     assert len(cache) == 2

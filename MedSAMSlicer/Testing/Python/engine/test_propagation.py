@@ -12,8 +12,8 @@ from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import array_axis
 from support.parity import dice
-from support.plain_model import PlainFamily, PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
+from support.threshold_model import ThresholdFamily, ThresholdRuntime, threshold_predictor
 
 SHAPE = (20, 60, 70)
 CENTRE, RADII = (9.5, 30.0, 35.0), (6.4, 14.0, 18.0)
@@ -22,7 +22,7 @@ FIRST, LAST = 4, 15
 
 @pytest.fixture
 def predictor() -> Predictor:
-    return plain_predictor()
+    return threshold_predictor()
 
 
 @pytest.fixture
@@ -99,13 +99,15 @@ def test_no_rectangle_is_asked_that_is_larger_than_the_3d_box(
 ) -> None:
     """Whatever margin the family gives, and wherever a key slice's rectangle lies."""
     monkeypatch.setattr(
-        PlainFamily, "with_margin", lambda _family, box, _rows, _columns, factor=1.0: box.padded(3 * factor, 3 * factor)
+        ThresholdFamily,
+        "with_margin",
+        lambda _family, box, _rows, _columns, factor=1.0: box.padded(3 * factor, 3 * factor),
     )
     bounds = Box(20, 15, 60, 50)
     wide = np.zeros((9, 70, 90), bool)
     wide[:, 10:60, 10:80] = True
     list(propagate(stack_of(wide), StackPrompt({4: bounds, 6: Box(30, 20, 75, 45)}, (0, 8), bounds), predictor))
-    assert isinstance(predictor.runtime, PlainRuntime) and len(predictor.runtime.boxes) >= 9
+    assert isinstance(predictor.runtime, ThresholdRuntime) and len(predictor.runtime.boxes) >= 9
     for x0, y0, x1, y1 in predictor.runtime.boxes:
         assert x0 >= bounds.x0 and y0 >= bounds.y0 and x1 <= bounds.x1 and y1 <= bounds.y1
 

@@ -17,7 +17,7 @@ from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.sam import PIXEL_MEAN, PIXEL_STD
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from support.rule_filled import fill_by_rule
+from support.seeded_weights import fill_with_seeded_weights
 from support.shapes import ellipsoid, textured_slice
 from support.small_families import SIDE, SMALL_FAMILIES
 
@@ -30,7 +30,7 @@ CLICKS = Points(((30, 20), (5, 41.25), (33, 31)), (True, False, True))
 def predictors() -> tuple[Predictor, SamPredictor]:
     """Ours and theirs, around one network."""
     network = FAMILY.build_network()
-    fill_by_rule(network)
+    fill_with_seeded_weights(network)
     network.eval()
     parts = (network.image_encoder, network.prompt_encoder, network.mask_decoder)
     theirs = AuthorsSam(*parts, pixel_mean=PIXEL_MEAN.tolist(), pixel_std=PIXEL_STD.tolist())

@@ -10,9 +10,9 @@ from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
-from support.clicked_model import clicked_predictor
-from support.plain_model import plain_predictor
+from support.component_model import component_predictor
 from support.shapes import ellipsoid, stack_of
+from support.threshold_model import threshold_predictor
 
 SHAPE = (12, 60, 100)
 
@@ -30,7 +30,7 @@ BOTH = stack_of(LEFT | RIGHT)
 
 def run(prompt: StackPrompt, predictor: Predictor | None = None) -> dict[int, SliceResult]:
     found: dict[int, SliceResult] = {}
-    for result in propagate(BOTH, prompt, predictor or clicked_predictor()):
+    for result in propagate(BOTH, prompt, predictor or component_predictor()):
         assert result.index not in found, "each slice once"
         found[result.index] = result
     return found
@@ -108,10 +108,10 @@ def test_a_rectangle_on_one_slice_of_a_3d_box_is_a_fixed_point_in_it() -> None:
     ],
 )
 def test_the_mask_beside_is_a_prompt_where_the_model_takes_masks(prompt: StackPrompt) -> None:
-    predictor = clicked_predictor()
+    predictor = component_predictor()
     assert_is(run(prompt, predictor), RIGHT) if prompt.slice_range is None else run(prompt, predictor)
     assert any(one.mask is not None for one in predictor.runtime.asked)  # type: ignore[attr-defined]
-    only_boxes = clicked_predictor()
+    only_boxes = component_predictor()
     only_boxes.prompts = ALL_PROMPTS - {"mask"}
     run(prompt, only_boxes)
     assert all(one.mask is None for one in only_boxes.runtime.asked)  # type: ignore[attr-defined]
@@ -119,7 +119,7 @@ def test_the_mask_beside_is_a_prompt_where_the_model_takes_masks(prompt: StackPr
 
 def test_a_model_of_boxes_alone_refuses_the_click_and_names_itself() -> None:
     with pytest.raises(Exception, match="was not trained for points"):
-        run(StackPrompt({5: click(70, 30)}), plain_predictor())
+        run(StackPrompt({5: click(70, 30)}), threshold_predictor())
 
 
 def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
@@ -139,7 +139,7 @@ def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
 )
 def test_every_slice_may_be_corrected_from_its_own_logits(prompt: StackPrompt) -> None:
     """In the result as it is kept; with a model that takes no masks nothing is kept for it."""
-    predictor = clicked_predictor()
+    predictor = component_predictor()
     kept = StackResult(SHAPE)
     for result in run(prompt, predictor).values():
         kept.add(result)
@@ -151,6 +151,6 @@ def test_every_slice_may_be_corrected_from_its_own_logits(prompt: StackPrompt) -
             assert result.low_res_logits.dtype == np.float32
             assert np.array_equal(predictor.mask_of(result.low_res_logits, *SHAPE[1:]) & inside, result.mask)
     assert sum(result.low_res_logits is not None for result in kept) >= 10
-    only_boxes = clicked_predictor()
+    only_boxes = component_predictor()
     only_boxes.prompts = ALL_PROMPTS - {"mask"}
     assert all(result.key or result.low_res_logits is None for result in run(prompt, only_boxes).values())

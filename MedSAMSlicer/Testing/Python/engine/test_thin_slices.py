@@ -12,8 +12,8 @@ from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.propagation.slice_skipping import asked_slices, step_of
 from MedSAMSlicerLib.engine.results import SliceResult
 from support.parity import dice
-from support.plain_model import plain_predictor
 from support.shapes import ellipsoid, stack_of
+from support.threshold_model import threshold_predictor
 
 SHAPE = (61, 60, 70)
 TRUTH = ellipsoid(SHAPE, (30, 30, 35), (20, 14, 16))
@@ -26,7 +26,7 @@ BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
 def run(
     truth: np.ndarray, prompt: StackPrompt, slice_mm: float, inside: int = 200
 ) -> tuple[dict[int, SliceResult], int]:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     source = stack_of(truth, (1.0, 1.0, slice_mm), inside=inside)
     found = list(propagate(source, prompt, predictor))
     results = {one.index: one for one in found}

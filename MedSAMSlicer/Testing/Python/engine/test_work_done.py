@@ -17,8 +17,8 @@ from MedSAMSlicerLib.engine.model_choice import Timings
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from support.plain_model import PlainRuntime, plain_predictor
 from support.shapes import ellipsoid, stack_of
+from support.threshold_model import ThresholdRuntime, threshold_predictor
 
 SHAPE = (40, 60, 70)
 TRUTH = ellipsoid(SHAPE, (19.5, 30, 35), (10, 14, 16))
@@ -32,7 +32,7 @@ BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
 
 
 def work_of(prompt: StackPrompt, cache: EmbeddingCache | None = None) -> Timings:
-    predictor = plain_predictor(cache)
+    predictor = threshold_predictor(cache)
     assert list(propagate(SOURCE, prompt, predictor))
     return predictor.timings
 
@@ -69,18 +69,18 @@ def test_an_open_end_looks_at_one_slice_beyond_the_object_at_most() -> None:
 def test_an_open_end_is_asked_twice_only_where_the_model_is_not_sure(
     monkeypatch: pytest.MonkeyPatch, opinion: float, questions: int
 ) -> None:
-    decode = PlainRuntime.decode
+    decode = ThresholdRuntime.decode
 
     def with_opinion(
-        runtime: PlainRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        runtime: ThresholdRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         logits, ious = decode(runtime, embedding, prompts, multimask)
         return logits, np.where(ious > 0.5, opinion, ious).astype(np.float32)
 
-    monkeypatch.setattr(PlainRuntime, "decode", with_opinion)
+    monkeypatch.setattr(ThresholdRuntime, "decode", with_opinion)
     upright = np.zeros(SHAPE, bool)
     upright[10:30, 20:40, 20:50] = True
-    predictor = plain_predictor(EmbeddingCache(1 << 30))
+    predictor = threshold_predictor(EmbeddingCache(1 << 30))
     found = list(propagate(stack_of(upright), StackPrompt({19: Box(20, 20, 49, 39)}), predictor))
     assert len(found) == 20
     # The key slice, its neighbours, and the slices beyond the ends, where nothing is found and both are asked.
@@ -91,7 +91,7 @@ def test_an_open_end_is_asked_twice_only_where_the_model_is_not_sure(
 def test_slices_outside_the_reach_cost_nothing(slices: int) -> None:
     truth = np.zeros((slices, *SHAPE[1:]), bool)
     truth[: SHAPE[0] - 12] = TRUTH[6:-6]
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     assert AROUND is not None
     list(propagate(stack_of(truth), StackPrompt.from_box3d(FIRST - 6, LAST - 6, AROUND), predictor))
     assert predictor.timings.encoder_calls == COUNT
@@ -118,7 +118,7 @@ class CountedSource:
     ids=["3D box", "key slices", "open ends"],
 )
 def test_each_slice_is_fetched_once_however_often_it_is_looked_at(prompt: StackPrompt, device: str) -> None:
-    source, predictor = CountedSource(), plain_predictor()
+    source, predictor = CountedSource(), threshold_predictor()
     predictor.runtime.device = device
     assert len(list(propagate(source, prompt, predictor))) >= COUNT - 2
     # Key slices and those that an open end begins with are come back to after others.

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bright_service import FOLDER, BrightService, ImageStack, bright_inside, noise_stack
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, encode, read_message
+from support.threshold_service import FOLDER, ImageStack, ThresholdService, bright_inside, noise_stack
 
 CHOICE = ModelChoice()
 BOX = Box(3, 4, 20, 15)
@@ -33,7 +33,13 @@ class Parent:
     def __init__(self, service: str, repository: Any) -> None:
         paths = [str(repository / "MedSAMSlicer"), str(FOLDER)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "MedSAMSlicerLib.engine.serving.worker", "--service", f"bright_service:{service}"],
+            [
+                sys.executable,
+                "-m",
+                "MedSAMSlicerLib.engine.serving.worker",
+                "--service",
+                f"support.threshold_service:{service}",
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -96,7 +102,7 @@ class Parent:
 def worker(repository: Any) -> Iterator[Callable[[str], Parent]]:
     started: list[Parent] = []
 
-    def start(service: str = "BrightService") -> Parent:
+    def start(service: str = "ThresholdService") -> Parent:
         started.append(Parent(service, repository))
         return started[-1]
 
@@ -137,7 +143,7 @@ def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_di
     worker: Callable[..., Parent],
 ) -> None:
     parent, stack, info = worker(), noise_stack(), RunInfo()
-    expected = list(BrightService().segment(CHOICE, noise_stack(), PROMPT, info))
+    expected = list(ThresholdService().segment(CHOICE, noise_stack(), PROMPT, info))
     parent.segment(1, stack)
     finished, events = parent.until(stack, "finished")
     assert {event.kind for event in events} == {"slice_result"}
@@ -233,7 +239,7 @@ def test_a_preview_of_another_model_waits_for_the_runs_end(worker: Callable[...,
 
 
 def test_what_libraries_print_does_not_reach_the_messages(worker: Callable[..., Parent]) -> None:
-    parent, stack = worker("TalkativeService"), noise_stack()
+    parent, stack = worker("PrintingService"), noise_stack()
     parent.segment(1, stack, StackPrompt({4: BOX}, (4, 5)))
     finished, events = parent.until(stack, "finished")
     assert len(events) == 2 and codec.read_info(finished).loaded is not None
@@ -247,7 +253,7 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
     parent, stack = worker(), noise_stack()
     for choice, kind in ((ModelChoice("no-such-model"), InputError), (ModelChoice(weights="/no/such"), WeightsError)):
         with pytest.raises(kind) as expected:
-            BrightService().load(choice)
+            ThresholdService().load(choice)
         parent.send("load", {"job": 1, **codec.choice_fields(choice)})
         parent.preview(2, stack.images[0], choice)
         parent.segment(3, stack, choice=choice)
@@ -259,7 +265,7 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
 
 
 def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[..., Parent]) -> None:
-    parent, stack = worker("StarvingService"), noise_stack(signal_on=4)
+    parent, stack = worker("OutOfMemoryService"), noise_stack(signal_on=4)
     parent.segment(1, stack)
     error = error_of(parent.until(stack, "failed")[0])
     assert type(error) is WorkerError and "ran out of memory" in str(error)
@@ -270,7 +276,7 @@ def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[...,
 
 
 def test_a_mistake_in_the_engine_is_told_in_one_line_and_listed_in_the_log(worker: Callable[..., Parent]) -> None:
-    parent, stack = worker("BuggyService"), noise_stack(signal_on=5)
+    parent, stack = worker("RaisingService"), noise_stack(signal_on=5)
     parent.segment(1, stack)
     failed, events = parent.until(stack, "failed")
     assert len(events) == 1
@@ -320,7 +326,7 @@ def test_the_process_ends_with_its_standard_input(worker: Callable[..., Parent])
 
 
 def test_the_process_ends_with_its_standard_input_even_inside_a_computation(worker: Callable[..., Parent]) -> None:
-    parent, stack = worker("StubbornService"), noise_stack(signal_on=4)
+    parent, stack = worker("UninterruptibleService"), noise_stack(signal_on=4)
     parent.segment(1, stack)
     parent.supply(parent.receive(), stack)
     parent.stdin.close()

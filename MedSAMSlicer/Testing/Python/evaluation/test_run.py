@@ -31,10 +31,10 @@ from MedSAMSlicerLib.evaluation.evaluate_case import CaseScore, SliceScore, Task
 from MedSAMSlicerLib.evaluation.metrics import Agreement
 from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
-from support.failing_models import NOTES, load_deadly, load_nothing
-from support.plain_model import plain_predictor
+from support.failing_models import NOTES, load_crashing, load_missing
 from support.shapes import ellipsoid
 from support.small_predictor import load_small
+from support.threshold_model import threshold_predictor
 
 TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
 
@@ -58,7 +58,7 @@ def cases(tmp_path: Path) -> list[Case]:
 
 
 def score(case: Case, prompt: str = "box3d", **options) -> CaseScore:
-    return run_case(case, Task(PromptKind.parse(prompt), **options), plain_predictor())
+    return run_case(case, Task(PromptKind.parse(prompt), **options), threshold_predictor())
 
 
 def test_a_clear_case_scores_high_with_every_prompt(cases: list[Case]) -> None:
@@ -76,7 +76,7 @@ def test_what_the_authors_algorithm_does_not_know_is_refused_before_any_case() -
 
 
 def test_every_case_pays_for_its_own_encodings(cases: list[Case]) -> None:
-    predictor = plain_predictor()
+    predictor = threshold_predictor()
     task = Task(PromptKind.parse("keyslices:all"))
     first, second = (run_case(cases[0], task, predictor) for _ in range(2))
     assert first.timings.encoder_calls == second.timings.encoder_calls > 0
@@ -157,23 +157,23 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
 
 
 def test_what_hinders_every_case_is_said_as_it_is(cases: list[Case]) -> None:
-    told: list[Case] = []
+    recorded: list[Case] = []
     task = Task(PromptKind.parse("box3d"))
     with pytest.raises(WeightsError, match="^the weights of litemedsam do not match their checksum$"):
-        list(evaluate.evaluate(cases, task, 2, load_nothing, lambda case, _: told.append(case)))
-    assert told == [], "no case is to blame"
+        list(evaluate.evaluate(cases, task, 2, load_missing, lambda case, _: recorded.append(case)))
+    assert recorded == [], "no case is to blame"
 
 
 def test_a_case_that_ends_its_process_does_not_take_the_others_along(cases: list[Case]) -> None:
-    told: dict[str, MedSAMError] = {}
+    recorded: dict[str, MedSAMError] = {}
     task = Task(PromptKind.parse("box3d"))
     clear, misleading = cases
     found = evaluate.evaluate(
-        [misleading, clear], task, 1, load_deadly, lambda case, error: told.update({case.id: error})
+        [misleading, clear], task, 1, load_crashing, lambda case, error: recorded.update({case.id: error})
     )
     assert [one.case.id for one in found] == ["clear"]
-    assert list(told) == ["misleading"]
-    assert "case misleading: the process that evaluated it was ended" in str(told["misleading"])
+    assert list(recorded) == ["misleading"]
+    assert "case misleading: the process that evaluated it was ended" in str(recorded["misleading"])
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
@@ -182,11 +182,11 @@ def test_nothing_goes_on_when_the_command_is_killed(cases: list[Case], tmp_path:
     notes.mkdir()
     table = cases[0].image.parent / "cases.csv"
     code = (
-        "from support.failing_models import load_slow\n"
-        "from MedSAMSlicerLib.evaluation import cases, run_all, run_case, truth_prompts\n"
+        "from support.failing_models import load_never\n"
+        "from MedSAMSlicerLib.evaluation import cases, evaluate, evaluate_case, simulated_prompts\n"
         "if __name__ == '__main__':\n"
-        "    task = run_case.Task(truth_prompts.PromptKind.parse('box3d'))\n"
-        f"    list(evaluate.evaluate(cases.read_cases({str(table)!r}), task, 2, load_slow))\n"
+        "    task = evaluate_case.Task(simulated_prompts.PromptKind.parse('box3d'))\n"
+        f"    list(evaluate.evaluate(cases.read_cases({str(table)!r}), task, 2, load_never))\n"
     )
     script = tmp_path / "killed.py"
     script.write_text(code)

@@ -12,13 +12,13 @@ from typing import Any
 import slicer
 import vtk
 
-from . import played, slicer_python
+from . import fakes, slicer_python
 from .abstract_effect import AbstractScriptedSegmentEditorEffect
 from .clock import Clock, renew
 from .doubles import double
 from .facts import APPLICATION, names
-from .hands import Hands
 from .signals import escaped
+from .user_actions import UserActions
 
 # Name in slicer.modules -> class of its logic.
 LOGICS = {
@@ -47,7 +47,7 @@ class Host:
     """What a test holds of the application.
 
     Attributes:
-        clock: time and events; `hands`: mouse and keys; `editor`: the Segment Editor's widget; `app`: slicer.app.
+        clock: time and events; `user`: mouse and keys; `editor`: the Segment Editor's widget; `app`: slicer.app.
         escaped: exceptions that left a slot or an effect's method. A test that expects them clears the list.
         answers, shown: what the user answers to the next dialogs; which dialogs opened.
         installed, opened: requirements that would have been installed; addresses that would have been opened.
@@ -57,14 +57,14 @@ class Host:
     def __init__(self) -> None:
         self.clock: Clock = renew()
         self.escaped = escaped
-        self.answers, self.shown = played.dialogs.answers, played.dialogs.shown
-        self.installed, self.opened = slicer_python.installed, played.files.opened
-        self.settings = played.settings.stored
+        self.answers, self.shown = fakes.dialogs.answers, fakes.dialogs.shown
+        self.installed, self.opened = slicer_python.installed, fakes.files.opened
+        self.settings = fakes.settings.stored
         slicer_python.in_progress.clear()
         for kept in (escaped, self.answers, self.shown, self.installed, self.opened, self.settings):
             kept.clear()
-        played.scripted_effect.EffectFactory._one.clear()
-        self.hands = Hands(self)
+        fakes.scripted_effect.EffectFactory._one.clear()
+        self.user = UserActions(self)
         self.editor: Any = None
         self.app: Any = None
         self.modules = Modules()
@@ -157,7 +157,7 @@ class Host:
 
     def show(self, volume: Any) -> None:
         """The volume in the background of all slice views, each fitted to it."""
-        for view in map(self.hands.view, self.app.layoutManager().sliceViewNames()):
+        for view in map(self.user.view, self.app.layoutManager().sliceViewNames()):
             view.mrmlSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
             view.sliceLogic().FitSliceToAll()
 
@@ -166,9 +166,9 @@ class Host:
 
     def stop(self) -> None:
         """Ends what runs, and takes logics off the scene in order: garbage collection would do it in any."""
-        for process in list(played.process.running):
+        for process in list(fakes.process.running):
             process._end()
-        for selector in list(played.nodes.following):
+        for selector in list(fakes.nodes.following):
             selector._unobserve()
         for tag in self._tags:
             self.scene.RemoveObserver(tag)

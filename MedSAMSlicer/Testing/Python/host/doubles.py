@@ -1,7 +1,7 @@
 """Strict doubles of Slicer's Qt classes: they have what a running Slicer lists for the class, and nothing else.
 
 A double keeps the values of its properties, tells of their changes, and counts the arguments of its methods. What
-more it does is said in the modules of `host.played`, class by class (`@plays`). A listed method that nobody plays does
+more it does is said in the modules of `host.fakes`, class by class (`@implements`). A listed method that no fake implements does
 nothing if it only changes how a widget looks, and raises NotImplementedError otherwise: a test never gets an answer
 that was made up, and nothing is left out in silence.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from .facts import Facts, Method, Property, facts_of
 from .signals import Signal, normalised
 
-_PLAYED: dict[str, type] = {}
+_IMPLEMENTED: dict[str, type] = {}
 _PLAIN: dict[str, Any] = {"bool": False, "int": 0, "uint": 0, "double": 0.0, "QString": "", "QStringList": ()}
 _OPERATORS = ("__eq__", "__hash__", "__len__")
 _NUMBERS = {"bool", "int", "uint", "double"}
@@ -29,7 +29,7 @@ _LOOKS_SO_NAMED = re.compile(
 )
 
 
-def plays(*names: str) -> Callable[[type], type]:
+def implements(*names: str) -> Callable[[type], type]:
     """Marks a class whose methods stand for those of the Qt classes `names`, which must have them.
 
     Methods named `on_<property>` are called with the new value after a property has changed, `read_<property>` instead
@@ -38,7 +38,7 @@ def plays(*names: str) -> Callable[[type], type]:
 
     def mark(cls: type) -> type:
         for name in names:
-            _PLAYED[name] = cls
+            _IMPLEMENTED[name] = cls
         return cls
 
     return mark
@@ -162,12 +162,12 @@ class SignalDouble:
 
 
 class MethodDouble:
-    """A method that counts its arguments, then does what is played, if anything."""
+    """A method that checks the number of its arguments, then calls the fake's implementation, if any."""
 
-    def __init__(self, fact: Method, played: Any) -> None:
+    def __init__(self, fact: Method, implemented: Any) -> None:
         self.fact = fact
-        self.static = isinstance(played, staticmethod)
-        self.played = played.__func__ if self.static else played
+        self.static = isinstance(implemented, staticmethod)
+        self.implemented = implemented.__func__ if self.static else implemented
 
     def __get__(self, owner: Double | None, cls: type) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -176,9 +176,9 @@ class MethodDouble:
             given = arguments if owner is not None or self.static else arguments[1:]
             if self.fact.most is not None and len(given) > self.fact.most:
                 raise ValueError(f"{cls.__name__}: {self.fact.form} got {len(given)} arguments")
-            if self.played is None:
-                return self._unplayed(cls, owner or (arguments[0] if arguments else None), given)
-            return self.played(*arguments) if self.static or owner is None else self.played(owner, *arguments)
+            if self.implemented is None:
+                return self._not_implemented(cls, owner or (arguments[0] if arguments else None), given)
+            return self.implemented(*arguments) if self.static or owner is None else self.implemented(owner, *arguments)
 
         call.__name__ = self.fact.name
         return call
@@ -186,7 +186,7 @@ class MethodDouble:
     def __set__(self, owner: Double, value: Any) -> None:
         raise AttributeError(f"method '{self.fact.name}' of {owner._facts.name} cannot be set")
 
-    def _unplayed(self, cls: type, owner: Any, arguments: tuple[Any, ...]) -> Any:
+    def _not_implemented(self, cls: type, owner: Any, arguments: tuple[Any, ...]) -> Any:
         name = self.fact.name
         properties = owner._facts.properties if isinstance(owner, Double) else {}
         if name.startswith("set") and len(arguments) == 1 and name[3:4].lower() + name[4:] in properties:
@@ -196,7 +196,7 @@ class MethodDouble:
             return getattr(owner, name[2:3].lower() + name[3:])
         if self.fact.returns == "" and self._only_looks(cls):
             return None
-        raise NotImplementedError(f"the host does not play {cls.__name__}.{name}: teach it in host/played")
+        raise NotImplementedError(f"the host does not implement {cls.__name__}.{name}: add it to host/fakes")
 
     def _only_looks(self, cls: type) -> bool:
         kinds = [double(looks) for looks in _LOOKS if issubclass(cls, double(looks))]
@@ -210,18 +210,18 @@ def double(name: str) -> type[Double]:
     """The double of a class. Raises KeyError if a running Slicer has no such class."""
     facts = facts_of(name)
     base = double(facts.lineage[1]) if len(facts.lineage) > 1 else Double
-    played = _PLAYED.get(name)
-    own = _all_of(played) if played else {}
+    implemented = _IMPLEMENTED.get(name)
+    own = _all_of(implemented) if implemented else {}
     namespace: dict[str, Any] = {"_facts": facts, "__doc__": f"Strict double of {name}."}
     for key, value in own.items():
         helper = key in ("made", "name") or key.startswith(("_", "on_", "read_", "bound_"))
         if not helper and key not in facts.methods:
-            raise AttributeError(f"the host plays {name}.{key}, which Slicer does not have")
+            raise AttributeError(f"the host implements {name}.{key}, which Slicer does not have")
         namespace[key] = value if helper else MethodDouble(facts.methods[key], value)
     for key, method in facts.methods.items():
-        # What a base class plays is inherited, unless the list has another form for it here.
+        # What a base class implements is inherited, unless the list has another form for it here.
         if key not in namespace and not _inherited(base, key, method):
-            namespace[key] = MethodDouble(method, _played_above(base, key))
+            namespace[key] = MethodDouble(method, _implemented_above(base, key))
     # PythonQt shows names that were once Python's own words with an underscore, too.
     namespace.update({f"{key}_": namespace[key] for key in ("exec", "print", "raise") if key in namespace})
     namespace.update({key: PropertyDouble(fact) for key, fact in facts.properties.items()})
@@ -231,10 +231,10 @@ def double(name: str) -> type[Double]:
     return type(name, (base,), namespace)
 
 
-def _all_of(played: type) -> dict[str, Any]:
-    """What a played class says, and its own bases below `Double`."""
+def _all_of(implemented: type) -> dict[str, Any]:
+    """Members of a fake class and of its own bases below `Double`."""
     said: dict[str, Any] = {}
-    for cls in reversed(played.__mro__):
+    for cls in reversed(implemented.__mro__):
         if cls not in (Double, object):
             said.update({key: value for key, value in vars(cls).items() if key in _OPERATORS or key[:2] != "__"})
     return said
@@ -245,10 +245,10 @@ def _inherited(base: type, key: str, method: Method) -> bool:
     return isinstance(above, MethodDouble) and above.fact == method
 
 
-def _played_above(base: type, key: str) -> Any:
+def _implemented_above(base: type, key: str) -> Any:
     above = _descriptor(base, key)
     if isinstance(above, MethodDouble):
-        return staticmethod(above.played) if above.static else above.played
+        return staticmethod(above.implemented) if above.static else above.implemented
     return above  # className and inherits of `Double`, or nothing
 
 

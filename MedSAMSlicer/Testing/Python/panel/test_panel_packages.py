@@ -63,7 +63,7 @@ def test_opening_the_module_installs_nothing_and_says_what_is_missing(
 def test_one_click_installs_all_and_leads_to_the_next_step(
     fresh: None, host: Any, ui: Any, requests_of_torch: list[Any], pip: list[Any]
 ) -> None:
-    host.hands.click(ui.installPackagesButton)
+    host.user.click(ui.installPackagesButton)
     assert len(requests_of_torch) == 1 and requests_of_torch[0]["askConfirmation"] is True
     assert pip == [["cachetools", "platformdirs", "segment-anything"]]
     assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
@@ -77,7 +77,7 @@ def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(
     fresh: None, host: Any, ui: Any, pip: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
-    host.hands.click(ui.installPackagesButton)
+    host.user.click(ui.installPackagesButton)
     assert "Not done:" in ui.packagesMessage.text and "Extensions Manager" in ui.packagesMessage.text
     assert ui.packagesMessage.visible and ui.installPackagesButton.enabled
     assert pip == []
@@ -92,7 +92,7 @@ def test_the_wait_cursor_goes_away_after_a_failure(
 
     monkeypatch.setattr(qt.QApplication, "setOverrideCursor", lambda cursor: cursors.append("wait"))
     monkeypatch.setattr(qt.QApplication, "restoreOverrideCursor", lambda: cursors.append("normal"))
-    host.hands.click(ui.installPackagesButton)
+    host.user.click(ui.installPackagesButton)
     assert cursors == ["wait", "normal"]
 
 
@@ -107,8 +107,8 @@ def test_a_module_that_is_opened_again_looks_again(widget: Any, ui: Any, install
 def test_where_to_begin_from_the_panel(host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(slicer.util, "selectModule", opened.append)
-    host.hands.click(ui.sampleDataButton)
-    host.hands.click(ui.openEditorButton)
+    host.user.click(ui.sampleDataButton)
+    host.user.click(ui.openEditorButton)
     assert opened == ["SampleData", "SegmentEditor"]
 
 

@@ -43,7 +43,7 @@ def test_a_chosen_folder_holds_for_the_panel_and_for_processes(
 def test_the_default_folder_comes_back(host: Any, ui: Any, cache: Path, tmp_path: Path) -> None:
     assert not ui.defaultFolderButton.enabled
     choose_folder(ui, tmp_path)
-    host.hands.click(ui.defaultFolderButton)
+    host.user.click(ui.defaultFolderButton)
     assert os.environ[CACHE_VARIABLE] == str(cache)
     assert not os.environ.get(WEIGHTS_VARIABLE)
     assert ui.weightsFolderButton.directory == str(cache / "weights")
@@ -59,7 +59,7 @@ def test_a_chosen_folder_survives_a_restart_of_slicer(host: Any, ui: Any, tmp_pa
 
 
 def test_the_folder_is_shown_in_the_file_browser(host: Any, ui: Any, cache: Path) -> None:
-    host.hands.click(ui.openFolderButton)
+    host.user.click(ui.openFolderButton)
     assert (cache / "weights").is_dir(), "a folder that is not there cannot be shown"
     assert len(host.opened) == 1 and host.opened[0].endswith("/cache/weights")
 
@@ -93,9 +93,9 @@ def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any, monkeypatch
         def forget_encoded_slices(self) -> None:
             self.forgot = True
 
-    host.hands.click(ui.forgetButton)
+    host.user.click(ui.forgetButton)
     assert "No slices are kept" in ui.storageMessage.text
     keeper = Keeper()
     embedding_memory.register(keeper)
-    host.hands.click(ui.forgetButton)
+    host.user.click(ui.forgetButton)
     assert keeper.forgot and "given back" in ui.storageMessage.text

@@ -11,29 +11,29 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-import bright_service
-from bright_service import FOLDER, BrightService
 from MedSAMSlicerLib.engine.serving import service as engine_service
 from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.clicked_model import load_clicked
-from support.clicked_service import NotingService
-from support.clinic import Clinic
-from support.desk import CountingService, Desk
-from support.rods import Rods
+from support import threshold_service
+from support.component_model import load_component_model
+from support.component_service import RecordingService
+from support.contour_editor_fixture import ContourEditorFixture, CountingService
+from support.scene_builder import GEOMETRIES, SceneBuilder, rotation
+from support.segment_writer_fixture import SegmentWriterFixture
 from support.session_cases import Case
-from support.worker_runs import Link
-from support.world import GEOMETRIES, World, rotation
+from support.threshold_service import FOLDER, ThresholdService
+from support.two_rod_phantom import TwoRodPhantom
+from support.worker_runs import WorkerClientFactory
 
 
 @pytest.fixture
-def world() -> World:
+def scene_builder() -> SceneBuilder:
     scene = slicer.vtkMRMLScene()
     # Slicer's Segmentations module does this at start: without it segments have no representations.
     slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)
-    return World(scene)
+    return SceneBuilder(scene)
 
 
 @pytest.fixture(params=GEOMETRIES)
@@ -112,12 +112,12 @@ def segment_in() -> Callable[[Any, str, Any], np.ndarray]:
 
 
 @pytest.fixture
-def link() -> Iterator[Link]:
-    """Makes links to real processes with one of the engines of `bright_service`, or with another command."""
+def make_worker_client() -> Iterator[WorkerClientFactory]:
+    """Makes clients of real processes with one of the engines of `threshold_service`, or with another command."""
     made: list[WorkerClient] = []
 
-    def make(service: str = "BrightService", command: list[str] | None = None, **more: Any) -> WorkerClient:
-        command = command or worker_command(f"bright_service:{service}")
+    def make(service: str = "ThresholdService", command: list[str] | None = None, **more: Any) -> WorkerClient:
+        command = command or worker_command(f"support.threshold_service:{service}")
         environment = worker_environment([FOLDER])
         made.append(WorkerClient(lambda: SubprocessTransport(command, environment), **more))
         return made[-1]
@@ -128,20 +128,20 @@ def link() -> Iterator[Link]:
 
 
 @pytest.fixture
-def clinic(world, segment_in) -> Clinic:
-    return Clinic(world, segment_in)
+def writer_fixture(scene_builder, segment_in) -> SegmentWriterFixture:
+    return SegmentWriterFixture(scene_builder, segment_in)
 
 
 @pytest.fixture(params=["direct", "process"])
 def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], InferenceClient]]:
-    """Makes runners of an engine of `bright_service`: called directly, or in a process of its own."""
+    """Makes runners of an engine of `threshold_service`: called directly, or in a process of its own."""
     made: list[InferenceClient] = []
 
-    def make(service: str = "BrightService") -> InferenceClient:
+    def make(service: str = "ThresholdService") -> InferenceClient:
         if request.param == "direct":
-            made.append(InProcessClient(getattr(bright_service, service)()))
+            made.append(InProcessClient(getattr(threshold_service, service)()))
         else:
-            command = worker_command(f"bright_service:{service}")
+            command = worker_command(f"support.threshold_service:{service}")
             made.append(WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER]))))
         return made[-1]
 
@@ -151,16 +151,18 @@ def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Infe
 
 
 @pytest.fixture
-def case(world: Any, make_runner: Callable[..., InferenceClient], segment_in: Any) -> Callable[..., Case]:
+def case(scene_builder: Any, make_runner: Callable[..., InferenceClient], segment_in: Any) -> Callable[..., Case]:
     """Makes a case for either way of running."""
-    return lambda service="BrightService", **options: Case(world, make_runner(service), segment_in, **options)
+    return lambda service="ThresholdService", **options: Case(
+        scene_builder, make_runner(service), segment_in, **options
+    )
 
 
 @pytest.fixture
-def direct(world: Any, segment_in: Any) -> Callable[..., Case]:
+def direct(scene_builder: Any, segment_in: Any) -> Callable[..., Case]:
     """Makes a case for the engine called directly, where the way of running makes no difference."""
     return lambda service=None, **options: Case(
-        world, InProcessClient((service or BrightService)()), segment_in, **options
+        scene_builder, InProcessClient((service or ThresholdService)()), segment_in, **options
     )
 
 
@@ -170,33 +172,33 @@ def service() -> CountingService:
 
 
 @pytest.fixture
-def desk(world: Any, service: CountingService) -> Desk:
-    return Desk(world, InProcessClient(service))
+def editor_fixture(scene_builder: Any, service: CountingService) -> ContourEditorFixture:
+    return ContourEditorFixture(scene_builder, InProcessClient(service))
 
 
 @pytest.fixture
-def desk_with(world: Any) -> Iterator[Callable[[str], Desk]]:
-    """A desk whose engine is a service of `bright_service` in a process of its own."""
-    links: list[WorkerClient] = []
+def make_editor_fixture(scene_builder: Any) -> Iterator[Callable[[str], ContourEditorFixture]]:
+    """Makes a `ContourEditorFixture` whose engine, a service of `threshold_service`, runs in a process of its own."""
+    clients: list[WorkerClient] = []
 
-    def make(service: str) -> Desk:
-        command = worker_command(f"bright_service:{service}")
-        environment = worker_environment([bright_service.FOLDER])
-        links.append(WorkerClient(lambda: SubprocessTransport(command, environment)))
-        return Desk(world, links[-1])
+    def make(service: str) -> ContourEditorFixture:
+        command = worker_command(f"support.threshold_service:{service}")
+        environment = worker_environment([threshold_service.FOLDER])
+        clients.append(WorkerClient(lambda: SubprocessTransport(command, environment)))
+        return ContourEditorFixture(scene_builder, clients[-1])
 
     yield make
-    for link in links:
-        link.close()
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> NotingService:
-    """Without weights; it finds the rods that clicks name."""
-    monkeypatch.setattr(engine_service, "load_predictor", load_clicked)
-    return NotingService()
+def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingService:
+    """Without weights; it segments the rods that clicks select."""
+    monkeypatch.setattr(engine_service, "load_predictor", load_component_model)
+    return RecordingService()
 
 
 @pytest.fixture
-def rods(world: World, engine: NotingService) -> Rods:
-    return Rods(world, engine)
+def two_rods(scene_builder: SceneBuilder, engine: RecordingService) -> TwoRodPhantom:
+    return TwoRodPhantom(scene_builder, engine)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bright_service import ImageStack
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.scene.worker.transports import (
@@ -18,6 +17,7 @@ from MedSAMSlicerLib.scene.worker.transports import (
     worker_environment,
 )
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.threshold_service import ImageStack
 from support.worker_runs import CHOICE, drive, run
 
 FOLDER = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ def counted() -> Iterator[tuple[WorkerClient, list[CountingTransport]]]:
     made: list[CountingTransport] = []
 
     def make() -> CountingTransport:
-        command = worker_command("bright_service:BrightService")
+        command = worker_command("support.threshold_service:ThresholdService")
         made.append(CountingTransport(SubprocessTransport(command, worker_environment([FOLDER]))))
         return made[-1]
 

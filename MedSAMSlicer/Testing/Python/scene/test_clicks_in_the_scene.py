@@ -14,28 +14,28 @@ from MedSAMSlicerLib.engine.prompts import Box, Points
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
 from MedSAMSlicerLib.scene.state.stored_mask import StoredMask
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
-from support.rods import FIRST, SECOND, Rods, same
+from support.two_rod_phantom import FIRST, SECOND, TwoRodPhantom, same
 
 
-def test_clicks_and_masks_stand_in_the_scene(rods: Rods) -> None:
-    rods.click(FIRST)
-    rods.run()
-    rods.click(FIRST)
-    rods.click(SECOND, negative=True, k=9)
-    again = rods.open()
-    assert again.prompts == rods.contouring.prompts
-    assert again.prompts is not None and again.prompts.keys[7].mask == rods.keys[7].mask is not None
+def test_clicks_and_masks_stand_in_the_scene(two_rods: TwoRodPhantom) -> None:
+    two_rods.click(FIRST)
+    two_rods.run()
+    two_rods.click(FIRST)
+    two_rods.click(SECOND, negative=True, k=9)
+    again = two_rods.open()
+    assert again.prompts == two_rods.contouring.prompts
+    assert again.prompts is not None and again.prompts.keys[7].mask == two_rods.keys[7].mask is not None
     # Whoever opens the scene sees them, undoes them one by one, and runs from there.
-    rods.contouring = again
-    again.look_at(rods.along("K", 9))
-    rods.wait()
-    assert same(rods.seen(), rods.first[9]) and not again.escape()
-    assert again.clicks.undo() and list(rods.keys) == [7]
-    rods.run()
-    assert same(rods.found(), rods.first)
+    two_rods.contouring = again
+    again.look_at(two_rods.along("K", 9))
+    two_rods.wait()
+    assert same(two_rods.seen(), two_rods.first[9]) and not again.escape()
+    assert again.clicks.undo() and list(two_rods.keys) == [7]
+    two_rods.run()
+    assert same(two_rods.found(), two_rods.first)
 
 
-def test_logits_and_masks_are_saved_to_a_file(rods: Rods, world: Any, tmp_path: Any) -> None:
+def test_logits_and_masks_are_saved_to_a_file(two_rods: TwoRodPhantom, scene_builder: Any, tmp_path: Any) -> None:
     """As large as SAM's, and of noise, which packs badly."""
     noise = np.random.default_rng(4).normal(0, 9, (256, 256)).astype(np.float32)
     keys = {
@@ -43,10 +43,10 @@ def test_logits_and_masks_are_saved_to_a_file(rods: Rods, world: Any, tmp_path: 
         for index, mask in ((5, StoredMask.of_logits(noise, "sam_vit_h")), (7, StoredMask.of_mask(noise > 0)))
     }
     prompts = Prompts(Plane("K"), keys)
-    rods.contouring.change_prompts(prompts)
+    two_rods.contouring.change_prompts(prompts)
     file = tmp_path / "scene.mrml"
-    world.scene.SetURL(str(file))
-    assert world.scene.Commit()
+    scene_builder.scene.SetURL(str(file))
+    assert scene_builder.scene.Commit()
     loaded = slicer.vtkMRMLScene()
     for kind in ("SegmentEditorNode", "SegmentationNode"):
         loaded.RegisterNodeClass(getattr(slicer, f"vtkMRML{kind}")())
@@ -56,13 +56,13 @@ def test_logits_and_masks_are_saved_to_a_file(rods: Rods, world: Any, tmp_path: 
     assert Prompts.from_content(json.loads(text)["tumour"]) == prompts
 
 
-def test_a_script_sets_points_in_the_scene(rods: Rods) -> None:
+def test_a_script_sets_points_in_the_scene(two_rods: TwoRodPhantom) -> None:
     content = {"plane": "K", "keys": {"7": {"box": None, "points": [[13, 12, 1], [31, 28, 0]], "origin": "clicked"}}}
-    rods.parameters.set_prompts_of("tumour", rods.volume, rods.segmentation, content)
-    rods.contouring.read_prompts()
-    assert rods.keys[7] == KeySlice(None, "clicked", Points(((13, 12), (31, 28)), (True, False)))
-    rods.run()
-    assert same(rods.found(), rods.first)
+    two_rods.parameters.set_prompts_of("tumour", two_rods.volume, two_rods.segmentation, content)
+    two_rods.contouring.read_prompts()
+    assert two_rods.keys[7] == KeySlice(None, "clicked", Points(((13, 12), (31, 28)), (True, False)))
+    two_rods.run()
+    assert same(two_rods.found(), two_rods.first)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_script_sets_points_in_the_scene(rods: Rods) -> None:
         {"points": [[1, 2, 1]], "origin": "somewhere"},
     ],
 )
-def test_what_cannot_be_read_is_told(rods: Rods, key: dict[str, Any]) -> None:
+def test_what_cannot_be_read_is_told(two_rods: TwoRodPhantom, key: dict[str, Any]) -> None:
     content = {"plane": "K", "keys": {"7": key}}
-    rods.parameters.set_prompts_of("tumour", rods.volume, rods.segmentation, content)
-    rods.contouring.read_prompts()
-    assert rods.contouring.problem is not None and rods.keys == {}
+    two_rods.parameters.set_prompts_of("tumour", two_rods.volume, two_rods.segmentation, content)
+    two_rods.contouring.read_prompts()
+    assert two_rods.contouring.problem is not None and two_rods.keys == {}
 
 
 def test_logits_are_for_the_model_that_gave_them() -> None:

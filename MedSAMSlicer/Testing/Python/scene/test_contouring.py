@@ -9,144 +9,152 @@ import pytest
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
-from support.desk import Desk
+from support.contour_editor_fixture import ContourEditorFixture
 
 
-def test_a_rectangle_becomes_the_whole_object(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    assert (desk.mask == desk.truth).all()
-    assert desk.results == 1
-    assert desk.contouring.problem is None
-    assert list(desk.keys) == [7] and desk.keys[7].origin == "drawn"
+def test_a_rectangle_becomes_the_whole_object(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    assert (editor_fixture.mask == editor_fixture.truth).all()
+    assert editor_fixture.results == 1
+    assert editor_fixture.contouring.problem is None
+    assert list(editor_fixture.keys) == [7] and editor_fixture.keys[7].origin == "drawn"
 
 
-def test_the_mask_is_seen_while_the_rectangle_is_drawn(desk: Desk) -> None:
-    view = desk.view(7)
-    desk.contouring.press(view, (60, 60), False)
-    desk.contouring.move((90, 90))
-    desk.wait(lambda: desk.contouring.rectangle.image is not None)
-    shown = desk.contouring.rectangle
+def test_the_mask_is_seen_while_the_rectangle_is_drawn(editor_fixture: ContourEditorFixture) -> None:
+    view = editor_fixture.view(7)
+    editor_fixture.contouring.press(view, (60, 60), False)
+    editor_fixture.contouring.move((90, 90))
+    editor_fixture.wait(lambda: editor_fixture.contouring.rectangle.image is not None)
+    shown = editor_fixture.contouring.rectangle
     assert shown.shown.box == shown.drag.box
     first = shown.image.values.sum()
-    desk.contouring.move((150, 150))
-    desk.wait(lambda: shown.shown.box == shown.drag.box)
+    editor_fixture.contouring.move((150, 150))
+    editor_fixture.wait(lambda: shown.shown.box == shown.drag.box)
     assert shown.image.values.sum() > first
-    assert (shown.image.values[0] == desk.truth[7]).all()
-    assert desk.contouring.result is None
+    assert (shown.image.values[0] == editor_fixture.truth[7]).all()
+    assert editor_fixture.contouring.result is None
 
 
 @pytest.mark.parametrize("name", ["axial", "coronal"])
-def test_every_standard_view_uses_the_volumes_own_slices(desk: Desk, name: str) -> None:
-    desk.draw(desk.view(7, name))
-    assert desk.contouring.plane == Plane("K" if name == "axial" else "J")
-    assert (desk.mask == desk.truth).all()
+def test_every_standard_view_uses_the_volumes_own_slices(editor_fixture: ContourEditorFixture, name: str) -> None:
+    editor_fixture.draw(editor_fixture.view(7, name))
+    assert editor_fixture.contouring.plane == Plane("K" if name == "axial" else "J")
+    assert (editor_fixture.mask == editor_fixture.truth).all()
 
 
-def test_an_oblique_view_is_contoured_in_its_own_plane(desk: Desk, turn: Any) -> None:
-    desk.draw(desk.view(7, turned=turn(0, 30, 0)))
-    assert desk.contouring.plane.axis is None
-    mask = desk.mask
-    assert 2 * (mask & desk.truth).sum() / (mask.sum() + desk.truth.sum()) > 0.93
-    before = desk.contouring.result
-    desk.draw(desk.view(7.5, turned=turn(0, 30, 0)), add=True)
-    assert len(desk.keys) == 2
-    assert desk.contouring.result is not before
+def test_an_oblique_view_is_contoured_in_its_own_plane(editor_fixture: ContourEditorFixture, turn: Any) -> None:
+    editor_fixture.draw(editor_fixture.view(7, turned=turn(0, 30, 0)))
+    assert editor_fixture.contouring.plane.axis is None
+    mask = editor_fixture.mask
+    assert 2 * (mask & editor_fixture.truth).sum() / (mask.sum() + editor_fixture.truth.sum()) > 0.93
+    before = editor_fixture.contouring.result
+    editor_fixture.draw(editor_fixture.view(7.5, turned=turn(0, 30, 0)), add=True)
+    assert len(editor_fixture.keys) == 2
+    assert editor_fixture.contouring.result is not before
 
 
-def test_a_rectangle_in_a_view_turned_in_its_plane_holds_all_four_corners(desk: Desk, turn: Any) -> None:
-    desk.draw(desk.view(7, turned=turn(0, 0, 45)))
-    assert desk.contouring.plane == Plane("K")
-    box = desk.keys[7].box
+def test_a_rectangle_in_a_view_turned_in_its_plane_holds_all_four_corners(
+    editor_fixture: ContourEditorFixture, turn: Any
+) -> None:
+    editor_fixture.draw(editor_fixture.view(7, turned=turn(0, 0, 45)))
+    assert editor_fixture.contouring.plane == Plane("K")
+    box = editor_fixture.keys[7].box
     assert box.width == pytest.approx(12 * 2 * 2**0.5, abs=1.5)
 
 
-def test_escape_while_drawing_leaves_everything_as_it_was(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    result = desk.contouring.result
-    desk.contouring.press(desk.view(5), (60, 60), False)
-    desk.contouring.move((150, 150))
-    assert desk.contouring.escape()
-    desk.contouring.release((150, 150))
-    desk.wait()
-    assert list(desk.keys) == [7]
-    assert desk.contouring.result is result
-    assert desk.contouring.rectangle.image is None
-    assert not desk.contouring.escape()
+def test_escape_while_drawing_leaves_everything_as_it_was(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    result = editor_fixture.contouring.result
+    editor_fixture.contouring.press(editor_fixture.view(5), (60, 60), False)
+    editor_fixture.contouring.move((150, 150))
+    assert editor_fixture.contouring.escape()
+    editor_fixture.contouring.release((150, 150))
+    editor_fixture.wait()
+    assert list(editor_fixture.keys) == [7]
+    assert editor_fixture.contouring.result is result
+    assert editor_fixture.contouring.rectangle.image is None
+    assert not editor_fixture.contouring.escape()
 
 
-def test_a_click_is_no_rectangle(desk: Desk) -> None:
-    desk.contouring.press(desk.view(7), (100, 100), False)
-    desk.contouring.move((102, 101))
-    desk.contouring.release((102, 101))
-    assert desk.keys == {} and not desk.contouring.running
+def test_a_click_is_no_rectangle(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.contouring.press(editor_fixture.view(7), (100, 100), False)
+    editor_fixture.contouring.move((102, 101))
+    editor_fixture.contouring.release((102, 101))
+    assert editor_fixture.keys == {} and not editor_fixture.contouring.running
 
 
-def test_a_rectangle_beside_the_image_is_refused_in_words(desk: Desk) -> None:
-    assert not desk.contouring.press(desk.view(7), (2, 2), False)
-    assert "outside of the volume" in str(desk.contouring.problem)
+def test_a_rectangle_beside_the_image_is_refused_in_words(editor_fixture: ContourEditorFixture) -> None:
+    assert not editor_fixture.contouring.press(editor_fixture.view(7), (2, 2), False)
+    assert "outside of the volume" in str(editor_fixture.contouring.problem)
 
 
-def test_drawing_again_on_a_key_slice_replaces_its_rectangle(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    desk.draw(desk.view(4), add=True)
-    first = desk.keys[7].box
-    desk.draw(desk.view(7), half=5)
-    assert list(desk.keys) == [4, 7]
-    assert desk.keys[7].box.width < first.width
-    assert desk.keys[7].origin == desk.keys[4].origin == "corrected"
+def test_drawing_again_on_a_key_slice_replaces_its_rectangle(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(4), add=True)
+    first = editor_fixture.keys[7].box
+    editor_fixture.draw(editor_fixture.view(7), half=5)
+    assert list(editor_fixture.keys) == [4, 7]
+    assert editor_fixture.keys[7].box.width < first.width
+    assert editor_fixture.keys[7].origin == editor_fixture.keys[4].origin == "corrected"
 
 
-def test_drawing_without_shift_elsewhere_begins_anew(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    desk.draw(desk.view(5))
-    assert list(desk.keys) == [5]
-    desk.draw(desk.view(7, "coronal"))
-    assert desk.contouring.plane == Plane("J")
-    assert len(desk.keys) == 1
+def test_drawing_without_shift_elsewhere_begins_anew(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(5))
+    assert list(editor_fixture.keys) == [5]
+    editor_fixture.draw(editor_fixture.view(7, "coronal"))
+    assert editor_fixture.contouring.plane == Plane("J")
+    assert len(editor_fixture.keys) == 1
 
 
-def test_a_key_slice_cannot_be_added_in_another_plane(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    assert not desk.contouring.press(desk.view(7, "coronal"), (60, 60), True)
-    assert "another plane" in str(desk.contouring.problem)
-    assert (desk.mask == desk.truth).all()
+def test_a_key_slice_cannot_be_added_in_another_plane(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    assert not editor_fixture.contouring.press(editor_fixture.view(7, "coronal"), (60, 60), True)
+    assert "another plane" in str(editor_fixture.contouring.problem)
+    assert (editor_fixture.mask == editor_fixture.truth).all()
 
 
-def test_removing_the_last_key_slice_forgets_the_result(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    desk.contouring.remove_key(7)
-    assert desk.contouring.result is None and desk.contouring.kept.image is None and desk.keys == {}
+def test_removing_the_last_key_slice_forgets_the_result(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.contouring.remove_key(7)
+    assert (
+        editor_fixture.contouring.result is None
+        and editor_fixture.contouring.kept.image is None
+        and editor_fixture.keys == {}
+    )
 
 
-def test_prompts_go_with_the_scene_and_come_back_for_each_segment(desk: Desk) -> None:
-    desk.draw(desk.view(7))
-    desk.draw(desk.view(9), add=True)
-    drawn = desk.contouring.prompts
-    desk.contouring.close()
-    assert desk.open("other").prompts is None
-    again = desk.open("tumour")
+def test_prompts_go_with_the_scene_and_come_back_for_each_segment(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(9), add=True)
+    drawn = editor_fixture.contouring.prompts
+    editor_fixture.contouring.close()
+    assert editor_fixture.open("other").prompts is None
+    again = editor_fixture.open("tumour")
     assert again.prompts == drawn
     again.discard()
-    assert desk.open("tumour").prompts is None
-    desk.parameters.node.SetAttribute("MedSAM.Prompts", '{"tumour": {"plane": "K"}}')
-    assert "cannot be read" in str(desk.open("tumour").problem)
+    assert editor_fixture.open("tumour").prompts is None
+    editor_fixture.parameters.node.SetAttribute("MedSAM.Prompts", '{"tumour": {"plane": "K"}}')
+    assert "cannot be read" in str(editor_fixture.open("tumour").problem)
 
 
-def test_a_script_may_set_the_prompts(desk: Desk) -> None:
+def test_a_script_may_set_the_prompts(editor_fixture: ContourEditorFixture) -> None:
     prompts = Prompts(Plane("K"), {7: KeySlice(Box(8, 6, 35, 33))})
-    desk.parameters.set_prompts_of("tumour", desk.volume, desk.segmentation, prompts.content())
-    desk.contouring.read_prompts()
-    desk.contouring.run()
-    desk.wait()
-    assert (desk.mask == desk.truth).all()
+    editor_fixture.parameters.set_prompts_of(
+        "tumour", editor_fixture.volume, editor_fixture.segmentation, prompts.content()
+    )
+    editor_fixture.contouring.read_prompts()
+    editor_fixture.contouring.run()
+    editor_fixture.wait()
+    assert (editor_fixture.mask == editor_fixture.truth).all()
 
 
-def test_options_that_make_no_sense_are_told_when_they_matter(desk: Desk) -> None:
-    desk.node.SetAttribute("MedSAM.Window", "nonsense")
-    desk.draw(desk.view(7))
-    assert "Window is 'nonsense'" in str(desk.contouring.problem)
-    desk.parameters.set("Window", "5000,10")
-    desk.contouring.run()
-    desk.wait()
-    assert "shows nothing" in str(desk.contouring.problem)
-    assert desk.contouring.result is None
+def test_options_that_make_no_sense_are_told_when_they_matter(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.node.SetAttribute("MedSAM.Window", "nonsense")
+    editor_fixture.draw(editor_fixture.view(7))
+    assert "Window is 'nonsense'" in str(editor_fixture.contouring.problem)
+    editor_fixture.parameters.set("Window", "5000,10")
+    editor_fixture.contouring.run()
+    editor_fixture.wait()
+    assert "shows nothing" in str(editor_fixture.contouring.problem)
+    assert editor_fixture.contouring.result is None

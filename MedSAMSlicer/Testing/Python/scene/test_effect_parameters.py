@@ -13,8 +13,8 @@ from MedSAMSlicerLib.scene.state.effect_parameters import DEFAULTS, EffectParame
 
 
 @pytest.fixture
-def parameters(world: Any) -> EffectParameters:
-    made = EffectParameters(world.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+def parameters(scene_builder: Any) -> EffectParameters:
+    made = EffectParameters(scene_builder.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
     made.set_defaults()
     return made
 
@@ -60,41 +60,47 @@ def test_an_option_that_does_not_exist_is_refused(parameters: EffectParameters) 
 
 
 def test_a_change_is_told_as_slicers_effects_tell_it(parameters: EffectParameters) -> None:
-    told: list[str] = []
+    recorded: list[str] = []
     node = parameters.node
-    node.AddObserver(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified, lambda *_: told.append("parameter"))
-    node.AddObserver("ModifiedEvent", lambda *_: told.append("node"))
+    node.AddObserver(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified, lambda *_: recorded.append("parameter"))
+    node.AddObserver("ModifiedEvent", lambda *_: recorded.append("node"))
     parameters.set("Mode", "remove")
     parameters.set("Mode", "remove")
-    assert told == ["parameter"]
+    assert recorded == ["parameter"]
 
 
-def test_options_and_nodes_are_saved_with_the_scene(world: Any, parameters: EffectParameters, tmp_path: Any) -> None:
-    volume = world.volume_in("oblique")
-    segmentation = world.segmentation(volume, "tumour")
-    roi = world.roi((0, 0, 0), (3, 3, 3))
+def test_options_and_nodes_are_saved_with_the_scene(
+    scene_builder: Any, parameters: EffectParameters, tmp_path: Any
+) -> None:
+    volume = scene_builder.volume_in("oblique")
+    segmentation = scene_builder.segmentation(volume, "tumour")
+    roi = scene_builder.roi((0, 0, 0), (3, 3, 3))
     parameters.set("Window", "40,400")
     parameters.set_reference("ROI", roi)
     parameters.set_prompts_of("tumour", volume, segmentation, {"any": [1, 2.5, "text"]})
-    parameters.set_prompts_of("tumour", volume, world.segmentation(volume, "tumour"), {"of": "the second"})
-    world.scene.SetURL(str(tmp_path / "scene.mrml"))
-    assert world.scene.Commit()
-    world.scene.Clear(0)
+    parameters.set_prompts_of("tumour", volume, scene_builder.segmentation(volume, "tumour"), {"of": "the second"})
+    scene_builder.scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene_builder.scene.Commit()
+    scene_builder.scene.Clear(0)
     for name in ("vtkMRMLSegmentEditorNode", "vtkMRMLMarkupsROINode"):
-        world.scene.RegisterNodeClass(getattr(slicer, name)())
-    world.scene.SetURL(str(tmp_path / "scene.mrml"))
-    world.scene.Import()
-    again = EffectParameters(world.scene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode"))
+        scene_builder.scene.RegisterNodeClass(getattr(slicer, name)())
+    scene_builder.scene.SetURL(str(tmp_path / "scene.mrml"))
+    scene_builder.scene.Import()
+    again = EffectParameters(scene_builder.scene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode"))
     assert again.get("Window") == "40,400"
-    loaded = [world.scene.GetFirstNodeByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Segmentation")]
+    loaded = [
+        scene_builder.scene.GetFirstNodeByClass(f"vtkMRML{kind}Node") for kind in ("ScalarVolume", "Segmentation")
+    ]
     assert again.prompts_of("tumour", *loaded) == {"any": [1, 2.5, "text"]}
-    second = world.scene.GetNthNodeByClass(1, "vtkMRMLSegmentationNode")
+    second = scene_builder.scene.GetNthNodeByClass(1, "vtkMRMLSegmentationNode")
     assert again.prompts_of("tumour", loaded[0], second) == {"of": "the second"}
 
 
-def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(world: Any, parameters: EffectParameters) -> None:
-    volume, other = world.volume_in("oblique"), world.volume_in("oblique")
-    segmentation = world.segmentation(volume, "a", "b")
+def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(
+    scene_builder: Any, parameters: EffectParameters
+) -> None:
+    volume, other = scene_builder.volume_in("oblique"), scene_builder.volume_in("oblique")
+    segmentation = scene_builder.segmentation(volume, "a", "b")
     parameters.set_prompts_of("a", volume, segmentation, {"of": "a"})
     parameters.set_prompts_of("b", volume, segmentation, {"of": "b"})
     assert parameters.prompts_of("a", volume, segmentation) == {"of": "a"}
@@ -108,12 +114,12 @@ def test_prompts_belong_to_a_segment_of_a_segmentation_over_a_volume(world: Any,
     assert parameters.prompts_of("b", volume, segmentation) == {"of": "b"}
 
 
-def test_prompts_whose_volume_is_gone_make_room(world: Any, parameters: EffectParameters) -> None:
-    first, second, third = (world.volume_in("oblique") for _ in range(3))
-    segmentation = world.segmentation(first, "a")
+def test_prompts_whose_volume_is_gone_make_room(scene_builder: Any, parameters: EffectParameters) -> None:
+    first, second, third = (scene_builder.volume_in("oblique") for _ in range(3))
+    segmentation = scene_builder.segmentation(first, "a")
     for volume in (first, second):
         parameters.set_prompts_of("a", volume, segmentation, {"of": volume.GetID()})
-    world.scene.RemoveNode(first)
+    scene_builder.scene.RemoveNode(first)
     parameters.set_prompts_of("a", third, segmentation, {"of": "the third"})
     assert parameters.prompts_of("a", third, segmentation) == {"of": "the third"}
     assert parameters.prompts_of("a", second, segmentation) == {"of": second.GetID()}

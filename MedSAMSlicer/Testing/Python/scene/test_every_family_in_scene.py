@@ -18,7 +18,7 @@ from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from support.every_family import EVERY, combinations
-from support.session_cases import Case, Told, drive
+from support.session_cases import CallbackRecorder, Case, drive
 
 BOX = Box(2, 2, 11, 9)
 GEOMETRIES = ["oblique", "axes permuted", "left-handed and oblique", "chain of parents with shear"]
@@ -30,9 +30,9 @@ def choice(key: str, small_choice: Callable[[str], ModelChoice]) -> ModelChoice:
 
 
 @pytest.fixture
-def make(world: Any, segment_in: Any, choice: ModelChoice) -> Callable[[str], Case]:
+def make(scene_builder: Any, segment_in: Any, choice: ModelChoice) -> Callable[[str], Case]:
     def make(geometry: str = "oblique") -> Case:
-        one = Case(world, InProcessClient(SegmentationService()), segment_in, geometry, axis="K", choice=choice)
+        one = Case(scene_builder, InProcessClient(SegmentationService()), segment_in, geometry, axis="K", choice=choice)
         one.session.set_prompt(StackPrompt.from_box3d(1, 7, BOX))
         return one
 
@@ -50,9 +50,9 @@ def test_the_segment_lies_on_the_voxels_that_the_model_named(
     expected = np.zeros(one.voxels.shape, bool)
     for result in SegmentationService().segment(choice, source, one.session.prompt, RunInfo()):
         expected[result.index] = result.mask
-    told = Told().start(one.session)
-    drive(one.session, lambda: told.over)
-    assert not told.failed and one.untouched()
+    recorded = CallbackRecorder().start(one.session)
+    drive(one.session, lambda: recorded.over)
+    assert not recorded.failed and one.untouched()
     one.session.apply()
     np.testing.assert_array_equal(one.segment(), expected)
     assert not one.segment("neighbour").any()
@@ -63,12 +63,14 @@ def test_the_segment_lies_on_the_voxels_that_the_model_named(
 @EVERY
 def test_a_cancelled_run_leaves_the_segmentation_as_it_was(key: str, make: Callable[..., Case]) -> None:
     one = make()
-    told = Told()
+    recorded = CallbackRecorder()
     one.session.start(
-        lambda progress: one.session.cancel() if progress.done == 2 else None, told.finished.append, told.failed.append
+        lambda progress: one.session.cancel() if progress.done == 2 else None,
+        recorded.finished.append,
+        recorded.failed.append,
     )
-    drive(one.session, lambda: told.over)
-    assert [type(error) for error in told.failed] == [Cancelled]
+    drive(one.session, lambda: recorded.over)
+    assert [type(error) for error in recorded.failed] == [Cancelled]
     assert one.untouched()
 
 

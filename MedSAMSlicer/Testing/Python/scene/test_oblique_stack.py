@@ -28,9 +28,9 @@ def ramp(volume: Any, world_points: Any, direction: Any) -> None:
 
 @pytest.mark.parametrize("direction", np.eye(3), ids="RAS")
 def test_values_are_those_of_the_world_positions(
-    world: Any, geometry: str, turn: Any, world_points: Any, direction: np.ndarray
+    scene_builder: Any, geometry: str, turn: Any, world_points: Any, direction: np.ndarray
 ) -> None:
-    volume = world.volume_in(geometry)
+    volume = scene_builder.volume_in(geometry)
     ramp(volume, world_points, direction)
     middle = world_points(volume).reshape(-1, 3).mean(axis=0)
     stack = ObliqueStack(volume, view_at(middle, turn(20, 35, -50)))
@@ -42,8 +42,10 @@ def test_values_are_those_of_the_world_positions(
     assert stack.slice_values(index)[row, column] == pytest.approx(position[:3] @ direction * 10, abs=1.5)
 
 
-def test_the_view_stands_on_a_slice_and_slices_are_upright_in_it(world: Any, turn: Any, world_points: Any) -> None:
-    volume = world.volume_in("axes along the patient")
+def test_the_view_stands_on_a_slice_and_slices_are_upright_in_it(
+    scene_builder: Any, turn: Any, world_points: Any
+) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
     at = world_points(volume).reshape(-1, 3).mean(axis=0) + (0.3, -0.2, 0.7)
     view = view_at(at, turn(30, 0, 0))
     stack = ObliqueStack(volume, view)
@@ -56,9 +58,9 @@ def test_the_view_stands_on_a_slice_and_slices_are_upright_in_it(world: Any, tur
 
 
 def test_every_voxel_lies_in_the_stack_and_pixels_are_square(
-    world: Any, geometry: str, turn: Any, world_points: Any
+    scene_builder: Any, geometry: str, turn: Any, world_points: Any
 ) -> None:
-    volume = world.volume_in(geometry)
+    volume = scene_builder.volume_in(geometry)
     points = world_points(volume).reshape(-1, 3)
     stack = ObliqueStack(volume, view_at(points[0], turn(15, 60, 5)))
     inside = np.round(stack.world_to_slice(points))
@@ -69,9 +71,9 @@ def test_every_voxel_lies_in_the_stack_and_pixels_are_square(
 
 
 def test_a_ball_comes_back_to_the_voxels_it_was_made_of(
-    world: Any, geometry: str, turn: Any, world_points: Any
+    scene_builder: Any, geometry: str, turn: Any, world_points: Any
 ) -> None:
-    volume = world.volume_in(geometry, shape=(18, 40, 44))
+    volume = scene_builder.volume_in(geometry, shape=(18, 40, 44))
     points = world_points(volume)
     middle = points.reshape(-1, 3).mean(axis=0)
     radius = 0.35 * min(np.ptp(points.reshape(-1, 3), axis=0))
@@ -87,8 +89,8 @@ def test_a_ball_comes_back_to_the_voxels_it_was_made_of(
     assert (found == truth)[far].all()
 
 
-def test_nothing_comes_back_of_nothing_and_a_wrong_shape_is_refused(world: Any, turn: Any) -> None:
-    volume = world.volume_in("oblique")
+def test_nothing_comes_back_of_nothing_and_a_wrong_shape_is_refused(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("oblique")
     stack = ObliqueStack(volume, view_at((0, 0, 0), turn(1, 2, 3)))
     assert not stack.to_volume(np.zeros(stack.shape, bool)).any()
     with pytest.raises(InputError, match="run it again"):
@@ -97,8 +99,8 @@ def test_nothing_comes_back_of_nothing_and_a_wrong_shape_is_refused(world: Any, 
         stack.slice_to_world(stack.shape[0])
 
 
-def test_the_volume_is_never_touched(world: Any, turn: Any) -> None:
-    volume = world.volume_in("oblique")
+def test_the_volume_is_never_touched(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("oblique")
     before = slicer.util.arrayFromVolume(volume).copy()
     image, changed = volume.GetImageData(), volume.GetImageData().GetMTime()
     ObliqueStack(volume, view_at((0, 0, 0), turn(1, 2, 3))).slice_values(3)

@@ -19,8 +19,8 @@ from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry  # noqa: E402
 RED = (1.0, 0.0, 0.0)
 
 
-def view_on(world: Any, turned: np.ndarray, at: np.ndarray) -> ViewGeometry:
-    node = world.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+def view_on(scene_builder: Any, turned: np.ndarray, at: np.ndarray) -> ViewGeometry:
+    node = scene_builder.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     node.SetDimensions(150, 130, 1)
     node.SetFieldOfView(30, 26, 1)
     matrix = np.eye(4)
@@ -37,15 +37,15 @@ def seen(overlay: ViewOverlay) -> np.ndarray:
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (0, 0, 30), (25, -40, 10)], ids=["aligned", "turned", "oblique"])
 def test_every_view_pixel_shows_the_voxel_under_it(
-    world: Any, geometry: str, turn: Any, world_points: Any, angles: tuple[float, ...]
+    scene_builder: Any, geometry: str, turn: Any, world_points: Any, angles: tuple[float, ...]
 ) -> None:
-    volume = world.volume_in(geometry)
+    volume = scene_builder.volume_in(geometry)
     mask = np.random.default_rng(2).random(slicer.util.arrayFromVolume(volume).shape) > 0.5
     stack = SliceStack(volume, "K")
     image = StackImage(stack)
     for index in range(stack.shape[0]):
         image.put_result(SliceResult(index, mask[index], None, 1.0, 1.0, False))
-    view = view_on(world, turn(*angles), world_points(volume).reshape(-1, 3).mean(axis=0) + 0.01)
+    view = view_on(scene_builder, turn(*angles), world_points(volume).reshape(-1, 3).mean(axis=0) + 0.01)
     overlay = ViewOverlay(mask_colors(RED, 0.5))
     overlay.show(image, view)
     pixels = seen(overlay)
@@ -67,8 +67,8 @@ def test_every_view_pixel_shows_the_voxel_under_it(
     assert (shown[shown[:, 3] > 0, :3] == (255, 0, 0)).all()
 
 
-def test_a_slice_that_is_put_again_replaces_the_first(world: Any) -> None:
-    image = StackImage(SliceStack(world.volume_in("oblique"), "K"), 2, 3)
+def test_a_slice_that_is_put_again_replaces_the_first(scene_builder: Any) -> None:
+    image = StackImage(SliceStack(scene_builder.volume_in("oblique"), "K"), 2, 3)
     mask = np.zeros((12, 14), bool)
     mask[3:5, 3:9] = True
     image.put_result(SliceResult(3, mask, None, 1.0, 1.0, False))
@@ -78,17 +78,17 @@ def test_a_slice_that_is_put_again_replaces_the_first(world: Any) -> None:
     assert not image.values.any()
 
 
-def test_nothing_is_shown_of_nothing(world: Any) -> None:
+def test_nothing_is_shown_of_nothing(scene_builder: Any) -> None:
     overlay = ViewOverlay(mask_colors(RED))
-    overlay.show(None, view_on(world, np.eye(3), np.zeros(3)))
+    overlay.show(None, view_on(scene_builder, np.eye(3), np.zeros(3)))
     assert not overlay.actor.GetVisibility()
 
 
-def test_the_rectangle_goes_around_the_outer_edges_of_its_pixels(world: Any, world_points: Any) -> None:
-    volume = world.volume_in("axes along the patient")
+def test_the_rectangle_goes_around_the_outer_edges_of_its_pixels(scene_builder: Any, world_points: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
     stack = SliceStack(volume, "K")
     at = world_points(volume)[4, 6, 7]
-    view = view_on(world, np.eye(3), at)
+    view = view_on(scene_builder, np.eye(3), at)
     corners = outline_in_view(stack, 4, Box(7, 6, 7, 6), view)
     assert corners is not None
     size = corners.max(axis=0) - corners.min(axis=0)
@@ -96,12 +96,12 @@ def test_the_rectangle_goes_around_the_outer_edges_of_its_pixels(world: Any, wor
     assert corners.mean(axis=0) == pytest.approx([75, 65])
 
 
-def test_the_rectangle_is_shown_on_its_own_slice_only(world: Any, world_points: Any, turn: Any) -> None:
-    volume = world.volume_in("axes along the patient")
+def test_the_rectangle_is_shown_on_its_own_slice_only(scene_builder: Any, world_points: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
     stack, rectangle = SliceStack(volume, "K"), ViewRectangle(RED)
     at = world_points(volume)[4, 6, 7]
     box = Box(2, 2, 9, 9)
-    assert rectangle.show(stack, 4, box, view_on(world, np.eye(3), at + (0, 0, 1.4)))
-    assert not rectangle.show(stack, 4, box, view_on(world, np.eye(3), at + (0, 0, 1.7)))
-    assert not rectangle.show(stack, 4, box, view_on(world, turn(90, 0, 0), at))
+    assert rectangle.show(stack, 4, box, view_on(scene_builder, np.eye(3), at + (0, 0, 1.4)))
+    assert not rectangle.show(stack, 4, box, view_on(scene_builder, np.eye(3), at + (0, 0, 1.7)))
+    assert not rectangle.show(stack, 4, box, view_on(scene_builder, turn(90, 0, 0), at))
     assert not rectangle.actor.GetVisibility()

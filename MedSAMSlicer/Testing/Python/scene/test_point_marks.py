@@ -18,9 +18,9 @@ from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry  # noqa: E402
 POINTS = Points(((3, 2), (10.25, 7.5)), (True, False))
 
 
-def view_of(world: Any, stack: SliceStack, index: float) -> ViewGeometry:
+def view_of(scene_builder: Any, stack: SliceStack, index: float) -> ViewGeometry:
     """Turned by a right angle, and turned over."""
-    node = world.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    node = scene_builder.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     node.SetDimensions(150, 130, 1)
     node.SetFieldOfView(30, 26, 1)
     along = stack.slice_to_world(0)[:3, :3]
@@ -33,23 +33,23 @@ def view_of(world: Any, stack: SliceStack, index: float) -> ViewGeometry:
     return ViewGeometry.of(node)
 
 
-def test_marks_lie_on_their_points_in_views_of_their_slice_only(world: Any) -> None:
-    stack = SliceStack(world.volume_in("oblique"), "K")
+def test_marks_lie_on_their_points_in_views_of_their_slice_only(scene_builder: Any) -> None:
+    stack = SliceStack(scene_builder.volume_in("oblique"), "K")
     marks = PointMarks()
-    view = view_of(world, stack, 4)
+    view = view_of(scene_builder, stack, 4)
     assert marks.show(stack, 4, POINTS, view)
     for centre, (x, y) in zip(marks.centres, POINTS.coordinates, strict=True):
         world_position = view.to_world((centre[0], centre[1]))
         assert world_position == pytest.approx((stack.slice_to_world(4) @ [x, y, 0, 1])[:3], abs=1e-6)
     assert all(actor.GetVisibility() for actor in marks.actors)
-    assert not marks.show(stack, 4, POINTS, view_of(world, stack, 5))
+    assert not marks.show(stack, 4, POINTS, view_of(scene_builder, stack, 5))
     assert not any(actor.GetVisibility() for actor in marks.actors)
 
 
-def test_plus_and_minus_differ_in_shape_and_colour(world: Any) -> None:
-    stack = SliceStack(world.volume_in("oblique"), "K")
+def test_plus_and_minus_differ_in_shape_and_colour(scene_builder: Any) -> None:
+    stack = SliceStack(scene_builder.volume_in("oblique"), "K")
     marks = PointMarks()
-    view = view_of(world, stack, 4)
+    view = view_of(scene_builder, stack, 4)
     lines = marks.actors[1].GetMapper().GetInput()
     colors, counts = {}, {}
     for sign in (True, False):

@@ -19,16 +19,16 @@ def inside_roi(roi, points: np.ndarray) -> np.ndarray:
     return np.array([roi.IsPointInROIWorld(point) for point in points.tolist()])
 
 
-def test_an_upright_roi_takes_the_voxels_whose_centres_it_holds(world):
-    roi = world.roi(center=(10, 12, 8), size=(6, 4, 2))
+def test_an_upright_roi_takes_the_voxels_whose_centres_it_holds(scene_builder):
+    roi = scene_builder.roi(center=(10, 12, 8), size=(6, 4, 2))
     assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((7, 13), (10, 14), (7, 9))
     roi.SetSize(6.2, 3.8, 1)
     assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((7, 13), (11, 13), (8, 8))
 
 
-def test_two_opposite_corners_would_miss_most_of_a_turned_roi(world, turn):
+def test_two_opposite_corners_would_miss_most_of_a_turned_roi(scene_builder, turn):
     """A square turned by 45 degrees has two corners of the same height: as a box they have no height at all."""
-    roi = world.roi(center=(20, 15, 10), size=(10, 10, 4), turned=turn(0, 0, 45))
+    roi = scene_builder.roi(center=(20, 15, 10), size=(10, 10, 4), turned=turn(0, 0, 45))
     corners = roi_corners(roi)
     opposite = next((a, b) for a in corners for b in corners if np.isclose(a[1], b[1]) and a[0] < b[0] and a[2] < b[2])
     np.testing.assert_allclose(opposite[0] + opposite[1], 2 * np.array([20, 15, 10]), atol=1e-9)
@@ -41,10 +41,10 @@ def test_two_opposite_corners_would_miss_most_of_a_turned_roi(world, turn):
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 30), (25, 0, 0), (10, 50, -70), (45, 35.264, 0)])
-def test_no_voxel_inside_a_turned_roi_is_lost(world, geometry, axis, turn, world_points, angles):
-    volume = world.volume_in(geometry)
+def test_no_voxel_inside_a_turned_roi_is_lost(scene_builder, geometry, axis, turn, world_points, angles):
+    volume = scene_builder.volume_in(geometry)
     centres = world_points(volume)
-    roi = world.roi(center=centres[4, 6, 7], size=(5.0, 9.0, 7.0), turned=turn(*angles))
+    roi = scene_builder.roi(center=centres[4, 6, 7], size=(5.0, 9.0, 7.0), turned=turn(*angles))
     in_roi = inside_roi(roi, centres.reshape(-1, 3)).reshape(centres.shape[:3])
     assert in_roi.any()
 
@@ -74,10 +74,10 @@ def test_no_voxel_inside_a_turned_roi_is_lost(world, geometry, axis, turn, world
         "parent rotated and moved",
     ],
 )
-def test_an_roi_along_the_axes_of_an_oblique_volume_is_exact(world, geometry, axis):
+def test_an_roi_along_the_axes_of_an_oblique_volume_is_exact(scene_builder, geometry, axis):
     """Faces half-way between voxels: which ones are in is not a matter of rounding."""
-    stack = SliceStack(world.volume_in(geometry), axis)
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+    stack = SliceStack(scene_builder.volume_in(geometry), axis)
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 2, 5, Box(1, 3, 6, 7))
     prompt = roi_to_prompt(roi, stack)
     assert prompt.slice_range == (2, 5)
@@ -85,22 +85,22 @@ def test_an_roi_along_the_axes_of_an_oblique_volume_is_exact(world, geometry, ax
 
 
 @pytest.mark.parametrize("where", [(0, 0, (0, 0, 0, 0)), (2, 2, (4, 5, 4, 5)), (0, 8, (0, 0, 8, 8))])
-def test_boxes_of_one_voxel_and_of_the_whole_volume_come_back(world, where, axis, turn):
+def test_boxes_of_one_voxel_and_of_the_whole_volume_come_back(scene_builder, where, axis, turn):
     first, last, edges = where
-    volume = world.volume(np.zeros((9, 9, 9), np.uint8), (0.7, 1.1, 4.0), turn(15, 25, 35))
+    volume = scene_builder.volume(np.zeros((9, 9, 9), np.uint8), (0.7, 1.1, 4.0), turn(15, 25, 35))
     stack = SliceStack(volume, axis)
-    roi = world.roi(center=(1, 2, 3), size=(4, 5, 6), turned=turn(80, 0, 10))
+    roi = scene_builder.roi(center=(1, 2, 3), size=(4, 5, 6), turned=turn(80, 0, 10))
     prompt_to_roi(roi, stack, first, last, Box(*edges))
     prompt = roi_to_prompt(roi, stack)
     assert (*prompt.slice_range, prompt.box3d.xyxy) == (first, last, edges)
 
 
-def test_the_roi_is_placed_on_the_outer_faces_of_the_voxels(world, axis, turn):
-    volume = world.volume(
+def test_the_roi_is_placed_on_the_outer_faces_of_the_voxels(scene_builder, axis, turn):
+    volume = scene_builder.volume(
         np.zeros((9, 9, 9), np.uint8), (0.7, 1.1, 4.0), turn(15, 25, 35), parents=[np.diag([-1, 1, 1.0])]
     )
     stack = SliceStack(volume, axis)
-    roi = world.roi(center=(1, 2, 3), size=(4, 5, 6))
+    roi = scene_builder.roi(center=(1, 2, 3), size=(4, 5, 6))
     prompt_to_roi(roi, stack, 1, 3, Box(2, 4, 6, 5))
     corners = stack.world_to_slice(roi_corners(roi))
     # Slicer keeps the centre of an ROI in single precision
@@ -108,17 +108,17 @@ def test_the_roi_is_placed_on_the_outer_faces_of_the_voxels(world, axis, turn):
     np.testing.assert_allclose(corners.max(axis=0), [3.5, 5.5, 6.5], atol=1e-5)
 
 
-def test_the_roi_of_a_left_handed_volume_is_not_mirrored(world):
+def test_the_roi_of_a_left_handed_volume_is_not_mirrored(scene_builder):
     """Slicer would straighten mirrored axes when it draws them, but save them mirrored."""
-    stack = SliceStack(world.volume_in("left-handed and oblique"), "K")
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+    stack = SliceStack(scene_builder.volume_in("left-handed and oblique"), "K")
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     assert roi.GetObjectToNodeMatrix().Determinant() == pytest.approx(1)
 
 
-def test_the_axes_of_the_roi_point_the_way_the_volumes_do(world):
-    stack = SliceStack(world.volume_in("oblique"), "K")
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+def test_the_axes_of_the_roi_point_the_way_the_volumes_do(scene_builder):
+    stack = SliceStack(scene_builder.volume_in("oblique"), "K")
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     for n, axis in enumerate((roi.GetXAxisWorld, roi.GetYAxisWorld, roi.GetZAxisWorld)):
         direction = [0.0, 0.0, 0.0]
@@ -127,9 +127,9 @@ def test_the_axes_of_the_roi_point_the_way_the_volumes_do(world):
         np.testing.assert_allclose(direction, along_volume, atol=1e-9)
 
 
-def test_around_sheared_voxels_the_roi_holds_them_all(world, axis):
-    stack = SliceStack(world.volume_in("gantry tilt"), axis)
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+def test_around_sheared_voxels_the_roi_holds_them_all(scene_builder, axis):
+    stack = SliceStack(scene_builder.volume_in("gantry tilt"), axis)
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 3, 5, Box(4, 4, 6, 6))
     prompt = roi_to_prompt(roi, stack)
     assert prompt.slice_range[0] <= 3
@@ -137,28 +137,28 @@ def test_around_sheared_voxels_the_roi_holds_them_all(world, axis):
     assert Box(4, 4, 6, 6).intersection(prompt.box3d) == Box(4, 4, 6, 6)
 
 
-def test_the_roi_moves_with_its_own_parent_transform(world, turn):
+def test_the_roi_moves_with_its_own_parent_transform(scene_builder, turn):
     moved = np.c_[turn(0, 0, 90), [20.0, 5.0, 0.0]]
-    roi = world.roi(center=(3, 2, 8), size=(4, 2, 2), parents=[moved])
+    roi = scene_builder.roi(center=(3, 2, 8), size=(4, 2, 2), parents=[moved])
     # turned by 90 degrees: x of the ROI becomes y of the world, y becomes -x
     assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((17, 19), (6, 10), (7, 9))
 
 
-def test_an_roi_under_transforms_is_placed_in_world(world, axis, turn):
-    stack = SliceStack(world.volume_in("oblique"), axis)
+def test_an_roi_under_transforms_is_placed_in_world(scene_builder, axis, turn):
+    stack = SliceStack(scene_builder.volume_in("oblique"), axis)
     parents = [np.diag([2.0, 2.0, 2.0]), np.c_[turn(30, 60, 0), [1.0, 2.0, 3.0]]]
-    roi = world.roi(center=(9, 9, 9), size=(1, 1, 1), turned=turn(5, 5, 5), parents=parents)
+    roi = scene_builder.roi(center=(9, 9, 9), size=(1, 1, 1), turned=turn(5, 5, 5), parents=parents)
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     prompt = roi_to_prompt(roi, stack)
     assert (prompt.slice_range, prompt.box3d) == ((1, 4), Box(2, 2, 7, 5))
 
 
-def test_an_roi_under_a_transform_that_slants_boxes_cannot_be_placed(world):
-    stack = SliceStack(world.volume_in("oblique"), "K")
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1), parents=[np.diag([3.0, 1.0, 1.0])])
+def test_an_roi_under_a_transform_that_slants_boxes_cannot_be_placed(scene_builder):
+    stack = SliceStack(scene_builder.volume_in("oblique"), "K")
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1), parents=[np.diag([3.0, 1.0, 1.0])])
     with pytest.raises(InputError, match="remove the ROI's transform"):
         prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
-    roi.SetAndObserveTransformNodeID(world.warp())
+    roi.SetAndObserveTransformNodeID(scene_builder.warp())
     with pytest.raises(InputError, match="harden"):
         prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     roi.SetAndObserveTransformNodeID(None)
@@ -166,48 +166,48 @@ def test_an_roi_under_a_transform_that_slants_boxes_cannot_be_placed(world):
         prompt_to_roi(roi, stack, 4, 1, Box(2, 2, 7, 5))
 
 
-def test_a_bounding_box_roi_lets_go_of_its_points_when_it_is_placed(world):
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
+def test_a_bounding_box_roi_lets_go_of_its_points_when_it_is_placed(scene_builder):
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     roi.SetROIType(roi.ROITypeBoundingBox)
     for point in ((0, 0, 0), (5, 5, 5), (2, 8, 1)):
         roi.AddControlPoint(point)
-    stack = SliceStack(world.volume_in("oblique"), "K")
+    stack = SliceStack(scene_builder.volume_in("oblique"), "K")
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     assert roi_to_prompt(roi, stack).box3d == Box(2, 2, 7, 5)
 
 
-def test_what_sticks_out_of_the_volume_is_clipped(world):
-    roi = world.roi(center=(0, 28, 10), size=(10, 10, 100))
+def test_what_sticks_out_of_the_volume_is_clipped(scene_builder):
+    roi = scene_builder.roi(center=(0, 28, 10), size=(10, 10, 100))
     assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((0, 5), (23, 29), (0, 19))
 
 
 @pytest.mark.parametrize("k", [0, 19])
-def test_an_roi_that_touches_the_first_or_last_slice_includes_it(world, k):
+def test_an_roi_that_touches_the_first_or_last_slice_includes_it(scene_builder, k):
     inwards = 1 if k == 0 else -1
     for reach in (3.0, 3.5, 4.9):  # face on the slice's centre, on the volume's face, beyond it
-        roi = world.roi(center=(20, 15, k + 3 * inwards), size=(4, 4, 2 * reach))
+        roi = scene_builder.roi(center=(20, 15, k + 3 * inwards), size=(4, 4, 2 * reach))
         (_, _, (k0, k1)) = roi_to_index_box(roi, UNIT_GRID, DIMS)
         assert (k0 if k == 0 else k1) == k
-    rim = world.roi(center=(20, 15, k - 0.5 * inwards), size=(4, 4, 0.4))  # only the outer half of the voxel
+    rim = scene_builder.roi(center=(20, 15, k - 0.5 * inwards), size=(4, 4, 0.4))  # only the outer half of the voxel
     assert roi_to_index_box(rim, UNIT_GRID, DIMS)[2] == (k, k)
 
 
 @pytest.mark.parametrize(("middle", "slice_index"), [(7.0, 7), (7.3, 7), (6.6, 7), (7.45, 7), (-0.4, 0), (19.4, 19)])
-def test_an_roi_thinner_than_a_slice_takes_the_slice_that_it_lies_in(world, middle, slice_index):
-    roi = world.roi(center=(20, 15, middle), size=(4, 4, 0.01))
+def test_an_roi_thinner_than_a_slice_takes_the_slice_that_it_lies_in(scene_builder, middle, slice_index):
+    roi = scene_builder.roi(center=(20, 15, middle), size=(4, 4, 0.01))
     assert roi_to_index_box(roi, UNIT_GRID, DIMS)[2] == (slice_index, slice_index)
 
 
-def test_an_roi_outside_the_volume_is_refused(world, turn):
+def test_an_roi_outside_the_volume_is_refused(scene_builder, turn):
     for center in ((-8, 15, 10), (20, 40, 10), (20, 15, 25)):
         with pytest.raises(InputError, match="ROI 'R' lies outside the volume"):
-            roi_to_index_box(world.roi(center, (4, 4, 4)), UNIT_GRID, DIMS)
+            roi_to_index_box(scene_builder.roi(center, (4, 4, 4)), UNIT_GRID, DIMS)
     # its corners, taken each for itself, would reach into the volume, but the box passes by
-    beside = world.roi((-6, -6, 10), (40, 4, 4), turned=turn(0, 0, -45))
+    beside = scene_builder.roi((-6, -6, 10), (40, 4, 4), turned=turn(0, 0, -45))
     assert not inside_roi(beside, np.argwhere(np.ones(DIMS, bool)).astype(float)).any()
     with pytest.raises(InputError, match="outside"):
         roi_to_index_box(beside, UNIT_GRID, DIMS)
-    touching = world.roi((-2.5, 15, 10), (4, 4, 4))  # ends where the volume begins
+    touching = scene_builder.roi((-2.5, 15, 10), (4, 4, 4))  # ends where the volume begins
     with pytest.raises(InputError, match="outside"):
         roi_to_index_box(touching, UNIT_GRID, DIMS)
 
@@ -234,20 +234,20 @@ def cube_on_its_tip() -> tuple[np.ndarray, np.ndarray, tuple, np.ndarray, float]
 
 
 @pytest.mark.parametrize("place", [rod_beside_an_edge, plate_at_a_corner, cube_on_its_tip])
-def test_a_slanted_roi_just_outside_is_told_from_one_just_inside(world, place):
+def test_a_slanted_roi_just_outside_is_told_from_one_just_inside(scene_builder, place):
     contact, outwards, size, axes, reach = place()
-    outside = world.roi(contact + outwards * (reach + 0.1), size, turned=axes)
+    outside = scene_builder.roi(contact + outwards * (reach + 0.1), size, turned=axes)
     with pytest.raises(InputError, match="outside"):
         roi_to_index_box(outside, UNIT_GRID, DIMS)
-    inside = world.roi(contact + outwards * (reach - 0.1), size, turned=axes)
+    inside = scene_builder.roi(contact + outwards * (reach - 0.1), size, turned=axes)
     (i0, _), (j0, _), (k0, _) = roi_to_index_box(inside, UNIT_GRID, DIMS)
     assert min(i0, j0, k0) == 0
 
 
 @pytest.mark.parametrize("size", [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0), (float("nan"), 4, 4)])
-def test_an_empty_roi_is_refused(world, size):
+def test_an_empty_roi_is_refused(scene_builder, size):
     with pytest.raises(InputError, match="empty"):
-        roi_to_index_box(world.roi((20, 15, 10), size), UNIT_GRID, DIMS)
+        roi_to_index_box(scene_builder.roi((20, 15, 10), size), UNIT_GRID, DIMS)
 
 
 def test_no_roi_is_refused():
@@ -255,18 +255,18 @@ def test_no_roi_is_refused():
         roi_to_index_box(None, UNIT_GRID, DIMS)
 
 
-def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(world):
-    roi = world.roi((20, 15, 10), (4, 4, 4))
+def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(scene_builder):
+    roi = scene_builder.roi((20, 15, 10), (4, 4, 4))
     roi.SetInsideOut(True)
     with pytest.raises(InputError, match="ROI 'R' is inside out.*switch 'Inside out' off"):
         roi_to_index_box(roi, UNIT_GRID, DIMS)
-    stack = SliceStack(world.volume(np.zeros(DIMS[::-1], np.int16)), "K")
+    stack = SliceStack(scene_builder.volume(np.zeros(DIMS[::-1], np.int16)), "K")
     prompt_to_roi(roi, stack, 2, 3, Box(4, 5, 6, 7))
     assert roi_to_prompt(roi, stack).slice_range == (2, 3)
 
 
-def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(world):
-    roi = world.roi((20, 15, 10), (4, 4, 4))
+def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(scene_builder):
+    roi = scene_builder.roi((20, 15, 10), (4, 4, 4))
     roi.SetROIType(roi.ROITypeBoundingBox)
     roi.RemoveAllControlPoints()
     with pytest.raises(InputError, match="ROI 'R' is a bounding box of too few control points: place more"):

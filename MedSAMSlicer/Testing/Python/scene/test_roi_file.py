@@ -14,9 +14,9 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.roi.conversion import load_roi, roi_corners
 
 
-def saved_by_slicer(world, roi: Any, path: Path, system: str = "LPS") -> dict[str, Any]:
+def saved_by_slicer(scene_builder, roi: Any, path: Path, system: str = "LPS") -> dict[str, Any]:
     storage = slicer.vtkMRMLMarkupsROIJsonStorageNode()
-    world.scene.AddNode(storage)
+    scene_builder.scene.AddNode(storage)
     storage.SetFileName(str(path))
     storage.SetCoordinateSystem(getattr(storage, f"CoordinateSystem{system}"))
     assert storage.WriteData(roi)
@@ -24,25 +24,25 @@ def saved_by_slicer(world, roi: Any, path: Path, system: str = "LPS") -> dict[st
 
 
 @pytest.fixture
-def file(world, turn, tmp_path) -> tuple[Path, dict[str, Any], np.ndarray]:
+def file(scene_builder, turn, tmp_path) -> tuple[Path, dict[str, Any], np.ndarray]:
     """Path, content and corners of a turned ROI."""
-    roi = world.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
+    roi = scene_builder.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
     path = tmp_path / "tumour.mrk.json"
-    return path, saved_by_slicer(world, roi, path), roi_corners(roi)
+    return path, saved_by_slicer(scene_builder, roi, path), roi_corners(roi)
 
 
 @pytest.mark.parametrize("system", ["LPS", "RAS"])
-def test_a_turned_roi_comes_back_from_either_coordinate_system(world, turn, tmp_path, system):
-    roi = world.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
-    content = saved_by_slicer(world, roi, tmp_path / "r.mrk.json", system)
+def test_a_turned_roi_comes_back_from_either_coordinate_system(scene_builder, turn, tmp_path, system):
+    roi = scene_builder.roi((11, -22, 33), (4, 6, 8), turned=turn(20, 30, 40))
+    content = saved_by_slicer(scene_builder, roi, tmp_path / "r.mrk.json", system)
     assert content["markups"][0]["coordinateSystem"] == system
     np.testing.assert_allclose(roi_corners(load_roi(tmp_path / "r.mrk.json")), roi_corners(roi), atol=1e-9)
 
 
-def test_the_roi_can_be_added_to_a_scene(world, file):
+def test_the_roi_can_be_added_to_a_scene(scene_builder, file):
     path, _, corners = file
-    roi = load_roi(str(path), world.scene)
-    assert world.scene.IsNodePresent(roi)
+    roi = load_roi(str(path), scene_builder.scene)
+    assert scene_builder.scene.IsNodePresent(roi)
     assert roi.GetDisplayNode() is not None
     np.testing.assert_allclose(roi_corners(roi), corners, atol=1e-9)
 
@@ -114,14 +114,14 @@ def test_an_orientation_that_spans_no_box_is_named(file, axes):
     assert "the orientation" in (message := refused(path)) and "no rotation" in message
 
 
-def test_a_bounding_box_needs_control_points_to_have_an_extent(world, tmp_path):
-    roi = world.roi((0, 0, 0), (1, 1, 1))
+def test_a_bounding_box_needs_control_points_to_have_an_extent(scene_builder, tmp_path):
+    roi = scene_builder.roi((0, 0, 0), (1, 1, 1))
     roi.SetROIType(roi.ROITypeBoundingBox)
     roi.RemoveAllControlPoints()
     for point in ((-3, 0, 1), (5, 6, 7), (2, 2, 9)):
         roi.AddControlPointWorld(*point)
     path = tmp_path / "bounding.mrk.json"
-    content = saved_by_slicer(world, roi, path)
+    content = saved_by_slicer(scene_builder, roi, path)
     corners = roi_corners(load_roi(path))
     np.testing.assert_allclose(corners, roi_corners(roi), atol=1e-6)
     np.testing.assert_allclose(corners.max(axis=0) - corners.min(axis=0), (8, 6, 8), atol=1e-6)
@@ -142,10 +142,10 @@ def test_an_roi_of_a_type_that_is_no_box_is_refused(file):
     assert "'Sphere'" in refused(path)
 
 
-def test_an_roi_that_is_inside_out_is_refused(world, tmp_path):
-    roi = world.roi((11, -22, 33), (4, 6, 8))
+def test_an_roi_that_is_inside_out_is_refused(scene_builder, tmp_path):
+    roi = scene_builder.roi((11, -22, 33), (4, 6, 8))
     roi.SetInsideOut(True)
-    saved_by_slicer(world, roi, tmp_path / "r.mrk.json")
+    saved_by_slicer(scene_builder, roi, tmp_path / "r.mrk.json")
     assert "inside out" in refused(tmp_path / "r.mrk.json")
 
 

@@ -24,11 +24,11 @@ def voxels(solid: OrientedBox, stack: SliceStack) -> np.ndarray:
 
 @pytest.mark.parametrize("angles", [(0, 0, 30), (25, 0, 0), (10, 50, -70)])
 def test_it_holds_what_slicer_says_it_holds(
-    world: Any, geometry: str, axis: str, turn: Callable, world_points: Callable, angles: tuple[float, ...]
+    scene_builder: Any, geometry: str, axis: str, turn: Callable, world_points: Callable, angles: tuple[float, ...]
 ) -> None:
-    volume = world.volume_in(geometry)
+    volume = scene_builder.volume_in(geometry)
     centres = world_points(volume)
-    roi = world.roi(center=centres[4, 6, 7], size=(5.0, 9.0, 7.0), turned=turn(*angles))
+    roi = scene_builder.roi(center=centres[4, 6, 7], size=(5.0, 9.0, 7.0), turned=turn(*angles))
     points = centres.reshape(-1, 3).tolist()
     expected = np.array([roi.IsPointInROIWorld(point) for point in points]).reshape(centres.shape[:3])
     stack = SliceStack(volume, axis)
@@ -47,18 +47,18 @@ def test_it_holds_what_slicer_says_it_holds(
     assert not (expected & ~found).any() and not (found & ~at_most).any()
 
 
-def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(world: Any, axis: str) -> None:
-    stack = SliceStack(world.volume_in("left-handed and oblique"), axis)
-    roi = world.roi(center=(0, 0, 0), size=(1, 1, 1))
-    prompt = roi_to_prompt(world.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
+def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(scene_builder: Any, axis: str) -> None:
+    stack = SliceStack(scene_builder.volume_in("left-handed and oblique"), axis)
+    roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
+    prompt = roi_to_prompt(scene_builder.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
     prompt_to_roi(roi, stack, *prompt.slice_range, prompt.box3d)
     assert OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions) is None
 
 
-def test_a_thin_roi_does_not_pass_between_the_voxels(world: Any, turn: Callable) -> None:
-    stack = SliceStack(world.volume(np.zeros((12, 40, 40), np.uint8), (1.0, 1.0, 3.0)), "K")
+def test_a_thin_roi_does_not_pass_between_the_voxels(scene_builder: Any, turn: Callable) -> None:
+    stack = SliceStack(scene_builder.volume(np.zeros((12, 40, 40), np.uint8), (1.0, 1.0, 3.0)), "K")
     middle = stack.slice_to_world(5) @ [20, 20, 0.5, 1]
-    roi = world.roi(center=middle[:3], size=(20, 20, 0.01), turned=turn(0, 0, 20))
+    roi = scene_builder.roi(center=middle[:3], size=(20, 20, 0.01), turned=turn(0, 0, 20))
     found = voxels(OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions), stack)
     assert 300 < found.sum() < 900
 

@@ -25,9 +25,9 @@ def put(segmentation: Any, name: str, mask: np.ndarray, to_node: np.ndarray, fir
     slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(image, segmentation, name)
 
 
-def test_in_the_volumes_own_voxels_every_pixel_is_its_voxel(world: Any, geometry: str, axis: str) -> None:
-    volume = world.volume_in(geometry)
-    segmentation = world.segmentation(volume, "a", "b")
+def test_in_the_volumes_own_voxels_every_pixel_is_its_voxel(scene_builder: Any, geometry: str, axis: str) -> None:
+    volume = scene_builder.volume_in(geometry)
+    segmentation = scene_builder.segmentation(volume, "a", "b")
     mask = np.random.default_rng(1).random((9, 12, 14)) > 0.6
     to_node = np.linalg.inv(node_to_world(segmentation)) @ ijk_to_world(volume)
     put(segmentation, "a", mask, to_node, (0, 0, 0))
@@ -40,10 +40,10 @@ def test_in_the_volumes_own_voxels_every_pixel_is_its_voxel(world: Any, geometry
         assert (segment_on_slice(segmentation, "b", stack, index) == ~expected).all()
 
 
-def test_a_segment_in_voxels_of_its_own_is_looked_up_at_each_centre(world: Any, turn: Any) -> None:
+def test_a_segment_in_voxels_of_its_own_is_looked_up_at_each_centre(scene_builder: Any, turn: Any) -> None:
     """Its voxels are turned against the volume's, and the slice against both."""
-    volume = world.volume_in("oblique")
-    segmentation = world.segmentation(volume, "a")
+    volume = scene_builder.volume_in("oblique")
+    segmentation = scene_builder.segmentation(volume, "a")
     mask = np.random.default_rng(1).random((10, 9, 8)) > 0.5
     to_world = np.eye(4)
     middle = (ijk_to_world(volume) @ [7, 6, 4, 1])[:3]
@@ -63,6 +63,6 @@ def test_a_segment_in_voxels_of_its_own_is_looked_up_at_each_centre(world: Any, 
         assert found[row, column] == (inside and bool(mask[k - 4, j - 2, i - 3])), (row, column)
 
 
-def test_an_empty_segment_is_on_no_slice(world: Any) -> None:
-    volume = world.volume_in("axes permuted")
-    assert not segment_on_slice(world.segmentation(volume, "a"), "a", SliceStack(volume, "K"), 3).any()
+def test_an_empty_segment_is_on_no_slice(scene_builder: Any) -> None:
+    volume = scene_builder.volume_in("axes permuted")
+    assert not segment_on_slice(scene_builder.segmentation(volume, "a"), "a", SliceStack(volume, "K"), 3).any()

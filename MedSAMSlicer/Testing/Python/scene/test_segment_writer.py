@@ -10,14 +10,24 @@ from vtk.util.numpy_support import vtk_to_numpy
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
-from support.clinic import BEFORE, MODES, NEIGHBOUR, RESULT, SHAPE, Clinic, block, expected, state
+from support.segment_writer_fixture import (
+    BEFORE,
+    MODES,
+    NEIGHBOUR,
+    RESULT,
+    SHAPE,
+    SegmentWriterFixture,
+    block,
+    expected,
+    state,
+)
 
 # -- geometry --------------------------------------------------------------------------------------------------------
 
 
-def test_an_ellipsoid_comes_back_where_it_was(world, geometry, axis, world_points, segment_in):
+def test_an_ellipsoid_comes_back_where_it_was(scene_builder, geometry, axis, world_points, segment_in):
     """Painted in world millimetres, found slice by slice, written, and read back by Slicer: the same voxels."""
-    volume = world.volume_in(geometry)
+    volume = scene_builder.volume_in(geometry)
     points = world_points(volume)
     reach = points.reshape(-1, 3).max(axis=0) - points.reshape(-1, 3).min(axis=0)
     middle = points.reshape(-1, 3).mean(axis=0) + 0.05 * reach
@@ -25,7 +35,7 @@ def test_an_ellipsoid_comes_back_where_it_was(world, geometry, axis, world_point
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).reshape(SHAPE)
     voxels[ellipsoid] = 2000
     volume.GetImageData().Modified()
-    segmentation = world.segmentation(volume, "tumour")
+    segmentation = scene_builder.segmentation(volume, "tumour")
     before = voxels.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime()
     assert 50 < ellipsoid.sum() < 1000
 
@@ -40,26 +50,26 @@ def test_an_ellipsoid_comes_back_where_it_was(world, geometry, axis, world_point
 
 
 @pytest.mark.parametrize("elsewhere", ["axes permuted", "directions flipped"])
-def test_the_same_voxels_counted_in_another_order_are_written_exactly(world, segment_in, elsewhere, axis):
+def test_the_same_voxels_counted_in_another_order_are_written_exactly(scene_builder, segment_in, elsewhere, axis):
     """The segmentation has the axes of another reconstruction: permuted or flipped, on the same grid."""
-    volume = world.volume(np.zeros(SHAPE, np.int16))
-    other = world.volume(
+    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
+    other = scene_builder.volume(
         np.zeros((30, 30, 30), np.int16),
         directions=np.eye(3)[:, [2, 0, 1]] if elsewhere == "axes permuted" else np.diag([-1.0, -1.0, 1.0]),
         origin=(-15.0, 26.0, 2.0) if elsewhere == "axes permuted" else (12.0, 52.0, 2.0),
     )
-    segmentation = world.segmentation(other, "tumour")
+    segmentation = scene_builder.segmentation(other, "tumour")
     written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
     assert (written.voxels, written.voxels_outside) == (RESULT.sum(), 0)
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", volume), RESULT)
 
 
 def test_a_segmentation_under_another_transform_gets_the_result_in_the_same_place_of_the_world(
-    world, segment_in, geometry, turn
+    scene_builder, segment_in, geometry, turn
 ):
-    volume = world.volume_in(geometry)
-    segmentation = world.segmentation()
-    moved = world.transform(np.c_[turn(40, -20, 70), [50.0, 60.0, -70.0]])
+    volume = scene_builder.volume_in(geometry)
+    segmentation = scene_builder.segmentation()
+    moved = scene_builder.transform(np.c_[turn(40, -20, 70), [50.0, 60.0, -70.0]])
     segmentation.SetAndObserveTransformNodeID(moved)
     segmentation.GetSegmentation().AddEmptySegment("tumour", "tumour")
     written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
@@ -69,17 +79,17 @@ def test_a_segmentation_under_another_transform_gets_the_result_in_the_same_plac
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_voxel_of_another_grid_takes_the_voxel_that_its_centre_lies_in(
-    world, world_points, segment_in, turn, mode
+    scene_builder, world_points, segment_in, turn, mode
 ):
-    volume = world.volume_in("oblique")
+    volume = scene_builder.volume_in("oblique")
     centre = world_points(volume).reshape(-1, 3).mean(axis=0)
-    grid = world.volume(
+    grid = scene_builder.volume(
         np.zeros((40, 40, 40), np.uint8),
         (0.9, 0.7, 1.0),
         turn(5, 10, 15),
         origin=tuple(centre - turn(5, 10, 15) @ [18, 14, 20]),
     )
-    segmentation = world.segmentation(grid, "tumour")
+    segmentation = scene_builder.segmentation(grid, "tumour")
     writer = SegmentWriter.for_nodes(segmentation, volume)
     everything = np.ones(SHAPE, bool)
     if mode != "add":
@@ -96,10 +106,10 @@ def test_each_voxel_of_another_grid_takes_the_voxel_that_its_centre_lies_in(
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", grid), truth.reshape(40, 40, 40))
 
 
-def test_what_a_cropped_segmentation_cannot_hold_is_counted(world, segment_in):
-    volume = world.volume(np.zeros(SHAPE, np.int16))
-    cropped = world.volume(np.zeros((9, 12, 8), np.int16))  # lacks columns 8 and up
-    segmentation = world.segmentation(cropped, "tumour")
+def test_what_a_cropped_segmentation_cannot_hold_is_counted(scene_builder, segment_in):
+    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
+    cropped = scene_builder.volume(np.zeros((9, 12, 8), np.int16))  # lacks columns 8 and up
+    segmentation = scene_builder.segmentation(cropped, "tumour")
     written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
     kept = RESULT.copy()
     kept[..., 8:] = False
@@ -107,46 +117,48 @@ def test_what_a_cropped_segmentation_cannot_hold_is_counted(world, segment_in):
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", volume), kept)
 
 
-def test_a_result_that_misses_the_segmentation_is_refused(world):
-    volume = world.volume(np.zeros(SHAPE, np.int16))
-    elsewhere = world.volume(np.zeros(SHAPE, np.int16), origin=(500.0, 0.0, 0.0))
-    segmentation = world.segmentation(elsewhere, "tumour")
+def test_a_result_that_misses_the_segmentation_is_refused(scene_builder):
+    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
+    elsewhere = scene_builder.volume(np.zeros(SHAPE, np.int16), origin=(500.0, 0.0, 0.0))
+    segmentation = scene_builder.segmentation(elsewhere, "tumour")
     before = state(segmentation)
     with pytest.raises(InputError, match="Specify geometry"):
         SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
     assert state(segmentation) == before
 
 
-def test_a_segmentation_without_geometry_grows_beyond_the_segments_it_came_with(world, segment_in):
+def test_a_segmentation_without_geometry_grows_beyond_the_segments_it_came_with(scene_builder, segment_in):
     """As after an import: the bounds of the segments that are there must not become the bounds of editing."""
-    clinic = Clinic(world, segment_in, "oblique")
+    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, "oblique")
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-    clinic.segmentation.GetSegmentation().SetConversionParameter(name, "")
-    written = clinic.write(np.ones(SHAPE, bool))
+    writer_fixture.segmentation.GetSegmentation().SetConversionParameter(name, "")
+    written = writer_fixture.write(np.ones(SHAPE, bool))
     assert (written.voxels, written.voxels_outside) == (np.prod(SHAPE), 0)
-    assert clinic.read().all()
+    assert writer_fixture.read().all()
 
 
-def test_a_segment_that_came_with_a_grid_of_its_own_is_replaced_as_a_whole(world, segment_in, turn):
+def test_a_segment_that_came_with_a_grid_of_its_own_is_replaced_as_a_whole(scene_builder, segment_in, turn):
     """Segment Editor's own Set takes such a segment for one on the modifier's grid."""
-    clinic = Clinic(world, segment_in, fill=False)
-    foreign = world.volume(np.ones((6, 6, 6), np.uint8), (1.7, 1.7, 1.7), turn(3, 3, 3), origin=(-9.0, 33.0, 9.0))
+    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, fill=False)
+    foreign = scene_builder.volume(
+        np.ones((6, 6, 6), np.uint8), (1.7, 1.7, 1.7), turn(3, 3, 3), origin=(-9.0, 33.0, 9.0)
+    )
     labelmap = slicer.vtkSlicerSegmentationsModuleLogic.CreateOrientedImageDataFromVolumeNode(foreign)
-    clinic.segmentation.AddSegmentFromBinaryLabelmapRepresentation(labelmap, "foreign", [1.0, 0.0, 0.0])
-    (segment_id,) = (clinic.segmentation.GetSegmentation().GetSegmentIdBySegmentName("foreign"),)
-    assert clinic.read(segment_id).any()
-    clinic.write(RESULT, segment_id, "replace")
-    np.testing.assert_array_equal(clinic.read(segment_id), RESULT)
+    writer_fixture.segmentation.AddSegmentFromBinaryLabelmapRepresentation(labelmap, "foreign", [1.0, 0.0, 0.0])
+    (segment_id,) = (writer_fixture.segmentation.GetSegmentation().GetSegmentIdBySegmentName("foreign"),)
+    assert writer_fixture.read(segment_id).any()
+    writer_fixture.write(RESULT, segment_id, "replace")
+    np.testing.assert_array_equal(writer_fixture.read(segment_id), RESULT)
 
 
 # -- Segment Editor's rules ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_add_replace_and_remove(clinic, mode):
-    clinic.write(RESULT, mode=mode)
+def test_add_replace_and_remove(writer_fixture, mode):
+    writer_fixture.write(RESULT, mode=mode)
     everywhere = np.ones(SHAPE, bool)
-    np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, everywhere))
+    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, everywhere))
 
 
 MASK_MODES = {
@@ -161,78 +173,78 @@ MASK_MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("mask_mode", MASK_MODES)
-def test_masking_decides_where_the_segment_changes(clinic, mask_mode, mode):
+def test_masking_decides_where_the_segment_changes(writer_fixture, mask_mode, mode):
     constant, editable = MASK_MODES[mask_mode]
-    clinic.editor.SetMaskMode(getattr(slicer.vtkMRMLSegmentationNode, constant))
-    clinic.editor.SetMaskSegmentID("organ")
-    clinic.editor.SetOverwriteMode(clinic.editor.OverwriteNone)
-    clinic.segmentation.GetDisplayNode().SetSegmentVisibility("organ", False)
+    writer_fixture.editor.SetMaskMode(getattr(slicer.vtkMRMLSegmentationNode, constant))
+    writer_fixture.editor.SetMaskSegmentID("organ")
+    writer_fixture.editor.SetOverwriteMode(writer_fixture.editor.OverwriteNone)
+    writer_fixture.segmentation.GetDisplayNode().SetSegmentVisibility("organ", False)
     if mask_mode == "inside the organ" and mode == "remove":
         editable = editable | BEFORE  # Segment Editor: what is cut off goes to the segment that is edited inside of
 
-    clinic.write(RESULT, mode=mode)
+    writer_fixture.write(RESULT, mode=mode)
 
-    np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, editable))
+    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, editable))
     given = RESULT & editable if (mask_mode, mode) == ("inside the organ", "remove") else np.zeros(SHAPE, bool)
-    np.testing.assert_array_equal(clinic.read("organ"), NEIGHBOUR | given)
+    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR | given)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("visible", [True, False])
 @pytest.mark.parametrize("overwrite", ["OverwriteAllSegments", "OverwriteVisibleSegments", "OverwriteNone"])
-def test_overwrite_mode_decides_what_the_neighbour_loses(clinic, overwrite, visible, mode):
-    clinic.editor.SetOverwriteMode(getattr(clinic.editor, overwrite))
-    clinic.segmentation.GetDisplayNode().SetSegmentVisibility("organ", visible)
-    clinic.write(RESULT, mode=mode)
+def test_overwrite_mode_decides_what_the_neighbour_loses(writer_fixture, overwrite, visible, mode):
+    writer_fixture.editor.SetOverwriteMode(getattr(writer_fixture.editor, overwrite))
+    writer_fixture.segmentation.GetDisplayNode().SetSegmentVisibility("organ", visible)
+    writer_fixture.write(RESULT, mode=mode)
 
     loses = mode != "remove" and (
         overwrite == "OverwriteAllSegments" or (overwrite == "OverwriteVisibleSegments" and visible)
     )
-    np.testing.assert_array_equal(clinic.read("organ"), NEIGHBOUR & ~RESULT if loses else NEIGHBOUR)
-    np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, np.ones(SHAPE, bool)))
+    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR & ~RESULT if loses else NEIGHBOUR)
+    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, np.ones(SHAPE, bool)))
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_only_voxels_in_the_editable_intensity_range_change(clinic, mode):
-    voxels = SliceStack(clinic.volume, "K").slice_values
+def test_only_voxels_in_the_editable_intensity_range_change(writer_fixture, mode):
+    voxels = SliceStack(writer_fixture.volume, "K").slice_values
     editable = np.stack([(voxels(k) >= -300) & (voxels(k) <= 450) for k in range(SHAPE[0])])
     assert 0.2 < editable.mean() < 0.8
-    clinic.editor.SetSourceVolumeIntensityMask(True)
-    clinic.editor.SetSourceVolumeIntensityMaskRange(-300, 450)
-    clinic.write(RESULT, mode=mode)
-    np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, editable))
+    writer_fixture.editor.SetSourceVolumeIntensityMask(True)
+    writer_fixture.editor.SetSourceVolumeIntensityMaskRange(-300, 450)
+    writer_fixture.write(RESULT, mode=mode)
+    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, editable))
 
 
-def test_segments_of_one_layer_do_not_eat_each_other(clinic):
-    part = clinic.segmentation.GetSegmentation()
+def test_segments_of_one_layer_do_not_eat_each_other(writer_fixture):
+    part = writer_fixture.segmentation.GetSegmentation()
     part.AddEmptySegment("vessel", "vessel")
-    clinic.write(block(slice(0, 9), slice(0, 12), slice(0, 2)), "vessel")
+    writer_fixture.write(block(slice(0, 9), slice(0, 12), slice(0, 2)), "vessel")
     part.CollapseBinaryLabelmaps(False)
     assert part.GetNumberOfLayers() == 1
-    clinic.editor.SetOverwriteMode(clinic.editor.OverwriteNone)
+    writer_fixture.editor.SetOverwriteMode(writer_fixture.editor.OverwriteNone)
 
-    clinic.write(np.ones(SHAPE, bool), "tumour", "replace")
+    writer_fixture.write(np.ones(SHAPE, bool), "tumour", "replace")
 
     assert part.GetNumberOfLayers() == 2
-    assert clinic.read().all()
-    np.testing.assert_array_equal(clinic.read("organ"), NEIGHBOUR)
-    np.testing.assert_array_equal(clinic.read("vessel"), block(slice(0, 9), slice(0, 12), slice(0, 2)))
+    assert writer_fixture.read().all()
+    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR)
+    np.testing.assert_array_equal(writer_fixture.read("vessel"), block(slice(0, 9), slice(0, 12), slice(0, 2)))
 
 
-def test_the_segment_meant_is_written_whichever_is_selected(clinic):
+def test_the_segment_meant_is_written_whichever_is_selected(writer_fixture):
     """The result may come when the user has already turned to another segment."""
-    clinic.editor.SetSelectedSegmentID("organ")
-    clinic.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
-    clinic.write(RESULT, "tumour", "replace")
-    np.testing.assert_array_equal(clinic.read(), (RESULT & ~NEIGHBOUR) | (BEFORE & NEIGHBOUR))
-    np.testing.assert_array_equal(clinic.read("organ"), NEIGHBOUR)
-    assert clinic.editor.GetSelectedSegmentID() == "organ"
+    writer_fixture.editor.SetSelectedSegmentID("organ")
+    writer_fixture.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
+    writer_fixture.write(RESULT, "tumour", "replace")
+    np.testing.assert_array_equal(writer_fixture.read(), (RESULT & ~NEIGHBOUR) | (BEFORE & NEIGHBOUR))
+    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR)
+    assert writer_fixture.editor.GetSelectedSegmentID() == "organ"
 
 
-def test_the_first_segment_of_an_empty_segmentation_can_be_replaced(world, segment_in):
-    clinic = Clinic(world, segment_in, fill=False)
-    clinic.write(RESULT, mode="replace")
-    np.testing.assert_array_equal(clinic.read(), RESULT)
-    clinic.write(np.zeros(SHAPE, bool), mode="replace")
-    clinic.write(BEFORE, mode="replace")
-    np.testing.assert_array_equal(clinic.read(), BEFORE)
+def test_the_first_segment_of_an_empty_segmentation_can_be_replaced(scene_builder, segment_in):
+    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, fill=False)
+    writer_fixture.write(RESULT, mode="replace")
+    np.testing.assert_array_equal(writer_fixture.read(), RESULT)
+    writer_fixture.write(np.zeros(SHAPE, bool), mode="replace")
+    writer_fixture.write(BEFORE, mode="replace")
+    np.testing.assert_array_equal(writer_fixture.read(), BEFORE)

@@ -11,40 +11,49 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter, WriteError
-from support.clinic import BEFORE, MODES, NEIGHBOUR, RESULT, SHAPE, Clinic, expected, state
+from support.segment_writer_fixture import (
+    BEFORE,
+    MODES,
+    NEIGHBOUR,
+    RESULT,
+    SHAPE,
+    SegmentWriterFixture,
+    expected,
+    state,
+)
 
 # -- undo ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_write_is_one_step_to_undo_and_to_redo(clinic, mode):
-    before = state(clinic.segmentation)
-    clinic.write(RESULT, mode=mode)
-    after = clinic.read()
-    assert not clinic.logic.CanRedo()
+def test_a_write_is_one_step_to_undo_and_to_redo(writer_fixture, mode):
+    before = state(writer_fixture.segmentation)
+    writer_fixture.write(RESULT, mode=mode)
+    after = writer_fixture.read()
+    assert not writer_fixture.logic.CanRedo()
 
-    clinic.logic.Undo()
-    assert state(clinic.segmentation) == before
-    assert not clinic.logic.CanUndo()
+    writer_fixture.logic.Undo()
+    assert state(writer_fixture.segmentation) == before
+    assert not writer_fixture.logic.CanUndo()
 
-    clinic.logic.Redo()
-    np.testing.assert_array_equal(clinic.read(), after)
-    assert not clinic.logic.CanRedo()
+    writer_fixture.logic.Redo()
+    np.testing.assert_array_equal(writer_fixture.read(), after)
+    assert not writer_fixture.logic.CanRedo()
 
 
-def test_an_empty_result_clears_on_replace_and_is_nothing_to_undo_otherwise(clinic):
+def test_an_empty_result_clears_on_replace_and_is_nothing_to_undo_otherwise(writer_fixture):
     nothing = np.zeros(SHAPE, bool)
-    before = state(clinic.segmentation)
+    before = state(writer_fixture.segmentation)
     for mode in ("add", "remove"):
-        assert clinic.write(nothing, mode=mode).voxels == 0
-    assert state(clinic.segmentation) == before
-    assert not clinic.logic.CanUndo()
+        assert writer_fixture.write(nothing, mode=mode).voxels == 0
+    assert state(writer_fixture.segmentation) == before
+    assert not writer_fixture.logic.CanUndo()
 
-    clinic.write(nothing, mode="replace")
-    assert clinic.segmentation.GetSegmentation().GetSegment("tumour") is not None
-    np.testing.assert_array_equal(clinic.read("organ"), NEIGHBOUR)
-    clinic.logic.Undo()
-    np.testing.assert_array_equal(clinic.read(), BEFORE)
+    writer_fixture.write(nothing, mode="replace")
+    assert writer_fixture.segmentation.GetSegmentation().GetSegment("tumour") is not None
+    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR)
+    writer_fixture.logic.Undo()
+    np.testing.assert_array_equal(writer_fixture.read(), BEFORE)
 
 
 # -- failures --------------------------------------------------------------------------------------------------------
@@ -68,127 +77,131 @@ class BreaksHalfWay:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("undo_states", [0, 1, 10])
 @pytest.mark.parametrize("named", [True, False])
-def test_a_failure_half_way_leaves_the_segmentation_bit_for_bit(clinic, mode, undo_states, named):
-    clinic.logic.SetMaximumNumberOfUndoStates(undo_states)
+def test_a_failure_half_way_leaves_the_segmentation_bit_for_bit(writer_fixture, mode, undo_states, named):
+    writer_fixture.logic.SetMaximumNumberOfUndoStates(undo_states)
     if not named:
         name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
-        clinic.segmentation.GetSegmentation().SetConversionParameter(name, "")
-    before = state(clinic.segmentation)
-    clinic.writer.logic = BreaksHalfWay(clinic.logic, MemoryError("full"))
-    clinic.editor.SetSelectedSegmentID("organ")
+        writer_fixture.segmentation.GetSegmentation().SetConversionParameter(name, "")
+    before = state(writer_fixture.segmentation)
+    writer_fixture.writer.logic = BreaksHalfWay(writer_fixture.logic, MemoryError("full"))
+    writer_fixture.editor.SetSelectedSegmentID("organ")
 
     with pytest.raises(MemoryError):
-        clinic.write(RESULT, mode=mode)
+        writer_fixture.write(RESULT, mode=mode)
 
-    assert state(clinic.segmentation) == before
-    assert clinic.editor.GetSelectedSegmentID() == "organ"
-    assert not clinic.logic.CanRedo()
-    clinic.writer.logic = clinic.logic
-    clinic.write(RESULT, mode=mode)
-    np.testing.assert_array_equal(clinic.read(), expected(mode, BEFORE, RESULT, np.ones(SHAPE, bool)))
+    assert state(writer_fixture.segmentation) == before
+    assert writer_fixture.editor.GetSelectedSegmentID() == "organ"
+    assert not writer_fixture.logic.CanRedo()
+    writer_fixture.writer.logic = writer_fixture.logic
+    writer_fixture.write(RESULT, mode=mode)
+    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, np.ones(SHAPE, bool)))
 
 
-def test_damage_that_nobody_announced_is_put_right_too(clinic):
+def test_damage_that_nobody_announced_is_put_right_too(writer_fixture):
     class ScribblesAndDies(BreaksHalfWay):
         def ModifySegmentByLabelmap(self, segmentation: Any, segment_id: str, *rest: Any) -> None:
             segment = segmentation.GetSegmentation().GetSegment(segment_id)
             vtk_to_numpy(segment.GetRepresentation("Binary labelmap").GetPointData().GetScalars())[:] = 77
             raise self._failure
 
-    before = state(clinic.segmentation)
-    clinic.writer.logic = ScribblesAndDies(clinic.logic, KeyboardInterrupt())
+    before = state(writer_fixture.segmentation)
+    writer_fixture.writer.logic = ScribblesAndDies(writer_fixture.logic, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        clinic.write(RESULT)
-    assert state(clinic.segmentation) == before
+        writer_fixture.write(RESULT)
+    assert state(writer_fixture.segmentation) == before
 
 
-def test_what_the_logic_only_mutters_is_an_error_too(clinic):
+def test_what_the_logic_only_mutters_is_an_error_too(writer_fixture):
     """vtkSlicerSegmentEditorLogic returns nothing and keeps quiet; its complaint has to reach the user."""
 
     class LosesItsNode(BreaksHalfWay):
         def ModifySegmentByLabelmap(self, segmentation: Any, _segment: str, *rest: Any) -> None:
             self._logic.ModifySegmentByLabelmap(segmentation, "not there", *rest)
 
-    before = state(clinic.segmentation)
-    clinic.writer.logic = LosesItsNode(clinic.logic, RuntimeError())
+    before = state(writer_fixture.segmentation)
+    writer_fixture.writer.logic = LosesItsNode(writer_fixture.logic, RuntimeError())
     with pytest.raises(WriteError, match="is as it was.*Invalid segment") as caught:
-        clinic.write(RESULT)
+        writer_fixture.write(RESULT)
     assert "\n" not in str(caught.value)
-    assert state(clinic.segmentation) == before
-    assert not clinic.logic.GetVerbose()
+    assert state(writer_fixture.segmentation) == before
+    assert not writer_fixture.logic.GetVerbose()
 
 
 def refused(
-    clinic: Clinic, message: str, mask: np.ndarray = RESULT, segment_id: str = "tumour", mode: str = "add"
+    writer_fixture: SegmentWriterFixture,
+    message: str,
+    mask: np.ndarray = RESULT,
+    segment_id: str = "tumour",
+    mode: str = "add",
 ) -> None:
-    before = state(clinic.segmentation)
-    undo = clinic.logic.CanUndo()
+    before = state(writer_fixture.segmentation)
+    undo = writer_fixture.logic.CanUndo()
     with pytest.raises(InputError, match=message) as caught:
-        clinic.write(mask, segment_id, mode)
+        writer_fixture.write(mask, segment_id, mode)
     assert "\n" not in str(caught.value)
-    assert state(clinic.segmentation) == before
-    assert clinic.logic.CanUndo() == undo
+    assert state(writer_fixture.segmentation) == before
+    assert writer_fixture.logic.CanUndo() == undo
 
 
-def test_what_was_deleted_meanwhile_is_named(clinic):
-    refused(clinic, "segment 'gone' of segmentation 'Segmentation' was deleted", segment_id="gone")
-    clinic.world.scene.RemoveNode(clinic.volume)
-    refused(clinic, "volume 'CT' was deleted")
+def test_what_was_deleted_meanwhile_is_named(writer_fixture):
+    refused(writer_fixture, "segment 'gone' of segmentation 'Segmentation' was deleted", segment_id="gone")
+    writer_fixture.scene_builder.scene.RemoveNode(writer_fixture.volume)
+    refused(writer_fixture, "volume 'CT' was deleted")
 
 
-def test_a_deleted_segmentation_is_named(clinic):
-    clinic.world.scene.RemoveNode(clinic.segmentation)
-    refused(clinic, "segmentation 'Segmentation' was deleted")
+def test_a_deleted_segmentation_is_named(writer_fixture):
+    writer_fixture.scene_builder.scene.RemoveNode(writer_fixture.segmentation)
+    refused(writer_fixture, "segmentation 'Segmentation' was deleted")
 
 
-def test_the_result_does_not_go_into_another_segmentation(clinic):
-    other = clinic.world.segmentation(clinic.volume, "tumour")
-    clinic.editor.SetAndObserveSegmentationNode(other)
+def test_the_result_does_not_go_into_another_segmentation(writer_fixture):
+    other = writer_fixture.scene_builder.segmentation(writer_fixture.volume, "tumour")
+    writer_fixture.editor.SetAndObserveSegmentationNode(other)
     untouched = state(other)
-    refused(clinic, "no longer selected")
+    refused(writer_fixture, "no longer selected")
     assert state(other) == untouched
 
 
-def test_a_writer_needs_nodes_of_a_scene(world, clinic):
+def test_a_writer_needs_nodes_of_a_scene(scene_builder, writer_fixture):
     with pytest.raises(InputError, match="no segmentation is selected"):
-        SegmentWriter.for_nodes(None, clinic.volume)
+        SegmentWriter.for_nodes(None, writer_fixture.volume)
     with pytest.raises(InputError, match="no volume is selected"):
-        SegmentWriter.for_nodes(clinic.segmentation, None)
+        SegmentWriter.for_nodes(writer_fixture.segmentation, None)
     with pytest.raises(InputError, match="no segmentation is selected"):
         SegmentWriter(slicer.vtkSlicerSegmentEditorLogic())
     with pytest.raises(InputError, match="was deleted"):
-        SegmentWriter.for_nodes(slicer.vtkMRMLSegmentationNode(), clinic.volume)
+        SegmentWriter.for_nodes(slicer.vtkMRMLSegmentationNode(), writer_fixture.volume)
 
 
-def test_unknown_modes_and_shapes_are_refused(clinic):
-    refused(clinic, "choose add, replace or remove", mode="merge")
-    refused(clinic, "shape", mask=RESULT[1:])
-    refused(clinic, "shape", mask=RESULT[0])
+def test_unknown_modes_and_shapes_are_refused(writer_fixture):
+    refused(writer_fixture, "choose add, replace or remove", mode="merge")
+    refused(writer_fixture, "shape", mask=RESULT[1:])
+    refused(writer_fixture, "shape", mask=RESULT[0])
 
 
-def test_a_segmentation_kept_as_surfaces_has_to_be_converted_first(clinic):
-    part = clinic.segmentation.GetSegmentation()
+def test_a_segmentation_kept_as_surfaces_has_to_be_converted_first(writer_fixture):
+    part = writer_fixture.segmentation.GetSegmentation()
     assert part.CreateRepresentation("Closed surface")
     part.SetSourceRepresentationName("Closed surface")
     points = part.GetSegment("tumour").GetRepresentation("Closed surface").GetPoints().GetData()
     before = vtk_to_numpy(points).tobytes()
     with pytest.raises(InputError, match="make Binary labelmap its source"):
-        clinic.write(RESULT)
+        writer_fixture.write(RESULT)
     assert vtk_to_numpy(points).tobytes() == before
-    assert not clinic.logic.CanUndo()
+    assert not writer_fixture.logic.CanUndo()
 
 
-def test_masking_that_cannot_be_made_is_explained(clinic):
-    clinic.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment)
+def test_masking_that_cannot_be_made_is_explained(writer_fixture):
+    writer_fixture.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment)
     for missing in ("", "gone"):
-        clinic.editor.SetMaskSegmentID(missing)
-        refused(clinic, "choose it under Masking")
-    clinic.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
-    clinic.editor.SetSourceVolumeIntensityMask(True)
-    clinic.editor.SetAndObserveSourceVolumeNode(None)
-    refused(clinic, "editable intensity range has no source volume")
+        writer_fixture.editor.SetMaskSegmentID(missing)
+        refused(writer_fixture, "choose it under Masking")
+    writer_fixture.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    writer_fixture.editor.SetSourceVolumeIntensityMask(True)
+    writer_fixture.editor.SetAndObserveSourceVolumeNode(None)
+    refused(writer_fixture, "editable intensity range has no source volume")
 
 
-def test_a_segmentation_under_a_bending_transform_has_to_be_hardened_first(clinic):
-    clinic.segmentation.SetAndObserveTransformNodeID(clinic.world.warp())
-    refused(clinic, "segmentation 'Segmentation' lies under the nonlinear transform")
+def test_a_segmentation_under_a_bending_transform_has_to_be_hardened_first(writer_fixture):
+    writer_fixture.segmentation.SetAndObserveTransformNodeID(writer_fixture.scene_builder.warp())
+    refused(writer_fixture, "segmentation 'Segmentation' lies under the nonlinear transform")

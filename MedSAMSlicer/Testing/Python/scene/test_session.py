@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bright_service import BuggyService
 from MedSAMSlicerLib.engine.errors import InputError, WorkerError
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.serving.inference_client import Stage
 from MedSAMSlicerLib.scene.editing.session import State
 from MedSAMSlicerLib.scene.worker.progress import Progress, ProgressMeter
-from support.session_cases import BOX, SHAPE, Case, Told, drive
+from support.session_cases import BOX, SHAPE, CallbackRecorder, Case, drive
+from support.threshold_service import RaisingService
 
 # From prompt to segment
 
@@ -22,19 +22,19 @@ from support.session_cases import BOX, SHAPE, Case, Told, drive
 def test_a_run_is_reported_slice_by_slice_and_applied_in_one_undo_step(case: Callable[..., Case]) -> None:
     one = case().ready()
     assert one.session.state is State.IDLE
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     assert one.session.state is State.RUNNING
-    drive(one.session, lambda: told.over)
+    drive(one.session, lambda: recorded.over)
     assert one.session.state is State.FINISHED
     assert one.untouched()
 
-    assert [progress.done for progress in told.progress][-7:] == [1, 2, 3, 4, 5, 6, 7]
-    assert {progress.total for progress in told.progress} == {7}
-    assert told.progress[-1].stage is Stage.SEGMENTING
-    assert told.progress[-1].remaining == 0
+    assert [progress.done for progress in recorded.progress][-7:] == [1, 2, 3, 4, 5, 6, 7]
+    assert {progress.total for progress in recorded.progress} == {7}
+    assert recorded.progress[-1].stage is Stage.SEGMENTING
+    assert recorded.progress[-1].remaining == 0
     assert one.session.info is not None and one.session.info.timings.decoder_calls == 7
-    assert [result.index for result in told.finished[0]] == [1, 2, 3, 4, 5, 6, 7]
-    assert [result.index for result in told.finished[0] if result.key] == [4]
+    assert [result.index for result in recorded.finished[0]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [result.index for result in recorded.finished[0] if result.key] == [4]
 
     written = one.session.apply()
     assert written.voxels == np.count_nonzero(one.truth)
@@ -60,9 +60,9 @@ def test_the_segment_is_where_the_ball_is_in_every_geometry(
 def test_without_a_reach_the_total_is_unknown_until_the_end(direct: Callable[..., Case]) -> None:
     one = direct()
     one.session.set_key(4, BOX)
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     one.session.wait()
-    assert {(progress.total, progress.remaining) for progress in told.progress} == {(None, None)}
+    assert {(progress.total, progress.remaining) for progress in recorded.progress} == {(None, None)}
     np.testing.assert_array_equal(one.session.result.to_stack(), one.truth)
 
 
@@ -130,7 +130,7 @@ def test_the_time_left_is_reckoned_from_the_slices_and_not_from_loading() -> Non
 
 
 def test_a_mistake_in_the_engine_is_the_cause_of_the_error_told(direct: Callable[..., Case]) -> None:
-    one = direct(BuggyService).ready()
+    one = direct(RaisingService).ready()
     one.signal(4)
     one.session.start()
     with pytest.raises(WorkerError) as raised:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import slicer
 
-from bright_service import FOLDER
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.scene.editing.session import Session, State
 from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.session_cases import BOX, WINDOW, Case, Told, drive
+from support.session_cases import BOX, WINDOW, CallbackRecorder, Case, drive
+from support.threshold_service import FOLDER
 
 # Cancel and failure
 
@@ -28,38 +28,38 @@ def test_a_run_cancelled_at_any_slice_leaves_the_segmentation_bit_for_bit(
     case: Callable[..., Case], stop_at: int
 ) -> None:
     one = case("SlowService").ready()
-    told = Told().start(one.session)
-    drive(one.session, lambda: bool(told.progress) and told.done >= stop_at)
+    recorded = CallbackRecorder().start(one.session)
+    drive(one.session, lambda: bool(recorded.progress) and recorded.done >= stop_at)
     one.session.cancel()
-    drive(one.session, lambda: told.over)
+    drive(one.session, lambda: recorded.over)
     assert one.session.state is State.CANCELLED
-    assert isinstance(told.failed[0], Cancelled)
+    assert isinstance(recorded.failed[0], Cancelled)
     assert one.session.result is None
-    assert stop_at <= told.done < stop_at + 3
+    assert stop_at <= recorded.done < stop_at + 3
     with pytest.raises(InputError, match="no result"):
         one.session.apply()
     assert one.untouched()
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     one.session.wait()
-    assert told.done == 7
+    assert recorded.done == 7
 
 
 def test_a_failed_run_leaves_the_segmentation_bit_for_bit(case: Callable[..., Case]) -> None:
-    one = case("BuggyService").ready()
+    one = case("RaisingService").ready()
     one.signal(6)
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     with pytest.raises(WorkerError, match="broadcast"):
         one.session.wait()
-    assert one.session.state is State.FAILED and one.session.error is told.failed[0]
+    assert one.session.state is State.FAILED and one.session.error is recorded.failed[0]
     with pytest.raises(InputError, match="no result"):
         one.session.apply()
     assert one.untouched()
 
 
-def test_a_process_that_dies_leaves_the_segmentation_bit_for_bit(world: Any, segment_in: Any) -> None:
-    command = worker_command("bright_service:DyingService")
+def test_a_process_that_dies_leaves_the_segmentation_bit_for_bit(scene_builder: Any, segment_in: Any) -> None:
+    command = worker_command("support.threshold_service:CrashingService")
     runner = WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
-    one = Case(world, runner, segment_in).ready()
+    one = Case(scene_builder, runner, segment_in).ready()
     one.signal(6)
     one.session.start()
     with pytest.raises(WorkerError, match="giving up"):
@@ -70,24 +70,24 @@ def test_a_process_that_dies_leaves_the_segmentation_bit_for_bit(world: Any, seg
 
 
 LEAVE: dict[str, Callable[[Case], Any]] = {
-    "volume deleted": lambda one: one.world.scene.RemoveNode(one.volume),
-    "segmentation deleted": lambda one: one.world.scene.RemoveNode(one.segmentation),
+    "volume deleted": lambda one: one.scene_builder.scene.RemoveNode(one.volume),
+    "segmentation deleted": lambda one: one.scene_builder.scene.RemoveNode(one.segmentation),
     "segment deleted": lambda one: one.segmentation.GetSegmentation().RemoveSegment("tumour"),
-    "scene closed": lambda one: one.world.scene.Clear(False),
+    "scene closed": lambda one: one.scene_builder.scene.Clear(False),
 }
 
 
 @pytest.mark.parametrize("leave", LEAVE)
 def test_a_run_ends_cleanly_when_what_it_works_on_leaves_the_scene(case: Callable[..., Case], leave: str) -> None:
     one = case("SlowService").ready()
-    told = Told().start(one.session)
-    drive(one.session, lambda: bool(told.progress) and told.done >= 2)
+    recorded = CallbackRecorder().start(one.session)
+    drive(one.session, lambda: bool(recorded.progress) and recorded.done >= 2)
     LEAVE[leave](one)
-    drive(one.session, lambda: told.over)
-    assert type(told.failed[0]) is InputError
-    assert leave.split()[0] in str(told.failed[0]) and "nothing was written" in str(told.failed[0])
+    drive(one.session, lambda: recorded.over)
+    assert type(recorded.failed[0]) is InputError
+    assert leave.split()[0] in str(recorded.failed[0]) and "nothing was written" in str(recorded.failed[0])
     assert one.session.state is State.FAILED
-    assert told.done < 5
+    assert recorded.done < 5
     for call in (one.session.start, one.session.apply):
         with pytest.raises(InputError):
             call()
@@ -110,19 +110,19 @@ def test_a_result_is_not_written_to_what_has_left_the_scene(direct: Callable[...
 
 def test_another_segment_may_be_deleted_during_a_run(direct: Callable[..., Case]) -> None:
     one = direct().ready()
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     one.session.step()
     one.segmentation.GetSegmentation().RemoveSegment("neighbour")
-    one.world.scene.RemoveNode(one.world.volume_in("oblique"))
+    one.scene_builder.scene.RemoveNode(one.scene_builder.volume_in("oblique"))
     one.session.wait()
-    assert told.done == 7
+    assert recorded.done == 7
 
 
 def test_a_result_is_not_written_into_a_volume_of_another_size(direct: Callable[..., Case]) -> None:
     one = direct().ready()
     one.session.start()
     one.session.wait()
-    other = one.world.volume(np.zeros((9, 12, 15), np.uint8))
+    other = one.scene_builder.volume(np.zeros((9, 12, 15), np.uint8))
     one.volume.SetAndObserveImageData(other.GetImageData())
     with pytest.raises(InputError, match="run it again"):
         one.session.apply()
@@ -185,7 +185,7 @@ def test_a_runner_that_is_busy_for_another_session_leaves_the_result_in_place(di
     other.wait()
 
 
-def test_nodes_that_cannot_be_used_are_refused_at_once(direct: Callable[..., Case], world: Any) -> None:
+def test_nodes_that_cannot_be_used_are_refused_at_once(direct: Callable[..., Case], scene_builder: Any) -> None:
     one = direct()
     arguments = {"volume_node": one.volume, "segmentation_node": one.segmentation, "segment_id": "tumour"}
     for wrong, message in (
@@ -193,7 +193,7 @@ def test_nodes_that_cannot_be_used_are_refused_at_once(direct: Callable[..., Cas
         ({"segmentation_node": None}, "no segmentation"),
         ({"segment_id": "liver"}, "liver"),
         ({"volume_node": slicer.vtkMRMLScalarVolumeNode()}, "deleted"),
-        ({"volume_node": world.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")}, "no voxels"),
+        ({"volume_node": scene_builder.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")}, "no voxels"),
         ({"axis": "X"}, "axis 'X'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -208,12 +208,12 @@ def test_a_closed_session_has_let_go_of_the_scene_and_leaves_the_runner_open(dir
     one.session.start()
     one.session.wait()
     one.session.apply()
-    count = one.world.scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode")
+    count = one.scene_builder.scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode")
     assert count == 1
-    told = Told().start(one.session)
+    recorded = CallbackRecorder().start(one.session)
     one.session.close()
-    assert isinstance(told.failed[0], Cancelled)
-    assert one.world.scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 0
+    assert isinstance(recorded.failed[0], Cancelled)
+    assert one.scene_builder.scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 0
     again = Session(one.volume, one.segmentation, "tumour", one.runner, WINDOW, choice=ModelChoice("medsam"))
     again.set_key(4, BOX)
     again.start()
@@ -227,4 +227,4 @@ def test_the_scene_does_not_keep_a_forgotten_session_alive(direct: Callable[...,
     del one.session
     gc.collect()
     assert forgotten() is None
-    one.world.scene.RemoveNode(one.volume)
+    one.scene_builder.scene.RemoveNode(one.volume)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bright_service import FOLDER, BrightService
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
@@ -20,6 +19,7 @@ from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
+from support.threshold_service import FOLDER, ThresholdService
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.editing.session import Session  # noqa: E402
@@ -41,16 +41,16 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 @pytest.fixture
-def session(world: Any, weights: dict[str, Path]) -> Iterator[Callable[[InferenceClient, str], Session]]:
+def session(scene_builder: Any, weights: dict[str, Path]) -> Iterator[Callable[[InferenceClient, str], Session]]:
     """Makes sessions on a volume of noise, by model."""
-    volume = world.volume_in("oblique")
+    volume = scene_builder.volume_in("oblique")
     voxels = slicer.util.arrayFromVolume(volume)
     voxels[:] = np.random.default_rng(5).integers(0, 255, voxels.shape)
     made: list[Session] = []
 
     def make(runner: InferenceClient, model: str) -> Session:
         choice = ModelChoice(model, str(weights[model]), "cpu", "torch")
-        segmentation = world.segmentation(volume, "tumour")
+        segmentation = scene_builder.segmentation(volume, "tumour")
         made.append(Session(volume, segmentation, "tumour", runner, Window(0, 255, "as it is"), choice=choice))
         return made[-1]
 
@@ -136,15 +136,15 @@ def test_key_slices_keep_whatever_was_given_on_them(session: Callable[..., Sessi
     assert (dict(one.keys), list(one.slice_prompts), one.reach) == ({4: BOX}, [6], (1, 6))
 
 
-def test_an_roi_that_a_script_hands_over_is_not_left_whichever_way_it_is_turned(world: Any, turn: Any) -> None:
-    volume = world.volume(np.full((9, 24, 26), 200, np.uint8), (1.0, 1.0, 2.0))
+def test_an_roi_that_a_script_hands_over_is_not_left_whichever_way_it_is_turned(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume(np.full((9, 24, 26), 200, np.uint8), (1.0, 1.0, 2.0))
     center = (ijk_to_world(volume) @ [12, 11, 4, 1])[:3]
-    roi = world.roi(center, (14, 9, 9), turn(20, -15, 35))
+    roi = scene_builder.roi(center, (14, 9, 9), turn(20, -15, 35))
     session = Session(
         volume,
-        world.segmentation(volume, "tumour"),
+        scene_builder.segmentation(volume, "tumour"),
         "tumour",
-        InProcessClient(BrightService()),
+        InProcessClient(ThresholdService()),
         Window(0, 255, "as it is"),
     )
     session.set_prompt(roi_to_prompt(roi, session.stack))

@@ -12,8 +12,8 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack, default_axis_of
 
 
-def test_every_pixel_lies_where_slicer_says_its_voxel_is(world, geometry, axis, world_points):
-    volume = world.volume_in(geometry)
+def test_every_pixel_lies_where_slicer_says_its_voxel_is(scene_builder, geometry, axis, world_points):
+    volume = scene_builder.volume_in(geometry)
     truth = world_points(volume)
     stack = SliceStack(volume, axis)
     _, rows, columns = stack.shape
@@ -28,8 +28,8 @@ def test_every_pixel_lies_where_slicer_says_its_voxel_is(world, geometry, axis, 
         np.testing.assert_allclose(back, np.stack([np.full_like(row, index), row, column], axis=1), atol=1e-9)
 
 
-def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(world, geometry, axis):
-    volume = world.volume_in(geometry)
+def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(scene_builder, geometry, axis):
+    volume = scene_builder.volume_in(geometry)
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).reshape(9, 12, 14)
     stack = SliceStack(volume, axis)
     copied = np.stack([stack.slice_values(index) for index in range(stack.shape[0])])
@@ -39,8 +39,8 @@ def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(world, geome
     assert stack.dimensions == (14, 12, 9)
 
 
-def test_spacing_is_measured_in_the_world(world, geometry, axis, world_points):
-    volume = world.volume_in(geometry)
+def test_spacing_is_measured_in_the_world(scene_builder, geometry, axis, world_points):
+    volume = scene_builder.volume_in(geometry)
     truth = world_points(volume)
     steps = {
         "K": np.linalg.norm(truth[1, 0, 0] - truth[0, 0, 0]),
@@ -51,14 +51,14 @@ def test_spacing_is_measured_in_the_world(world, geometry, axis, world_points):
     np.testing.assert_allclose(SliceStack(volume, axis).spacing, [across, *steps.values()])
 
 
-def test_a_parent_that_doubles_the_patient_doubles_the_spacing(world):
-    volume = world.volume_in("axes along the patient")
-    volume.SetAndObserveTransformNodeID(world.transform(np.diag([2.0, 2.0, 2.0])))
+def test_a_parent_that_doubles_the_patient_doubles_the_spacing(scene_builder):
+    volume = scene_builder.volume_in("axes along the patient")
+    volume.SetAndObserveTransformNodeID(scene_builder.transform(np.diag([2.0, 2.0, 2.0])))
     assert SliceStack(volume, "K").spacing == pytest.approx((6.2, 2.6, 1.6))
 
 
-def test_the_volume_is_neither_copied_nor_open_to_writing(world, axis):
-    volume = world.volume_in("oblique")
+def test_the_volume_is_neither_copied_nor_open_to_writing(scene_builder, axis):
+    volume = scene_builder.volume_in("oblique")
     scalars = volume.GetImageData().GetPointData().GetScalars()
     own_memory = vtk_to_numpy(scalars)
     before = own_memory.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime(), scalars.GetMTime()
@@ -74,16 +74,16 @@ def test_the_volume_is_neither_copied_nor_open_to_writing(world, axis):
     assert before == (own_memory.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime(), scalars.GetMTime())
 
 
-def test_a_result_goes_back_without_a_copy(world, axis):
-    stack = SliceStack(world.volume_in("oblique"), axis)
+def test_a_result_goes_back_without_a_copy(scene_builder, axis):
+    stack = SliceStack(scene_builder.volume_in("oblique"), axis)
     mask = np.zeros(stack.shape, dtype=bool)
     assert np.shares_memory(stack.to_volume(mask), mask)
     with pytest.raises(InputError, match="shape"):
         stack.to_volume(mask[:-1])
 
 
-def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(world):
-    volume = world.volume_in("oblique")
+def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(scene_builder):
+    volume = scene_builder.volume_in("oblique")
     at = SliceStack(volume, "K").slice_to_world(0) @ [3, 2, 1, 1]
     image = vtk.vtkImageData()
     image.DeepCopy(volume.GetImageData())
@@ -92,47 +92,47 @@ def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(worl
     np.testing.assert_allclose(SliceStack(volume, "K").slice_to_world(0) @ [0, 0, 0, 1], at)
 
 
-def test_a_labelmap_is_a_volume_too(world):
+def test_a_labelmap_is_a_volume_too(scene_builder):
     labels = np.zeros((3, 4, 5), np.uint8)
     labels[1, 2, 3] = 7
-    stack = SliceStack(world.volume(labels, class_name="vtkMRMLLabelMapVolumeNode"), "I")
+    stack = SliceStack(scene_builder.volume(labels, class_name="vtkMRMLLabelMapVolumeNode"), "I")
     assert stack.slice_values(3)[1, 2] == 7
 
 
-def test_propagation_runs_along_the_coarse_axis_or_upwards(world):
-    assert default_axis_of(world.volume_in("axes along the patient")) == "K"
+def test_propagation_runs_along_the_coarse_axis_or_upwards(scene_builder):
+    assert default_axis_of(scene_builder.volume_in("axes along the patient")) == "K"
     cube = np.zeros((4, 4, 4), np.uint8)
-    assert default_axis_of(world.volume(cube, directions=np.eye(3)[:, [2, 0, 1]])) == "I"
-    assert default_axis_of(world.volume(cube, parents=[np.diag([1.0, 3.0, 1.0])])) == "J"
+    assert default_axis_of(scene_builder.volume(cube, directions=np.eye(3)[:, [2, 0, 1]])) == "I"
+    assert default_axis_of(scene_builder.volume(cube, parents=[np.diag([1.0, 3.0, 1.0])])) == "J"
 
 
 @pytest.mark.parametrize("name", ["", "I J", "k", "Z"])
-def test_an_unknown_axis_is_refused(world, name):
+def test_an_unknown_axis_is_refused(scene_builder, name):
     with pytest.raises(InputError, match="choose I, J or K"):
-        SliceStack(world.volume_in("oblique"), name)
+        SliceStack(scene_builder.volume_in("oblique"), name)
 
 
-def test_volumes_that_cannot_be_sliced_are_refused_by_name(world):
-    empty = world.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing here")
+def test_volumes_that_cannot_be_sliced_are_refused_by_name(scene_builder):
+    empty = scene_builder.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing here")
     with pytest.raises(InputError, match="'nothing here' has no voxels"):
         SliceStack(empty, "K")
-    colour = world.volume(np.zeros((3, 4, 5, 3), np.uint8), name="photo", class_name="vtkMRMLVectorVolumeNode")
+    colour = scene_builder.volume(np.zeros((3, 4, 5, 3), np.uint8), name="photo", class_name="vtkMRMLVectorVolumeNode")
     with pytest.raises(InputError, match="'photo' has 3 values"):
         SliceStack(colour, "K")
-    flat = world.volume(np.zeros((1, 4, 5), np.uint8), name="x-ray")
+    flat = scene_builder.volume(np.zeros((1, 4, 5), np.uint8), name="x-ray")
     with pytest.raises(InputError, match=r"'x-ray' is flat \(5 x 4 x 1 voxels\)"):
         SliceStack(flat, "K")
     with pytest.raises(InputError, match="no volume is selected"):
         SliceStack(None, "K")
-    squashed = world.volume_in("oblique", name="squashed")
-    squashed.SetAndObserveTransformNodeID(world.transform(np.diag([1.0, 0.0, 1.0])))
+    squashed = scene_builder.volume_in("oblique", name="squashed")
+    squashed.SetAndObserveTransformNodeID(scene_builder.transform(np.diag([1.0, 0.0, 1.0])))
     with pytest.raises(InputError, match="'squashed' has a geometry"):
         SliceStack(squashed, "K")
 
 
-def test_a_bending_transform_anywhere_above_has_to_be_hardened_first(world):
-    volume = world.volume_in("parent rotated and moved", name="bent")
-    volume.GetParentTransformNode().SetAndObserveTransformNodeID(world.warp())
+def test_a_bending_transform_anywhere_above_has_to_be_hardened_first(scene_builder):
+    volume = scene_builder.volume_in("parent rotated and moved", name="bent")
+    volume.GetParentTransformNode().SetAndObserveTransformNodeID(scene_builder.warp())
     for ask in (lambda: SliceStack(volume, "K"), lambda: default_axis_of(volume)):
         with pytest.raises(InputError, match="harden") as caught:
             ask()
@@ -140,14 +140,14 @@ def test_a_bending_transform_anywhere_above_has_to_be_hardened_first(world):
         assert "\n" not in str(caught.value)
 
 
-def test_three_slices_are_enough(world):
-    stack = SliceStack(world.volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5)), "K")
+def test_three_slices_are_enough(scene_builder):
+    stack = SliceStack(scene_builder.volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5)), "K")
     assert stack.shape == (3, 4, 5)
     with pytest.raises(InputError, match="slices run from 0 to 2"):
         stack.slice_to_world(3)
 
 
-def test_microscopic_voxels_are_not_taken_for_flat_ones(world):
-    volume = world.volume(np.zeros((3, 4, 5), np.uint8), spacing=(1e-5, 1e-5, 1e-4))
+def test_microscopic_voxels_are_not_taken_for_flat_ones(scene_builder):
+    volume = scene_builder.volume(np.zeros((3, 4, 5), np.uint8), spacing=(1e-5, 1e-5, 1e-4))
     assert SliceStack(volume, "K").spacing == pytest.approx((1e-4, 1e-5, 1e-5))
     assert isinstance(volume, slicer.vtkMRMLScalarVolumeNode)

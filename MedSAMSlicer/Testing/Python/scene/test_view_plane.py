@@ -21,9 +21,9 @@ from MedSAMSlicerLib.scene.volume.view_plane import (  # noqa: E402
 )
 
 
-def slice_view(world: Any, turned: np.ndarray, at: Any = (0, 0, 0)) -> Any:
+def slice_view(scene_builder: Any, turned: np.ndarray, at: Any = (0, 0, 0)) -> Any:
     """A slice node of 300 x 200 mm on 600 x 400 pixels, whose x, y and normal are the columns of `turned`."""
-    node = world.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    node = scene_builder.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     node.SetDimensions(600, 400, 1)
     node.SetFieldOfView(300, 200, 1)
     matrix = np.eye(4)
@@ -42,50 +42,50 @@ CORONAL = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]).T
     ("turned", "axis", "name"), [(AXIAL, "K", "axial"), (SAGITTAL, "I", "sagittal"), (CORONAL, "J", "coronal")]
 )
 def test_standard_views_show_the_own_slices_of_an_upright_volume(
-    world: Any, turned: np.ndarray, axis: str, name: str
+    scene_builder: Any, turned: np.ndarray, axis: str, name: str
 ) -> None:
-    volume = world.volume_in("axes along the patient")
-    plane = plane_of(ViewGeometry.of(slice_view(world, turned)), volume)
+    volume = scene_builder.volume_in("axes along the patient")
+    plane = plane_of(ViewGeometry.of(slice_view(scene_builder, turned)), volume)
     assert plane == Plane(axis)
     assert isinstance(plane.stack(volume), SliceStack)
     assert anatomical_name(plane.stack(volume)) == name
 
 
-def test_a_view_turned_onto_an_oblique_volume_shows_its_own_slices(world: Any, geometry: str) -> None:
-    volume = world.volume_in(geometry)
+def test_a_view_turned_onto_an_oblique_volume_shows_its_own_slices(scene_builder: Any, geometry: str) -> None:
+    volume = scene_builder.volume_in(geometry)
     stack = SliceStack(volume, "K")
     along_columns, along_rows = stack.slice_to_world(0)[:3, :2].T
     normal = np.cross(along_columns, along_rows)
     across = np.cross(normal, along_columns)
     turned = np.stack([v / np.linalg.norm(v) for v in (along_columns, across, normal)], axis=1)
-    assert plane_of(ViewGeometry.of(slice_view(world, turned)), volume) == Plane("K")
+    assert plane_of(ViewGeometry.of(slice_view(scene_builder, turned)), volume) == Plane("K")
     turned_in_plane = turned @ np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    assert plane_of(ViewGeometry.of(slice_view(world, turned_in_plane)), volume) == Plane("K")
+    assert plane_of(ViewGeometry.of(slice_view(scene_builder, turned_in_plane)), volume) == Plane("K")
 
 
-def test_an_oblique_view_has_slices_of_its_own_and_keeps_them_when_it_moves(world: Any, turn: Any) -> None:
-    volume = world.volume_in("axes along the patient")
+def test_an_oblique_view_has_slices_of_its_own_and_keeps_them_when_it_moves(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
     turned = turn(0, 25, 0) @ AXIAL
-    view = ViewGeometry.of(slice_view(world, turned))
+    view = ViewGeometry.of(slice_view(scene_builder, turned))
     plane = plane_of(view, volume)
     assert plane.axis is None
     assert isinstance(plane.stack(volume), ObliqueStack)
-    moved = ViewGeometry.of(slice_view(world, turned, at=(3, 4, 5)))
+    moved = ViewGeometry.of(slice_view(scene_builder, turned, at=(3, 4, 5)))
     assert plane.is_shown_by(moved, volume)
-    assert not plane.is_shown_by(ViewGeometry.of(slice_view(world, AXIAL)), volume)
+    assert not plane.is_shown_by(ViewGeometry.of(slice_view(scene_builder, AXIAL)), volume)
     assert not Plane("K").is_shown_by(view, volume)
 
 
-def test_a_tilt_counts_from_half_a_slice_on(world: Any, turn: Any) -> None:
-    volume = world.volume_in("axes along the patient", shape=(9, 120, 140))  # 156 mm along J, slices of 3.1 mm
+def test_a_tilt_counts_from_half_a_slice_on(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient", shape=(9, 120, 140))  # 156 mm along J, slices of 3.1 mm
     slightly = np.degrees(0.4 * 3.1 / 78)
-    assert plane_of(ViewGeometry.of(slice_view(world, turn(slightly, 0, 0) @ AXIAL)), volume).axis == "K"
-    assert plane_of(ViewGeometry.of(slice_view(world, turn(2 * slightly, 0, 0) @ AXIAL)), volume).axis is None
+    assert plane_of(ViewGeometry.of(slice_view(scene_builder, turn(slightly, 0, 0) @ AXIAL)), volume).axis == "K"
+    assert plane_of(ViewGeometry.of(slice_view(scene_builder, turn(2 * slightly, 0, 0) @ AXIAL)), volume).axis is None
 
 
-def test_a_plane_goes_through_the_scene_as_text(world: Any, turn: Any) -> None:
-    volume = world.volume_in("axes along the patient")
-    oblique = plane_of(ViewGeometry.of(slice_view(world, turn(0, 25, 0) @ AXIAL)), volume)
+def test_a_plane_goes_through_the_scene_as_text(scene_builder: Any, turn: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
+    oblique = plane_of(ViewGeometry.of(slice_view(scene_builder, turn(0, 25, 0) @ AXIAL)), volume)
     for plane in (Plane("I"), oblique):
         assert Plane.from_text(plane.text()) == plane
     for text in ("L", "[1, 2]", "", '{"a": 1}'):
@@ -93,9 +93,9 @@ def test_a_plane_goes_through_the_scene_as_text(world: Any, turn: Any) -> None:
             Plane.from_text(text)
 
 
-def test_positions_are_those_that_slicer_writes_at_the_slice(world: Any) -> None:
-    volume = world.volume_in("axes along the patient")
+def test_positions_are_those_that_slicer_writes_at_the_slice(scene_builder: Any) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
     assert position_of(SliceStack(volume, "K"), 2) == ("S", pytest.approx(7 + 2 * 3.1))
     assert position_of(SliceStack(volume, "I"), 3) == ("R", pytest.approx(-12 + 3 * 0.8))
-    flipped = world.volume_in("directions flipped")
+    flipped = scene_builder.volume_in("directions flipped")
     assert position_of(SliceStack(flipped, "J"), 1) == ("A", pytest.approx(30 - 1.3))

@@ -67,8 +67,8 @@ def test_an_image_that_shows_nothing_is_refused() -> None:
         WindowSearch("auto", stack(broken)).advance(10)
 
 
-def test_the_displayed_window_is_read_from_the_display(world: Any) -> None:
-    volume = world.volume_in("oblique")
+def test_the_displayed_window_is_read_from_the_display(scene_builder: Any) -> None:
+    volume = scene_builder.volume_in("oblique")
     with pytest.raises(InputError, match="shown in no window"):
         displayed_window(volume)
     volume.CreateDefaultDisplayNodes()
@@ -77,9 +77,9 @@ def test_the_displayed_window_is_read_from_the_display(world: Any) -> None:
     assert displayed_window(volume) == "40.25,350.5"
 
 
-def test_the_modality_comes_from_dicom(world: Any) -> None:
-    volume = world.volume_in("oblique")
+def test_the_modality_comes_from_dicom(scene_builder: Any) -> None:
+    volume = scene_builder.volume_in("oblique")
     assert modality_of(volume) is None
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(world.scene)
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene_builder.scene)
     hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume), "DICOM.Modality", "MR")
     assert modality_of(volume) == "MR"

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bright_service import BrightService, ImageStack, noise_stack
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WeightsError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
@@ -20,7 +19,19 @@ from MedSAMSlicerLib.scene.worker.transports import (
     worker_environment,
 )
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, assert_same_results, drive, exists, process_of, run
+from support.threshold_service import ImageStack, ThresholdService, noise_stack
+from support.worker_runs import (
+    BOX,
+    CHOICE,
+    PROMPT,
+    CallbackRecorder,
+    WorkerClientFactory,
+    assert_same_results,
+    drive,
+    exists,
+    process_of,
+    run,
+)
 
 # A run
 
@@ -28,9 +39,11 @@ from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, assert_same_res
 @pytest.mark.parametrize(
     "prompt", [PROMPT, StackPrompt({2: BOX, 5: Box(0.5, 0, 9.5, 9)}), StackPrompt.from_box3d(0, 7, BOX)]
 )
-def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(link: Link, prompt: StackPrompt) -> None:
-    direct = run(InProcessClient(BrightService()), noise_stack(), prompt)
-    there = run(link(), noise_stack(), prompt)
+def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(
+    make_worker_client: WorkerClientFactory, prompt: StackPrompt
+) -> None:
+    direct = run(InProcessClient(ThresholdService()), noise_stack(), prompt)
+    there = run(make_worker_client(), noise_stack(), prompt)
     assert len(direct.results) >= 6
     assert_same_results(there.results, direct.results)
     assert there.infos == direct.infos
@@ -45,11 +58,11 @@ def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly
     choice = ModelChoice(device="cpu", runtime="torch")
     stack, prompt = noise_stack(1, 48, 64), StackPrompt({0: Box(10, 8, 50, 40)})
     stack.images[:, 12:36, 16:44] //= 8
-    link = WorkerClient(lambda: SubprocessTransport(worker_command(), worker_environment()))
-    there, direct = Told(), Told()
-    for runner, told in ((link, there), (InProcessClient(SegmentationService()), direct)):
-        runner.segment(choice, stack, prompt, told.listener())
-        drive(runner, lambda told=told: told.over, seconds=200)
+    client = WorkerClient(lambda: SubprocessTransport(worker_command(), worker_environment()))
+    there, direct = CallbackRecorder(), CallbackRecorder()
+    for runner, recorded in ((client, there), (InProcessClient(SegmentationService()), direct)):
+        runner.segment(choice, stack, prompt, recorded.listener())
+        drive(runner, lambda recorded=recorded: recorded.over, seconds=200)
         runner.close()
     [one], [other] = there.results, direct.results
     assert np.mean(one.mask != other.mask) < 0.001
@@ -58,8 +71,10 @@ def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly
     assert there.infos[0].loaded == direct.infos[0].loaded
 
 
-def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(link: Link) -> None:
-    one = link()
+def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(
+    make_worker_client: WorkerClientFactory,
+) -> None:
+    one = make_worker_client()
     assert one.transport is None and one.idle
     first = run(one, noise_stack())
     pid = process_of(one)
@@ -70,25 +85,25 @@ def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(lin
     assert one.idle
 
 
-def test_a_second_run_at_the_same_time_is_refused(link: Link) -> None:
-    for runner in (link(), InProcessClient(BrightService())):
-        told = Told()
-        runner.segment(CHOICE, noise_stack(), PROMPT, told.listener())
+def test_a_second_run_at_the_same_time_is_refused(make_worker_client: WorkerClientFactory) -> None:
+    for runner in (make_worker_client(), InProcessClient(ThresholdService())):
+        recorded = CallbackRecorder()
+        runner.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
         with pytest.raises(InputError, match="cancel"):
-            runner.segment(CHOICE, noise_stack(), PROMPT, told.listener())
-        drive(runner, lambda told=told: told.over)
-        assert len(told.results) == 6
+            runner.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
+        drive(runner, lambda recorded=recorded: recorded.over)
+        assert len(recorded.results) == 6
 
 
-def test_a_prompt_outside_the_stack_is_refused_before_anything_starts(link: Link) -> None:
-    one = link()
+def test_a_prompt_outside_the_stack_is_refused_before_anything_starts(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client()
     with pytest.raises(InputError, match="slice 8"):
-        one.segment(CHOICE, noise_stack(), StackPrompt({8: BOX}), Told().listener())
+        one.segment(CHOICE, noise_stack(), StackPrompt({8: BOX}), CallbackRecorder().listener())
     assert one.transport is None and not one.running
 
 
-def test_errors_of_the_engine_keep_their_kind_and_the_process_stays(link: Link) -> None:
-    one = link()
+def test_errors_of_the_engine_keep_their_kind_and_the_process_stays(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client()
     assert type(run(one, noise_stack(), choice=ModelChoice("no-such-model")).error) is InputError
     pid = process_of(one)
     assert type(run(one, noise_stack(), choice=ModelChoice(weights="/no/such")).error) is WeightsError
@@ -96,11 +111,11 @@ def test_errors_of_the_engine_keep_their_kind_and_the_process_stays(link: Link) 
     assert process_of(one) == pid
 
 
-def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(link: Link) -> None:
-    from bright_service import BuggyService
+def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(make_worker_client: WorkerClientFactory) -> None:
+    from support.threshold_service import RaisingService
 
-    there = run(link("BuggyService"), noise_stack(signal_on=5))
-    direct = run(InProcessClient(BuggyService()), noise_stack(signal_on=5))
+    there = run(make_worker_client("RaisingService"), noise_stack(signal_on=5))
+    direct = run(InProcessClient(RaisingService()), noise_stack(signal_on=5))
     assert str(there.error) == str(direct.error)
     assert len(there.results) == len(direct.results) == 1
 
@@ -108,31 +123,35 @@ def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(link: Link) 
 # Cancel
 
 
-def test_a_cancel_at_any_slice_ends_the_run_within_half_a_second_and_keeps_the_process(link: Link) -> None:
-    one = link("SlowService")
+def test_a_cancel_at_any_slice_ends_the_run_within_half_a_second_and_keeps_the_process(
+    make_worker_client: WorkerClientFactory,
+) -> None:
+    one = make_worker_client("SlowService")
     run(one, noise_stack())
     pid = process_of(one)
     for stop_at in (0, 1, 4):
-        told, stack = Told(), noise_stack(100)
-        one.segment(CHOICE, stack, StackPrompt({0: BOX}, (0, 99)), told.listener())
-        drive(one, lambda told=told, stop_at=stop_at: len(told.results) > stop_at)
+        recorded, stack = CallbackRecorder(), noise_stack(100)
+        one.segment(CHOICE, stack, StackPrompt({0: BOX}, (0, 99)), recorded.listener())
+        drive(one, lambda recorded=recorded, stop_at=stop_at: len(recorded.results) > stop_at)
         one.cancel()
-        assert drive(one, lambda told=told: told.over) < 0.5
-        assert isinstance(told.error, Cancelled)
-        assert len(told.results) < stop_at + 3
+        assert drive(one, lambda recorded=recorded: recorded.over) < 0.5
+        assert isinstance(recorded.error, Cancelled)
+        assert len(recorded.results) < stop_at + 3
         assert process_of(one) == pid
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(link: Link) -> None:
-    for runner in (link(), InProcessClient(BrightService())):
-        told = run(runner, noise_stack(), on_slice=lambda _, runner=runner: runner.cancel())
-        assert isinstance(told.error, Cancelled)
-        assert len(told.results) == 1
+def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(make_worker_client: WorkerClientFactory) -> None:
+    for runner in (make_worker_client(), InProcessClient(ThresholdService())):
+        recorded = run(runner, noise_stack(), on_slice=lambda _, runner=runner: runner.cancel())
+        assert isinstance(recorded.error, Cancelled)
+        assert len(recorded.results) == 1
         assert len(run(runner, noise_stack()).results) == 6
 
 
-def test_a_cancel_from_within_the_reading_of_a_slice_ends_the_run_there(link: Link) -> None:
+def test_a_cancel_from_within_the_reading_of_a_slice_ends_the_run_there(
+    make_worker_client: WorkerClientFactory,
+) -> None:
     class CancelledWhileRead(ImageStack):
         runner: InferenceClient
 
@@ -140,50 +159,52 @@ def test_a_cancel_from_within_the_reading_of_a_slice_ends_the_run_there(link: Li
             self.runner.cancel()
             return super().slice_uint8(index)
 
-    for runner in (link(), InProcessClient(BrightService())):
+    for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         stack = CancelledWhileRead(noise_stack().images)
         stack.runner = runner
-        told = run(runner, stack)
-        assert isinstance(told.error, Cancelled)
-        assert told.results == [] and stack.read == [4]
+        recorded = run(runner, stack)
+        assert isinstance(recorded.error, Cancelled)
+        assert recorded.results == [] and stack.read == [4]
 
 
-def test_a_cancel_before_the_process_is_up_ends_the_run(link: Link) -> None:
-    one, told, stack = link(), Told(), noise_stack()
-    one.segment(CHOICE, stack, PROMPT, told.listener())
+def test_a_cancel_before_the_process_is_up_ends_the_run(make_worker_client: WorkerClientFactory) -> None:
+    one, recorded, stack = make_worker_client(), CallbackRecorder(), noise_stack()
+    one.segment(CHOICE, stack, PROMPT, recorded.listener())
     one.cancel()
-    assert drive(one, lambda: told.over) < 1.0
-    assert isinstance(told.error, Cancelled)
+    assert drive(one, lambda: recorded.over) < 1.0
+    assert isinstance(recorded.error, Cancelled)
     assert stack.read == []
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_ignores_a_cancel_is_replaced_in_time(link: Link) -> None:
-    one, told, stack = link("StubbornService"), Told(), noise_stack(signal_on=4)
-    one.segment(CHOICE, stack, PROMPT, told.listener())
+def test_a_process_that_ignores_a_cancel_is_replaced_in_time(make_worker_client: WorkerClientFactory) -> None:
+    one, recorded, stack = make_worker_client("UninterruptibleService"), CallbackRecorder(), noise_stack(signal_on=4)
+    one.segment(CHOICE, stack, PROMPT, recorded.listener())
     drive(one, lambda: stack.read == [4])
     time.sleep(0.2)  # until it is deep in its computation
     pid = process_of(one)
     one.cancel()
-    assert 0.25 < drive(one, lambda: told.over) < 0.5
-    assert isinstance(told.error, Cancelled)
+    assert 0.25 < drive(one, lambda: recorded.over) < 0.5
+    assert isinstance(recorded.error, Cancelled)
     assert one.transport is None and one.idle
     assert not exists(pid)
     assert len(run(one, noise_stack()).results) == 6
     assert process_of(one) != pid
 
 
-def test_a_failed_reading_of_a_slice_ends_the_run_with_its_reason_and_keeps_the_process(link: Link) -> None:
+def test_a_failed_reading_of_a_slice_ends_the_run_with_its_reason_and_keeps_the_process(
+    make_worker_client: WorkerClientFactory,
+) -> None:
     class Deleted(ImageStack):
         def slice_uint8(self, index: int) -> np.ndarray:
             if index == 6:
                 raise InputError("volume 'CT' was deleted: choose another")
             return super().slice_uint8(index)
 
-    one = link()
-    told = run(one, Deleted(noise_stack().images))
-    assert type(told.error) is InputError and "CT" in str(told.error)
-    assert len(told.results) == 2
+    one = make_worker_client()
+    recorded = run(one, Deleted(noise_stack().images))
+    assert type(recorded.error) is InputError and "CT" in str(recorded.error)
+    assert len(recorded.results) == 2
     pid = process_of(one)
     assert len(run(one, noise_stack()).results) == 6
     assert process_of(one) == pid

@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 
-from bright_service import SIGNAL, BrightService, ImageStack, bright_inside, noise_stack
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
@@ -22,20 +21,31 @@ from MedSAMSlicerLib.scene.worker.transports import (
     TransportListener,
 )
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.worker_runs import BOX, CHOICE, PROMPT, Link, Told, drive, exists, process_of, run
+from support.threshold_service import SIGNAL, ImageStack, ThresholdService, bright_inside, noise_stack
+from support.worker_runs import (
+    BOX,
+    CHOICE,
+    PROMPT,
+    CallbackRecorder,
+    WorkerClientFactory,
+    drive,
+    exists,
+    process_of,
+    run,
+)
 
 
-def test_a_killed_process_is_reported_and_replaced(link: Link) -> None:
-    one = link("SlowService")
-    told = run(one, noise_stack(), on_slice=lambda _: os.kill(process_of(one), signal.SIGKILL))
-    assert type(told.error) is WorkerError
-    assert "SIGKILL" in str(told.error) and "memory" in str(told.error)
+def test_a_killed_process_is_reported_and_replaced(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client("SlowService")
+    recorded = run(one, noise_stack(), on_slice=lambda _: os.kill(process_of(one), signal.SIGKILL))
+    assert type(recorded.error) is WorkerError
+    assert "SIGKILL" in str(recorded.error) and "memory" in str(recorded.error)
     assert one.transport is None and one.idle
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_dies_is_reported_with_its_last_words(link: Link) -> None:
-    one = link("DyingService")
+def test_a_process_that_dies_is_reported_with_its_last_words(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client("CrashingService")
     error = run(one, noise_stack(signal_on=5)).error
     assert type(error) is WorkerError
     assert "status 3" in str(error)
@@ -43,8 +53,8 @@ def test_a_process_that_dies_is_reported_with_its_last_words(link: Link) -> None
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_died_while_idle_is_replaced_without_a_word(link: Link) -> None:
-    one = link()
+def test_a_process_that_died_while_idle_is_replaced_without_a_word(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client()
     run(one, noise_stack())
     pid = process_of(one)
     os.kill(pid, signal.SIGKILL)
@@ -53,13 +63,17 @@ def test_a_process_that_died_while_idle_is_replaced_without_a_word(link: Link) -
     assert process_of(one) != pid
 
 
-def test_a_process_that_gives_no_answer_is_ended(link: Link) -> None:
-    one, told, stack = link("StubbornService", answer_timeout=3), Told(), noise_stack(signal_on=5)
+def test_a_process_that_gives_no_answer_is_ended(make_worker_client: WorkerClientFactory) -> None:
+    one, recorded, stack = (
+        make_worker_client("UninterruptibleService", answer_timeout=3),
+        CallbackRecorder(),
+        noise_stack(signal_on=5),
+    )
     run(one, noise_stack())
     pid = process_of(one)
-    one.segment(CHOICE, stack, PROMPT, told.listener())
-    assert 2.9 < drive(one, lambda: told.over) < 8
-    assert "no answer for 3 s" in str(told.error)
+    one.segment(CHOICE, stack, PROMPT, recorded.listener())
+    assert 2.9 < drive(one, lambda: recorded.over) < 8
+    assert "no answer for 3 s" in str(recorded.error)
     assert not exists(pid)
     assert len(run(one, noise_stack()).results) == 6
 
@@ -68,14 +82,14 @@ def test_a_process_that_gives_no_answer_is_ended(link: Link) -> None:
     ("model", "seconds"), [("litemedsam", (30, 40)), ("medsam", (60, 80)), ("sam_vit_h", (250, 300))]
 )
 def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
-    link: Link, model: str, seconds: tuple[float, float]
+    make_worker_client: WorkerClientFactory, model: str, seconds: tuple[float, float]
 ) -> None:
-    one, stack, choice = link("StubbornService"), noise_stack(signal_on=5), ModelChoice(model)
-    told = Told()
-    one.segment(choice, noise_stack(), PROMPT, told.listener())
+    one, stack, choice = make_worker_client("UninterruptibleService"), noise_stack(signal_on=5), ModelChoice(model)
+    recorded = CallbackRecorder()
+    one.segment(choice, noise_stack(), PROMPT, recorded.listener())
     assert one.patience == 300
-    drive(one, lambda: told.over)
-    hanging = Told()
+    drive(one, lambda: recorded.over)
+    hanging = CallbackRecorder()
     one.segment(choice, stack, PROMPT, hanging.listener())
     limit = one.patience
     assert seconds[0] < limit < seconds[1]
@@ -86,32 +100,32 @@ def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
     assert f"no answer for {limit:g} s" in str(hanging.error)
 
 
-def test_another_model_may_take_its_time_to_load(link: Link) -> None:
-    one = link()
+def test_another_model_may_take_its_time_to_load(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client()
     run(one, noise_stack())
     one.load(ModelChoice("sam_vit_b"))
     assert one.patience == 300
 
 
-def test_slices_that_are_slow_to_come_are_not_held_against_the_process(link: Link) -> None:
+def test_slices_that_are_slow_to_come_are_not_held_against_the_process(make_worker_client: WorkerClientFactory) -> None:
     class Slow(ImageStack):
         def slice_uint8(self, index: int) -> np.ndarray:
             time.sleep(0.3)
             return super().slice_uint8(index)
 
-    one = link(answer_timeout=0.25)
+    one = make_worker_client(answer_timeout=0.25)
     drive_started(one)
-    told = run(one, Slow(noise_stack().images), StackPrompt({4: BOX}, (4, 6)))
-    assert len(told.results) == 3 and told.infos
+    recorded = run(one, Slow(noise_stack().images), StackPrompt({4: BOX}, (4, 6)))
+    assert len(recorded.results) == 3 and recorded.infos
 
 
-def drive_started(link: WorkerClient) -> None:
+def drive_started(client: WorkerClient) -> None:
     """Have the process up, without a timeout to fear on a busy machine."""
     loaded: list[LoadedModel] = []
-    timeout, link._answer_timeout = link._answer_timeout, 15.0
-    link.load(CHOICE, loaded.append)
-    drive(link, lambda: bool(loaded))
-    link._answer_timeout = timeout
+    timeout, client._answer_timeout = client._answer_timeout, 15.0
+    client.load(CHOICE, loaded.append)
+    drive(client, lambda: bool(loaded))
+    client._answer_timeout = timeout
 
 
 @pytest.mark.parametrize(
@@ -121,54 +135,54 @@ def drive_started(link: WorkerClient) -> None:
         pytest.param("import os; os.write(1, bytes(range(256)) * 4000)", id="binary"),
     ],
 )
-def test_rubbish_on_standard_output_ends_the_process(link: Link, script: str) -> None:
-    one = link(command=[sys.executable, "-c", f"{script}; import time; time.sleep(60)"])
-    told = Told()
-    one.segment(CHOICE, noise_stack(), PROMPT, told.listener())
+def test_rubbish_on_standard_output_ends_the_process(make_worker_client: WorkerClientFactory, script: str) -> None:
+    one = make_worker_client(command=[sys.executable, "-c", f"{script}; import time; time.sleep(60)"])
+    recorded = CallbackRecorder()
+    one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
     pid = process_of(one)
-    drive(one, lambda: told.over)
-    assert type(told.error) is WorkerError and "make no sense" in str(told.error)
+    drive(one, lambda: recorded.over)
+    assert type(recorded.error) is WorkerError and "make no sense" in str(recorded.error)
     assert not exists(pid)
 
 
-def test_a_program_that_does_not_exist_is_named(link: Link) -> None:
-    one = link(command=["/no/such/python"])
+def test_a_program_that_does_not_exist_is_named(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client(command=["/no/such/python"])
     with pytest.raises(WorkerError, match="/no/such/python"):
-        one.segment(CHOICE, noise_stack(), PROMPT, Told().listener())
+        one.segment(CHOICE, noise_stack(), PROMPT, CallbackRecorder().listener())
     assert one.idle and not one.running
 
 
-def test_a_python_without_this_package_is_reported(link: Link) -> None:
-    one = link(command=[sys.executable, "-m", "no_such_package"])
+def test_a_python_without_this_package_is_reported(make_worker_client: WorkerClientFactory) -> None:
+    one = make_worker_client(command=[sys.executable, "-m", "no_such_package"])
     assert "No module named no_such_package" in str(run(one, noise_stack()).error)
 
 
-def test_a_child_that_keeps_standard_error_open_does_not_hide_the_end(link: Link) -> None:
+def test_a_child_that_keeps_standard_error_open_does_not_hide_the_end(make_worker_client: WorkerClientFactory) -> None:
     script = "import subprocess, sys; subprocess.Popen(['sleep', '5'], stdin=0, stdout=2); sys.exit('the end')"
-    one, told = link(command=[sys.executable, "-c", script]), Told()
-    one.segment(CHOICE, noise_stack(), PROMPT, told.listener())
-    assert drive(one, lambda: told.over) < 3
-    assert "the end" in str(told.error)
+    one, recorded = make_worker_client(command=[sys.executable, "-c", script]), CallbackRecorder()
+    one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
+    assert drive(one, lambda: recorded.over) < 3
+    assert "the end" in str(recorded.error)
 
 
 # Much at once
 
 
-def test_large_slices_and_results_do_not_stop_each_other(link: Link) -> None:
+def test_large_slices_and_results_do_not_stop_each_other(make_worker_client: WorkerClientFactory) -> None:
     images = np.random.default_rng(6).integers(0, 256, (4, 1500, 2000), dtype=np.uint8)
     whole, stack = Box.of_slice(1500, 2000), ImageStack(images)
     predictions: list[Prediction] = []
-    one = link()
+    one = make_worker_client()
 
     def ask_for_more(_: SliceResult) -> None:
         for _index in range(3):
             one.preview(CHOICE, images[0], whole, predictions.append)
 
-    told = run(one, stack, StackPrompt({0: whole}, (0, 3)), ask_for_more)
+    recorded = run(one, stack, StackPrompt({0: whole}, (0, 3)), ask_for_more)
     drive(one, lambda: one.idle)
-    for result in told.results:
+    for result in recorded.results:
         np.testing.assert_array_equal(result.mask, images[result.index] >= 128)
-    assert len(told.results) == 4
+    assert len(recorded.results) == 4
     assert 1 <= len(predictions) <= 12
     np.testing.assert_array_equal(predictions[-1].mask, images[0] >= 128)
 
@@ -184,8 +198,8 @@ def test_a_write_never_waits_for_a_process_that_does_not_read() -> None:
     assert transport.pid is None
 
 
-def test_only_the_newest_of_several_previews_is_answered(link: Link) -> None:
-    one, images = link("SlowService"), noise_stack().images
+def test_only_the_newest_of_several_previews_is_answered(make_worker_client: WorkerClientFactory) -> None:
+    one, images = make_worker_client("SlowService"), noise_stack().images
     images[0, 0, 0] = SIGNAL
     answered: list[tuple[int, Prediction]] = []
     for index in range(6):
@@ -197,23 +211,23 @@ def test_only_the_newest_of_several_previews_is_answered(link: Link) -> None:
     np.testing.assert_array_equal(prediction.mask, bright_inside(images[5], BOX))
 
 
-def test_load_and_encode_can_be_asked_for_ahead(link: Link) -> None:
+def test_load_and_encode_can_be_asked_for_ahead(make_worker_client: WorkerClientFactory) -> None:
     loaded: list[LoadedModel] = []
     errors: list[MedSAMError] = []
-    for runner in (link(), InProcessClient(BrightService())):
+    for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         runner.load(CHOICE, loaded.append)
         runner.load(ModelChoice("no-such-model"), loaded.append, errors.append)
         runner.encode(CHOICE, noise_stack().images[0], errors.append)
         drive(runner, lambda runner=runner: runner.idle)
-    assert loaded == [BrightService().load(CHOICE)] * 2
+    assert loaded == [ThresholdService().load(CHOICE)] * 2
     assert [type(error) for error in errors] == [InputError] * 2
 
 
-def test_a_listener_may_begin_the_next_run_when_one_is_over(link: Link) -> None:
-    for runner in (link(), InProcessClient(BrightService())):
-        second = Told()
+def test_a_listener_may_begin_the_next_run_when_one_is_over(make_worker_client: WorkerClientFactory) -> None:
+    for runner in (make_worker_client(), InProcessClient(ThresholdService())):
+        second = CallbackRecorder()
 
-        def again(_: object, runner: InferenceClient = runner, second: Told = second) -> None:
+        def again(_: object, runner: InferenceClient = runner, second: CallbackRecorder = second) -> None:
             runner.segment(CHOICE, noise_stack(), PROMPT, second.listener())
 
         runner.segment(CHOICE, noise_stack(), PROMPT, RunListener(lambda _: None, again, again))
@@ -221,27 +235,29 @@ def test_a_listener_may_begin_the_next_run_when_one_is_over(link: Link) -> None:
         assert len(second.results) == 6
 
 
-def test_a_callback_that_raises_costs_no_messages(link: Link) -> None:
-    one, told, raised = link(), Told(), []
+def test_a_callback_that_raises_costs_no_messages(make_worker_client: WorkerClientFactory) -> None:
+    one, recorded, raised = make_worker_client(), CallbackRecorder(), []
 
     def fail_once(_: SliceResult) -> None:
         if not raised:
             raised.append(True)
             raise RuntimeError("a mistake of the face")
 
-    one.segment(CHOICE, noise_stack(), PROMPT, told.listener(fail_once))
+    one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener(fail_once))
     with pytest.raises(RuntimeError, match="of the face"):
-        drive(one, lambda: told.over)
-    drive(one, lambda: told.over)
-    assert len(told.results) == 6 and told.infos
+        drive(one, lambda: recorded.over)
+    drive(one, lambda: recorded.over)
+    assert len(recorded.results) == 6 and recorded.infos
 
 
-def test_closing_ends_the_process_and_the_run_and_the_link_can_be_used_again(link: Link) -> None:
-    one, told, stack = link("StubbornService"), Told(), noise_stack(signal_on=4)
-    one.segment(CHOICE, stack, PROMPT, told.listener())
+def test_closing_ends_the_process_and_the_run_and_the_link_can_be_used_again(
+    make_worker_client: WorkerClientFactory,
+) -> None:
+    one, recorded, stack = make_worker_client("UninterruptibleService"), CallbackRecorder(), noise_stack(signal_on=4)
+    one.segment(CHOICE, stack, PROMPT, recorded.listener())
     drive(one, lambda: stack.read == [4])
     pid = process_of(one)
     one.close()
-    assert isinstance(told.error, Cancelled)
+    assert isinstance(recorded.error, Cancelled)
     assert not exists(pid) and one.idle
     assert len(run(one, noise_stack()).results) == 6

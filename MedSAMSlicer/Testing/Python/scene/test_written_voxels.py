@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.writing.modifier_labelmap import reference_geometry
 from MedSAMSlicerLib.scene.writing.undo_tracking import Part, SegmentVoxels, WrittenVoxels
-from support.clinic import BEFORE, RESULT, SHAPE, Clinic
+from support.segment_writer_fixture import BEFORE, RESULT, SHAPE, SegmentWriterFixture
 
 
 def undone(written: WrittenVoxels) -> bool:
@@ -18,22 +18,24 @@ def undone(written: WrittenVoxels) -> bool:
     return written.undone
 
 
-def reader(clinic: Clinic) -> SegmentVoxels:
-    return SegmentVoxels(clinic.segmentation, "tumour", reference_geometry(clinic.segmentation, clinic.volume))
+def reader(writer_fixture: SegmentWriterFixture) -> SegmentVoxels:
+    return SegmentVoxels(
+        writer_fixture.segmentation, "tumour", reference_geometry(writer_fixture.segmentation, writer_fixture.volume)
+    )
 
 
 ALL = Part((0, 0, 0), SHAPE)
 
 
-def write(clinic: Clinic, mask: np.ndarray, mode: str = "add") -> WrittenVoxels:
-    segment = reader(clinic)
+def write(writer_fixture: SegmentWriterFixture, mask: np.ndarray, mode: str = "add") -> WrittenVoxels:
+    segment = reader(writer_fixture)
     before = segment.read(ALL)
-    clinic.write(mask, mode=mode)
+    writer_fixture.write(mask, mode=mode)
     return WrittenVoxels(segment, ALL, before, segment.read(ALL))
 
 
-def test_the_voxels_of_the_right_segment_are_read(clinic: Any) -> None:
-    one = clinic
+def test_the_voxels_of_the_right_segment_are_read(writer_fixture: Any) -> None:
+    one = writer_fixture
     found = reader(one).read(ALL)
     assert (found == BEFORE).all()
     part = reader(one).read(Part((3, 1, 2), (4, 6, 5)))
@@ -51,8 +53,8 @@ def test_a_part_lies_around_all_that_is_true() -> None:
 
 
 @pytest.mark.parametrize("mode", ["add", "replace", "remove"])
-def test_undo_and_redo_are_seen(clinic: Any, mode: str) -> None:
-    one = clinic
+def test_undo_and_redo_are_seen(writer_fixture: Any, mode: str) -> None:
+    one = writer_fixture
     written = write(one, RESULT, mode)
     assert not undone(written)
     one.logic.Undo()
@@ -61,8 +63,8 @@ def test_undo_and_redo_are_seen(clinic: Any, mode: str) -> None:
     assert not undone(written)
 
 
-def test_edits_that_leave_something_are_no_undo(clinic: Any) -> None:
-    one = clinic
+def test_edits_that_leave_something_are_no_undo(writer_fixture: Any) -> None:
+    one = writer_fixture
     written = write(one, RESULT)
     half = RESULT.copy()
     half[4:] = False
@@ -76,8 +78,8 @@ def test_edits_that_leave_something_are_no_undo(clinic: Any) -> None:
     assert not undone(written)
 
 
-def test_what_changes_nothing_or_is_gone_is_not_undone(clinic: Any) -> None:
-    one = clinic
+def test_what_changes_nothing_or_is_gone_is_not_undone(writer_fixture: Any) -> None:
+    one = writer_fixture
     nothing, something = write(one, BEFORE), write(one, RESULT)
     assert not undone(nothing)
     one.segmentation.GetSegmentation().RemoveSegment("tumour")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import slicer
 
-from bright_service import SIGNAL
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.prompts import Box
@@ -18,6 +17,7 @@ from MedSAMSlicerLib.engine.results import StackResult
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.editing.session import Session
 from MedSAMSlicerLib.scene.worker.progress import Progress
+from support.threshold_service import SIGNAL
 
 SHAPE = (9, 12, 14)
 WINDOW = Window(0, 255, "as it is")
@@ -25,14 +25,14 @@ BOX = Box(2, 2, 11, 9)
 
 
 @dataclass
-class Told:
-    """What a session told its owner."""
+class CallbackRecorder:
+    """Records the callbacks of a session."""
 
     progress: list[Progress] = field(default_factory=list)
     finished: list[StackResult] = field(default_factory=list)
     failed: list[MedSAMError] = field(default_factory=list)
 
-    def start(self, session: Session) -> Told:
+    def start(self, session: Session) -> CallbackRecorder:
         session.start(self.progress.append, self.finished.append, self.failed.append)
         return self
 
@@ -63,14 +63,14 @@ class Case:
     """A scene with a ball in a volume, a segment for it, a neighbour in its way, and a session."""
 
     def __init__(
-        self, world: Any, runner: InferenceClient, segment_in: Any, geometry: str = "oblique", **options: Any
+        self, scene_builder: Any, runner: InferenceClient, segment_in: Any, geometry: str = "oblique", **options: Any
     ) -> None:
-        self.world, self.runner, self._segment_in = world, runner, segment_in
+        self.scene_builder, self.runner, self._segment_in = scene_builder, runner, segment_in
         self.voxels = ball()
-        self.volume = world.volume_in(geometry)
+        self.volume = scene_builder.volume_in(geometry)
         slicer.util.arrayFromVolume(self.volume)[:] = self.voxels
         self.volume.GetImageData().Modified()
-        self.segmentation = world.segmentation(self.volume, "tumour", "neighbour")
+        self.segmentation = scene_builder.segmentation(self.volume, "tumour", "neighbour")
         self.session = Session(self.volume, self.segmentation, "tumour", runner, WINDOW, **options)
         self.before = self.fingerprint()
 

@@ -22,7 +22,7 @@ from MedSAMSlicerLib.engine.models.family import Family
 from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
 from MedSAMSlicerLib.engine.models.vit_sizes import VIT_B, VIT_H, VIT_L, VitSize
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
-from support.rule_filled import fill_by_rule
+from support.seeded_weights import fill_with_seeded_weights
 
 SIDE = 128
 
@@ -45,7 +45,7 @@ SMALL_FAMILIES: dict[str, Family] = {
 def write_small_weights(key: str, folder: Path) -> Path:
     """The state dictionary of a small family, filled by the rule, as a file that torch has written."""
     network = SMALL_FAMILIES[key].build_network()
-    fill_by_rule(network)
+    fill_with_seeded_weights(network)
     path = folder / f"{key}.pth"
     torch.save(network.state_dict(), path)
     return path

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from MedSAMSlicerLib.engine.models.network import PromptableNetwork
-from support.rule_filled import fill_by_rule
+from support.seeded_weights import fill_with_seeded_weights
 
 SMALL = 64
 PATCH = 8
@@ -34,5 +34,5 @@ class SmallEncoder(nn.Module):
 def small_network(before: Callable[[int], None] = lambda _count: None) -> PromptableNetwork:
     """The network with weights made by a rule, ready to run; `before` as of `SmallEncoder`."""
     network = PromptableNetwork(SmallEncoder(before), SMALL, SMALL // PATCH)
-    fill_by_rule(network)
+    fill_with_seeded_weights(network)
     return network.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What the tests of runners share: a run from its beginning to its end, and what it told."""
+"""What the tests of inference clients share: one run from start to end, and a recorder of its callbacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bright_service import ImageStack
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
@@ -19,6 +18,7 @@ from MedSAMSlicerLib.scene.worker.transports import (
     SubprocessTransport,
 )
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.threshold_service import ImageStack
 
 CHOICE = ModelChoice()
 BOX = Box(3, 4, 20, 15)
@@ -26,8 +26,8 @@ PROMPT = StackPrompt({4: BOX}, (1, 6))
 
 
 @dataclass
-class Told:
-    """What a run told."""
+class CallbackRecorder:
+    """Records the callbacks of a run."""
 
     results: list[SliceResult] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
@@ -71,13 +71,13 @@ def run(
     prompt: StackPrompt = PROMPT,
     on_slice: Callable[[SliceResult], None] | None = None,
     choice: ModelChoice = CHOICE,
-) -> Told:
+) -> CallbackRecorder:
     """A run from its beginning to its end."""
-    told = Told()
-    runner.segment(choice, stack, prompt, told.listener(on_slice))
-    drive(runner, lambda: told.over)
+    recorded = CallbackRecorder()
+    runner.segment(choice, stack, prompt, recorded.listener(on_slice))
+    drive(runner, lambda: recorded.over)
     assert not runner.running
-    return told
+    return recorded
 
 
 def assert_same_results(received: list[SliceResult], expected: list[SliceResult]) -> None:
@@ -88,7 +88,7 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
         assert (one.needs_review, one.key) == (other.needs_review, other.key)
 
 
-Link = Callable[..., WorkerClient]
+WorkerClientFactory = Callable[..., WorkerClient]
 
 
 def process_of(link: WorkerClient) -> int:

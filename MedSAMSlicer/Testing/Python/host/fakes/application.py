@@ -1,0 +1,215 @@
+"""slicer.app, the main window, and reading and writing of nodes by the real storage nodes and logics."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..clock import clock
+from ..doubles import Double, double, implements
+from ..facts import APPLICATION
+
+
+@implements(APPLICATION)
+class Application(Double):
+    def made(self, scene: Any, logic: Any) -> None:
+        double("QObject").made(self)
+        io = double("qSlicerCoreIOManager")()
+        settings, window = double("QSettings")(), double("qSlicerMainWindow")()
+        window.objectName, window.visible = "qSlicerMainWindow", True
+        manager = double("qSlicerLayoutManager")()
+        manager._build(scene, logic)
+        self.__dict__.update(
+            _scene=scene, _logic=logic, _io=io, _settings=settings, _window=window, _layout=manager,
+            _modules=double("qSlicerModuleManager")(), testing=False, _cursors=[],
+        )  # fmt: skip
+        self.__dict__["_values"].update(
+            applicationName="Slicer", majorVersion=5, minorVersion=13, temporaryPath=tempfile.gettempdir(),
+            applicationVersion="5.13.0", revision="host", os="linux", platform="linux-amd64",
+        )  # fmt: skip
+
+    def mrmlScene(self) -> Any:
+        return self.__dict__["_scene"]
+
+    def applicationLogic(self) -> Any:
+        return self.__dict__["_logic"]
+
+    def moduleLogic(self, name: str) -> Any:
+        return getattr(slicer.modules, name.lower()).logic()
+
+    def moduleManager(self) -> Any:
+        return self.__dict__["_modules"]
+
+    def layoutManager(self) -> Any:
+        return self.__dict__["_layout"]
+
+    def coreIOManager(self) -> Any:
+        return self.__dict__["_io"]
+
+    def ioManager(self) -> Any:
+        return self.__dict__["_io"]
+
+    def topLevelWidgets(self) -> tuple[Any, ...]:
+        return (self.__dict__["_window"],)
+
+    def activeWindow(self) -> Any:
+        return self.__dict__["_window"]
+
+    def settings(self) -> Any:
+        return self.__dict__["_settings"]
+
+    def userSettings(self) -> Any:
+        return self.__dict__["_settings"]
+
+    def revisionUserSettings(self) -> Any:
+        return self.__dict__["_settings"]
+
+    def testingEnabled(self) -> bool:
+        return bool(self.__dict__["testing"])
+
+    def processEvents(self, *_flags: Any) -> None:
+        clock.process()
+
+    def palette(self, *_widget: Any) -> Any:
+        return double("QPalette")()
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        self.__dict__["_cursors"].append(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        self.__dict__["_cursors"].pop()
+
+    def pauseRender(self) -> None:
+        pass
+
+    def resumeRender(self) -> None:
+        pass
+
+    def startupEnvironment(self) -> Any:
+        return double("QProcessEnvironment").systemEnvironment()
+
+    def moduleDocumentationUrl(self, name: str) -> str:
+        return f"https://slicer.readthedocs.io/en/latest/user_guide/modules/{name.lower()}.html"
+
+
+@implements("QApplication")
+class QtApplication(Double):
+    @staticmethod
+    def setOverrideCursor(cursor: Any) -> None:
+        slicer.app.setOverrideCursor(cursor)
+
+    @staticmethod
+    def restoreOverrideCursor() -> None:
+        slicer.app.restoreOverrideCursor()
+
+    @staticmethod
+    def overrideCursor() -> Any:
+        cursors = slicer.app.__dict__["_cursors"]
+        return cursors[-1] if cursors else None
+
+    @staticmethod
+    def processEvents(*_flags: Any) -> None:
+        clock.process()
+
+
+@implements("QMainWindow")
+class MainWindow(Double):
+    def statusBar(self) -> Any:
+        return self.__dict__.setdefault("_status", double("QStatusBar")())
+
+
+@implements("QStatusBar")
+class StatusBar(Double):
+    def showMessage(self, message: str, _milliseconds: int = 0) -> None:
+        self.__dict__["_message"] = message
+        self.messageChanged.emit(message)
+
+    def currentMessage(self) -> str:
+        return str(self.__dict__.get("_message", ""))
+
+    def clearMessage(self) -> None:
+        self.showMessage("")
+
+
+@implements("qSlicerCoreIOManager")
+class IOManager(Double):
+    """Volumes, label maps, segmentations, markups and scenes."""
+
+    def fileType(self, path: str) -> str:
+        name = Path(path).name
+        if name.endswith((".seg.nrrd", ".seg.nhdr")):
+            return "SegmentationFile"
+        if name.endswith((".mrml", ".mrb")):
+            return "SceneFile"
+        return "MarkupsFile" if name.endswith(".mrk.json") else "VolumeFile"
+
+    def fileWriterFileType(self, node: Any, _format: str = "") -> str:
+        return "NodeFile" if node is not None else "SceneFile"
+
+    def loadNodes(self, kind: str, properties: Any, loaded: Any = None, messages: Any = None) -> bool:
+        if kind not in READERS:
+            raise NotImplementedError(f"the host does not read {kind}: teach it in host/fakes/application.py")
+        if not Path(properties["fileName"]).is_file():
+            return False
+        nodes = READERS[kind](properties)
+        for node in nodes or ():
+            if loaded is not None:
+                loaded.AddItem(node)
+        return nodes is not None
+
+    def saveNodes(self, kind: str, properties: Any, messages: Any = None) -> bool:
+        path = properties["fileName"]
+        if kind == "SceneFile":
+            return write_scene(path)
+        node = slicer.mrmlScene.GetNodeByID(properties["nodeID"])
+        if node.GetStorageNode() is None:
+            node.AddDefaultStorageNode()
+        storage = node.GetStorageNode()
+        storage.SetFileName(path)
+        return bool(storage.WriteData(node))
+
+
+def write_scene(path: str) -> bool:
+    if path.endswith(".mrb"):
+        return bool(slicer.mrmlScene.WriteToMRB(path))
+    slicer.mrmlScene.SetURL(path)
+    return bool(slicer.mrmlScene.Commit())
+
+
+def read_volume(properties: Any) -> list[Any] | None:
+    logic = slicer.modules.volumes.logic()
+    options = 1 if properties.get("labelmap") else 0
+    name = properties.get("name") or Path(properties["fileName"]).name.split(".")[0]
+    node = logic.AddArchetypeVolume(properties["fileName"], name, options)
+    return [node] if node is not None else None
+
+
+def read_segmentation(properties: Any) -> list[Any] | None:
+    node = slicer.modules.segmentations.logic().LoadSegmentationFromFile(properties["fileName"])
+    return [node] if node is not None else None
+
+
+def read_markups(properties: Any) -> list[Any] | None:
+    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")
+    slicer.modules.markups.logic().LoadMarkups(properties["fileName"])
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")
+    return [slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(before, count)] or None
+
+
+def read_scene(properties: Any) -> list[Any] | None:
+    if properties["fileName"].endswith(".mrb"):
+        return [] if slicer.mrmlScene.ReadFromMRB(properties["fileName"], bool(properties.get("clear"))) else None
+    slicer.mrmlScene.SetURL(properties["fileName"])
+    done = slicer.mrmlScene.Connect() if properties.get("clear", True) else slicer.mrmlScene.Import()
+    return [] if done else None
+
+
+READERS = {
+    "VolumeFile": read_volume,
+    "SegmentationFile": read_segmentation,
+    "MarkupsFile": read_markups,
+    "SceneFile": read_scene,
+}

@@ -1,0 +1,86 @@
+"""QTimer and QElapsedTimer on the test's clock."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import clock
+from ..doubles import Double, implements, slot_of
+
+
+@implements("QTimer")
+class Timer(Double):
+    """A timer that nobody holds and that has no parent is gone, as in Slicer: it is not kept alive by running."""
+
+    def _arm(self) -> None:
+        ticket = object()
+        self.__dict__["_ticket"] = ticket
+        self.__dict__["_due"] = clock.now + self.interval
+        weak = weakref.ref(self)
+
+        def fire() -> None:
+            timer = weak()
+            if timer is not None and timer.__dict__.get("_ticket") is ticket:
+                timer._fire()
+
+        clock.post(fire, self.interval)
+
+    def _fire(self) -> None:
+        if self.isSingleShot():
+            self.stop()
+        else:
+            self._arm()
+        self.timeout.emit()
+
+    def _end(self) -> None:
+        self.__dict__["_ticket"] = None
+
+    def start(self, milliseconds: int | None = None) -> None:
+        if milliseconds is not None:
+            self.setInterval(milliseconds)
+        self._arm()
+
+    def stop(self) -> None:
+        self.__dict__["_ticket"] = None
+
+    def isActive(self) -> bool:
+        return self.__dict__.get("_ticket") is not None
+
+    def read_active(self) -> bool:
+        return bool(self.isActive())
+
+    def read_remainingTime(self) -> int:
+        return int(max(0, self.__dict__["_due"] - clock.now)) if self.isActive() else -1
+
+    def setSingleShot(self, single: bool) -> None:
+        self.__dict__["_single"] = bool(single)
+
+    def isSingleShot(self) -> bool:
+        return bool(self.__dict__.get("_single", False))
+
+    def on_interval(self, _milliseconds: int) -> None:
+        if self.isActive():
+            self._arm()
+
+    @staticmethod
+    def singleShot(milliseconds: int, receiver: Callable[[], Any], slot: str | None = None) -> None:
+        clock.post(slot_of(receiver, slot), milliseconds)
+
+
+@implements("QElapsedTimer")
+class ElapsedTimer(Double):
+    def start(self) -> None:
+        self.__dict__["_start"] = clock.now
+
+    def restart(self) -> int:
+        elapsed = self.elapsed()
+        self.start()
+        return int(elapsed)
+
+    def elapsed(self) -> int:
+        return int(clock.now - self.__dict__["_start"])
+
+    def isValid(self) -> bool:
+        return "_start" in self.__dict__

@@ -1,0 +1,209 @@
+"""Well-formed but wrong answers, and timeouts: a fake takes the place of the inference process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.engine.errors import Cancelled, MedSAMError, WorkerError
+from MedSAMSlicerLib.engine.model_choice import RunInfo
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.serving import codec
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
+from MedSAMSlicerLib.scene.worker.transports import TransportListener
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.threshold_service import noise_stack
+from support.worker_runs import BOX, CHOICE, PROMPT, CallbackRecorder
+
+
+class FakeWorkerProcess:
+    """A transport whose other end is the test."""
+
+    def __init__(self) -> None:
+        self.reader = MessageReader()
+        self.received: list[Message] = []
+        self.ended = ""
+
+    def start(self, listener: TransportListener) -> None:
+        self.listener = listener
+
+    def write(self, data: bytes) -> None:
+        self.received += self.reader.feed(data)
+
+    def pump(self, timeout: float) -> None:
+        """The test drives."""
+
+    def kill(self) -> None:
+        self.ended = "killed"
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def say(self, kind: str, fields: dict[str, Any] | None = None, arrays: dict[str, Any] | None = None) -> None:
+        self.listener.on_bytes(encode(Message(kind, fields or {}, arrays or {})))
+
+    def greet(self) -> None:
+        self.say("hello", {"version": PROTOCOL_VERSION})
+
+    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
+        fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
+        self.say("slice_result", {"job": job, **fields}, arrays)
+
+
+@dataclass
+class WorkerClientFixture:
+    """A client whose processes and clock the test controls."""
+
+    processes: list[FakeWorkerProcess] = field(default_factory=list)
+    now: float = 100.0
+
+    def __post_init__(self) -> None:
+        self.client = WorkerClient(self.make, answer_timeout=60.0, clock=lambda: self.now)
+
+    def make(self) -> FakeWorkerProcess:
+        self.processes.append(FakeWorkerProcess())
+        return self.processes[-1]
+
+    def begin(self) -> CallbackRecorder:
+        recorded = CallbackRecorder()
+        self.client.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
+        return recorded
+
+    def pass_time(self, seconds: float, every: float = 0.1) -> None:
+        for _ in range(round(seconds / every)):
+            self.now += every
+            self.client.tick()
+
+
+@pytest.fixture
+def client_fixture() -> WorkerClientFixture:
+    return WorkerClientFixture()
+
+
+MASK = np.zeros((20, 30), bool)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda process: process.say("need_slice", {"job": 1, "index": 8}), id="slice outside"),
+        pytest.param(lambda process: process.say("need_slice", {"job": 1}), id="no index"),
+        pytest.param(lambda process: process.say("need_slice", {"job": 7, "index": 1}), id="another job"),
+        pytest.param(lambda process: process.say("need_slice", {"index": 1}), id="no job"),
+        pytest.param(lambda process: process.say("prediction", {"job": 1}), id="another kind of answer"),
+        pytest.param(lambda process: process.say("finished", {"job": 1}), id="finished without info"),
+        pytest.param(lambda process: process.say("failed", {"job": 1}), id="failed without reason"),
+        pytest.param(lambda process: process.find(3, MASK[1:]), id="mask of another size"),
+        pytest.param(lambda process: process.find(-1, MASK), id="result outside"),
+        pytest.param(lambda process: [process.find(3, MASK) for _ in range(2)], id="slice twice"),
+    ],
+)
+def test_answers_that_do_not_fit_end_the_process(
+    client_fixture: WorkerClientFixture, answer: Callable[[FakeWorkerProcess], Any]
+) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    process.greet()
+    answer(process)
+    assert type(recorded.error) is WorkerError and "make no sense" in str(recorded.error)
+    assert process.ended == "killed"
+    assert client_fixture.client.idle and not client_fixture.client.running
+    process.find(5, MASK)
+    assert all(result.index == 3 for result in recorded.results)
+
+
+def test_a_process_of_another_version_is_not_used(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    client_fixture.processes[0].say("hello", {"version": PROTOCOL_VERSION + 1})
+    assert "restart" in str(recorded.error)
+    assert client_fixture.processes[0].ended == "killed"
+
+
+def test_answers_before_the_greeting_end_the_process(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    client_fixture.processes[0].say("need_slice", {"job": 1, "index": 4})
+    assert "greeting" in str(recorded.error)
+
+
+def test_a_process_hangs_when_it_owes_an_answer_too_long(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    client_fixture.pass_time(55)
+    process.greet()
+    client_fixture.pass_time(55)
+    process.say("need_slice", {"job": 1, "index": 4})
+    assert [message.kind for message in process.received] == ["segment", "slice"]
+    client_fixture.pass_time(55)
+    assert not recorded.over and process.ended == ""
+    client_fixture.pass_time(6)
+    assert "no answer for 60 s" in str(recorded.error)
+    assert process.ended == "killed"
+
+
+def test_an_idle_process_may_be_silent_for_ever(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    process.greet()
+    process.say("finished", {"job": 1, **codec.info_fields(RunInfo())})
+    assert recorded.infos and client_fixture.client.idle
+    client_fixture.pass_time(1000, every=1.0)
+    client_fixture.begin()
+    client_fixture.pass_time(1)
+    assert process.ended == "" and len(client_fixture.processes) == 1
+
+
+def test_a_computer_that_slept_does_not_take_its_process_for_hanging(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    client_fixture.pass_time(8 * 3600, every=8 * 3600)
+    assert not recorded.over
+    assert client_fixture.processes[0].ended == ""
+
+
+def test_a_result_that_crosses_the_cancel_is_dropped_and_the_run_cancelled(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    process.greet()
+    process.find(3, MASK)
+    client_fixture.client.cancel()
+    process.find(4, MASK)
+    process.say("need_slice", {"job": 1, "index": 5})
+    assert not recorded.over
+    process.say("finished", {"job": 1, **codec.info_fields(RunInfo())})
+    assert isinstance(recorded.error, Cancelled)
+    assert [result.index for result in recorded.results] == [3]
+    assert [message.kind for message in process.received] == ["segment", "cancel"]
+    client_fixture.pass_time(2)
+    assert process.ended == ""
+
+
+def test_a_process_that_dies_of_a_cancel_leaves_a_cancelled_run(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    client_fixture.client.cancel()
+    client_fixture.processes[0].listener.on_exit(-11)
+    assert isinstance(recorded.error, Cancelled)
+
+
+def test_a_process_that_could_not_be_started_after_all_is_reported(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    client_fixture.processes[0].listener.on_exit(None)
+    assert "could not be started" in str(recorded.error)
+
+
+def test_everybody_is_told_of_a_lost_process_even_if_one_of_them_raises(client_fixture: WorkerClientFixture) -> None:
+    recorded, errors = client_fixture.begin(), []
+
+    def fail(error: MedSAMError) -> None:
+        errors.append(error)
+        raise RuntimeError("a mistake of the face")
+
+    client_fixture.client.preview(CHOICE, noise_stack().images[0], BOX, lambda _: None, fail)
+    client_fixture.client.encode(CHOICE, noise_stack().images[0], errors.append)
+    with pytest.raises(RuntimeError, match="of the face"):
+        client_fixture.processes[0].listener.on_exit(1)
+    assert len(errors) == 2
+    assert type(recorded.error) is WorkerError
+    assert client_fixture.client.idle
