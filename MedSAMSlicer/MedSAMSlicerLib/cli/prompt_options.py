@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ..engine.errors import InputError
+from ..engine.oriented_box import OrientedBox, index_box
 from ..engine.prompts import Box, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.stack import AXES
+from ..io.roi_file import read_roi
 from .slice_options import index_ranges, key_rectangles, kinds_of, points_of, slices_from_options
-
-IndexBox = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def check_prompt_options(options: argparse.Namespace) -> None:
@@ -73,10 +73,8 @@ def prompt_from_options(
     if options.box is None and options.roi is None:
         return StackPrompt({index: one.as_prompt() for index, one in given.items()})
     if options.roi is not None:
-        from ..scene.roi.conversion import roi_to_index_box
-        from ..scene.roi.markups_file import load_roi
-
-        ranges = roi_to_index_box(load_roi(options.roi), ijk_to_ras, dimensions)
+        roi = read_roi(options.roi)
+        ranges = index_box(roi.corners, ijk_to_ras, dimensions, roi.name)
     else:
         i, j, k = index_ranges("--box", options.box, AXES)
         ranges = (i, j, k)
@@ -125,10 +123,8 @@ def limit_from_options(
     """
     if options.roi is None:
         return lambda found: found
-    from ..scene.roi.markups_file import load_roi
-    from ..scene.roi.oriented_box import OrientedBox
-
-    solid = OrientedBox.of(load_roi(options.roi), ijk_to_ras, dimensions)
+    roi = read_roi(options.roi)
+    solid = OrientedBox.from_corners(roi.corners, ijk_to_ras, dimensions, roi.name)
     if solid is None:
         return lambda found: found
     along = AXES.index(axis)

@@ -6,9 +6,9 @@ import numpy as np
 import qt
 import slicer
 
+from ..engine.affine import transform_points
 from ..engine.prompts import Box
 from ..scene.editing.contour_editor import ContourEditor
-from ..scene.volume.geometry import apply
 from ..scene.volume.view_plane import ViewGeometry
 
 
@@ -33,7 +33,7 @@ def go_to(contouring: ContourEditor, index: int) -> None:
     stack = contouring.stack(contouring.kept.plane or contouring.plane)
     box = _marked(contouring, index) or Box.of_slice(*stack.shape[1:])
     middle = np.array([[(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, 0.0]])
-    r, a, s = apply(stack.slice_to_world(index), middle)[0]
+    r, a, s = transform_points(stack.slice_to_world(index), middle)[0]
     for view in slice_views():
         view.mrmlSliceNode().JumpSliceByOffsetting(float(r), float(a), float(s))
 

@@ -6,9 +6,10 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from ...engine.affine import transform_points
 from ...engine.prompts import Box
 from ...engine.results import SliceResult
-from ..volume.geometry import apply, to_matrix
+from ..volume.geometry import to_matrix
 from ..volume.view_plane import Stack, ViewGeometry
 
 OPACITY = 0.45
@@ -156,7 +157,7 @@ def outline_in_view(stack: Stack, index: int, box: Box, view: ViewGeometry) -> n
 def positions_in_view(stack: Stack, index: int, positions: np.ndarray, view: ViewGeometry) -> np.ndarray | None:
     """(n, 2) view pixels of (n, 2) columns and rows of a slice; None if the view doesn't show that slice there."""
     in_view = np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index)
-    xyz = apply(in_view, np.column_stack([positions, np.zeros(len(positions))]))
+    xyz = transform_points(in_view, np.column_stack([positions, np.zeros(len(positions))]))
     half = abs(float(in_view[2, 2])) / 2
     if half == 0 or np.abs(xyz[:, 2]).max() > half * (1 + 1e-6):
         return None

@@ -11,10 +11,10 @@ import slicer
 from ...engine.errors import MedSAMError
 from ...engine.intensity import Window
 from ...engine.model_choice import ModelChoice
+from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import StackPrompt
 from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ..roi.oriented_box import OrientedBox
 from ..state.partial_run import Part, PartStack, merged, prompt_for
 from ..volume.slice_stack import SliceStack
 from ..volume.view_plane import Plane

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...engine.affine import transform_points
 from ...engine.prompts import Box
 from ..display.overlay import outline_in_view
-from ..volume.geometry import apply
 from ..volume.view_plane import Stack, ViewGeometry
 
 REACH_OF_A_CORNER = 9.0
@@ -37,5 +37,5 @@ def opposite_corner(
     # As `outline_in_view` orders them.
     corners = np.array([[box.x0, box.y0, 0], [box.x1, box.y0, 0], [box.x1, box.y1, 0], [box.x0, box.y1, 0]], float)
     fixed = corners[(nearest + 2) % 4][None]
-    x, y = apply(np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index), fixed)[0, :2]
+    x, y = transform_points(np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index), fixed)[0, :2]
     return float(x), float(y)

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ..roi.conversion import RoiPrompt
-from ..roi.oriented_box import OrientedBox
 from ..volume.slice_stack import SliceStack
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...engine.errors import MedSAMError
+from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, SlicePrompt, as_slice_prompt
 from ...engine.results import Prediction
-from ..roi.oriented_box import OrientedBox
 
 
 @dataclass(frozen=True)

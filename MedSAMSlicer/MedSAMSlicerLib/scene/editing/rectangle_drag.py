@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from ...engine.affine import transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box
-from ..volume.geometry import apply
 from ..volume.view_plane import Stack, ViewGeometry
 
 SMALLEST_DRAG = 4.0
@@ -64,7 +64,7 @@ class RectangleDrag:
             self.box = None
             return None
         corners = np.array([[x, y, 0.0] for x in (x0, x1) for y in (y0, y1)])
-        rows, columns = self._stack.world_to_slice(apply(self._view.xy_to_world, corners))[:, 1:].T
+        rows, columns = self._stack.world_to_slice(transform_points(self._view.xy_to_world, corners))[:, 1:].T
         whole = Box.of_slice(self._rows, self._columns)
         drawn = Box(
             math.floor(columns.min() + 0.5),

@@ -7,7 +7,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..volume.geometry import apply, node_to_world, to_array
+from ...engine.affine import transform_points
+from ..volume.geometry import node_to_world, to_array
 from ..volume.view_plane import Stack
 
 
@@ -37,7 +38,7 @@ def segment_on_slice(
     pixels = np.zeros((rows * columns, 3))
     pixels[:, 1], pixels[:, 0] = (n.ravel() for n in np.indices((rows, columns)))
     # Where a centre lies on the face between two voxels, rounding errors must not decide pixel by pixel.
-    ijk = np.floor(apply(to_voxels, pixels) + 0.5 + 1e-6).astype(int) - image.GetExtent()[::2]
+    ijk = np.floor(transform_points(to_voxels, pixels) + 0.5 + 1e-6).astype(int) - image.GetExtent()[::2]
     voxels = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
     inside = ((ijk >= 0) & (ijk < voxels.shape[::-1])).all(axis=1)
     i, j, k = ijk[inside].T

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...engine.errors import MedSAMError
+from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, SlicePrompt
 from ...engine.results import Prediction
 from ...engine.serving.inference_client import InferenceClient
 from ..display.overlay import StackImage
-from ..roi.oriented_box import OrientedBox
 from ..state.effect_parameters import EffectParameters
 from ..volume.view_plane import Plane, Stack
 from .preview_queue import PreviewQueue, PreviewRequest

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
+from ...engine.oriented_box import IndexBox, OrientedBox, index_box
 from ...engine.prompts import Box, StackPrompt
-from ..volume.geometry import apply, box_corners, label, node_to_world, to_matrix
+from ..volume.geometry import label, node_to_world, to_array, to_matrix
 from ..volume.slice_stack import SliceStack
-from .index_box import IndexBox, roi_corners, roi_to_index_box
-from .markups_file import load_roi
-from .oriented_box import OrientedBox
-
-__all__ = ["IndexBox", "RoiPrompt", "load_roi", "prompt_to_roi", "roi_corners", "roi_to_index_box", "roi_to_prompt"]
 
 
 @dataclass(frozen=True, init=False)
@@ -34,6 +31,60 @@ class RoiPrompt(StackPrompt):
         object.__setattr__(self, "solid", solid)
 
 
+def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> np.ndarray:
+    """(8, 3) corners of the ROI in world RAS mm, as Slicer draws it, parent transforms included.
+
+    Raises:
+        InputError: no ROI, or one without extent in some direction: too flat, a bounding box of too few control
+            points, or under a transform that takes its volume away.
+    """
+    if roi_node is None:
+        raise InputError(_("no ROI is selected: choose or draw one"))
+    half = np.array(roi_node.GetSize()) / 2
+    bounding = roi_node.GetROIType() == slicer.vtkMRMLMarkupsROINode.ROITypeBoundingBox
+    if bounding and roi_node.GetNumberOfControlPoints() < 2:
+        raise InputError(
+            _("{roi_node} is a bounding box of too few control points: place more around the object").format(
+                roi_node=label(roi_node)
+            )
+        )
+    corners = transform_points(to_array(roi_node.GetObjectToWorldMatrix()), box_corners(-half, half))
+    if not (half > 0).all():
+        raise InputError(
+            _("{roi_node} is empty: draw it so that it has width, height and depth").format(roi_node=label(roi_node))
+        )
+    if not np.isfinite(corners).all():
+        raise InputError(
+            _("{roi_node} has no orientation, or its transform has none: draw it again").format(
+                roi_node=label(roi_node)
+            )
+        )
+    return corners
+
+
+def roi_to_index_box(
+    roi_node: slicer.vtkMRMLMarkupsROINode | None, ijk_to_ras: np.ndarray, dims_ijk: tuple[int, int, int]
+) -> IndexBox:
+    """The voxels of a volume whose centres lie in the ROI, as their bounding box; see `index_box`.
+
+    Args:
+        roi_node: the ROI, with any rotation and parent transform.
+        ijk_to_ras: (4, 4) from (i, j, k) of the voxel array to world RAS mm.
+        dims_ijk: number of voxels along I, J, K.
+
+    Raises:
+        InputError: the ROI is empty or inside out, or no part of it lies in the volume.
+    """
+    if roi_node is not None and roi_node.GetInsideOut():
+        raise InputError(
+            _("{roi_node} is inside out, so it means all but the box: switch 'Inside out' off").format(
+                roi_node=label(roi_node)
+            )
+        )
+    corners = roi_corners(roi_node)
+    return index_box(corners, ijk_to_ras, dims_ijk, label(roi_node))
+
+
 def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> RoiPrompt:
     """The ROI as a 3D box in the slices of `stack`, clipped to the volume.
 
@@ -43,7 +94,7 @@ def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> 
     ranges = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
     (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
     box = StackPrompt.from_box3d(first, last, Box(x0, y0, x1, y1))
-    solid = OrientedBox.of(roi_node, stack.ijk_to_world, stack.dimensions)
+    solid = OrientedBox.from_corners(roi_corners(roi_node), stack.ijk_to_world, stack.dimensions, label(roi_node))
     return RoiPrompt(box, solid)
 
 
@@ -68,7 +119,7 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
         (along_columns, box.x0, box.x1),
     ):
         low[axis], high[axis] = start - 0.5, stop + 0.5
-    wanted = apply(stack.ijk_to_world, box_corners(low, high))
+    wanted = transform_points(stack.ijk_to_world, box_corners(low, high))
 
     axes = _right_handed(stack.ijk_to_world[:3, :3])
     along = wanted @ axes
@@ -87,7 +138,7 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
         )
     object_to_node = np.eye(4)
     object_to_node[:3, :3] = node_axes
-    object_to_node[:3, 3] = apply(world_to_node, center[None])[0]
+    object_to_node[:3, 3] = transform_points(world_to_node, center[None])[0]
 
     events = roi_node.StartModify()
     try:

@@ -7,11 +7,12 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box
 from ..editing.contour_editor import ContourEditor
-from ..volume.geometry import apply, box_corners, label, node_to_world, to_array
+from ..volume.geometry import label, node_to_world, to_array
 from ..volume.slice_stack import SliceStack, default_axis_of
 from .conversion import prompt_to_roi
 
@@ -70,6 +71,6 @@ def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segme
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
     low, high = (np.array([n[end] for n in along]) + start for end in (0, -1))
-    return apply(
+    return transform_points(
         node_to_world(segmentation_node) @ to_array(matrix), box_corners(low.astype(float), high.astype(float))
     )

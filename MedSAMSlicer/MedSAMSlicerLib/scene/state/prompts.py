@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
+from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, Points, SlicePrompt, StackPrompt
-from ..roi.oriented_box import OrientedBox
 from ..volume.view_plane import Plane, Stack
 from .stored_mask import StoredMask
 

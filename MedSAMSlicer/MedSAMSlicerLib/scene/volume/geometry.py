@@ -25,17 +25,6 @@ def to_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N, 3) points taken through a (4, 4) affine matrix."""
-    return points @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def box_corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(8, 3) corners of the box that reaches from `low` to `high`, each (3,)."""
-    sides = np.array(list(np.ndindex(2, 2, 2)))
-    return np.where(sides == 1, high, low)
-
-
 def node_to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     """(4, 4) matrix from the node's own RAS to world RAS through all its parent transforms.
 

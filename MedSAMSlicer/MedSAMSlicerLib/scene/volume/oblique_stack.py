@@ -7,9 +7,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from .geometry import apply, box_corners, ijk_to_world, label, to_matrix, voxels_of
+from .geometry import ijk_to_world, label, to_matrix, voxels_of
 
 
 class ObliqueStack:
@@ -47,7 +48,7 @@ class ObliqueStack:
         pixel, between = float(steps[:2].min()), float(steps[2])
         sizes = np.array([pixel, pixel, between])
         faces = box_corners(np.full(3, -0.5), np.array(voxels.shape[::-1]) - 0.5)
-        along = (apply(self.ijk_to_world, faces) - view[:3, 3]) @ axes / sizes
+        along = (transform_points(self.ijk_to_world, faces) - view[:3, 3]) @ axes / sizes
         first = np.floor(along.min(axis=0) + 0.5)
         columns, rows, slices = (int(n) for n in np.ceil(along.max(axis=0) - 0.5) - first + 1)
         self._shape, self._spacing = (slices, rows, columns), (between, pixel, pixel)
@@ -101,7 +102,7 @@ class ObliqueStack:
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) world RAS points in mm as (N, 3) fractional (slice, row, column); points may lie outside."""
-        return apply(np.linalg.inv(self._to_world), np.asarray(points, dtype=float).reshape(-1, 3))[:, ::-1]
+        return transform_points(np.linalg.inv(self._to_world), np.asarray(points, dtype=float).reshape(-1, 3))[:, ::-1]
 
     def to_volume(self, stack_mask: np.ndarray) -> np.ndarray:
         """A (slices, rows, columns) mask of this stack as bool (k, j, i) in the volume's voxels.
@@ -121,7 +122,7 @@ class ObliqueStack:
             return result
         low, high = np.array([n[0] for n in where]), np.array([n[-1] for n in where])
         to_stack = np.linalg.inv(self._to_world) @ self.ijk_to_world
-        corners = apply(np.linalg.inv(to_stack), box_corners(low[::-1] - 0.5, high[::-1] + 0.5))
+        corners = transform_points(np.linalg.inv(to_stack), box_corners(low[::-1] - 0.5, high[::-1] + 0.5))
         first = np.maximum(np.ceil(corners.min(axis=0)).astype(int), 0)
         last = np.minimum(np.floor(corners.max(axis=0)).astype(int), np.array(result.shape[::-1]) - 1)
         if (first > last).any():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
+from ...engine.affine import transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first
-from .geometry import apply, ijk_to_world, label, voxel_sizes, voxels_of
+from .geometry import ijk_to_world, label, voxel_sizes, voxels_of
 
 
 class SliceStack(ArrayStack):
@@ -75,7 +76,7 @@ class SliceStack(ArrayStack):
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) world RAS points in mm as (N, 3) fractional (slice, row, column); points may lie outside."""
-        ijk = apply(np.linalg.inv(self.ijk_to_world), np.asarray(points, dtype=float).reshape(-1, 3))
+        ijk = transform_points(np.linalg.inv(self.ijk_to_world), np.asarray(points, dtype=float).reshape(-1, 3))
         return ijk[:, list(self.ijk_axes)]
 
     def to_volume(self, stack_mask: np.ndarray) -> np.ndarray:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.stack import AXES
-from .geometry import apply, box_corners, ijk_to_world, label, to_array, voxel_sizes, voxels_of
+from .geometry import ijk_to_world, label, to_array, voxel_sizes, voxels_of
 from .oblique_stack import ObliqueStack
 from .slice_stack import SliceStack
 
@@ -39,7 +40,7 @@ class ViewGeometry:
 
     def to_world(self, xy: tuple[float, float]) -> np.ndarray:
         """(3,) world position of a view pixel."""
-        return np.asarray(apply(self.xy_to_world, np.array([[xy[0], xy[1], 0.0]]))[0])
+        return np.asarray(transform_points(self.xy_to_world, np.array([[xy[0], xy[1], 0.0]]))[0])
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def position_of(stack: Stack, index: int) -> tuple[str, float]:
     normal = np.cross(*matrix[:3, :2].T)
     normal = normal / np.linalg.norm(normal)
     letter = int(np.abs(normal).argmax())
-    middle = apply(matrix, np.array([[(stack.shape[2] - 1) / 2, (stack.shape[1] - 1) / 2, 0.0]]))[0]
+    middle = transform_points(matrix, np.array([[(stack.shape[2] - 1) / 2, (stack.shape[1] - 1) / 2, 0.0]]))[0]
     return "RAS"[letter], float(middle @ normal * np.sign(normal[letter]))
 
 
@@ -141,7 +142,7 @@ def _drift(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLSca
     if normal @ other < 0:
         other = -other
     size = np.array(voxels_of(volume_node).shape[::-1])
-    corners = apply(matrix, box_corners(np.zeros(3), size - 1.0))
+    corners = transform_points(matrix, box_corners(np.zeros(3), size - 1.0))
     from_middle = corners - corners.mean(axis=0)
     along = np.abs(normal @ matrix[:3, :3])
     step = float(along.max())

@@ -9,9 +9,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ..volume.geometry import apply, box_corners, ijk_to_world, label, node_to_world, to_array, to_matrix, voxels_of
+from ..volume.geometry import ijk_to_world, label, node_to_world, to_array, to_matrix, voxels_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def make_modifier(
         return Modifier(labelmap, 0, 0)
     extent = np.array(reference.GetExtent()).reshape(3, 2)
     low, high = bounds
-    corners = apply(to_reference, box_corners(low - 0.5, high + 0.5))
+    corners = transform_points(to_reference, box_corners(low - 0.5, high + 0.5))
     first = np.maximum(np.floor(corners.min(axis=0)).astype(int), extent[:, 0])
     last = np.minimum(np.ceil(corners.max(axis=0)).astype(int), extent[:, 1])
     if (first <= last).all():
@@ -114,7 +115,7 @@ def reference_geometry(
         matrix = vtk.vtkMatrix4x4()
         image.GetImageToWorldMatrix(matrix)
         to_image = np.linalg.inv(segments_to_world @ to_array(matrix)) @ volume_to_world
-        corners = apply(to_image, box_corners(np.zeros(3), size - 1.0))
+        corners = transform_points(to_image, box_corners(np.zeros(3), size - 1.0))
         first = np.minimum(np.floor(corners.min(axis=0) + 0.5).astype(int), extent[:, 0])
         last = np.maximum(np.ceil(corners.max(axis=0) - 0.5).astype(int), extent[:, 1])
         image.SetExtent([int(n) for n in np.stack([first, last], axis=1).ravel()])
@@ -180,11 +181,11 @@ def _count_outside(
     def inside(points: np.ndarray) -> np.ndarray:
         return np.asarray(((points >= first_face) & (points <= last_face)).all(axis=1))
 
-    if inside(apply(to_reference, box_corners(low, high))).all():
+    if inside(transform_points(to_reference, box_corners(low, high))).all():
         return 0
     outside = 0
     for k in range(low[2], high[2] + 1):  # slice by slice: all centres at once would be many times the volume
         j, i = np.nonzero(mask[k])
         centres = np.stack([i, j, np.full_like(i, k)], axis=1).astype(float)
-        outside += int(np.count_nonzero(~inside(apply(to_reference, centres))))
+        outside += int(np.count_nonzero(~inside(transform_points(to_reference, centres))))
     return outside

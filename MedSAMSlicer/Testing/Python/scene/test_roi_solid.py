@@ -10,9 +10,13 @@ import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_to_prompt
-from MedSAMSlicerLib.scene.roi.oriented_box import OrientedBox
+from MedSAMSlicerLib.engine.oriented_box import OrientedBox
+from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_corners, roi_to_prompt
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
+
+
+def oriented_box(roi: Any, stack: SliceStack) -> OrientedBox | None:
+    return OrientedBox.from_corners(roi_corners(roi), stack.ijk_to_world, stack.dimensions, "the ROI")
 
 
 def voxels(solid: OrientedBox, stack: SliceStack) -> np.ndarray:
@@ -32,7 +36,7 @@ def test_it_holds_what_slicer_says_it_holds(
     points = centres.reshape(-1, 3).tolist()
     expected = np.array([roi.IsPointInROIWorld(point) for point in points]).reshape(centres.shape[:3])
     stack = SliceStack(volume, axis)
-    solid = OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions)
+    solid = oriented_box(roi, stack)
     found = np.ones(centres.shape[:3], bool) if solid is None else voxels(solid, stack)
     if solid is None:
         box = roi_to_prompt(roi, stack)
@@ -52,14 +56,14 @@ def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(scene_builder: Any, 
     roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt = roi_to_prompt(scene_builder.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
     prompt_to_roi(roi, stack, *prompt.slice_range, prompt.box3d)
-    assert OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions) is None
+    assert oriented_box(roi, stack) is None
 
 
 def test_a_thin_roi_does_not_pass_between_the_voxels(scene_builder: Any, turn: Callable) -> None:
     stack = SliceStack(scene_builder.volume(np.zeros((12, 40, 40), np.uint8), (1.0, 1.0, 3.0)), "K")
     middle = stack.slice_to_world(5) @ [20, 20, 0.5, 1]
     roi = scene_builder.roi(center=middle[:3], size=(20, 20, 0.01), turned=turn(0, 0, 20))
-    found = voxels(OrientedBox.of(roi, stack.ijk_to_world, stack.dimensions), stack)
+    found = voxels(oriented_box(roi, stack), stack)
     assert 300 < found.sum() < 900
 
 
