@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from MedSAMSlicerLib.engine.child_environment import child_environment
+
+from MedSAMSlicerLib.engine.environment import child_environment
 
 # None in sys.modules makes every import of that name fail.
 RUN = """
