@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,9 @@ def main() -> int:
 def parity(images: np.ndarray, chosen: ModelChoice) -> dict[str, Any]:
     """Differences of embedding, logits, predicted IoU and mask from the processor's, in each precision."""
     reference, _ = load_predictor(CHOICE)
-    expected = {index: (reference.embed(images[index]), reference.predict(images[index], BOX)) for index in (16, 20, 24)}
+    expected = {
+        index: (reference.embed(images[index]), reference.predict(images[index], BOX)) for index in (16, 20, 24)
+    }
     found: dict[str, Any] = {}
     for precision in ("float32", "float16", "bfloat16"):
         runtime = _runtime(chosen.device, precision)
@@ -150,8 +153,7 @@ def encoder(images: np.ndarray, chosen: ModelChoice, repeats: int) -> dict[str, 
     for precision in ("float32", "float16", "bfloat16"):
         runtime = _runtime(chosen.device, precision)
         for count in (1, 2, 4, 8):
-            some = prepared[:count]
-            found[f"{precision}, {count} at once"] = _spread(lambda: runtime._encode(some), repeats, count)
+            found[f"{precision}, {count} at once"] = _spread(partial(runtime._encode, prepared[:count]), repeats, count)
     batched, _ = load_predictor(chosen)
     batched.runtime.encode_many(prepared)
     found["as used"] = {
@@ -168,12 +170,9 @@ def decoder(image: np.ndarray, chosen: ModelChoice, repeats: int) -> dict[str, A
     for name, choice in (("cpu", CHOICE), (chosen.device, chosen)):
         predictor, _ = load_predictor(choice)
         predictor.predict(image, BOX)
-        boxes = [BOX.padded(n % 6, n % 5) for n in range(32)]
-        found[name] = _spread(lambda: predictor.predict(image, BOX), repeats)  # noqa: B023 - called at once
-        found[f"{name}, 32 prompts"] = _spread(
-            lambda: predictor.predict_prompts(image, [SlicePrompt(box=box) for box in boxes]),  # noqa: B023
-            repeats,
-        )
+        prompts = [SlicePrompt(box=BOX.padded(n % 6, n % 5)) for n in range(32)]
+        found[name] = _spread(partial(predictor.predict, image, BOX), repeats)
+        found[f"{name}, 32 prompts"] = _spread(partial(predictor.predict_prompts, image, prompts), repeats)
     return found
 
 
