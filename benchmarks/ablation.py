@@ -40,8 +40,8 @@ from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth  # noqa: E402
-from MedSAMSlicerLib.io.images import read_image  # noqa: E402
-from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
+from MedSAMSlicerLib.io.image_files import read_image  # noqa: E402
+from MedSAMSlicerLib.io.segmentations import read_label  # noqa: E402
 
 # No embedding of a case may be let go: answers are remembered by it.
 CACHE_BYTES = 8 << 30

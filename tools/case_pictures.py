@@ -28,9 +28,9 @@ from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis, f
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.metrics import agreement  # noqa: E402
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from_truth  # noqa: E402
-from MedSAMSlicerLib.io.images import read_image  # noqa: E402
-from MedSAMSlicerLib.io.labels import read_label  # noqa: E402
+from MedSAMSlicerLib.io.image_files import read_image  # noqa: E402
 from MedSAMSlicerLib.io.preview import write_preview  # noqa: E402
+from MedSAMSlicerLib.io.segmentations import read_label  # noqa: E402
 
 
 def draw(case: Case, kind: PromptKind, predictor: Predictor, path: Path) -> float:

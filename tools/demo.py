@@ -24,10 +24,10 @@ from MedSAMSlicerLib.engine.intensity import choose_window
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis
-from MedSAMSlicerLib.io.image_types import Image
-from MedSAMSlicerLib.io.images import read_image
-from MedSAMSlicerLib.io.labels import read_label
+from MedSAMSlicerLib.io.image import Image
+from MedSAMSlicerLib.io.image_files import read_image
 from MedSAMSlicerLib.io.preview import write_preview
+from MedSAMSlicerLib.io.segmentations import read_label
 
 WINDOW = "lung"
 

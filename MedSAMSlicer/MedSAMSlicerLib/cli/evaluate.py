@@ -18,9 +18,7 @@ from ..evaluation.cases import Case, read_cases
 from ..evaluation.evaluate import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
 from ..evaluation.evaluate_case import CaseScore, Task
 from ..evaluation.simulated_prompts import PromptKind
-from ..io.output_files import cannot_write
-from ..io.segmentations import check_output
-from ..io.together import Writer, check_apart, write_together
+from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
 from .console import say
 
 

@@ -12,8 +12,8 @@ from ..engine.jobs.device_check import seconds_per_slice
 from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
 from ..engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
-from ..io.measurements import keep_measurement, known_measurements
 from .console import say
+from .measurements import keep_measurement, known_measurements
 
 
 def run_models(options: argparse.Namespace) -> None:

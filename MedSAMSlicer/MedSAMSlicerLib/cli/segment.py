@@ -22,13 +22,12 @@ from ..engine.models.weights import find_weights
 from ..engine.prompts import StackPrompt
 from ..engine.results import SliceResult, StackResult
 from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis, from_slices_first
-from ..io.image_types import Image
-from ..io.images import read_image
-from ..io.labels import read_label
+from ..io.image import Image
+from ..io.image_files import read_image
+from ..io.output_files import Writer, check_apart, check_output, write_together
 from ..io.report import build_report, write_report
-from ..io.segmentations import check_output, write_segmentation
-from ..io.together import Writer, check_apart, write_together
-from ..io.windowed_image import seen_through
+from ..io.segmentations import SEGMENTATION_ENDINGS, read_label, write_segmentation
+from ..io.windowed_image import windowed_image
 from .console import say
 from .prompt_options import check_prompt_options, limit_from_options, prompt_from_options
 from .slice_options import kinds_of
@@ -57,7 +56,7 @@ def run_segment(options: argparse.Namespace) -> None:
     prompt.checked_for(stack.shape)
     limited = limit_from_options(options, (i, j, k), image.ijk_to_ras, axis)
     window = choose_window(options.window, stack, image.modality)
-    image, window = seen_through(image, window, axis, prompt.slice_range)
+    image, window = windowed_image(image, window, axis, prompt.slice_range)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
 
     kept_megabytes = embeddings_disk_megabytes() if options.keep_embeddings is None else options.keep_embeddings
@@ -116,7 +115,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     spec.check_prompts(kinds_of(options))
     inputs: list[Path | str] = [path for path in (options.image, options.roi, options.mask, options.weights) if path]
     check_apart({"--output": options.output, "--report": options.report, "--preview": options.preview})
-    check_output(options.output, inputs)
+    check_output(options.output, inputs, SEGMENTATION_ENDINGS)
     if options.report:
         check_output(options.report, inputs, (".json",))
     if options.preview:

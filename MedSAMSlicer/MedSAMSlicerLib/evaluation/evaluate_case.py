@@ -15,8 +15,8 @@ from ..engine.prompts import StackPrompt
 from ..engine.propagation.propagate import propagate
 from ..engine.results import SliceResult
 from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis
-from ..io.images import read_image
-from ..io.labels import read_label
+from ..io.image_files import read_image
+from ..io.segmentations import read_label
 from .cases import Case
 from .cvpr24_baseline import segment_as_authors
 from .metrics import Agreement, agreement, slice_dsc

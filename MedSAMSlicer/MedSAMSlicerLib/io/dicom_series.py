@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from ..engine.errors import InputError
 from .dicom_headers import SliceHeader, headers_of_only_series
-from .image_types import Image
+from .image import Image
 from .native_messages import native_messages_logged
 
 _SPACING_TOLERANCE = 0.01

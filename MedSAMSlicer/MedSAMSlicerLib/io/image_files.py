@@ -1,20 +1,26 @@
-"""3D images in single files: NRRD, NIfTI, MetaImage."""
+"""Reads 3D images: NRRD, NIfTI and MetaImage files, and folders with one DICOM series."""
 
 from __future__ import annotations
 
+import gzip
 import logging
+import math
+import os
 import zlib
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
-from .image_types import Image
+from .dicom_series import load_series
+from .image import Image, check_finite, check_not_constant
 from .native_messages import native_messages_logged
-from .nifti_files import check_nifti
 
-# The reader is named by the ending, so that a file of another kind with this ending is refused, not guessed at.
+# The ending chooses the reader, so that a file of another kind with this ending is refused.
 _READERS = {
     ".nrrd": ("NRRD", "NrrdImageIO"),
     ".nhdr": ("NRRD", "NrrdImageIO"),
@@ -28,26 +34,51 @@ SUPPORTED = "NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) 
 _MODALITY_KEYS = ("0008|0060", "modality", "Modality")
 _OTHER_NAMES = {"DWMRI": "MR", "PET": "PT"}
 _ORTHOGONAL = 1e-3
+_FLOAT_TYPES = {16: "f4", 64: "f8"}
+_HEADER_SIZES = (348, 540)
+_VOXELS_AT_ONCE = 1 << 20
 _log = logging.getLogger(__name__)
 
 
 class _Pinned:
-    """Hands an image's own buffer to numpy and keeps the image alive as long as any array looks at it."""
+    """Gives numpy a view of an image's buffer and keeps the image alive as long as a view exists."""
 
     def __init__(self, image: sitk.Image) -> None:
         self._image = image
         self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
 
 
-def load_file(path: Path, *, finite: bool = False) -> Image:
-    """Read one file as it is. Voxel values are not judged, but for one thing that cannot be seen any more later.
+def read_image(path: Path | str) -> Image:
+    """Read a 3D scalar image and check that it can be segmented.
 
     Args:
-        path: an existing file with one of the endings of `SUPPORTED`. A fourth dimension of size 1 is dropped.
-        finite: refuse NIfTI voxels that are NaN or infinite; else they come as zero.
+        path: NRRD, NIfTI or MetaImage file, or folder with one DICOM series.
+
+    Returns:
+        The image in the data type of the file; voxels are not converted.
 
     Raises:
-        InputError: unknown ending; file missing, damaged or incomplete; not 3D; several values per voxel; sheared axes;
+        InputError: the file cannot be read, see `load_file` and `load_series`; voxels are NaN or infinite, or all have
+            the same value.
+    """
+    path = Path(path)
+    # os.path.isdir returns False where Path.is_dir raises; opening the file then tells why.
+    image = load_series(path) if os.path.isdir(path) else load_file(path, finite=True)
+    if image.voxels.dtype.kind == "f":
+        check_finite(path, image.voxels, image.voxels.shape)
+    check_not_constant(path, image.voxels)
+    return image
+
+
+def load_file(path: Path, *, finite: bool = False) -> Image:
+    """Read a file without checking its voxel values.
+
+    Args:
+        path: file with one of the endings in `SUPPORTED`. A fourth dimension of size 1 is dropped.
+        finite: refuse NIfTI voxels that are NaN or infinite. Otherwise they are read as zero: niftilib replaces them.
+
+    Raises:
+        InputError: unknown ending; missing, damaged or truncated file; not 3D; several values per voxel; sheared axes;
             voxels refused by `finite`.
     """
     _check_openable(path)
@@ -60,7 +91,7 @@ def load_file(path: Path, *, finite: bool = False) -> Image:
             reader.ReadImageInformation()
         _check_header(path, reader)
         if kind == "NIfTI":
-            check_nifti(path, reader, finite=finite)
+            _check_nifti(path, reader, finite=finite)
         with native_messages_logged():
             image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK raises RuntimeError only
@@ -147,3 +178,52 @@ def _modality(reader: sitk.ImageFileReader) -> str | None:
             if len(text) == 2 and text.isalpha():
                 return text
     return None
+
+
+def _check_nifti(path: Path, header: sitk.ImageFileReader, *, finite: bool) -> None:
+    """Read a NIfTI file to its end, block by block.
+
+    niftilib, which SimpleITK uses, reports neither of these: it pads truncated files with zeros and replaces NaN and
+    infinite voxels by zero.
+
+    Args:
+        path: `.nii` or `.nii.gz`.
+        header: reader that has read the header of the file.
+        finite: refuse NaN and infinite voxels.
+
+    Raises:
+        InputError: `finite`, and a voxel is NaN or infinite.
+        OSError, EOFError, zlib.error: the file is truncated or damaged.
+    """
+    dimensions = [int(header.GetMetaData(f"dim[{n}]")) for n in range(8)]
+    dimensions = dimensions[1 : dimensions[0] + 1]
+    kind = _FLOAT_TYPES.get(int(header.GetMetaData("datatype")))
+    item = int(header.GetMetaData("bitpix")) // 8
+    with _opened(path) as file:
+        start = file.read(int(float(header.GetMetaData("vox_offset"))))
+        dtype = np.dtype(_byte_order(start) + kind if kind else f"V{item}")
+        blocks = _blocks(file, dtype, math.prod(dimensions))
+        if finite and kind:
+            check_finite(path, blocks, tuple(dimensions[2::-1]))
+        deque(blocks, maxlen=0)
+        # The checksum at the end of a gzip file is compared when everything before it has been read.
+        while file.read(1 << 16):
+            pass
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _blocks(file: IO[bytes], dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
+    while count:
+        expected = min(count, _VOXELS_AT_ONCE)
+        block = file.read(expected * dtype.itemsize)
+        if len(block) < expected * dtype.itemsize:
+            raise EOFError(f"up to {count} voxels are missing")
+        yield np.frombuffer(block, dtype)
+        count -= expected
+
+
+def _byte_order(header: bytes) -> str:
+    return "<" if int.from_bytes(header[:4], "little") in _HEADER_SIZES else ">"

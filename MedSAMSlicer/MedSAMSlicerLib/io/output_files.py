@@ -1,20 +1,100 @@
-"""Files that are written whole or not at all."""
+"""Output files: checked before the computation, and written whole or not at all."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..engine.errors import InputError
+
+Writer = Callable[[Path], object]
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 # Enough of the name to keep any ending; the whole of it could make the temporary name too long for the disk.
 _KEPT_OF_NAME = 24
+_log = logging.getLogger(__name__)
+
+
+def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[str, ...]) -> None:
+    """Check, before a long computation, that an output can be written and replaces no input.
+
+    Args:
+        path: file that will be written; it may exist.
+        inputs: files and DICOM folders that are read.
+        endings: endings that `path` may have.
+
+    Raises:
+        InputError: `path` has another ending, is a folder, is write-protected, is also an input, lies in a folder that
+            is read, or its folder is missing or not writable.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(endings):
+        raise InputError(f"{path} has an ending that is not known for this output: use {', '.join(endings)}")
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder: give the name of a file")
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            raise InputError(f"{folder}, the folder of {path.name}, does not exist: create it or choose another folder")
+        for source in map(Path, inputs):
+            if source.is_dir() and folder.samefile(source):
+                raise InputError(f"{path} lies in the folder that is read ({source}): choose another folder")
+            if path.exists() and source.exists() and path.samefile(source):
+                raise InputError(f"{path} is the same file as the input {source}: choose another name")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise InputError(f"{path} is write-protected: choose another name")
+        # Permissions are not reliable on network disks and for administrators: create a nameless file.
+        with tempfile.TemporaryFile(dir=folder):
+            _log.debug("%s is writable", folder)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def check_apart(outputs: Mapping[str, Path | str | None]) -> None:
+    """Check that no two outputs are the same file.
+
+    Args:
+        outputs: option of the command line -> its path, or None if the option is not given.
+
+    Raises:
+        InputError: two options name the same file, also by different paths to it.
+    """
+    named = [(option, Path(path)) for option, path in outputs.items() if path]
+    for number, (option, path) in enumerate(named):
+        for earlier, other in named[:number]:
+            if path.resolve() == other.resolve():
+                raise InputError(f"{earlier} and {option} name the same file, {path}: give each its own")
+
+
+def write_together(files: Mapping[str, Writer]) -> None:
+    """Write several files, all or none: temporary files are complete before the first one gets its final name.
+
+    Args:
+        files: path -> writer, called in this order with the path of a temporary file (see `write_atomically`).
+
+    Raises:
+        InputError: a file cannot be written; the message names its path, and all existing files are unchanged.
+    """
+    with ExitStack() as stack:
+        for put in [stack.enter_context(filled_beside(path, _named(path, writer))) for path, writer in files.items()]:
+            put()
+
+
+def _named(path: str, writer: Writer) -> Writer:
+    def write(temporary: Path) -> None:
+        try:
+            writer(temporary)
+        except InputError as error:  # the writer knows only the name of the temporary file
+            raise InputError(str(error).replace(str(temporary), path)) from error
+
+    return write
 
 
 def write_atomically(path: Path | str, writer: Callable[[Path], object]) -> None:

@@ -12,7 +12,7 @@ from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.stack import ArrayStack, array_axis
 from .display import Display, display_of
-from .image_types import Image
+from .image import Image
 from .output_files import write_atomically
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ..engine.intensity import Window
 from ..engine.model_choice import RunInfo
 from ..engine.prompts import SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
-from .image_types import Image
+from .image import Image
 from .output_files import write_atomically
 
 if TYPE_CHECKING:

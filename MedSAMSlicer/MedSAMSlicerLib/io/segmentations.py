@@ -1,62 +1,79 @@
-"""Segmentations to files: Slicer segmentations and labelmaps."""
+"""Reads labelmaps, and writes segmentations as Slicer segmentations or labelmaps."""
 
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
-from collections.abc import Iterable
+import re
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
+from .image import Image, grid_difference
 from .image_files import load_file
-from .image_types import Image
 from .native_messages import native_messages_logged
-from .output_files import cannot_write, write_atomically
+from .output_files import write_atomically
 
 SLICER_ENDING = ".seg.nrrd"
 SEGMENTATION_ENDINGS = (SLICER_ENDING, ".nrrd", ".nii.gz", ".mha")
+# The largest atlases have some hundreds of labels.
+_MOST_LABELS = 1000
 _log = logging.getLogger(__name__)
 
 
-def check_output(
-    path: Path | str, inputs: Iterable[Path | str], endings: tuple[str, ...] = SEGMENTATION_ENDINGS
-) -> None:
-    """Refuse an output that could not be written, or would spoil an input, before any work is done for it.
+def read_label(path: Path | str, value: str | None, like: Image | None = None) -> np.ndarray:
+    """Read the mask of an object from a labelmap.
 
     Args:
-        path: file that is to be written later; it may exist.
-        inputs: files and DICOM folders that are read.
-        endings: endings that `path` may have.
+        path: labelmap file (NRRD, NIfTI, MetaImage).
+        value: label value of the object, or several values that form the object together: "1", "1+3+4". None: every
+            value but 0.
+        like: image whose voxel grid the labelmap must have; None: any grid.
+
+    Returns:
+        bool (k, j, i) mask with at least one True voxel.
 
     Raises:
-        InputError: unknown ending, a folder, missing or unwritable folder, write-protected file, the same file as an
-            input, or inside a folder that is read.
+        InputError: the file cannot be read, `value` is malformed, no voxel has it, the grid differs from that of
+            `like`, or, without `value`, the file is an image and no labelmap.
     """
     path = Path(path)
-    if not path.name.lower().endswith(endings):
-        raise InputError(f"{path} has an ending that is not known for this output: use {', '.join(endings)}")
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder: give the name of a file")
-        folder = path.resolve().parent
-        if not folder.is_dir():
-            raise InputError(f"{folder}, the folder of {path.name}, does not exist: create it or choose another folder")
-        for source in map(Path, inputs):
-            if source.is_dir() and folder.samefile(source):
-                raise InputError(f"{path} lies in the folder that is read ({source}): choose another folder")
-            if path.exists() and source.exists() and path.samefile(source):
-                raise InputError(f"{path} is the same file as the input {source}: choose another name")
-        if path.exists() and not os.access(path, os.W_OK):
-            raise InputError(f"{path} is write-protected: choose another name")
-        # Rights alone do not tell (network disks, administrators), so a nameless file is really made.
-        with tempfile.TemporaryFile(dir=folder):
-            _log.debug("%s is writable", folder)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    if value is not None and not re.fullmatch(r"\s*\d+\s*(\+\s*\d+\s*)*", value, re.ASCII):
+        raise InputError(f"label value {value!r} for {path} is not understood: give a number, or several as 1+3+4")
+    wanted = [] if value is None else [int(part) for part in value.split("+")]
+    label = load_file(path)
+    if like is not None and (difference := grid_difference(label, like)) is not None:
+        raise InputError(f"{path} does not fit {like.path}: {difference}; resample the labelmap to the image's grid")
+    mask = np.zeros(label.voxels.shape, bool)
+    for object_slice, label_slice in zip(mask, label.voxels, strict=True):
+        if value is None:
+            np.not_equal(label_slice, 0, out=object_slice)
+        else:
+            np.logical_or.reduce([label_slice == number for number in wanted], out=object_slice)
+    if value is None and _looks_like_an_image(label):
+        raise InputError(
+            f"{path} is an image or holds fractions: give a labelmap, whole numbers that are 0 outside of the object"
+        )
+    if value is None and not mask.any():
+        raise InputError(f"{path} is empty: give a labelmap that holds the object")
+    if not mask.any():
+        found = sorted({value for label_slice in label.voxels for value in np.unique(label_slice).tolist()})
+        shown = ", ".join(f"{number:g}" for number in found[:8]) + (", ..." if len(found) > 8 else "")
+        raise InputError(f"{path} has no voxel with label value {value} (it has {shown}): give a value that it has")
+    return mask
+
+
+def _looks_like_an_image(label: Image) -> bool:
+    """Whether there are negative values, fractions, or more distinct values than a labelmap has labels."""
+    different: set[float] = set()
+    for label_slice in label.voxels:
+        if label_slice.min() < 0 or (label_slice % 1).any():
+            return True
+        different.update(np.unique(label_slice).tolist())
+        if len(different) > _MOST_LABELS:
+            return True
+    return False
 
 
 def write_segmentation(
@@ -65,15 +82,15 @@ def write_segmentation(
     """Write one segment on the voxel grid of `image`, compressed, whole or not at all.
 
     Args:
-        path: `.seg.nrrd` (Slicer segmentation), or `.nrrd`, `.nii.gz`, `.mha` (uint8 labelmap, the segment is 1).
+        path: `.seg.nrrd` (Slicer segmentation), or `.nrrd`, `.nii.gz`, `.mha` (uint8 labelmap, 1 in the segment).
         mask: bool (k, j, i) of the shape of `image.voxels`.
-        image: where the voxels lie.
-        name: name of the segment; labelmaps cannot keep it.
-        colour: red, green, blue in 0..1; labelmaps cannot keep it.
+        image: provides the geometry.
+        name: name of the segment; labelmaps do not store it.
+        colour: red, green, blue in 0..1; labelmaps do not store it.
 
     Raises:
-        InputError: the ending is unknown, or the file could not be written; what was at `path` is as it was.
-        ValueError: `mask` is not bool or not of the image's shape.
+        InputError: the ending is unknown, or the file cannot be written; an existing file at `path` is unchanged.
+        ValueError: `mask` is not bool or differs in shape.
     """
     path = Path(path)
     if mask.dtype != bool or mask.shape != image.voxels.shape:
@@ -84,18 +101,18 @@ def write_segmentation(
     fields = _slicer_fields(mask, image, name, colour) if path.name.lower().endswith(SLICER_ENDING) else {}
 
     def write(temporary: Path) -> None:
-        temporary.touch()  # tells why a file cannot be made; SimpleITK only tells that it failed
+        temporary.touch()  # raises an OSError with the reason; SimpleITK does not state it
         try:
             with native_messages_logged():
-                # No name for SimpleITK's copy: it is gone before the file is read back.
+                # SimpleITK's copy is unnamed, so that its memory is freed before the file is read back.
                 sitk.WriteImage(_output(labelmap, image, fields), str(temporary), useCompression=True)
             written = load_file(temporary).voxels
-            # Slice by slice, for the comparison takes as much memory as what is compared.
+            # Slice by slice: a comparison allocates as much memory as its operands.
             whole = written.shape == labelmap.shape and all(map(np.array_equal, written, labelmap))
-        except (RuntimeError, InputError) as error:  # SimpleITK's own, and what reading back refuses
+        except (RuntimeError, InputError) as error:  # raised by SimpleITK, and by reading back
             _log.debug("%s", error)
             whole = False
-        # niftilib does not tell when the disk is full; only what can be read back is known to be written.
+        # niftilib does not report a full disk, so the file is read back.
         if not whole:
             raise InputError(f"{path} was not written: the disk may be full; free some space or choose another folder")
 
@@ -114,13 +131,13 @@ def _output(labelmap: np.ndarray, image: Image, fields: dict[str, str]) -> sitk.
 
 
 def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float]) -> dict[str, str]:
-    """NRRD fields that make a labelmap a Slicer segmentation with one segment."""
+    """NRRD header fields of a Slicer segmentation with one segment."""
     extent = " ".join(str(n) for axis in (2, 1, 0) for n in _extent(mask, axis))
     whole = ";".join(str(n) for size in mask.shape[::-1] for n in (0, size - 1))
     matrix = ";".join(repr(float(n) + 0.0) for n in image.ijk_to_ras.ravel())
     return {
         "Segment0_ID": "Segment_1",
-        # Line ends would tear the header's lines apart.
+        # A line break would end the header field.
         "Segment0_Name": " ".join(name.split()) or "Segment_1",
         "Segment0_NameAutoGenerated": "0",
         "Segment0_Color": " ".join(repr(float(part)) for part in colour),
@@ -130,14 +147,14 @@ def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[floa
         "Segment0_Layer": "0",
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
-        # Editing goes on in the image's whole grid, not only in the box around the segment.
+        # Slicer edits the segment in the grid of the whole image, not only in its bounding box.
         "Segmentation_ConversionParameters": f"Reference image geometry|{matrix};{whole};|&",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
 
 
 def _extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
-    """First and last index along `axis` that hold true voxels; (0, -1) if none do, as VTK writes empty extents."""
+    """First and last index along `axis` with True voxels; (0, -1), VTK's empty extent, if there are none."""
     others = tuple(n for n in range(3) if n != axis)
     used = np.flatnonzero(mask.any(axis=others))
     return (int(used[0]), int(used[-1])) if used.size else (0, -1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.intensity import Window
 from ..engine.stack import array_axis
-from .image_types import Image
+from .image import Image
 
 
 class AppliedWindow(Window):
@@ -23,7 +23,9 @@ class AppliedWindow(Window):
         return values
 
 
-def seen_through(image: Image, window: Window, axis: str, reach: tuple[int, int] | None) -> tuple[Image, AppliedWindow]:
+def windowed_image(
+    image: Image, window: Window, axis: str, reach: tuple[int, int] | None
+) -> tuple[Image, AppliedWindow]:
     """The image on the same grid with uint8 grey levels, and the window to show these with.
 
     Args:

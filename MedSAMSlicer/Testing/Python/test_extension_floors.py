@@ -66,13 +66,13 @@ def test_an_upward_import_would_be_seen_however_it_is_written(tmp_path: Path) ->
     file = tmp_path / "engine" / "models" / "bad.py"
     file.write_text(
         "from ... import scene\n"
-        "from ...io.images import read\n"
+        "from ...io.image_files import read\n"
         "def late():\n    import vtkmodules.vtkCommonCore\n"
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import slicer\n"
     )
     found = [name for name in imported_modules(file, tmp_path) if is_within(name, FORBIDDEN["engine"])]
     assert "MedSAMSlicerLib.scene" in found
-    assert "MedSAMSlicerLib.io.images" in found
+    assert "MedSAMSlicerLib.io.image_files" in found
     assert "vtkmodules.vtkCommonCore" in found
     assert "slicer" not in found
 

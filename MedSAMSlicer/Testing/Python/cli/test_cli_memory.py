@@ -19,8 +19,8 @@ from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import ArrayStack
-from MedSAMSlicerLib.io.image_types import Image
-from MedSAMSlicerLib.io.windowed_image import seen_through
+from MedSAMSlicerLib.io.image import Image
+from MedSAMSlicerLib.io.windowed_image import windowed_image
 from support.shapes import ellipsoid, stack_of
 from support.threshold_model import threshold_predictor
 
@@ -31,7 +31,7 @@ TESTS = Path(__file__).resolve().parents[1]
 MEASURE = """
 import resource
 import sys
-from cli.test_cli_memory import large_image, seen_through, Window
+from cli.test_cli_memory import large_image, windowed_image, Window
 
 def peak():
     # Linux counts in KiB, macOS in bytes.
@@ -39,7 +39,7 @@ def peak():
 
 image = large_image()
 before = peak()
-seen = seen_through(image, Window(0, 255, "as it is"), "K", (200, 207))
+seen = windowed_image(image, Window(0, 255, "as it is"), "K", (200, 207))
 print(peak() - before)
 """
 
@@ -58,7 +58,7 @@ def test_only_the_slices_that_are_looked_at_take_memory() -> None:
         [sys.executable, "-c", MEASURE], env=child_environment([TESTS]), capture_output=True, text=True, check=True
     )
     assert float(grown.stdout) < 20
-    seen, window = seen_through(image, Window(0, 255, "as it is"), "K", (200, 207))
+    seen, window = windowed_image(image, Window(0, 255, "as it is"), "K", (200, 207))
     assert (seen.voxels[200:208] == 7).all() and not seen.voxels[199].any() and not seen.voxels[208].any()
     assert not seen.voxels.flags.writeable and seen.voxels.dtype == np.uint8
     assert replace(seen, voxels=image.voxels).__dict__ == image.__dict__, "on the same grid"
@@ -72,7 +72,7 @@ def test_the_model_and_the_preview_see_what_they_saw_of_the_scanner_values(
     values = np.random.default_rng(1).integers(-1024, 1500, (6, 7, 8)).astype(np.int16)
     image = Image(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "CT", Path("chest.nrrd"))
     window = Window(-160.0, 240.0, "soft-tissue", background=3.0, asked=(40.0, 400.0))
-    seen, applied = seen_through(image, window, axis, reach)
+    seen, applied = windowed_image(image, window, axis, reach)
     wanted, found = (
         WindowedStack(ArrayStack(one.voxels, one.spacing_ijk, axis), how)
         for one, how in ((image, window), (seen, applied))

@@ -16,7 +16,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.io.image_types import Image
+from MedSAMSlicerLib.io.image import Image
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 

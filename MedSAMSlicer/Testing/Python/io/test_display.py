@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.io.display import display_of
-from MedSAMSlicerLib.io.image_types import Image
+from MedSAMSlicerLib.io.image import Image
 from MedSAMSlicerLib.io.preview import write_preview
 
 PLANES = {"I": "sagittal", "J": "coronal", "K": "axial"}

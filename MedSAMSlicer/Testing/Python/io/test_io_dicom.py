@@ -11,8 +11,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.io.image_types import grid_difference
-from MedSAMSlicerLib.io.images import read_image
+from MedSAMSlicerLib.io.image import grid_difference
+from MedSAMSlicerLib.io.image_files import read_image
 
 
 def add_axial(series: Any, stored: np.ndarray, at: list[float], x: float = -10, y: float = 20) -> list[Path]:

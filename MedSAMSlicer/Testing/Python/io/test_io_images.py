@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.io.images import read_image
+from MedSAMSlicerLib.io.image_files import read_image
 
 ENDINGS = [".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.io.image_types import Image
-from MedSAMSlicerLib.io.labels import read_label
+from MedSAMSlicerLib.io.image import Image
+from MedSAMSlicerLib.io.segmentations import read_label
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, RunInfo, Timings
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.io.image_types import Image
+from MedSAMSlicerLib.io.image import Image
 from MedSAMSlicerLib.io.report import build_report, write_report
 
 

@@ -1,4 +1,4 @@
-"""Files that belong together are told apart before the work, and appear all at once after it."""
+"""Outputs are checked before the computation, and all of them appear at once after it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.io.output_files import write_atomically
-from MedSAMSlicerLib.io.together import check_apart, write_together
+from MedSAMSlicerLib.io.output_files import check_apart, check_output, write_atomically, write_together
 
+ENDINGS = (".seg.nrrd", ".nrrd", ".nii.gz", ".mha")
 NAMES = ("table.csv", "slices.csv", "plot.png")
 
 
@@ -86,3 +88,67 @@ def test_a_disk_that_tells_late_that_it_is_full_leaves_all_as_they_were(
         )
     assert len(stored) == failing + 1
     assert sorted(tmp_path.iterdir()) == sorted(old)
+
+
+@pytest.fixture
+def scan(oblique: sitk.Image, tmp_path: Path) -> Path:
+    (tmp_path / "case").mkdir()
+    path = tmp_path / "case" / "scan.nrrd"
+    sitk.WriteImage(oblique, str(path))
+    return path
+
+
+def test_a_good_output_may_be_new_or_replace_an_older_result(scan: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    for ending in ENDINGS:
+        check_output(tmp_path / f"tumour{ending}", [scan], ENDINGS)
+    assert sorted(tmp_path.rglob("*")) == before  # looking leaves nothing behind
+    (tmp_path / "tumour.seg.nrrd").write_text("old")
+    check_output(str(tmp_path / "tumour.seg.nrrd"), [str(scan)], ENDINGS)
+    check_output(tmp_path / "report.json", [scan], endings=(".json",))
+    assert (tmp_path / "tumour.seg.nrrd").read_text() == "old"
+
+
+def test_an_output_in_a_folder_that_is_missing(scan: Path, tmp_path: Path, refused: Callable) -> None:
+    with refused(tmp_path / "results", "does not exist", "create it"):
+        check_output(tmp_path / "results" / "tumour.nrrd", [scan], ENDINGS)
+
+
+def test_an_output_that_is_a_folder(scan: Path, tmp_path: Path, refused: Callable) -> None:
+    (tmp_path / "tumour.nrrd").mkdir()
+    with refused(tmp_path / "tumour.nrrd", "is a folder", "name of a file"):
+        check_output(tmp_path / "tumour.nrrd", [scan], ENDINGS)
+
+
+def test_an_output_with_a_name_that_is_too_long(scan: Path, tmp_path: Path, refused: Callable) -> None:
+    with refused("was not written", "choose another"):
+        check_output(tmp_path / ("x" * 300 + ".nrrd"), [scan], ENDINGS)
+
+
+def test_an_output_that_is_the_input(scan: Path, tmp_path: Path, refused: Callable) -> None:
+    with refused(scan, "same file as the input", "another name"):
+        check_output(scan, [scan], ENDINGS)
+    with refused("same file as the input"):
+        check_output(scan.parent / ".." / "case" / "scan.nrrd", [tmp_path / "other.nrrd", scan], ENDINGS)
+    link = tmp_path / "link.nrrd"
+    link.symlink_to(scan)
+    with refused(link, "same file as the input"):
+        check_output(link, [scan], ENDINGS)
+
+
+def test_an_output_in_the_dicom_folder_that_is_read(series: Any, refused: Callable) -> None:
+    path = series.folder / "tumour.nrrd"
+    with refused(path, series.folder, "choose another folder"):
+        check_output(path, [series.folder], ENDINGS)
+
+
+def test_an_output_that_is_write_protected(
+    scan: Path, tmp_path: Path, refused: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "final.nrrd"
+    path.write_text("signed off")
+    path.chmod(0o444)
+    if os.access(path, os.W_OK):  # an administrator is refused nothing: answer as the system answers others
+        monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != path)
+    with refused(path, "write-protected", "another name"):
+        check_output(path, [scan], ENDINGS)

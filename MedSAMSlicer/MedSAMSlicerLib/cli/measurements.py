@@ -11,7 +11,7 @@ from typing import Any
 
 from ..engine.environment import cache_folder
 from ..engine.model_choice import LoadedModel
-from .output_files import write_atomically
+from ..io.output_files import write_atomically
 
 FILENAME = "seconds-per-slice.json"
 
