@@ -17,7 +17,7 @@ TORCH = {"torch", "torchvision", "segment_anything"}
 FORBIDDEN = {
     "engine": SLICER | QT | {"SimpleITK", "MedSAMSlicerLib.scene", "MedSAMSlicerLib.io"},
     "scene": QT | TORCH,  # Slicer's main process never imports torch
-    "setup": {"vtk", "vtkmodules", "MedSAMSlicerLib.scene", "MedSAMSlicerLib.io"} | QT | TORCH,
+    "panel/setup": {"vtk", "vtkmodules", "MedSAMSlicerLib.scene", "MedSAMSlicerLib.io"} | QT | TORCH,
     "io": SLICER | QT | TORCH | {"MedSAMSlicerLib.scene"},
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..environment import child_environment
 
-_MODULE = f"{__package__}.openvino_convert"
+_MODULE = "MedSAMSlicerLib.engine.jobs.convert_openvino"
 
 
 def convert_apart(key: str, weights: Path, folder: Path) -> None:

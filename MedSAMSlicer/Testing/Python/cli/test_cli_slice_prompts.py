@@ -27,7 +27,7 @@ RIGHT[1:6] = ellipsoid((1, *SHAPE[1:]), (0, 30, 65), (1, 12, 12))
 def two_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An image of two bright objects, and SAM-Med2D with a network that anyone can work out."""
     monkeypatch.setattr(service, "load_predictor", load_component_model)
-    monkeypatch.setattr("MedSAMSlicerLib.cli_segment.find_weights", lambda *_: tmp_path / "none")
+    monkeypatch.setattr("MedSAMSlicerLib.cli.segment.find_weights", lambda *_: tmp_path / "none")
     voxels = np.where(LEFT | RIGHT, 200, 20).astype(np.int16)
     return written(tmp_path / "two.nrrd", voxels)
 

@@ -94,7 +94,7 @@ def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> No
 
 def test_nothing_is_imported_to_look(repository: Any) -> None:
     code = (
-        "import sys; from MedSAMSlicerLib.setup import packages; found = packages.needed_packages(); "
+        "import sys; from MedSAMSlicerLib.panel.setup import packages; found = packages.needed_packages(); "
         "print(len(found), sorted({'torch', 'torchvision', 'segment_anything', 'numpy', 'slicer'} & sys.modules.keys()))"
     )
     finished = subprocess.run(

@@ -11,11 +11,11 @@ MEDSAM_AT = """
 import sys
 from dataclasses import replace
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models import tasks
+from MedSAMSlicerLib.engine.jobs import weights_job
 url, md5, *arguments = sys.argv[1:]
 medsam = CATALOGUE["medsam"]
 CATALOGUE["medsam"] = replace(medsam, weights=replace(medsam.weights, url=url, md5=md5))
-sys.exit(tasks.main(arguments))
+sys.exit(weights_job.main(arguments))
 """
 """Arguments: address, MD5, then those of `engine.jobs.weights_job`."""
 
