@@ -14,7 +14,7 @@ import slicer
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
-from ...engine.results import StackResult
+from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
 from ..state.current_result import CurrentResult
 from ..state.effect_parameters import EffectParameters
@@ -69,7 +69,11 @@ class ContourEditor(SegmentState):
         self.rectangle = RectangleTool(self.preview)
         self.clicks = PointTool(self)
         self.drawing = MouseInteraction(self)
-        self.runs = RunController(self, runner, lambda: self._on_result())
+        self.runs = RunController(self, self.reader, runner)
+        self.runs.started.connect(self.clicks.run_begins)
+        self.runs.slice_found.connect(self._slice_found)
+        self.runs.finished.connect(self._run_finished)
+        self.runs.failed.connect(self._run_failed)
         self._runner, self._on_result = runner, on_result
         self._ahead = Prefetcher(self.reader, runner, parameters, clock)
         self._window: Window | None = None
@@ -196,7 +200,7 @@ class ContourEditor(SegmentState):
 
     def cancel(self) -> None:
         """End the run without a result. An earlier result stays; nothing is written."""
-        self.runs.stop()
+        self.runs.cancel()
         self.rectangle.drop()
         self.forget_preview()
         self.tell()
@@ -221,9 +225,28 @@ class ContourEditor(SegmentState):
         if window is None or self.runs.under_way:
             return
         if self.runs.wanted:
-            self.runs.begin()
+            self.runs.start()
         elif self.rectangle.drag is None:
             self._ahead.step()
+
+    def _slice_found(self, found: SliceResult) -> None:
+        shown = self.preview.shown
+        # The preview of a click is newer than the run's result; `RunController` tells of no older run.
+        if shown is not None and shown.index == found.index:
+            self.preview.forget()
+
+    def _run_finished(self) -> None:
+        self.clicks.run_finished()
+        self.rectangle.drop()
+        self.forget_preview()
+        self.tell()
+        if not self.runs.wanted:
+            self._on_result()
+
+    def _run_failed(self) -> None:
+        if not self.runs.wanted:
+            self.rectangle.drop()
+            self.forget_preview()
 
     # Ahead of need
 
@@ -280,7 +303,7 @@ class ContourEditor(SegmentState):
     def _end(self, reason: MedSAMError) -> None:
         if self.running or self.rectangle.drag is not None:
             self.problem = reason
-        self.runs.wanted = False
+        self.runs.end(reason)
         self._ahead.forget()
         self.rectangle.drop()
         self.preview.forget()

@@ -1,136 +1,137 @@
-"""The runs of a contouring: one is wanted, begins when it can, and ends in a kept result or in none."""
+"""Starts and ends the runs of a segment: at most one at a time, each with the segment's prompts at its start."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ...engine.errors import Cancelled, MedSAMError
 from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ..state.current_result import Basis
+from ..state.current_result import ResultBasis
 from ..state.prompts import Prompts
+from ..state.segment_state import SegmentState
+from ..state.signal import Signal
 from ..state.slice_range import reach_of
 from ..worker.progress import Progress
-from .contour_run import ContourRun
-
-if TYPE_CHECKING:
-    from .contour_editor import ContourEditor
+from .segmentation_run import SegmentationRun
+from .slice_reader import SliceReader
 
 
 class RunController:
-    """At most one run at a time.
+    """Runs the prompts of a segment and puts what is found into its `current` result.
+
+    Attributes:
+        wanted: whether a run is to start as soon as the window is known and the client is free.
+        progress: progress of the run; None if there is none.
+        before: the prompts before the rectangle or ROI that started the run, if one of them did.
+        started: emitted when a run has started.
+        slice_found: emitted with the `SliceResult` of each slice whose run still has the segment's prompts.
+        finished: emitted when `current` has the result of a run.
+        failed: emitted when a run has ended without a result, before the state's `problem` is set.
 
     Args:
-        contouring: whose prompts are run, and that keeps the result.
-        runner: computes.
-        on_result: a run has finished, and no other is wanted.
+        state: the segment.
+        reader: gives the intensity window.
+        client: the engine, perhaps shared with other segments.
     """
 
-    def __init__(self, contouring: ContourEditor, runner: InferenceClient, on_result: Callable[[], None]) -> None:
-        self._of, self._runner, self._on_result = contouring, runner, on_result
-        self._run: ContourRun | None = None
+    def __init__(self, state: SegmentState, reader: SliceReader, client: InferenceClient) -> None:
+        self._state, self._reader, self._client = state, reader, client
+        self._run: SegmentationRun | None = None
         self.wanted = False
-        """Whether a run is to begin as soon as there is a window and the runner is free."""
         self.progress: Progress | None = None
         self.before: list[Prompts | None] = []
-        """The prompts before the rectangle or the ROI that began the run, if one of them did."""
+        self.started, self.slice_found, self.finished, self.failed = Signal(), Signal(), Signal(), Signal()
 
     @property
     def under_way(self) -> bool:
-        """Whether the engine is at a run, perhaps one that is about to stop."""
-        return self._run is not None and self._run.busy
+        """Whether the engine works on a run, which may be stopping."""
+        return self._run is not None and self._run.running
 
     @property
     def running(self) -> bool:
-        """Whether a run goes on, or is about to begin."""
-        return self.wanted or (self._run is not None and self._run.busy and not self._run.stopping)
+        """Whether a run is wanted, or under way and not stopping."""
+        return self.wanted or (self._run is not None and self._run.running and not self._run.stopping)
 
     def want(self) -> None:
-        """Have a run begin; the one that is under way ends."""
-        self.stop()
+        """Cancel the run under way and have another one start."""
+        self.cancel()
         self.progress, self.wanted = None, True
 
-    def stop(self) -> None:
-        """End the run that is under way, and want none."""
+    def cancel(self) -> None:
+        """Cancel the run under way; none is wanted any more."""
         self.wanted, self.before = False, []
-        if self._run is not None and self._run.busy:
+        if self._run is not None:
             self._run.cancel()
 
-    def begin(self) -> None:
-        """Begin the run that is wanted, unless the runner is still at another one."""
-        of = self._of
-        if self._runner.running:
-            return  # a run for another segment was cancelled and is about to end
+    def end(self, reason: MedSAMError) -> None:
+        """As `cancel`; the run fails with `reason`."""
         self.wanted = False
-        prompts, window = of.prompts, of.reader.window
+        if self._run is not None:
+            self._run.stop(reason)
+
+    def start(self) -> None:
+        """Start the run that is wanted, unless the window is unknown or the client is busy with another one."""
+        state, prompts = self._state, self._state.prompts
+        if self._client.running:
+            return  # a cancelled run of another segment has not ended yet
+        self.wanted = False
+        window = self._reader.window
         if prompts is None or window is None:
             return
         try:
-            reach = reach_of(of.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
-            choice = of.parameters.choice
+            state.check_nodes()
+            reach = reach_of(state.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
+            choice = state.parameters.choice
             prompt = prompts.stack_prompt(choice.model, reach)
-            limits = (prompt.slice_range, prompt.box3d, prompts.solid)
-            basis: Basis = (prompts.plane, limits, choice, of.reader.state)
-            part = of.kept.part_for(prompts, basis)
-            of.kept.begin(of.stack(), part)
-            self._run = ContourRun(
-                of.volume_node,
-                of.segmentation_node,
-                of.segment_id,
-                self._runner,
-                plane=prompts.plane,
-                prompt=prompt,
-                window=window,
-                choice=choice,
-                solid=prompts.solid,
-                part=part,
-                earlier=of.result,
-                on_slice=lambda found: self._slice_found(found, prompts),
-                on_progress=self._progressed,
-                on_finished=lambda result: self._finished(result, prompts, basis, choice.model),
-                on_failed=self._failed,
+            basis = ResultBasis(
+                prompts.plane, prompt.slice_range, prompt.box3d, prompts.solid, choice, self._reader.state
             )
-            of.clicks.run_begins()
+            part = state.current.part_for(prompts, basis)
+            stack = state.stack(prompts.plane)
+            state.current.begin(stack, part)
+            self._run = SegmentationRun(
+                self._client,
+                stack,
+                prompt,
+                window,
+                choice,
+                oriented_box=prompts.solid,
+                part=part,
+                earlier=state.current.result,
+                on_slice=lambda found: self._show(found, prompts),
+                on_progress=self._report,
+                on_finished=lambda result: self._finish(result, prompts, basis),
+                on_failed=self._fail,
+            )
+            self.started.emit()
         except MedSAMError as error:
-            self._failed(error)
+            self._fail(error)
 
-    def _slice_found(self, found: SliceResult, prompts: Prompts) -> None:
-        of = self._of
-        of.kept.add(found)
-        shown = of.preview.shown
-        # What was clicked since the run began is newer than what it finds.
-        if shown is not None and shown.index == found.index and prompts is of.prompts:
-            of.preview.forget()
+    def _show(self, found: SliceResult, prompts: Prompts) -> None:
+        self._state.current.add(found)
+        if prompts is self._state.prompts:
+            self.slice_found.emit(found)
 
-    def _progressed(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         self.progress = progress
-        self._of.tell()
+        self._state.changed.emit()
 
-    def _finished(self, result: StackResult, prompts: Prompts, basis: Basis, model: str) -> None:
-        of = self._of
-        of.notes = [] if self._run is None else self._run.notes
+    def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis) -> None:
+        info = None if self._run is None else self._run.info
+        self._state.notes = [] if info is None else list(info.notes)
         self.progress, self.before = None, []
-        of.kept.finish(result, prompts, basis, model)
-        of.clicks.run_finished()
-        of.rectangle.drop()
-        of.forget_preview()
-        of.tell()
-        if not self.wanted:
-            self._on_result()
+        self._state.current.finish(result, prompts, basis)
+        self.finished.emit()
 
-    def _failed(self, error: MedSAMError) -> None:
-        of = self._of
+    def _fail(self, error: MedSAMError) -> None:
+        state = self._state
         self.progress = None
-        if not of.hidden:
+        if not state.hidden:
             try:
-                of.kept.restore(of.stack)
+                state.current.restore(state.stack)
             except MedSAMError:
-                of.kept.image = None  # the volume has changed, which is why the run has failed
-        if not self.wanted:
-            of.rectangle.drop()
-            of.forget_preview()
+                state.current.image = None  # the volume has changed, which is why the run has failed
+        self.failed.emit()
         if not isinstance(error, Cancelled):
             self.wanted = False
-            of.problem = error
-        of.tell()
+            state.problem = error
+        state.changed.emit()

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ...engine.model_choice import ModelChoice
+from ...engine.oriented_box import OrientedBox
+from ...engine.prompts import Box
 from ...engine.results import SliceResult, StackResult
 from ..display.overlay import StackImage
 from ..volume.view_plane import Plane, Stack
-from .partial_run import Part, part_to_run
+from .partial_run import PartialRun, partial_run_for
 from .prompts import Prompts
 from .stored_mask import StoredMask
 
-Basis = tuple[object, ...]
+
+@dataclass(frozen=True)
+class ResultBasis:
+    """What a result depends on besides the prompts of its key slices.
+
+    Attributes:
+        plane: plane of the slices.
+        slice_range, box3d: as in `StackPrompt`.
+        oriented_box: rotated ROI that limits the masks.
+        choice: model, device and runtime.
+        images: `SliceReader.state`, which differs when slices look different.
+    """
+
+    plane: Plane
+    slice_range: tuple[int, int] | None
+    box3d: Box | None
+    oriented_box: OrientedBox | None
+    choice: ModelChoice
+    images: tuple[object, ...]
 
 
 class CurrentResult:
@@ -29,8 +51,7 @@ class CurrentResult:
         self.image: StackImage | None = None
         self.applied = self.undone = False
         self._prompts: Prompts | None = None
-        self._basis: Basis = ()
-        self._model = ""
+        self._basis: ResultBasis | None = None
 
     @property
     def plane(self) -> Plane | None:
@@ -41,7 +62,7 @@ class CurrentResult:
         """Differs between results that are not corrections of each other."""
         return None if self._prompts is None else self._prompts.lineage
 
-    def part_for(self, prompts: Prompts, basis: Basis) -> Part | None:
+    def part_for(self, prompts: Prompts, basis: ResultBasis) -> PartialRun | None:
         """Part of the stack that a run with these prompts has to go over; None: all of it.
 
         Args:
@@ -52,8 +73,8 @@ class CurrentResult:
         before = {index: key.given for index, key in self._prompts.keys.items()}
         after = {index: key.given for index, key in prompts.keys.items()}
         slices = self.result.shape[0]
-        part = part_to_run(before, after, slices)
-        return part if part is None or prompts.bounds is None else part.of_whole_stack(slices)
+        part = partial_run_for(before, after, slices)
+        return part if part is None or prompts.bounds is None else part.over_whole_stack(slices)
 
     def given_on(self, index: int) -> object | None:
         """What the result was made from on a key slice, as `KeySlice.given`; None on any other slice."""
@@ -74,25 +95,24 @@ class CurrentResult:
         found = self.found_on(index)
         if found is None:
             return None
-        if found.low_res_logits is not None and model == self._model:
+        if found.low_res_logits is not None and self._basis is not None and model == self._basis.choice.model:
             return StoredMask.of_logits(found.low_res_logits, model)
         return StoredMask.of_mask(found.mask)
 
-    def begin(self, stack: Stack, part: Part | None) -> None:
-        """A run begins: show what it leaves unchanged."""
+    def begin(self, stack: Stack, part: PartialRun | None) -> None:
+        """Show what a run that begins will not replace."""
         self.image = StackImage(stack)
-        for found in self.result or ():
-            if part is not None and not part.replaces(found.index):
-                self.image.put_result(found)
+        for found in () if part is None or self.result is None else part.kept(self.result):
+            self.image.put_result(found)
 
     def add(self, found: SliceResult) -> None:
         """Show a slice that the run has found."""
         if self.image is not None:
             self.image.put_result(found)
 
-    def finish(self, result: StackResult, prompts: Prompts, basis: Basis, model: str) -> None:
-        """The run has finished with this result of that model."""
-        self.result, self._prompts, self._basis, self._model = result, prompts, basis, model
+    def finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis) -> None:
+        """Use the result of a finished run."""
+        self.result, self._prompts, self._basis = result, prompts, basis
         self.applied = self.undone = False
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
@@ -110,4 +130,4 @@ class CurrentResult:
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
         self.result = self.image = self._prompts = None
-        self._basis, self.applied, self.undone = (), False, False
+        self._basis, self.applied, self.undone = None, False, False

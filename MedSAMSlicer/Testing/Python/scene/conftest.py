@@ -17,13 +17,13 @@ from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support import threshold_service
+from support.ball_in_scene import BallInScene
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
 from support.scene_builder import GEOMETRIES, SceneBuilder, rotation
 from support.segment_writer_fixture import SegmentWriterFixture
-from support.session_cases import Case
-from support.threshold_service import FOLDER, ThresholdService
+from support.threshold_service import FOLDER
 from support.two_rod_phantom import TwoRodPhantom
 from support.worker_runs import WorkerClientFactory
 
@@ -151,19 +151,24 @@ def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Infe
 
 
 @pytest.fixture
-def case(scene_builder: Any, make_runner: Callable[..., InferenceClient], segment_in: Any) -> Callable[..., Case]:
-    """Makes a case for either way of running."""
-    return lambda service="ThresholdService", **options: Case(
+def ball_with(
+    scene_builder: Any, make_runner: Callable[..., InferenceClient], segment_in: Any
+) -> Callable[..., BallInScene]:
+    """Makes a `BallInScene` with a service of `threshold_service`, in this process and in one of its own."""
+    return lambda service="ThresholdService", **options: BallInScene(
         scene_builder, make_runner(service), segment_in, **options
     )
 
 
 @pytest.fixture
-def direct(scene_builder: Any, segment_in: Any) -> Callable[..., Case]:
-    """Makes a case for the engine called directly, where the way of running makes no difference."""
-    return lambda service=None, **options: Case(
-        scene_builder, InProcessClient((service or ThresholdService)()), segment_in, **options
-    )
+def ball_in_process(scene_builder: Any, segment_in: Any) -> Callable[..., BallInScene]:
+    """Makes a `BallInScene` whose service runs in this process."""
+
+    def make(service: str = "ThresholdService", **options: Any) -> BallInScene:
+        client = InProcessClient(getattr(threshold_service, service)())
+        return BallInScene(scene_builder, client, segment_in, **options)
+
+    return make
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A session with all that it works on, and what it tells its owner."""
+"""A volume with a ball in a scene, segments for it, runs over it and what they report."""
 
 from __future__ import annotations
 
@@ -12,29 +12,39 @@ import slicer
 
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.intensity import Window
-from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.results import StackResult
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
-from MedSAMSlicerLib.scene.editing.session import Session
+from MedSAMSlicerLib.scene.editing.segmentation_run import SegmentationRun
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.worker.progress import Progress
 from support.threshold_service import SIGNAL
 
 SHAPE = (9, 12, 14)
 WINDOW = Window(0, 255, "as it is")
 BOX = Box(2, 2, 11, 9)
+PROMPT = StackPrompt({4: BOX}, (1, 7))
 
 
 @dataclass
 class CallbackRecorder:
-    """Records the callbacks of a session."""
+    """What a run reported to its owner."""
 
     progress: list[Progress] = field(default_factory=list)
+    slices: list[SliceResult] = field(default_factory=list)
     finished: list[StackResult] = field(default_factory=list)
     failed: list[MedSAMError] = field(default_factory=list)
 
-    def start(self, session: Session) -> CallbackRecorder:
-        session.start(self.progress.append, self.finished.append, self.failed.append)
-        return self
+    @property
+    def callbacks(self) -> dict[str, Callable[[Any], None]]:
+        """Arguments of a `SegmentationRun`."""
+        return {
+            "on_progress": self.progress.append,
+            "on_slice": self.slices.append,
+            "on_finished": self.finished.append,
+            "on_failed": self.failed.append,
+        }
 
     @property
     def over(self) -> bool:
@@ -43,14 +53,15 @@ class CallbackRecorder:
 
     @property
     def done(self) -> int:
-        return self.progress[-1].done
+        return self.progress[-1].done if self.progress else 0
 
 
-def drive(session: Session, done: Callable[[], bool]) -> None:
+def step_until(condition: Callable[[], bool], step: Callable[[float], None]) -> None:
+    """Call `step` until the condition holds; fail after 15 s."""
     begin = time.monotonic()
-    while not done():
-        assert time.monotonic() - begin < 15, "the session came to no end"
-        session.step(0.02)
+    while not condition():
+        assert time.monotonic() - begin < 15, "the run did not end"
+        step(0.02)
 
 
 def ball(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
@@ -59,34 +70,35 @@ def ball(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
     return np.where(inside <= 1, 200, 20).astype(np.uint8)
 
 
-class Case:
-    """A scene with a ball in a volume, a segment for it, a neighbour in its way, and a session."""
+class BallInScene:
+    """A scene with a ball in a volume, a segment "tumour" for it and a segment "neighbour"."""
 
-    def __init__(
-        self, scene_builder: Any, runner: InferenceClient, segment_in: Any, geometry: str = "oblique", **options: Any
-    ) -> None:
-        self.scene_builder, self.runner, self._segment_in = scene_builder, runner, segment_in
+    def __init__(self, scene_builder: Any, client: InferenceClient, segment_in: Any, geometry: str = "oblique") -> None:
+        self.scene_builder, self.client, self._segment_in = scene_builder, client, segment_in
         self.voxels = ball()
         self.volume = scene_builder.volume_in(geometry)
         slicer.util.arrayFromVolume(self.volume)[:] = self.voxels
         self.volume.GetImageData().Modified()
         self.segmentation = scene_builder.segmentation(self.volume, "tumour", "neighbour")
-        self.session = Session(self.volume, self.segmentation, "tumour", runner, WINDOW, **options)
         self.before = self.fingerprint()
 
     @property
     def truth(self) -> np.ndarray:
         return self.voxels >= 128
 
+    def stack(self, axis: str = "K") -> SliceStack:
+        return SliceStack(self.volume, axis)
+
     def signal(self, k: int) -> None:
-        """Have the engine fail, or whatever it does on a signal, at slice `k` along K."""
+        """Have the engine do on slice `k` along K whatever it does on a signal."""
         slicer.util.arrayFromVolume(self.volume)[k, 0, 0] = SIGNAL
 
     def segment(self, name: str = "tumour") -> np.ndarray:
+        """(k, j, i) bool: the segment in the volume's voxels."""
         return self._segment_in(self.segmentation, name, self.volume)
 
     def fingerprint(self) -> list[Any]:
-        """All that a segmentation holds, to the last bit."""
+        """All that the segmentation holds, to the last bit."""
         segmentation = self.segmentation.GetSegmentation()
         parts: list[Any] = [self.segmentation.GetMTime(), segmentation.GetMTime()]
         for index in range(segmentation.GetNumberOfSegments()):
@@ -104,7 +116,18 @@ class Case:
     def untouched(self) -> bool:
         return self.fingerprint() == self.before
 
-    def ready(self) -> Case:
-        self.session.set_key(4, BOX)
-        self.session.reach = (1, 7)
-        return self
+    def start(self, recorder: CallbackRecorder, prompt: StackPrompt = PROMPT, **options: Any) -> SegmentationRun:
+        """A run along K with the reported events recorded."""
+        choice = options.pop("choice", ModelChoice())
+        return SegmentationRun(self.client, self.stack(), prompt, WINDOW, choice, **{**recorder.callbacks, **options})
+
+    def run(self, prompt: StackPrompt = PROMPT, **options: Any) -> CallbackRecorder:
+        """A run from its start to its end."""
+        recorder = CallbackRecorder()
+        run = self.start(recorder, prompt, **options)
+        self.wait(lambda: recorder.over)
+        assert not run.running
+        return recorder
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        step_until(condition, self.client.step)
