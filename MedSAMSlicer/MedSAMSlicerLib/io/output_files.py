@@ -5,20 +5,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ..engine.atomic_files import flush_to_disk, replace_atomically
 from ..engine.errors import InputError
 
 Writer = Callable[[Path], object]
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
-# Enough of the name to keep any ending; the whole of it could make the temporary name too long for the disk.
-_KEPT_OF_NAME = 24
 _log = logging.getLogger(__name__)
 
 
@@ -83,75 +81,41 @@ def write_together(files: Mapping[str, Writer]) -> None:
         InputError: a file cannot be written; the message names its path, and all existing files are unchanged.
     """
     with ExitStack() as stack:
-        for put in [stack.enter_context(filled_beside(path, _named(path, writer))) for path, writer in files.items()]:
-            put()
+        for path, writer in files.items():
+            stack.enter_context(_reported_for(path))
+            # Every file is on the disk before the first one gets its name.
+            temporary = stack.enter_context(replace_atomically(Path(path), flush=False))
+            with _reported_for(path):
+                _call(writer, temporary, path)
+                flush_to_disk(temporary)
 
 
-def _named(path: str, writer: Writer) -> Writer:
-    def write(temporary: Path) -> None:
-        try:
-            writer(temporary)
-        except InputError as error:  # the writer knows only the name of the temporary file
-            raise InputError(str(error).replace(str(temporary), path)) from error
-
-    return write
-
-
-def write_atomically(path: Path | str, writer: Callable[[Path], object]) -> None:
-    """Let `writer` fill a temporary file beside `path`, then put it in the place of `path` in one step.
-
-    The temporary file has the ending of `path`. Whatever goes wrong, Ctrl-C included, the temporary file is removed
-    and what was at `path` stays as it was. A link is followed: the file that it points to is replaced.
+def write_atomically(path: Path | str, writer: Writer) -> None:
+    """Write a file, whole or not at all; see `replace_atomically`.
 
     Args:
-        path: file to write.
-        writer: is given the temporary path, which does not exist yet, and must create it; what it returns is ignored.
+        path: file to write. An existing file is unchanged if writing fails.
+        writer: creates the file at the path that it is given, which has the extension of `path`.
 
     Raises:
-        InputError: the disk is full, the folder not writable, or any other OSError; other exceptions pass through.
+        InputError: an OSError, such as a full disk or a folder that is not writable. Other exceptions pass through.
     """
-    with filled_beside(path, writer) as put:
-        put()
+    write_together({str(path): writer})
 
 
-@contextmanager
-def filled_beside(path: Path | str, writer: Callable[[Path], object]) -> Iterator[Callable[[], None]]:
-    """`write_atomically` in two steps: the temporary file is stored on entry, and gone again on exit.
-
-    Args:
-        path, writer: as for `write_atomically`.
-
-    Yields:
-        What puts the temporary file in the place of `path`.
-
-    Raises:
-        InputError: as `write_atomically`, at either step.
-    """
-    path = Path(path)
-    with _told_of(path):
-        target = path.resolve()
-        temporary = target.with_name(f".{secrets.token_hex(8)}-{target.name[-_KEPT_OF_NAME:]}")
-
-    def put() -> None:
-        with _told_of(path):
-            os.replace(temporary, target)
-
+def _call(writer: Writer, temporary: Path, path: str) -> None:
     try:
-        with _told_of(path):
-            writer(temporary)
-            _flush(temporary)
-        yield put
-    finally:
-        with _told_of(path):
-            temporary.unlink(missing_ok=True)
+        writer(temporary)
+    except InputError as error:  # the writer knows only the name of the temporary file
+        raise InputError(str(error).replace(str(temporary), path)) from error
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _reported_for(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(Path(path), error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> InputError:
@@ -165,12 +129,3 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     if missing or error.errno in _NOT_ALLOWED:
         return InputError(f"{path} was not written: its folder is not writable; choose another folder")
     return InputError(f"{path} was not written ({error.strerror or error}): choose another path")
-
-
-def _flush(path: Path) -> None:
-    """Have the system store the file now: network disks report that they are full only here."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

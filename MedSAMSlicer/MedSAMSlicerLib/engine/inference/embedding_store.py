@@ -11,21 +11,17 @@ import hashlib
 import io
 import logging
 import os
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..atomic_files import remove_abandoned, replace_atomically
 from ..environment import cache_folder
 
 _log = logging.getLogger(__name__)
 _ENDING = ".embedding"
-_PART = ".part-"
 _DIGEST_BYTES = 20
-_ABANDONED_SECONDS = 3600.0
-"""A file that was begun so long ago is nobody's any more."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class EmbeddingStore:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
         self._trouble = False
+        remove_abandoned(folder)
 
     @property
     def used_bytes(self) -> int:
@@ -80,14 +77,9 @@ class EmbeddingStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._make_room(size)
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=_PART)
-            part = Path(name)
-            try:
-                with open(handle, "wb") as file:
-                    file.write(_digest(key, payload) + payload)
-                os.replace(part, self._path(key))
-            finally:
-                _remove(part)
+            # Not flushed to the disk, which would take longer than it saves: the digest reveals a damaged file.
+            with replace_atomically(self._path(key), flush=False) as part:
+                part.write_bytes(_digest(key, payload) + payload)
             # Another process may have kept one meanwhile.
             self._make_room(0)
         except OSError as error:
@@ -112,8 +104,6 @@ class EmbeddingStore:
                     status = entry.stat()
                     if entry.name.endswith(_ENDING):
                         found.append(_Kept(Path(entry.path), status.st_size, status.st_mtime))
-                    elif entry.name.startswith(_PART) and time.time() - status.st_mtime > _ABANDONED_SECONDS:
-                        _remove(Path(entry.path))
         return sorted(found, key=lambda kept: kept.used)
 
     def _make_room(self, size: int) -> None:

@@ -6,18 +6,16 @@ agree so well that results stay within the 0.002 of DSC that are allowed for spe
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..atomic_files import replace_atomically
 from ..environment import cache_folder
 from ..prompts import SlicePrompt
 from .check_image import SIDE, phantom_slice
@@ -110,14 +108,8 @@ class KeptVerdicts:
         text = json.dumps({"subject": subject, "holds": verdict.holds, "reason": verdict.reason}, indent=1) + "\n"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".part-")
-            try:
-                with open(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.replace(name, self._path(subject))
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name)
+            with replace_atomically(self._path(subject)) as part:
+                part.write_text(text, encoding="utf-8")
         except OSError as error:
             _log.warning("whether half precision holds is not kept: %s", error)
 

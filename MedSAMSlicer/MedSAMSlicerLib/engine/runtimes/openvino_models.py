@@ -7,25 +7,19 @@ second process can leave half of one.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import openvino
 
+from ..atomic_files import remove_abandoned, replace_atomically
 from ..environment import cache_folder
 
 # Raise it when what is converted, or how, changes.
 REVISION = 2
 ENCODER, DECODER = "encoder.xml", "decoder.xml"
-_PART = ".part-"
-_ABANDONED_SECONDS = 6 * 3600.0
-"""A conversion that was begun so long ago is nobody's any more: its process has died. The largest take minutes."""
 
 
 def converted_folder(identity: str, convert: Callable[[Path], None], folder: Path | None = None) -> Path:
@@ -40,14 +34,17 @@ def converted_folder(identity: str, convert: Callable[[Path], None], folder: Pat
     folder = final.parent
     if not is_complete(final):
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(folder)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=_PART) as temporary:
-            part = Path(temporary, "converted")
-            part.mkdir()
-            convert(part)
-            for path in part.iterdir():
-                _flush(path)
-            _put_in_place(part, final)
+        remove_abandoned(folder)
+        try:
+            with replace_atomically(final) as part:
+                part.mkdir()
+                convert(part)
+                if not is_complete(final):
+                    discard(final)
+        except OSError:
+            # Another process may have been faster: its conversion serves as well.
+            if not is_complete(final):
+                raise
     return final
 
 
@@ -67,31 +64,6 @@ def is_complete(folder: Path) -> bool:
 def discard(folder: Path) -> None:
     """Remove a converted network that cannot be used, so that it is converted again."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for part in folder.glob(f"{_PART}*"):
-        # Another process may remove it at the same time.
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
-                shutil.rmtree(part)
-
-
-def _flush(path: Path) -> None:
-    """Have the system store the file now: after a power failure a name without its content would be half a file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _put_in_place(part: Path, final: Path) -> None:
-    if final.exists() and not is_complete(final):
-        discard(final)
-    try:
-        os.rename(part, final)
-    except OSError:
-        # Another process was faster: its conversion is as good as ours.
-        if not is_complete(final):
-            raise
 
 
 def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[np.ndarray]], list[np.ndarray]]:

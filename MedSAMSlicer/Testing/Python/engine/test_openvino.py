@@ -103,7 +103,8 @@ def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time
         (tmp_path / name / "converted").mkdir(parents=True)
         (tmp_path / name / "converted" / "encoder.xml").write_text("half")
     past = time.time() - 24 * 3600
-    os.utime(tmp_path / ".part-old", (past, past))
+    for path in (*(tmp_path / ".part-old").rglob("*"), tmp_path / ".part-old"):
+        os.utime(path, (past, past))
     kept = converted_folder("small", lambda folder: shutil.copytree(made, folder, dirs_exist_ok=True), tmp_path)
     assert is_complete(kept)
     assert {path.name for path in tmp_path.iterdir()} == {".part-new", kept.name}, "another process may be at work"
