@@ -19,14 +19,14 @@ from ..scene.worker.progress import Progress
 def help_text() -> str:
     """Help of the effect, as HTML; the first sentence stands above the options."""
     return "<html>{first}<br>{more}</html>".format(
-        first=_("RectangleDrag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
+        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
         more="<p>"
         + "<p>".join(
             (
-                _("<b>RectangleDrag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
+                _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
-                _("<b>RectangleDrag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
+                _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
                 _("<b>Click</b> in the object, <b>Ctrl+click</b> (Cmd+click on macOS) beside it, with models that take"
                   " points: the mask on that slice is refined at once, from the rectangle or the result that it has."
                   " <b>Backspace</b> undoes the last click. A click begins no run: <b>Enter</b> or 'Contour' does."),

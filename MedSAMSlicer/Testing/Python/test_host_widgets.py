@@ -120,7 +120,7 @@ PANEL = """<?xml version="1.0" encoding="UTF-8"?>
  <widget class="qMRMLWidget" name="Panel">
   <layout class="QVBoxLayout" name="top">
    <item><widget class="QLabel" name="hint">
-     <property name="text"><string>RectangleDrag a rectangle.</string></property>
+     <property name="text"><string>Drag a rectangle.</string></property>
      <property name="wordWrap"><bool>true</bool></property>
      <property name="alignment"><set>Qt::AlignLeft|Qt::AlignTop</set></property>
    </widget></item>

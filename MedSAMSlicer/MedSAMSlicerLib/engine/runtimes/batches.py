@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .device_memory import DeviceMemory
 
 Item = TypeVar("Item")
-SliceMask = TypeVar("SliceMask")
+Answer = TypeVar("Answer")
 
 # Of the free memory: the rest is for the work beside it, and for what the computer's screen needs.
 MEMORY_SHARE = 0.5
@@ -55,7 +55,7 @@ class Batches:
             size = min(size, MEMORY_SHARE * self._memory.free() / self._item_bytes)
         return max(1, int(size))
 
-    def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[SliceMask]]) -> list[SliceMask]:
+    def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Answer]]) -> list[Answer]:
         """The answers of all items, in order.
 
         Args:
@@ -64,7 +64,7 @@ class Batches:
         Raises:
             Whatever `work` raised; a want of memory only where it was raised for one item alone.
         """
-        answers: list[SliceMask] = []
+        answers: list[Answer] = []
         while len(answers) < len(items):
             batch = items[len(answers) : len(answers) + self.size]
             found = self._tried(batch, work)
@@ -77,8 +77,8 @@ class Batches:
         return answers
 
     def _tried(
-        self, batch: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[SliceMask]]
-    ) -> Sequence[SliceMask] | None:
+        self, batch: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Answer]]
+    ) -> Sequence[Answer] | None:
         self._memory.begin()
         begin = self._clock()
         try:

@@ -12,7 +12,7 @@ from ..i18n import tr as _
 if TYPE_CHECKING:
     from .runtime import Runtime
 
-SliceMask = TypeVar("SliceMask")
+Answer = TypeVar("Answer")
 Make = Callable[[str], "tuple[Runtime, list[str]]"]
 """Gets a device, returns a runtime on it and lines that the user should read, to which the runtime may add."""
 
@@ -60,7 +60,7 @@ class DeviceFallback:
         """What may have made embeddings that are still of use, the runtime in use first; see `maker_of`."""
         return [maker_of(self._runtime), *(maker for maker in self._makers if maker != maker_of(self._runtime))]
 
-    def run(self, work: Callable[[Runtime], SliceMask]) -> tuple[SliceMask, str]:
+    def run(self, work: Callable[[Runtime], Answer]) -> tuple[Answer, str]:
         """The answer of the runtime in use or, where it has not enough memory, of the next one; and who gave it.
 
         Args:

@@ -40,7 +40,7 @@ class Runtime(Protocol):
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """SliceMask n prompts on one embedding.
+        """Answer n prompts on one embedding.
 
         Args:
             embedding: as `encode` returned it.

@@ -17,7 +17,7 @@ from ..stack import SliceSource
 from .inference_client import RunListener, Stage, StageReporter, ignore
 
 Job = Callable[[], None]
-SliceMask = TypeVar("SliceMask")
+Answer = TypeVar("Answer")
 
 
 class InProcessClient:
@@ -163,7 +163,7 @@ class _Run:
 
 
 def _job(
-    work: Callable[[], SliceMask], on_done: Callable[[SliceMask], None], on_failed: Callable[[MedSAMError], None]
+    work: Callable[[], Answer], on_done: Callable[[Answer], None], on_failed: Callable[[MedSAMError], None]
 ) -> Job:
     def run() -> None:
         try:

@@ -96,7 +96,7 @@ class ContourEditor(SegmentState):
         """Something looks different."""
         self.changed.emit()
 
-    # MouseInteraction
+    # Drawing
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
         """Begin a rectangle or a click. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""

@@ -63,7 +63,7 @@ class WeightsSite:
         self.close()
 
     def close(self) -> None:
-        """SliceMask nobody any more."""
+        """Answer nobody any more."""
         self.hold.clear()
         self._server.shutdown()
         self._server.server_close()
