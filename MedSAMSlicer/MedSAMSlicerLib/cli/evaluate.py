@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from ..evaluation.evaluate_case import CaseScore, Task
 from ..evaluation.simulated_prompts import PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
 from .console import say
+from .log_options import start_logging
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -45,13 +47,14 @@ def run_evaluate(options: argparse.Namespace) -> None:
     processes = min(options.processes or os.cpu_count() or 1, len(cases))
     found: dict[str, CaseScore] = {}
     failures: dict[str, MedSAMError] = {}
+    start_log = partial(start_logging, options.verbose, options.log) if options.verbose or options.log else None
     with tqdm(total=len(cases), unit="case", desc="Evaluating", disable=True if options.quiet else None) as bar:
 
         def keep_failure(case: Case, error: MedSAMError) -> None:
             failures[case.id] = error
             bar.update()
 
-        for score in evaluate(cases, task, processes, failed=keep_failure):
+        for score in evaluate(cases, task, processes, failed=keep_failure, start_log=start_log):
             found[score.case.id] = score
             bar.update()
     failed = [str(failures[case.id]) for case in cases if case.id in failures]

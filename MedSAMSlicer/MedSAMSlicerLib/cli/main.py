@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -16,12 +16,14 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..engine.environment import share_processor
 from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
+from ..engine.log import get_logger, log_error
 from .console import complain, prepare_output, say
+from .log_options import add_log_options, logging_to
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
 # Options whose one value may begin with a minus sign, which argparse would take for an option.
 _MAY_BE_NEGATIVE = ("--window", "--key", "--point")
-_log = logging.getLogger(f"{__package__}.cli")
+_log = get_logger(__name__)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,8 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="medsam-slicer",
         description="Contours tumours and organs in volumes with MedSAM.",
         epilog="Exit status: 0; 2 wrong input; 3 weights missing or not matching their checksum; 130 interrupted; "
-        f"1 anything else. ${DEBUG_VARIABLE}=1 adds a log to standard error.",
+        f"1 anything else. ${DEBUG_VARIABLE}=1 does what --verbose does.",
     )
+    parser.set_defaults(verbose=False, log=None)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_segment(commands.add_parser("segment", help="one object in one image", description=_SEGMENT))
@@ -132,6 +135,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: they stay in memory and go with the run)",
     )
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    add_log_options(parser)
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -153,9 +157,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+    add_log_options(parser)
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
+    add_log_options(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     actions.add_parser("list", help="models, whether their weights are here, and what was measured (the default)")
     measuring = actions.add_parser("measure", help="time one slice with each model whose weights are here")
@@ -173,23 +179,23 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     )
     download = actions.add_parser("download", help="download the weights of a model into the cache folder")
     download.add_argument("key", metavar="KEY")
+    for action in actions.choices.values():
+        add_log_options(action)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0; 2 wrong input; 3 weights; 130 interrupted; 1 anything else."""
     prepare_output()
     share_processor()
-    if os.environ.get(DEBUG_VARIABLE):
-        logging.basicConfig(format="%(name)s: %(message)s")
-        logging.getLogger(__package__).setLevel(logging.DEBUG)
     failure: MedSAMError | None = None
     with _interrupted_once():
         try:
-            _run(sys.argv[1:] if arguments is None else arguments)
+            options = build_parser().parse_args(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
+            with _logged(options):
+                _run(options)
         except KeyboardInterrupt:
             failure = Cancelled("interrupted; nothing was written")
         except Exception as error:
-            _log.debug("what led to the error", exc_info=True)
             failure = as_user_error(error)
     if failure is None:
         return 0
@@ -197,8 +203,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return failure.exit_status
 
 
-def _run(arguments: Sequence[str]) -> None:
-    options = build_parser().parse_args(_with_negative_values(arguments))
+@contextmanager
+def _logged(options: argparse.Namespace) -> Iterator[None]:
+    """Log what happens within, as the options say. Raises InputError if the log cannot be written."""
+    options.verbose = options.verbose or bool(os.environ.get(DEBUG_VARIABLE))
+    with logging_to(options.verbose, options.log):
+        _log.info("command %s begins", options.command)
+        begin = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            log_error(_log, as_user_error(error), "command %s failed", options.command)
+            raise
+        finally:
+            _log.info("command %s ended after %.2f s", options.command, time.monotonic() - begin)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.command == "segment":
         from .segment import run_segment
 

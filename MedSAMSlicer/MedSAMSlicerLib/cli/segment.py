@@ -139,10 +139,12 @@ def _segment(
     quiet: bool,
 ) -> tuple[StackResult, dict[int, Consensus]]:
     """The slices that were answered, and the consensus of `asked` rectangles. The model is let go afterwards."""
+    from ..engine.serving.run_log import RunLog
     from ..engine.serving.service import SegmentationService
 
     service = SegmentationService(_CACHE_BYTES, open_embedding_store(kept_megabytes))
     service.load(choice)
+    log = RunLog(choice, source, prompt)
     found = StackResult(source.shape)
     consensus: dict[int, Consensus] = {}
     total = prompt.slice_range[1] - prompt.slice_range[0] + 1 if prompt.slice_range else None
@@ -150,10 +152,12 @@ def _segment(
     with tqdm(total=total, unit="slice", desc="Segmenting", disable=True if quiet else None) as bar:
         for result in service.segment(choice, source, prompt, info):
             found.add(limited(result))
+            log.slices += 1
             if asked and result.box is not None:
                 image = source.slice_uint8(result.index)
                 consensus[result.index] = service.consensus(choice, image, result.box, asked)
             bar.update()
+    log.finished(info)
     return found, consensus
 
 

@@ -25,6 +25,8 @@ class MedSAMError(Exception):
     """
 
     exit_status = 1
+    logged = False
+    """Whether the log holds this error already."""
 
 
 class InputError(MedSAMError):

@@ -18,6 +18,7 @@ from ..engine.environment import THREADS_VARIABLE, embeddings_disk_megabytes
 from ..engine.errors import InputError, MedSAMError, WorkerError, as_user_error
 from ..engine.inference.embedding_store import open_embedding_store
 from ..engine.inference.predictor import Predictor, load_predictor
+from ..engine.log import get_logger, log_error
 from ..engine.model_choice import LoadedModel, ModelChoice
 from ..io.output_files import write_atomically
 from .cases import Case
@@ -40,6 +41,7 @@ RESULT_COLUMNS = [
 ]
 SLICE_COLUMNS = ["id", "modality", "index", "dsc", "predicted_iou", "confidence", "flagged", "key", "in_truth"]
 LoadModel = Callable[[ModelChoice], tuple[Predictor, LoadedModel]]
+_log = get_logger(__name__)
 _predictor: Predictor | MedSAMError | None = None
 
 
@@ -53,6 +55,7 @@ def evaluate(
     processes: int,
     load: LoadModel = load_predictor,
     failed: Callable[[Case, MedSAMError], None] | None = None,
+    start_log: Callable[[], object] | None = None,
 ) -> Iterator[CaseScore]:
     """Scores as they come. One thread in each process: results do not depend on how many run side by side.
 
@@ -60,6 +63,7 @@ def evaluate(
         processes: how many cases run at once, each in a process of its own.
         load: a function of a module, not a lambda: makes each process's model out of `task.choice`.
         failed: told of each case that cannot be used, whose message names it; the others go on. None: the first one ends it.
+        start_log: a function of a module: has each process write its log somewhere.
 
     Raises:
         MedSAMError: what would happen to every case, such as missing weights.
@@ -71,24 +75,24 @@ def evaluate(
         failed(case, error)
 
     lost: list[Case] = []
-    yield from _evaluate(cases, task, processes, load, fail, lost.append)
+    prepare = (task, load, start_log)
+    yield from _evaluate(cases, prepare, processes, fail, lost.append)
     for case in lost:
         # When a process ends, those beside it are ended too. By itself, only the case that ends it does so again.
-        yield from _evaluate([case], task, 1, load, fail, lambda case: fail(case, _ended(case)))
+        yield from _evaluate([case], prepare, 1, fail, lambda case: fail(case, _ended(case)))
 
 
 def _evaluate(
     cases: Sequence[Case],
-    task: Task,
+    prepare: tuple[Task, LoadModel, Callable[[], object] | None],
     processes: int,
-    load: LoadModel,
     fail: Callable[[Case, MedSAMError], None],
     lose: Callable[[Case], None],
 ) -> Iterator[CaseScore]:
     # Started afresh, not forked: a forked copy of a threaded process can hang.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=(task, load))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare, initargs=prepare)
     try:
-        running = {pool.submit(_run, case, task): case for case in cases}
+        running = {pool.submit(_run, case, prepare[0]): case for case in cases}
         for future in as_completed(running):
             try:
                 score = future.result()
@@ -111,8 +115,10 @@ def _ended(case: Case) -> WorkerError:
     )
 
 
-def _prepare(task: Task, load: LoadModel) -> None:
+def _prepare(task: Task, load: LoadModel, start_log: Callable[[], object] | None) -> None:
     global _predictor
+    if start_log is not None:
+        start_log()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ[THREADS_VARIABLE] = "1"
     try:
@@ -121,6 +127,7 @@ def _prepare(task: Task, load: LoadModel) -> None:
     except Exception as error:
         # Raised here it would reach nobody: the pool only says that it is broken.
         _predictor = as_user_error(error)
+        log_error(_log, _predictor, "the model cannot be loaded")
 
 
 def _end_with_parent() -> None:
@@ -134,7 +141,11 @@ def _end_with_parent() -> None:
 def _run(case: Case, task: Task) -> CaseScore:
     if isinstance(_predictor, MedSAMError):
         raise _NotReady(_predictor)
-    return run_case(case, task, _predictor)
+    try:
+        return run_case(case, task, _predictor)
+    except Exception as error:
+        log_error(_log, error, "a case failed")
+        raise
 
 
 def result_row(score: CaseScore, task: Task) -> dict[str, str]:

@@ -10,10 +10,11 @@ import numpy as np
 from ..engine.errors import InputError, MedSAMError
 from ..engine.inference.predictor import Predictor, load_predictor
 from ..engine.intensity import WindowedStack, choose_window
-from ..engine.model_choice import ModelChoice, Timings
+from ..engine.model_choice import ModelChoice, RunInfo, Timings
 from ..engine.prompts import StackPrompt
 from ..engine.propagation.propagate import propagate
 from ..engine.results import SliceResult
+from ..engine.serving.run_log import RunLog
 from ..engine.stack import ArrayStack, SliceSource, array_axis, default_axis
 from ..io.image_files import read_image
 from ..io.segmentations import read_label
@@ -110,9 +111,12 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     truth = np.moveaxis(truth, array_axis(axis), 0)
     prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
 
+    log = RunLog(task.choice, source, prompt)
     begin = time.perf_counter()
     results = _segment(source, prompt, predictor, task)
     seconds = time.perf_counter() - begin
+    log.slices = len(results)
+    log.finished(RunInfo(timings=predictor.timings))
     mask = np.zeros(source.shape, bool)
     for result in results:
         mask[result.index] = result.mask

@@ -6,13 +6,13 @@ decodes the compressed transfer syntaxes and applies rescale slope and intercept
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
+from ..engine.log import get_logger
 from .dicom_headers import SliceHeader, headers_of_only_series
 from .image import Image
 from .native_messages import native_messages_logged
@@ -22,7 +22,7 @@ _TOLERANCE_FLOOR_MM = 0.01
 _ORIENTATION_TOLERANCE = 1e-3
 # Sideways drift over the whole stack, in pixels: less than this moves no contour to another pixel.
 _DRIFT_PIXELS = 0.25
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def load_series(folder: Path) -> Image:
@@ -134,7 +134,7 @@ def _voxels(headers: list[SliceHeader]) -> np.ndarray:
             with native_messages_logged():
                 image = reader.Execute()
         except RuntimeError as error:  # all that SimpleITK raises
-            _log.debug("%s", error)
+            _log.debug("a DICOM series cannot be read: %s", error)
             raise InputError(
                 f"{header.file} cannot be decoded: damaged, or compressed in an unknown way; export the series again"
             ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import math
 import os
 import zlib
@@ -16,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
+from ..engine.log import get_logger
 from .dicom_series import load_series
 from .image import Image, check_finite, check_not_constant
 from .native_messages import native_messages_logged
@@ -37,7 +37,7 @@ _ORTHOGONAL = 1e-3
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
 _HEADER_SIZES = (348, 540)
 _VOXELS_AT_ONCE = 1 << 20
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class _Pinned:
@@ -95,7 +95,7 @@ def load_file(path: Path, *, finite: bool = False) -> Image:
         with native_messages_logged():
             image = reader.Execute()
     except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK raises RuntimeError only
-        _log.debug("%s", error)
+        _log.debug("an image file cannot be read: %s", error)
         raise _unreadable(path, kind, str(error)) from error
 
     size = image.GetSize()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..engine.log import get_logger
+
 _STDERR = 2
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @contextmanager
 def native_messages_logged() -> Iterator[None]:
-    """Within it, what native code prints to standard error goes to this module's debug log.
+    """Within it, what native code prints to standard error is only counted, in this module's debug log.
 
     ITK, MetaIO, niftilib and GDCM print by themselves, next to the exception that they raise; a user is to read one
     line. The descriptor belongs to the whole process: keep the block short.
@@ -35,5 +36,6 @@ def native_messages_logged() -> Iterator[None]:
             os.dup2(terminal, _STDERR)
             os.close(terminal)
             kept.seek(0)
-            if text := kept.read().decode(errors="replace").strip():
-                _log.debug("%s", text)
+            # Their texts name files, and may quote what is in them.
+            if lines := kept.read().splitlines():
+                _log.debug("native code printed %d lines", len(lines))

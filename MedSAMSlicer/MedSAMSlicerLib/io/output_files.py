@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,12 +11,13 @@ from pathlib import Path
 
 from ..engine.atomic_files import flush_to_disk, replace_atomically
 from ..engine.errors import InputError
+from ..engine.log import get_logger
 
 Writer = Callable[[Path], object]
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[str, ...]) -> None:
@@ -50,7 +50,7 @@ def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[
             raise InputError(f"{path} is write-protected: choose another name")
         # Permissions are not reliable on network disks and for administrators: create a nameless file.
         with tempfile.TemporaryFile(dir=folder):
-            _log.debug("%s is writable", folder)
+            _log.debug("the folder of an output is writable")
     except OSError as error:
         raise cannot_write(path, error) from error
 

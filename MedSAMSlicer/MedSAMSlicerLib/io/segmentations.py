@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
+from ..engine.log import get_logger
 from .image import Image, grid_difference
 from .image_files import load_file
 from .native_messages import native_messages_logged
@@ -19,7 +19,7 @@ SLICER_ENDING = ".seg.nrrd"
 SEGMENTATION_ENDINGS = (SLICER_ENDING, ".nrrd", ".nii.gz", ".mha")
 # The largest atlases have some hundreds of labels.
 _MOST_LABELS = 1000
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def read_label(path: Path | str, value: str | None, like: Image | None = None) -> np.ndarray:
@@ -110,7 +110,7 @@ def write_segmentation(
             # Slice by slice: a comparison allocates as much memory as its operands.
             whole = written.shape == labelmap.shape and all(map(np.array_equal, written, labelmap))
         except (RuntimeError, InputError) as error:  # raised by SimpleITK, and by reading back
-            _log.debug("%s", error)
+            _log.debug("a written file cannot be read back: %s", error)
             whole = False
         # niftilib does not report a full disk, so the file is read back.
         if not whole:

@@ -7,6 +7,7 @@ Slicer's process; so all of them go the same way.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +15,14 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..engine.child_log import ChildLog, is_log_line
 from ..engine.errors import one_line
+from ..engine.log import get_logger
 from ..engine.serving.said import heard
 from ..scene.worker.transports import worker_environment
 
 Line = Mapping[str, Any]
+_log = get_logger(__name__)
 CANCEL_MILLISECONDS = 2000
 """How long a cancelled process may take to remove what it has written in part."""
 _STDERR_BYTES = 4096
@@ -40,6 +44,7 @@ class JobProcess:
         self._spent: qt.QProcess | None = None
         self._received = b""
         self._stderr = b""
+        self._child_log = ChildLog(__name__, "job")
         self._last: Line | None = None
         self._cancelled = False
 
@@ -57,7 +62,9 @@ class JobProcess:
         if self.running:
             raise RuntimeError("a task is running already")
         self._received = self._stderr = b""
+        self._child_log = ChildLog(__name__, "job")
         self._last, self._cancelled = None, False
+        _log.info("job %s starts", module.rpartition(".")[2])
         process = qt.QProcess()
         environment = qt.QProcessEnvironment.systemEnvironment()
         for name, value in worker_environment().items():
@@ -116,17 +123,24 @@ class JobProcess:
 
     def _read_errors(self) -> None:
         if self._process is not None:
-            self._stderr = (self._stderr + self._process.readAllStandardError().data())[-_STDERR_BYTES:]
+            data = self._process.readAllStandardError().data()
+            self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
+            self._child_log.feed(data)
 
     def _finished(self, status: int, _how: int) -> None:
         if self._process is None:
             return
         self._read_lines()
         self._read_errors()
+        self._child_log.close()
+        kind = self._last.get("kind") if self._last else None
+        level = logging.INFO if kind in ("done", "failed", "cancelled") or self._cancelled else logging.ERROR
+        _log.log(level, "job ended with status %d", status)
         self._end(self._outcome(status))
 
     def _error_occurred(self, error: int) -> None:
         if self._process is not None and error == qt.QProcess.FailedToStart:
+            _log.error("job could not be started")
             self._end(
                 _("{program} could not be started: reinstall Slicer, or check that nothing blocks this program").format(
                     program=sys.executable
@@ -141,7 +155,8 @@ class JobProcess:
             return None
         if kind == "failed":
             return str(self._last.get("message", "")) if self._last else ""
-        said = one_line(self._stderr.decode(errors="replace").strip().rpartition("\n")[2], 200)
+        lines = self._stderr.decode(errors="replace").splitlines()
+        said = one_line(next((line for line in reversed(lines) if line.strip() and not is_log_line(line)), ""), 200)
         return _("the process ended unexpectedly (exit status {status}){said}: try again").format(
             status=status, said=f": {said}" if said else ""
         )

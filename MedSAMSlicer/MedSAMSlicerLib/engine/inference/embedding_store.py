@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 
 from ..atomic_files import remove_abandoned, replace_atomically
 from ..environment import cache_folder
+from ..log import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _ENDING = ".embedding"
 _DIGEST_BYTES = 20
 
@@ -58,7 +58,7 @@ class EmbeddingStore:
             return None
         payload = content[_DIGEST_BYTES:]
         if _digest(key, payload) != content[:_DIGEST_BYTES]:
-            _log.debug("%s does not hold what it should: removed", path)
+            _log.debug("a file of an embedding does not hold what it should: removed")
             _remove(path)
             return None
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..log import get_logger
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
 from ..models.family import Family, NetworkPrompt
@@ -21,6 +22,8 @@ from ..runtimes.devices import choose_device
 from ..runtimes.runtime import Runtime
 from .embedding_cache import EmbeddingCache
 from .encode_ahead import AheadEncoder
+
+_log = get_logger(__name__)
 
 
 class Predictor:
@@ -221,4 +224,14 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     ladder = ladder_of(choice.runtime, device, NetworkFile(spec, family, path, sha256))
     predictor = Predictor(family, ladder, f"{spec.key}|{sha256}", cache, title=spec.title, prompts=spec.prompts)
     predictor.timings.load = time.perf_counter() - begin
-    return predictor, LoadedModel(spec.key, sha256, predictor.runtime.device, predictor.runtime.name)
+    loaded = LoadedModel(spec.key, sha256, predictor.runtime.device, predictor.runtime.name)
+    _log.info(
+        "model loaded: %s on %s with %s %s in %.2f s, weights sha256 %.16s",
+        loaded.model,
+        loaded.device,
+        loaded.runtime,
+        predictor.runtime.version,
+        predictor.timings.load,
+        sha256,
+    )
+    return predictor, loaded

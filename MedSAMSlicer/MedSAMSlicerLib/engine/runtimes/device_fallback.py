@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import is_out_of_memory
 from ..i18n import tr as _
+from ..log import get_logger
 
 if TYPE_CHECKING:
     from .runtime import Runtime
 
 Answer = TypeVar("Answer")
+_log = get_logger(__name__)
 Make = Callable[[str], "tuple[Runtime, list[str]]"]
 """Gets a device, returns a runtime on it and lines that the user should read, to which the runtime may add."""
 
@@ -76,6 +78,7 @@ class DeviceFallback:
             except Exception as error:
                 if not is_out_of_memory(error) or self._is_last(runtime):
                     raise
+                _log.warning("%s has not enough memory", runtime.device, exc_info=error)
             self._step_down(runtime)
             # Nothing holds on to it any more, so that its memory can be given back.
             del runtime
@@ -88,6 +91,7 @@ class DeviceFallback:
             except Exception as error:
                 if not is_out_of_memory(error) or not self._further:
                     raise
+                _log.warning("%s has not enough memory for the model", self._device, exc_info=error)
             self._next_device()
 
     def _is_last(self, failed: Runtime) -> bool:

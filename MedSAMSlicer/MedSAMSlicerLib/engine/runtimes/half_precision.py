@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..atomic_files import replace_atomically
 from ..environment import cache_folder
+from ..log import get_logger
 from ..prompts import SlicePrompt
 from .check_image import SIDE, phantom_slice
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..models.family import Family
     from .runtime import Runtime
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 # Raise it when the check, or what is cast, changes.
 REVISION = 1
@@ -100,7 +100,7 @@ class KeptVerdicts:
                 return HalfVerdict(entry["holds"], entry["reason"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             if not isinstance(error, FileNotFoundError):
-                _log.debug("the verdict on %s cannot be read: %s", subject, error)
+                _log.debug("a verdict on half precision cannot be read: %s", error)
         return None
 
     def put(self, subject: str, verdict: HalfVerdict) -> None:

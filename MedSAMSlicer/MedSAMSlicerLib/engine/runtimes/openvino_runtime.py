@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openvino
 
+from ..log import get_logger
 from .openvino_models import DECODER, ENCODER, compile_network, converted_folder, discard
 
 if TYPE_CHECKING:
     from ..models.family import NetworkPrompt
     from .runtime import Runtime
+
+_log = get_logger(__name__)
 
 
 class OpenVINORuntime:
@@ -49,7 +52,8 @@ class OpenVINORuntime:
         kept = converted_folder(identity, convert, folder)
         try:
             self._compile(kept, threads)
-        except RuntimeError:
+        except RuntimeError as error:
+            _log.warning("the converted network cannot be compiled: it is made again", exc_info=error)
             # A damaged file: once more from the weights. If that fails too, it is the caller's to fall back.
             discard(kept)
             self._compile(converted_folder(identity, convert, folder), threads)

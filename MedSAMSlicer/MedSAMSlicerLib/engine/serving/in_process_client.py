@@ -15,6 +15,7 @@ from ..prompts import Box, SlicePrompt, StackPrompt
 from ..results import Prediction, SliceResult
 from ..stack import SliceSource
 from .inference_client import RunListener, Stage, StageReporter, ignore
+from .run_log import RunLog
 
 Job = Callable[[], None]
 Answer = TypeVar("Answer")
@@ -109,6 +110,7 @@ class _Run:
         self._error: MedSAMError | None = None
         self._stages = StageReporter(listener)
         self._source = source
+        self._log = RunLog(choice, source, prompt)
         self._arguments = (service, choice, prompt)
         self._results: Generator[SliceResult, None, None] | None = None
 
@@ -145,6 +147,7 @@ class _Run:
         if result is None or self.cancelled:
             return False
         self._stages.enter(Stage.SEGMENTING)
+        self._log.slices += 1
         self._listener.on_slice(result)
         return not self.cancelled
 
@@ -154,11 +157,12 @@ class _Run:
                 self._results.close()
             except Exception as error:
                 self._error = self._error or as_user_error(error)
-        if self.cancelled:
-            self._listener.on_failed(Cancelled(_("cancelled: nothing was written")))
-        elif self._error is not None:
-            self._listener.on_failed(self._error)
+        failure = Cancelled(_("cancelled: nothing was written")) if self.cancelled else self._error
+        if failure is not None:
+            self._log.failed(failure)
+            self._listener.on_failed(failure)
         else:
+            self._log.finished(self._info)
             self._listener.on_finished(self._info)
 
 

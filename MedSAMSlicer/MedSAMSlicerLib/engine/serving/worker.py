@@ -26,19 +26,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import importlib
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Generator
 from typing import BinaryIO, cast
 
 import numpy as np
 
+from ..child_log import log_to_stderr
 from ..environment import leave_one_core, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
+from ..log import get_logger, log_error
 from ..model_choice import ModelChoice, RunInfo, Service
 from ..results import SliceResult
 from . import codec
@@ -48,6 +50,8 @@ from .request_queue import RequestQueue, RequestQueueClosed
 DEFAULT_SERVICE = "MedSAMSlicerLib.engine.serving.service:SegmentationService"
 _GRACE_SECONDS = 0.3
 """How long a computation may go on once standard input has ended."""
+# Run as a program, this module has another name.
+_log = get_logger("MedSAMSlicerLib.engine.serving.worker")
 
 Send = Callable[[Message], None]
 
@@ -126,9 +130,8 @@ class Worker:
         self._send(answer)
 
     def _explained(self, error: Exception) -> MedSAMError:
-        if not isinstance(error, MedSAMError):
-            traceback.print_exception(error)
         explained = as_user_error(error)
+        log_error(_log, explained, "a request failed")
         if explained is not error and self._made is not None:
             # Whatever went wrong, embeddings can be made again; after a want of memory this is what gives it back.
             self._made.clear_cache()
@@ -238,6 +241,9 @@ def main(arguments: list[str] | None = None) -> int:
     share_processor()
     leave_one_core()
     requests, answers = claim_pipes()
+    log_to_stderr()
+    # What a library's crash leaves is its traceback.
+    faulthandler.enable()
     # Ctrl-C in a terminal reaches the whole group of processes; the parent decides what it means for this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     inbox = RequestQueue()

@@ -11,6 +11,7 @@ from ...engine.results import SliceResult
 from ...engine.serving import codec
 from ...engine.serving.framing import Message
 from ...engine.serving.inference_client import RunListener, Stage, StageReporter
+from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
 
 
@@ -22,10 +23,11 @@ class ActiveRun:
         job: number of the request.
         source: the slices.
         listener: is told.
+        log: of the run.
     """
 
-    def __init__(self, job: int, source: SliceSource, listener: RunListener) -> None:
-        self.job, self._source, self._listener = job, source, listener
+    def __init__(self, job: int, source: SliceSource, listener: RunListener, log: RunLog) -> None:
+        self.job, self._source, self._listener, self._log = job, source, listener, log
         self._stages = StageReporter(listener)
         self._found: set[int] = set()
         self.ending: MedSAMError | None = None
@@ -64,12 +66,15 @@ class ActiveRun:
         """Tell of a slice, unless the run is to end."""
         self.enter(Stage.SEGMENTING)
         if self.ending is None:
+            self._log.slices += 1
             self._listener.on_slice(result)
 
     def finish(self, info: RunInfo) -> None:
         """Tell that the run is over."""
+        self._log.finished(info)
         self._listener.on_finished(info)
 
     def fail(self, error: MedSAMError) -> None:
         """Tell that the run is over without a result: for why it was to end, or else for this."""
+        self._log.failed(self.ending or error)
         self._listener.on_failed(self.ending or error)

@@ -12,18 +12,21 @@ import numpy as np
 
 from ...engine.errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error
 from ...engine.i18n import tr as _
+from ...engine.log import get_logger, log_error
 from ...engine.model_choice import LoadedModel, ModelChoice
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ...engine.results import Prediction
 from ...engine.serving import codec
 from ...engine.serving.framing import Message
 from ...engine.serving.inference_client import RunListener, Stage, ignore
+from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
 from .active_run import ActiveRun
 from .timeouts import ANSWER_TIMEOUT, longest_silence
 from .transports import Transport
 from .worker_process import WorkerProcess
 
+_log = get_logger(__name__)
 CANCEL_TIMEOUT = 0.3
 """Seconds that the process has to stop by itself. With the owner's steps and the end of the process, a cancel takes
 less than half a second, whatever the process is doing."""
@@ -104,7 +107,7 @@ class WorkerClient:
             "finished": self._run_finished,
         }
         job, process = self._request("segment", choice, fields, codec.prompt_arrays(prompt), handlers, self._fail_run)
-        self._run = ActiveRun(job, source, listener)
+        self._run = ActiveRun(job, source, listener, RunLog(choice, source, prompt))
         self._run.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 
     def preview(
@@ -233,7 +236,9 @@ class WorkerClient:
         if job is None:
             raise WorkerError(_("message '{kind}' answers what was not asked").format(kind=message.kind))
         if message.kind == "failed":
-            return partial(self._end_job, message, partial(job.on_failed, codec.read_error(message)))
+            error = codec.read_error(message)
+            error.logged = True  # by the process that raised it
+            return partial(self._end_job, message, partial(job.on_failed, error))
         if message.kind == "cancelled":
             return partial(self._end_job, message, partial(job.on_failed, _cancelled()))
         if message.kind not in job.handlers:
@@ -302,6 +307,7 @@ class WorkerClient:
         self._fail_all(error)
 
     def _end_process(self, error: MedSAMError) -> None:
+        log_error(_log, error, "inference process is ended: it gave no answer in time")
         process, self._process = self._process, None
         if process is not None:
             process.kill()

@@ -6,15 +6,19 @@ import signal
 from collections import deque
 from collections.abc import Callable
 
+from ...engine.child_log import ChildLog, is_log_line
 from ...engine.errors import WorkerError, one_line
 from ...engine.i18n import tr as _
+from ...engine.log import get_logger, log_error
 from ...engine.serving import codec
 from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
 from .transports import Transport, TransportListener
 
+_log = get_logger(__name__)
 _LONGEST_ABSENCE = 5.0
 _STDERR_BYTES = 8192
 _LAST_WORDS = 3
+_LISTINGS = ("Traceback", "Current thread ", "Thread ", "Extension modules: ")
 
 
 class WorkerProcess:
@@ -49,7 +53,9 @@ class WorkerProcess:
         self._reader = MessageReader()
         self._arrived: deque[Message] = deque()
         self._stderr = b""
+        self._child_log = ChildLog(__name__, "inference process")
         self._ended = False
+        _log.info("inference process starts")
         transport.start(TransportListener(self._on_bytes, self._on_stderr, self._on_exit))
 
     @property
@@ -134,20 +140,26 @@ class WorkerProcess:
 
     def _on_stderr(self, data: bytes) -> None:
         self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
+        self._child_log.feed(data)
 
     def _on_exit(self, status: int | None) -> None:
         if not self._ended:
             self._silenced()
-            self._on_lost(WorkerError(f"{_ending(status)}{_said(self._stderr)}: {_advice(status)}"))
+            self._child_log.close()
+            error = WorkerError(f"{_ending(status)}{_said(self._stderr)}: {_advice(status)}")
+            log_error(_log, error, "inference process ended unexpectedly with status %s", status)
+            self._on_lost(error)
 
     def _lost(self, error: WorkerError) -> None:
         if not self._ended:
+            log_error(_log, error, "inference process is ended: its messages cannot be understood")
             self.kill()
             self._on_lost(error)
 
     def _silenced(self) -> None:
         self._ended = True
         self._arrived.clear()
+        self._child_log.close()
 
 
 def _ending(status: int | None) -> str:
@@ -167,7 +179,7 @@ def _advice(status: int | None) -> str:
 
 
 def _said(stderr: bytes) -> str:
-    """The last lines that are not part of a listing such as a traceback's."""
+    """The last lines that are neither records of the log nor part of a listing such as a traceback."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    words = [line for line in lines if not line[0].isspace() and not line.startswith("Traceback")]
+    words = [line for line in lines if not (line[0].isspace() or line.startswith(_LISTINGS) or is_log_line(line))]
     return f" ({one_line(' | '.join(words[-_LAST_WORDS:]), 300)})" if words else ""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from MedSAMSlicerLib.engine.child_log import is_log_line
 from MedSAMSlicerLib.engine.jobs.weights_job import remove_stale_parts
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.weights_site import MEDSAM_AT, WeightsSite
@@ -53,7 +54,7 @@ def lines_of(output: bytes) -> list[dict[str, Any]]:
 def run(arguments: list[str], cache: Path, **how: Any) -> tuple[int, list[dict[str, Any]]]:
     process = start(arguments, cache, **how)
     output, errors = process.communicate(timeout=120)
-    assert b"Traceback" not in errors
+    assert all(is_log_line(line) for line in errors.decode().splitlines()), errors
     return process.returncode, lines_of(output)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.child_log import is_log_line
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
@@ -261,7 +262,9 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
             assert type(error) is kind
             assert str(error) == str(expected.value)
     parent.stdin.close()
-    assert parent.stderr.read() == b""
+    records = parent.stderr.read().decode()
+    assert all(is_log_line(line) for line in records.splitlines())
+    assert "no-such-model" not in records and "/no/such" not in records
 
 
 def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[..., Parent]) -> None:
@@ -285,7 +288,7 @@ def test_a_mistake_in_the_engine_is_told_in_one_line_and_listed_in_the_log(worke
     assert "\n" not in str(error)
     parent.stdin.close()
     log = parent.stderr.read().decode()
-    assert "Traceback" in log and "in compute" in log
+    assert "ERROR:MedSAMSlicer." in log and "Traceback" in log and "in compute" in log
 
 
 def test_a_missing_package_is_named(worker: Callable[..., Parent]) -> None:

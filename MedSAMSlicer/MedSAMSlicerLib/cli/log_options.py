@@ -1,0 +1,134 @@
+"""``--verbose`` and ``--log FILE`` of every subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..engine.errors import InputError
+from ..engine.log import ROOT_LOGGER, get_logger
+from ..io.output_files import cannot_write
+
+LOG_ENDINGS = (".log", ".txt")
+"""A log is added to the file that is there; with these endings that is no image by mistake."""
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_HANDLER_NAME = "medsam-slicer"
+_log = get_logger(__name__)
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """Add both options. Where a command and its action have them, either may be given them."""
+    parser.add_argument(
+        "--verbose", action="store_true", default=argparse.SUPPRESS, help="print the log on standard error"
+    )
+    parser.add_argument(
+        "--log",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="add the log to FILE (.log or .txt); it holds no names of files, images or segments",
+    )
+
+
+@contextmanager
+def logging_to(verbose: bool, file: str | None) -> Iterator[None]:
+    """Print or write the log of what is done within.
+
+    Raises:
+        InputError: the file cannot be written; at the end too, if that fails later.
+    """
+    log_file = start_logging(verbose, file)
+    try:
+        if verbose or log_file is not None:
+            from ..engine.details import environment_lines
+
+            for line in environment_lines():
+                _log.info("%s", line)
+        _check(log_file)
+        yield
+        _check(log_file)
+    finally:
+        stop_logging()
+
+
+def start_logging(verbose: bool, file: str | None) -> LogFile | None:
+    """Have this process print the log, or write it to the end of the file. Several processes may share a file.
+
+    Without either, standard error shows warnings, without tracebacks.
+
+    Raises:
+        InputError: the file has another ending, or cannot be opened.
+    """
+    root = logging.getLogger(ROOT_LOGGER)
+    log_file = None if file is None else _open(Path(file))
+    terminal = logging.StreamHandler(sys.stderr)
+    if verbose:
+        terminal.setFormatter(logging.Formatter(_FORMAT))
+    else:
+        terminal.setLevel(logging.WARNING)
+        terminal.addFilter(lambda record: not record.exc_text)
+    handlers: list[logging.Handler] = [terminal] if log_file is None else [terminal, log_file]
+    for handler in handlers:
+        handler.set_name(_HANDLER_NAME)
+        root.addHandler(handler)
+    if verbose or log_file is not None:
+        root.setLevel(logging.DEBUG)
+    return log_file
+
+
+def stop_logging() -> None:
+    """Take away what `start_logging` has installed."""
+    root = logging.getLogger(ROOT_LOGGER)
+    for handler in [handler for handler in root.handlers if handler.get_name() == _HANDLER_NAME]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(logging.NOTSET)
+
+
+class LogFile(logging.FileHandler):
+    """Writes to the end of a file.
+
+    Attributes:
+        failure: why the file could not be written; None if it could.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a", "utf-8")
+        self.path = path
+        self.failure: OSError | None = None
+        self.setFormatter(logging.Formatter(_FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.failure is None:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.failure = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            # What could not be written is written once more by closing.
+            self.failure = self.failure or error
+
+
+def _open(path: Path) -> LogFile:
+    if not path.name.lower().endswith(LOG_ENDINGS):
+        raise InputError(f"--log {path} has another ending than {' or '.join(LOG_ENDINGS)}: choose another name")
+    try:
+        return LogFile(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _check(log_file: LogFile | None) -> None:
+    if log_file is not None and log_file.failure is not None:
+        raise cannot_write(log_file.path, log_file.failure) from log_file.failure

@@ -1,0 +1,86 @@
+"""The log of a process that this package starts, carried to its parent by standard error.
+
+The child writes each record as one line, ``LEVEL:logger:text``, with the line ends inside the text escaped. The parent
+logs each line with its level and logger. Lines of another form, printed by libraries, become warnings without paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+
+from .exception_text import without_paths
+from .log import ROOT_LOGGER, get_logger
+
+_RECORD = re.compile(rf"(?P<level>DEBUG|INFO|WARNING|ERROR):(?P<logger>{ROOT_LOGGER}[\w.]*):(?P<text>.*)")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+_ESCAPED = re.compile(r"\\([\\nr])")
+_LONGEST_LINE = 1 << 16
+_MOST_CHARACTERS = 1000
+"""Of a line that is no record."""
+
+
+def log_to_stderr() -> None:
+    """Write this process's records of level INFO and above to standard error, for the parent to read."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LineFormatter("%(levelname)s:%(name)s:%(message)s"))
+    root = logging.getLogger(ROOT_LOGGER)
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    root.propagate = False
+
+
+def is_log_line(line: str) -> bool:
+    """Whether a line of standard error is a record of the log."""
+    return _RECORD.fullmatch(line) is not None
+
+
+class ChildLog:
+    """Logs the standard error of one process.
+
+    Args:
+        module: ``__name__`` of the caller; lines that are no records go to its logger.
+        source: what to call the process in the log.
+    """
+
+    def __init__(self, module: str, source: str) -> None:
+        self._log, self._source = get_logger(module), source
+        self._incomplete = b""
+
+    def feed(self, data: bytes) -> None:
+        """Log the lines that `data` completes; a piece of a line waits for the rest of it."""
+        *lines, self._incomplete = (self._incomplete + data).split(b"\n")
+        for line in lines:
+            self._take(line)
+        if len(self._incomplete) > _LONGEST_LINE:
+            self.close()
+
+    def close(self) -> None:
+        """Log what remains: the process has ended."""
+        line, self._incomplete = self._incomplete, b""
+        self._take(line)
+
+    def _take(self, data: bytes) -> None:
+        line = data.decode("utf-8", "replace").rstrip()
+        found = _RECORD.fullmatch(line)
+        if found is not None:
+            _log_again(found["level"], found["logger"], found["text"])
+        elif line:
+            self._log.warning("%s: %s", self._source, without_paths(line[:_MOST_CHARACTERS]))
+
+
+def _log_again(level: str, name: str, text: str) -> None:
+    unescaped = _ESCAPED.sub(lambda found: {"n": "\n", "r": "\r"}.get(found[1], found[1]), text)
+    message, _, details = unescaped.partition("\n")
+    logger = logging.getLogger(name)
+    number = getattr(logging, level)
+    if logger.isEnabledFor(number):
+        record = logger.makeRecord(name, number, "(child process)", 0, message, (), None)
+        record.exc_text = details or None
+        logger.handle(record)
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "".join(_ESCAPES.get(character, character) for character in super().format(record))

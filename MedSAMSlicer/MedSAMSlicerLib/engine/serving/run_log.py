@@ -1,0 +1,76 @@
+"""What the log says of a run: what began, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..errors import Cancelled, MedSAMError
+from ..log import RUN_LOGGER, get_logger, log_error
+from ..model_choice import ModelChoice, RunInfo
+from ..models.catalogue import CATALOGUE
+from ..prompts import StackPrompt
+from ..stack import SliceSource
+
+_log = get_logger(RUN_LOGGER)
+
+
+class RunLog:
+    """Logs one run over a stack of slices. Its owner counts `slices` and calls `finished` or `failed`.
+
+    Attributes:
+        slices: the number of slices that have a result.
+
+    Args:
+        choice: the model that is to run.
+        source: the stack.
+        prompt: what marks the object.
+        clock: seconds, never running backwards.
+    """
+
+    def __init__(
+        self,
+        choice: ModelChoice,
+        source: SliceSource,
+        prompt: StackPrompt,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._choice, self._clock, self._begin = choice, clock, clock()
+        self.slices = 0
+        count, rows, columns = source.shape
+        spacing = " x ".join(f"{length:.3g}" for length in source.spacing)
+        self._stack = f"{count} slices of {rows} x {columns} pixels, spacing {spacing} mm"
+        extent = "open" if prompt.slice_range is None else "slices {} to {}".format(*prompt.slice_range)
+        _log.info(
+            "run begins: %s on %s; %d key slices, extent %s", self._model, self._stack, len(prompt.slices), extent
+        )
+
+    def finished(self, info: RunInfo) -> None:
+        """The run has ended with a result."""
+        spent, loaded = info.timings, info.loaded
+        what = self._model if loaded is None else f"{loaded.model} on {loaded.device} with {loaded.runtime}"
+        _log.info(
+            "run finished: %s; %s; %d slices answered in %.2f s "
+            "(load %.2f s; encoder %.2f s, %d calls; decoder %.2f s, %d calls)",
+            what,
+            self._stack,
+            self.slices,
+            self._clock() - self._begin,
+            spent.load,
+            spent.encode,
+            spent.encoder_calls,
+            spent.decode,
+            spent.decoder_calls,
+        )
+
+    def failed(self, error: MedSAMError) -> None:
+        """The run has ended without a result."""
+        what = "cancelled" if isinstance(error, Cancelled) else "failed"
+        seconds = self._clock() - self._begin
+        _log.info("run %s: %s; %d slices answered in %.2f s", what, self._stack, self.slices, seconds)
+        log_error(_log, error, "the run failed")
+
+    @property
+    def _model(self) -> str:
+        """The key of the model; what a user typed instead of one is not repeated."""
+        return self._choice.model if self._choice.model in CATALOGUE else "an unknown model"
