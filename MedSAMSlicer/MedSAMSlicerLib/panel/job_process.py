@@ -18,7 +18,6 @@ from slicer.i18n import tr as _
 from ..engine.child_log import ChildLog, is_log_line
 from ..engine.errors import one_line
 from ..engine.log import get_logger
-from ..engine.serving.said import heard
 from ..scene.worker.transports import worker_environment
 
 Line = Mapping[str, Any]
@@ -114,8 +113,6 @@ class JobProcess:
             return  # the last line decides, and a process that never sends one has failed
         if not isinstance(line, dict):
             return
-        if isinstance(line.get("message"), str):
-            line["message"] = heard(line["message"], line.get("made_of"))
         if line.get("kind") in ("done", "failed", "cancelled"):
             self._last = line
         elif self._process is not None and not self._cancelled:

@@ -26,7 +26,6 @@ from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
 from ..results import Prediction
 from ..runtimes.check_image import phantom_slice
-from ..serving.said import text_of
 from .job import Say, add_attached, run_task
 
 REFERENCE = ("cpu", "torch")
@@ -99,7 +98,7 @@ def check_ways(
                 # It would answer all the same, on the processor.
                 raise MemoryError(f"{device} has not enough memory")
         except Exception as error:
-            yield WayResult(device, runtime, name_of(device), None, None, False, text_of(as_user_error(error)))
+            yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
             continue
         if (device, runtime) == REFERENCE:
             reference = prediction

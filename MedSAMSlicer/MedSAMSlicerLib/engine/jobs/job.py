@@ -1,7 +1,7 @@
 """Work that lasts longer than a click, in a process of its own that says in JSON how it goes.
 
 Every line on standard output is one object with a ``kind``. The last one is ``done``, ``cancelled``, or ``failed`` with
-the one-line ``message`` that a user reads, and what it was ``made_of`` (see `said`). With ``--attached`` the process belongs to whoever holds the other end of
+the one-line ``message`` that a user reads, in English. With ``--attached`` the process belongs to whoever holds the other end of
 its standard input: when that ends, the work is cancelled, and what it had written in part is removed.
 """
 
@@ -20,7 +20,6 @@ from typing import Any, BinaryIO, Protocol
 from ..child_log import log_to_stderr
 from ..errors import Cancelled, as_user_error
 from ..log import get_logger, log_error
-from ..serving.said import made_of, text_of
 
 _log = get_logger(__name__)
 _GRACE_SECONDS = 5.0
@@ -50,8 +49,6 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
     ended = threading.Event()
 
     def say(kind: str, **fields: Any) -> None:
-        if isinstance(fields.get("message"), str):
-            fields["made_of"] = made_of(fields["message"])
         try:
             lines.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
             lines.flush()
@@ -74,7 +71,7 @@ def run_task(work: Callable[[Say], None], attached: bool) -> int:
         failure = as_user_error(error)
         log_error(_log, failure, "the job failed")
         status = failure.exit_status
-        say("failed", message=text_of(failure))
+        say("failed", message=str(failure))
     finally:
         ended.set()
     return status

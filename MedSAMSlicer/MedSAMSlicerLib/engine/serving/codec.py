@@ -13,7 +13,6 @@ from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import Prediction, SliceResult
 from .framing import MAX_PAYLOAD_BYTES, Message
-from .said import heard, made_of, text_of
 
 Fields = dict[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -197,7 +196,6 @@ def info_fields(info: RunInfo) -> Fields:
         "loaded": None if info.loaded is None else asdict(info.loaded),
         "timings": {name: _plain(value) for name, value in asdict(info.timings).items()},
         "notes": [str(note) for note in info.notes],
-        "notes_made_of": [made_of(note) for note in info.notes],
     }
 
 
@@ -214,22 +212,17 @@ def read_info(message: Message) -> RunInfo:
     notes = message.fields.get("notes")
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
         raise WorkerError(f"message '{message.kind}' holds no list of notes")
-    parts = message.fields.get("notes_made_of")
-    if isinstance(parts, list) and len(parts) == len(notes):
-        notes = [heard(note, part) for note, part in zip(notes, parts, strict=True)]
     return RunInfo(loaded, timings, notes)
 
 
 def error_fields(error: MedSAMError) -> Fields:
-    """The error's kind (its nearest class that both sides know), its one line, and what that was made of."""
+    """Kind of the error (its nearest class that both processes know) and its message in one line, in English."""
     kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
-    return {"error": kind, "message": one_line(str(error)), "made_of": made_of(text_of(error))}
+    return {"error": kind, "message": one_line(str(error))}
 
 
 def read_error(message: Message) -> MedSAMError:
-    return _ERRORS.get(message.text("error"), WorkerError)(
-        one_line(heard(message.text("message"), message.fields.get("made_of")))
-    )
+    return _ERRORS.get(message.text("error"), WorkerError)(one_line(message.text("message")))
 
 
 def _plain(value: Any) -> int | float:

@@ -257,7 +257,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["scene.editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
+    german["editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
         "bitte im Bild beginnen"
     )
     effect_fixture.zoom_out("Red")
@@ -265,7 +265,7 @@ def test_errors_from_below_the_effect_come_in_the_users_language(
     assert effect_fixture.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
 
 
-def test_errors_of_the_inference_process_come_in_the_users_language(
+def test_errors_of_the_inference_process_are_english(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
     text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
@@ -273,4 +273,4 @@ def test_errors_of_the_inference_process_come_in_the_users_language(
     effect_fixture.serve("RaisingService")
     effect_fixture.signal_on(10)
     effect_fixture.drag()
-    assert effect_fixture.ui.problemLabel.text.startswith("⚠ Fehler ValueError bei der Inferenz: operands")
+    assert effect_fixture.ui.problemLabel.text.startswith("⚠ inference failed unexpectedly (ValueError: operands")

@@ -225,23 +225,6 @@ class TestImport:
         assert "Not done:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
         assert not list(cache.rglob("*.pth"))
 
-    def test_why_a_file_is_refused_is_read_in_the_users_language(
-        self, host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from MedSAMSlicerLib.panel import translation
-
-        german = {
-            "{path} is not the weights file of {model}: {why}; {help}": "{path} gehört nicht zu {model}: {why}; {help}",
-            "its {algorithm} is {found}, not {expected}": "falsche Prüfsumme: {algorithm} {found} statt {expected}",
-        }
-        monkeypatch.setattr(translation, "translate", lambda context, text: german.get(text, text))
-        (tmp_path / "x-ray.png").write_bytes(b"a picture")
-        select(ui, "medsam")
-        host.answers.append(str(tmp_path / "x-ray.png"))
-        host.user.click(ui.importModelButton)
-        wait(host, widget)
-        assert "gehört nicht zu MedSAM (ViT-B): falsche Prüfsumme: md5" in ui.modelsMessage.text
-
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
         host.answers.append("")
         host.user.click(ui.importModelButton)
