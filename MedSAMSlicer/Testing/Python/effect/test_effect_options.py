@@ -265,9 +265,7 @@ def test_errors_from_below_the_effect_come_in_the_users_language(
     assert effect_fixture.ui.problemLabel.text == "⚠ bitte im Bild beginnen"
 
 
-def test_errors_of_the_inference_process_are_english(
-    effect_fixture: Any, german: dict[tuple[str, str], str]
-) -> None:
+def test_errors_of_the_inference_process_are_english(effect_fixture: Any, german: dict[tuple[str, str], str]) -> None:
     text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
     german["engine.errors", text] = "Fehler {kind} bei der Inferenz: {error}"
     effect_fixture.serve("RaisingService")
