@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..panel.job_process import JobProcess, Line
 
-_MODULE = "MedSAMSlicerLib.engine.jobs.device_list"
+_MODULE = "MedSAMSlicerLib.engine.jobs.device_check"
 
 
 class Devices:
@@ -27,7 +27,7 @@ class Devices:
         """Begin to ask, unless that was done before and has not failed."""
         if not self._asked:
             self._asked = True
-            self._task.start(_MODULE, [])
+            self._task.start(_MODULE, ["--list"])
 
     def _ended(self, _failure: str | None) -> None:
         # Packages may be there when the effect is activated the next time.

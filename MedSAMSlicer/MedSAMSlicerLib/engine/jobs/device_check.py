@@ -1,10 +1,11 @@
 """Times one slice on every device of this computer and compares the results with those of PyTorch on the processor.
 
-    python -m MedSAMSlicerLib.engine.jobs.device_check [--model KEY]
+    python -m MedSAMSlicerLib.engine.jobs.device_check [--model KEY | --list]
 
-Lines, besides those of `engine.jobs.job`: ``began`` with ``model`` (its title) and ``ways``, each a
-``device`` and a ``runtime``; ``result`` with the fields of `WayResult`; ``fastest`` with ``device`` and ``runtime``, or
-null where none can be used.
+Lines, besides those of `engine.jobs.job`: ``began`` with ``model`` (its title) and ``ways``, each a ``device`` and a
+``runtime``; ``result`` with the fields of `WayResult`; ``fastest`` with ``device`` and ``runtime``, or null if no result
+can be used. With ``--list`` there is one line, ``devices``, with the devices that exist, the fastest first: only a
+process that may import torch can tell.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import numpy as np
 
 from ..environment import leave_one_core, share_processor
 from ..errors import as_user_error
-from ..i18n import tr as _
 from ..model_choice import ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
@@ -30,7 +30,7 @@ from .job import Say, add_attached, run_task
 
 REFERENCE = ("cpu", "torch")
 LEAST_DICE = 0.99
-"""Rounding moves single pixels of an edge; a driver that computes wrongly gives another shape, or none."""
+"""Rounding changes single pixels at the edge of a mask; a faulty driver gives another shape, or an empty mask."""
 LARGEST_IOU_DIFFERENCE = 0.02
 REPEATS = 3
 _ENOUGH_SECONDS = 4.0
@@ -42,16 +42,16 @@ Way = tuple[str, str]
 
 @dataclass(frozen=True)
 class WayResult:
-    """What one device did with the slice, under one runtime.
+    """Result of one device with one runtime.
 
     Attributes:
         device: "cpu", "cuda" or "mps".
         runtime: "torch" or "openvino".
-        name: what the hardware calls itself.
-        seconds: for one slice, encoder and decoder, the fastest of a few; None if it failed.
-        dice: overlap of its mask with the reference's, 0..1; None if it failed, or there is nothing to compare with.
+        name: name that the hardware reports.
+        seconds: shortest of a few times for one slice, encoder and decoder; None if it failed.
+        dice: Dice coefficient of its mask and the reference's, 0..1; None if it failed or there is no reference.
         agrees: whether its result may be used.
-        message: why it failed, or ''.
+        message: why it may not be used, in one line, or ''.
     """
 
     device: str
@@ -64,11 +64,11 @@ class WayResult:
 
 
 def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
-    """All that can be tried, the reference first: what the others are compared with.
+    """All combinations of a device and a runtime, the reference first.
 
     Args:
-        devices: as `available_devices` gives them.
-        openvino: whether it is installed; it runs on the processor.
+        devices: as returned by `available_devices`.
+        openvino: whether OpenVINO is installed; it runs on the processor.
     """
     others = [(device, "torch") for device in devices if device != REFERENCE[0]]
     return [REFERENCE, *([("cpu", "openvino")] if openvino else []), *others]
@@ -77,14 +77,14 @@ def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
 def check_ways(
     model: str, tried: Sequence[Way], make_service: Callable[[], Service], name_of: Callable[[str], str]
 ) -> Iterator[WayResult]:
-    """Run the slice in each way.
+    """Segment the test slice in each way.
 
     Args:
-        model: key of the catalogue.
-        tried: as `ways` gives them.
-        make_service: a service that keeps no embeddings, so that each run encodes. One for each way, so that the
-            memory of the one before is free.
-        name_of: what a device calls itself.
+        model: key in the catalogue.
+        tried: as returned by `ways`.
+        make_service: returns a service that caches no embeddings, so that each run encodes. It is called once for each
+            way, so that the memory of the previous one is free.
+        name_of: returns the name that the hardware of a device reports.
     """
     image, box = phantom_slice()
     reference: Prediction | None = None
@@ -95,7 +95,7 @@ def check_ways(
             service.load(choice)
             prediction, seconds = _timed(lambda: service.preview(choice, image, box))  # noqa: B023 - called at once
             if service.load(choice).device != device:
-                # It would answer all the same, on the processor.
+                # The service has fallen back to the processor.
                 raise MemoryError(f"{device} has not enough memory")
         except Exception as error:
             yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
@@ -107,20 +107,20 @@ def check_ways(
 
 
 def fastest(results: Sequence[WayResult]) -> Way | None:
-    """The fastest way whose result agrees with the reference; None if there is none."""
+    """The fastest way whose result agrees with the reference, or None."""
     usable = [result for result in results if result.agrees and result.seconds is not None]
     best = min(usable, key=lambda result: result.seconds or 0.0, default=None)
     return None if best is None else (best.device, best.runtime)
 
 
 def seconds_per_slice(service: Service, choice: ModelChoice) -> float:
-    """Least seconds that encoding and decoding the test slice takes. `service` keeps no embeddings."""
+    """Shortest time to encode and decode the test slice, in seconds. `service` caches no embeddings."""
     image, box = phantom_slice()
     return _timed(lambda: service.preview(choice, image, box))[1]
 
 
 def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
-    """Its answer and the least seconds that it took, after once that does not count: devices warm up."""
+    """The result of `run` and its shortest time in seconds. The first run is not timed, because devices warm up."""
     begin = time.perf_counter()
     prediction = run()
     times: list[float] = []
@@ -137,7 +137,7 @@ def _compared(found: Prediction, reference: Prediction | None) -> tuple[float | 
     total = int(found.mask.sum()) + int(reference.mask.sum())
     dice = 2 * int((found.mask & reference.mask).sum()) / total if total else 1.0
     difference = abs(found.predicted_iou - reference.predicted_iou)
-    # An empty mask agrees with an empty one, but would say nothing; and not-a-number compares as False.
+    # Two empty masks agree but prove nothing; a comparison with not-a-number is False.
     usable = total > 0 and bool(np.isfinite(found.low_res_logits).all())
     return dice, usable and dice >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
 
@@ -146,12 +146,10 @@ def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> st
     if agrees:
         return ""
     if reference is None:
-        return _(
-            "the processor's result is missing, so that this one cannot be compared with it: choose the device cpu"
-        )
+        return "the processor gave no result to compare this one with: choose the device cpu"
     if not reference.mask.any():
-        return _("the processor finds nothing on the test slice: verify the model's weights")
-    return _("its mask differs from the processor's (Dice {dice:.3f}): do not use this device").format(dice=dice)
+        return "the processor finds nothing on the test slice: verify the model's weights"
+    return f"its mask differs from the processor's (Dice {dice:.3f}): do not use this device"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,16 +157,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_attached(parser)
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
+    parser.add_argument("--list", action="store_true", help="list the devices and check nothing")
     options = parser.parse_args(arguments)
-    return run_task(lambda say: _check(options.model, say), options.attached)
+    return run_task(_list if options.list else lambda say: _check(options.model, say), options.attached)
+
+
+def _list(say: Say) -> None:
+    from ..runtimes.devices import available_devices
+
+    say("devices", devices=available_devices())
 
 
 def _check(model: str, say: Say) -> None:
     spec = find_model(model)
-    # Missing or wrong weights are no matter of devices: said once, not for each of them, and before torch is loaded.
+    # Missing or wrong weights have nothing to do with devices: report them once, before torch is imported.
     verify_weights(spec, find_weights(spec))
 
-    # As in the inference process, so that the times are those of real work.
+    # As in the inference process, so that the times are the same.
     share_processor()
     leave_one_core()
     from ..runtimes.devices import available_devices, name_of_device

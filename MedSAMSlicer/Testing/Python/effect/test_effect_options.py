@@ -118,7 +118,7 @@ def test_devices_are_asked_for_again_once_there_are_packages(
     known = effect_fixture.effect._frame.models._devices
     host.wait_until(lambda: not known._task.running, seconds=60)
     assert known.known == []
-    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_list")
+    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_check")
     host.editor.setActiveEffect(None)
     host.editor.setActiveEffectByName("MedSAM")
     host.wait_until(lambda: known.known, seconds=60)
