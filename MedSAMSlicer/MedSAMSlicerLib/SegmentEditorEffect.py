@@ -13,9 +13,11 @@ from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
 
 from .effect import slice_views
+from .effect.availability import Availability
 from .effect.commands import Commands
 from .effect.controller import Driver
 from .effect.options_frame import OptionsFrame
+from .effect.options_state import options_state
 from .effect.overlays import Overlays
 from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
@@ -48,6 +50,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._driver = Driver(lambda: self.make_transport(), self._changed, self._finished)
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
+        self._available = Availability(self._show)
         self._shortcuts: Shortcuts | None = None
         self._view: slicer.qMRMLSliceWidget | None = None
         self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
@@ -87,10 +90,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._active = True
         self._overlays.attach()
         self._shortcuts = Shortcuts(
-            {"N": self.nextDoubtful, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
+            {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
         )
-        if self._frame is not None:
-            self._frame.models.ask_devices()
+        self._available.ask_devices()
         self._follow()
         self._look()
         self._changed()
@@ -113,13 +115,11 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if self._active:
             self.deactivate()
         self._driver.close()
-        if self._frame is not None:
-            self._frame.models.close()
+        self._available.close()
 
     def updateGUIFromMRML(self) -> None:
         self._follow()
-        if self._frame is not None:
-            self._frame.read_options()
+        self._available.refresh()
         if self.contouring is not None and not self.contouring.gone:
             self.contouring.read_prompts()
         self._changed()
@@ -234,7 +234,16 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _show(self) -> None:
         if self._frame is not None and self._active:
-            self._frame.show(self.contouring, self._view_geometry(), self._driver.problem, self._driver.waiting)
+            self._frame.show(
+                options_state(
+                    self.contouring,
+                    self._parameters(),
+                    self._available.current,
+                    self._view_geometry(),
+                    self._driver.problem,
+                    self._driver.waiting,
+                )
+            )
 
     def _finished(self) -> None:
         """A run has come to its end, perhaps while the user is elsewhere."""

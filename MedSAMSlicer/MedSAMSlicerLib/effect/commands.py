@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from ..engine.errors import InputError, MedSAMError
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.roi.fit_to_segment import roi_around_segment
-from ..scene.state.needs_review import next_doubtful
+from ..scene.state.needs_review import next_slice_to_review
 from ..scene.state.slice_range import set_reach_end
 from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
@@ -71,9 +71,9 @@ class Commands:
         """Show a slice of the result, or a key slice, in the slice views."""
         self._attempt(lambda contouring: slice_views.go_to(contouring, index))
 
-    def nextDoubtful(self) -> None:
-        """Go to the next slice that a person should look at."""
-        self._attempt(self._next_doubtful)
+    def goToNextReview(self) -> None:
+        """Go to the next slice that needs review."""
+        self._attempt(self._go_to_next_review)
 
     def runInROI(self) -> None:
         """Contour inside the ROI of the options."""
@@ -90,20 +90,20 @@ class Commands:
 
     def goToKey(self) -> None:
         """Show the key slice that is selected in the list."""
-        index = None if self._frame is None else self._frame.keys.selected
+        index = None if self._frame is None else self._frame.selected_key
         if index is not None:
             self.goToSlice(index)
 
     def correctKey(self) -> None:
         """Show the key slice that is selected in the list, with handles on its rectangle."""
-        index = None if self._frame is None else self._frame.keys.selected
+        index = None if self._frame is None else self._frame.selected_key
         if index is not None and self.contouring is not None:
             self.goToSlice(index)
             self.contouring.correct(index)
 
     def removeKey(self) -> None:
         """Make the key slice that is selected in the list an ordinary one."""
-        index = None if self._frame is None else self._frame.keys.selected
+        index = None if self._frame is None else self._frame.selected_key
         if index is not None and self.contouring is not None:
             self.contouring.remove_key(index)
 
@@ -142,9 +142,9 @@ class Commands:
             contouring.notes = [text.format(count=written.voxels_outside)]
 
     @staticmethod
-    def _next_doubtful(contouring: ContourEditor) -> None:
+    def _go_to_next_review(contouring: ContourEditor) -> None:
         if contouring.result is not None:
-            index = next_doubtful(contouring.result, slice_views.slice_shown(contouring))
+            index = next_slice_to_review(contouring.result, slice_views.slice_shown(contouring))
             if index is not None:
                 slice_views.go_to(contouring, index)
 

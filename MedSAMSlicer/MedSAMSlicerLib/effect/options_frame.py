@@ -1,8 +1,8 @@
-"""The effect's options: shows how things stand, and writes what the user sets into the scene."""
+"""Widgets of the effect's options: shows an `OptionsState`, and writes what the user sets into the scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,39 +10,22 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..engine.errors import MedSAMError
-from ..engine.intensity import CT_PRESETS
-from ..scene.editing.contour_editor import ContourEditor
-from ..scene.state.effect_parameters import EffectParameters, level_and_width
-from ..scene.state.needs_review import doubtful_slices
-from ..scene.volume.view_plane import ViewGeometry
-from .confidence_strip import ConfidenceStrip
-from .key_list import KeyList
-from .model_options import ModelOptions
-from .point_options import PointOptions
-from .texts import (
-    correction_text,
-    plane_text,
-    position_text,
-    progress_text,
-    refused_click_text,
-    result_text,
-    run_text,
-    waiting_text,
-)
+from ..scene.state.effect_parameters import EffectParameters
+from .option_choices import CUSTOM_WINDOW, Available, Choice, OptionChoices
+from .options_state import KeyRow, OptionsState, options_state
+from .result_summary import StripCell
 
 UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEditorEffect.ui"
-CUSTOM_WINDOW = "custom"
 
 
 class Actions(Protocol):
-    """What buttons do."""
+    """What the buttons do."""
 
     def run(self) -> None: ...
     def cancel(self) -> None: ...
     def apply(self) -> None: ...
     def discard(self) -> None: ...
-    def nextDoubtful(self) -> None: ...
+    def goToNextReview(self) -> None: ...
     def runInROI(self) -> None: ...
     def putROIAroundSegment(self) -> None: ...
     def setReachEnd(self, name: str) -> None: ...
@@ -58,7 +41,7 @@ class OptionsFrame:
     """Widgets of `SegmentEditorEffect.ui`.
 
     Args:
-        parameters: gives the options, None while there is no scene for them.
+        parameters: returns the options; None if there is no scene for them.
         actions: the effect.
     """
 
@@ -66,163 +49,189 @@ class OptionsFrame:
         self.widget = slicer.util.loadUI(str(UI_FILE))
         self.ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._parameters = parameters
-        self.keys = KeyList(ui)
-        self.strip = ConfidenceStrip(ui.stripTable, actions.goToSlice)
-        self.models = ModelOptions(ui, parameters)
-        self.clicks = PointOptions(ui)
-        _fill(ui.reachComboBox, (
-            ("object", _("As far as the object goes")), ("slice", _("This slice only")), ("range", _("From slice to slice")),
-        ))  # fmt: skip
-        _fill(ui.modeComboBox, (
-            ("add", _("Add to segment")), ("replace", _("Replace segment")), ("remove", _("Remove from segment")),
-        ))  # fmt: skip
-        _fill(ui.windowComboBox, (
-            ("auto", _("Automatic")), ("display", _("As the volume is displayed")),
-            *((name, _preset_text(name)) for name in CT_PRESETS), (CUSTOM_WINDOW, _("Level and width")),
-        ))  # fmt: skip
-        for combo, name in ((ui.reachComboBox, "Reach"), (ui.modeComboBox, "Mode")):
-            combo.connect("activated(int)", lambda index, combo=combo, name=name: self.set(name, combo.itemData(index)))
-        ui.windowComboBox.connect("activated(int)", self._window_chosen)
-        for box in (ui.levelSpinBox, ui.widthSpinBox):
-            box.connect("valueChanged(double)", self._level_or_width_set)
-        for button, name in (
-            (ui.encodeAheadCheckBox, "EncodeAhead"),
-            (ui.applyAtOnceCheckBox, "ApplyAtOnce"),
-            (ui.showInputButton, "ShowModelInput"),
+        self._keys: tuple[KeyRow, ...] = ()
+        self._cells: tuple[StripCell, ...] = ()
+        self._first_slice = 0
+        self._levels: tuple[float, float] | None = None
+        self._combos = {
+            "Reach": ui.reachComboBox,
+            "Mode": ui.modeComboBox,
+            "Window": ui.windowComboBox,
+            "Model": ui.modelComboBox,
+            "Device": ui.deviceComboBox,
+        }
+        self._items: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._buttons = {
+            "EncodeAhead": ui.encodeAheadCheckBox,
+            "ApplyAtOnce": ui.applyAtOnceCheckBox,
+            "ShowModelInput": ui.showInputButton,
+        }
+        self._prepare_tables()
+        self._connect_options()
+        for button, action in (
+            (ui.runButton, actions.run),
+            (ui.cancelButton, actions.cancel),
+            (ui.undoClickButton, actions.undoClick),
+            (ui.startFromSegmentButton, actions.startFromSegment),
+            (ui.applyButton, actions.apply),
+            (ui.discardButton, actions.discard),
+            (ui.nextReviewButton, actions.goToNextReview),
+            (ui.fromHereButton, lambda: actions.setReachEnd("ReachStart")),
+            (ui.toHereButton, lambda: actions.setReachEnd("ReachEnd")),
+            (ui.roiRunButton, actions.runInROI),
+            (ui.roiAroundButton, actions.putROIAroundSegment),
+            (ui.goToKeyButton, actions.goToKey),
+            (ui.correctKeyButton, actions.correctKey),
+            (ui.removeKeyButton, actions.removeKey),
         ):
-            button.connect("clicked(bool)", lambda checked, name=name: self.set(name, "1" if checked else "0"))
-        ui.runButton.connect("clicked()", actions.run)
-        ui.cancelButton.connect("clicked()", actions.cancel)
-        ui.undoClickButton.connect("clicked()", actions.undoClick)
-        ui.startFromSegmentButton.connect("clicked()", actions.startFromSegment)
-        ui.applyButton.connect("clicked()", actions.apply)
-        ui.discardButton.connect("clicked()", actions.discard)
-        ui.nextDoubtfulButton.connect("clicked()", actions.nextDoubtful)
-        ui.fromHereButton.connect("clicked()", lambda: actions.setReachEnd("ReachStart"))
-        ui.toHereButton.connect("clicked()", lambda: actions.setReachEnd("ReachEnd"))
-        ui.roiRunButton.connect("clicked()", actions.runInROI)
-        ui.roiAroundButton.connect("clicked()", actions.putROIAroundSegment)
-        ui.goToKeyButton.connect("clicked()", actions.goToKey)
-        ui.correctKeyButton.connect("clicked()", actions.correctKey)
-        ui.removeKeyButton.connect("clicked()", actions.removeKey)
+            button.connect("clicked()", action)
+        ui.stripTable.connect(
+            "cellClicked(int,int)", lambda _row, column: actions.goToSlice(self._first_slice + column)
+        )
+        self.show(options_state(None, None, Available()))
+
+    @property
+    def selected_key(self) -> int | None:
+        """The key slice whose row is selected; None if there are no key slices."""
+        row = self.ui.keysTable.currentRow()
+        return self._keys[row].slice_index if 0 <= row < len(self._keys) else None
+
+    def show(self, state: OptionsState) -> None:
+        """Assign the values of the state to the widgets, without emitting signals of changed options."""
+        ui = self.ui
+        _show_text(ui.problemLabel, state.problem)
+        _show_text(ui.noteLabel, state.note)
+        _assign(ui.planeLabel, "text", state.plane)
+        for label, text in zip((ui.fromLabel, ui.toLabel), state.range_ends, strict=True):
+            _assign(label, "text", text)
+        _assign(ui.runButton, "text", state.run_text)
+        ui.runButton.enabled = state.can_run
+        ui.cancelButton.enabled = ui.progressFrame.visible = state.progress is not None
+        if state.progress is not None:
+            ui.progressBar.maximum, ui.progressBar.value = state.progress.total, state.progress.done
+            ui.progressLabel.text = state.progress.text
+        ui.resultFrame.visible = state.result is not None
+        if state.result is not None:
+            ui.resultLabel.text = state.result.text
+            ui.nextReviewButton.enabled = state.result.can_go_to_review
+            ui.applyButton.enabled = state.result.can_apply
+            self._show_strip(state.result.summary.cells, state.result.summary.first_slice)
+        self._show_keys(state.keys, state.keys_title)
+        ui.clicksFrame.visible = state.clicks is not None
+        if state.clicks is not None:
+            _assign(ui.clicksLabel, "text", state.clicks.text)
+            ui.undoClickButton.visible, ui.undoClickButton.enabled = state.clicks.accepts_points, state.clicks.can_undo
+            ui.startFromSegmentButton.visible = state.clicks.accepts_masks
+        _assign(ui.windowInUseLabel, "text", state.window_in_use)
+        ui.roiRunButton.enabled = state.can_run_in_roi
+        if state.choices is not None:
+            self._show_choices(state.choices, state.window_levels)
+
+    def _show_choices(self, choices: OptionChoices, window_levels: tuple[float, float] | None) -> None:
+        ui = self.ui
+        for name, choice in (
+            ("Reach", choices.reach),
+            ("Mode", choices.mode),
+            ("Window", choices.window),
+            ("Model", choices.model),
+            ("Device", choices.device),
+        ):
+            self._show_choice(name, choice)
+        ui.rangeFrame.visible = choices.reach.value == "range"
+        ui.levelFrame.visible = choices.level_and_width is not None
+        # Those of the window in use are what 'Level and width' begins with when it is chosen.
+        levels = choices.level_and_width or window_levels
+        if levels is not None and levels != self._levels:
+            self._levels = levels
+            _assign(ui.levelSpinBox, "value", levels[0])
+            _assign(ui.widthSpinBox, "value", levels[1])
+        for name, button in self._buttons.items():
+            _assign(button, "checked", choices.checked[name])
+        blocked = ui.roiSelector.blockSignals(True)
+        ui.roiSelector.setCurrentNode(choices.roi)
+        ui.roiSelector.blockSignals(blocked)
+
+    def _show_choice(self, name: str, choice: Choice) -> None:
+        combo = self._combos[name]
+        blocked = combo.blockSignals(True)
+        if self._items.get(name) != choice.items:
+            self._items[name] = choice.items
+            combo.clear()
+            for value, text in choice.items:
+                combo.addItem(text, value)
+        combo.currentIndex = combo.findData(choice.value)
+        combo.blockSignals(blocked)
+
+    def _show_keys(self, keys: tuple[KeyRow, ...], title: str) -> None:
+        ui, selected = self.ui, self.selected_key
+        _assign(ui.keysSection, "title", title)
+        for button in (ui.goToKeyButton, ui.correctKeyButton, ui.removeKeyButton):
+            button.enabled = bool(keys)
+        if keys == self._keys:
+            return
+        self._keys = keys
+        ui.keysTable.rowCount = len(keys)
+        for row, key in enumerate(keys):
+            for column, text in enumerate((str(key.slice_index), key.position, key.origin)):
+                ui.keysTable.setItem(row, column, qt.QTableWidgetItem(text))
+        if keys:
+            indices = [key.slice_index for key in keys]
+            ui.keysTable.selectRow(indices.index(selected) if selected in indices else len(indices) - 1)
+
+    def _show_strip(self, cells: tuple[StripCell, ...], first_slice: int) -> None:
+        self._first_slice = first_slice
+        if cells == self._cells:
+            return
+        self._cells = cells
+        self.ui.stripTable.columnCount = len(cells)
+        for column, cell in enumerate(cells):
+            item = qt.QTableWidgetItem(cell.mark)
+            item.setBackground(qt.QBrush(qt.QColor(*cell.color)))
+            item.setForeground(qt.QBrush(qt.QColor(255, 255, 255)))
+            item.setTextAlignment(qt.Qt.AlignCenter)
+            item.setToolTip(cell.tooltip)
+            self.ui.stripTable.setItem(0, column, item)
+
+    def _prepare_tables(self) -> None:
+        keys, strip = self.ui.keysTable, self.ui.stripTable
+        keys.columnCount = 3
+        keys.setHorizontalHeaderLabels([_("Slice"), _("Position"), _("Origin")])
+        for column, mode in enumerate(
+            (qt.QHeaderView.ResizeToContents, qt.QHeaderView.Stretch, qt.QHeaderView.Stretch)
+        ):
+            keys.horizontalHeader().setSectionResizeMode(column, mode)
+        keys.verticalHeader().visible = False
+        strip.rowCount = 1
+        strip.horizontalHeader().visible = strip.verticalHeader().visible = False
+        strip.horizontalHeader().minimumSectionSize = 1
+        strip.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        strip.verticalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+
+    def _connect_options(self) -> None:
+        ui = self.ui
+        for name, combo in self._combos.items():
+            combo.connect("activated(int)", lambda index, name=name: self._chosen(name, index))
+        for name, button in self._buttons.items():
+            button.connect("clicked(bool)", lambda checked, name=name: self._set(name, "1" if checked else "0"))
+        for box in (ui.levelSpinBox, ui.widthSpinBox):
+            box.connect("valueChanged(double)", lambda _value: self._set_custom_window())
         self.widget.setMRMLScene(slicer.mrmlScene)
         ui.roiSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._roi_chosen)
-        self.show(None, None, None)
 
-    def set(self, name: str, value: str) -> None:
-        """Set an option, as the user does by a widget."""
+    def _set(self, name: str, value: str) -> None:
         parameters = self._parameters()
         if parameters is not None:
             parameters.set(name, value)
 
-    def read_options(self) -> None:
-        """Show the options as they stand in the scene. One that makes no sense shows as its default."""
-        parameters, ui = self._parameters(), self.ui
-        if parameters is None:
-            return
-        values = {name: _value(parameters, name) for name in ("Reach", "Mode", "Window")}
-        custom = "," in values["Window"]
-        for combo, value in (
-            (ui.reachComboBox, values["Reach"]),
-            (ui.modeComboBox, values["Mode"]),
-            (ui.windowComboBox, CUSTOM_WINDOW if custom else values["Window"]),
-        ):
-            _quietly(combo, "currentIndex", max(combo.findData(value), 0))
-        if custom:
-            level, width = level_and_width(values["Window"])
-            _quietly(ui.levelSpinBox, "value", level)
-            _quietly(ui.widthSpinBox, "value", width)
-        ui.levelFrame.visible = custom
-        ui.rangeFrame.visible = values["Reach"] == "range"
-        for button, name in (
-            (ui.encodeAheadCheckBox, "EncodeAhead"),
-            (ui.applyAtOnceCheckBox, "ApplyAtOnce"),
-            (ui.showInputButton, "ShowModelInput"),
-        ):
-            _quietly(button, "checked", _value(parameters, name) == "1")
-        roi, blocked = parameters.reference("ROI"), ui.roiSelector.blockSignals(True)
-        ui.roiSelector.setCurrentNode(roi)
-        ui.roiSelector.blockSignals(blocked)
-        ui.roiRunButton.enabled = roi is not None
-        self.models.read()
-
-    def show(
-        self,
-        contouring: ContourEditor | None,
-        view: ViewGeometry | None,
-        problem: MedSAMError | None,
-        waiting: Sequence[str] = (),
-    ) -> None:
-        """Show how things stand.
-
-        Args:
-            view: the slice view that the user works in.
-            problem: why there is no contouring.
-            waiting: names of other segments with a result that was not applied.
-        """
-        ui = self.ui
-        gone = contouring is None or contouring.gone
-        running = contouring is not None and not gone and contouring.running
-        result = None if gone or contouring is None else contouring.result
-        wrong = problem if contouring is None else contouring.problem or problem
-        _text(ui.problemLabel, "" if wrong is None else f"⚠ {wrong}")
-        notes = []
-        if contouring is not None and not gone:
-            notes = [refused_click_text(contouring), correction_text(contouring), *contouring.notes]
-        _text(ui.noteLabel, " ".join(filter(None, [*notes, waiting_text(waiting)])))
-        ui.runButton.text = run_text(contouring)
-        ui.runButton.enabled = not gone and contouring is not None and contouring.prompts is not None and not running
-        ui.cancelButton.enabled = running
-        ui.progressFrame.visible = running
-        if running and contouring is not None:
-            self._show_progress(contouring)
-        ui.resultFrame.visible = result is not None
-        self.strip.show(result)
-        if contouring is not None and result is not None:
-            ui.resultLabel.text = result_text(contouring)
-            ui.nextDoubtfulButton.enabled = bool(doubtful_slices(result))
-            ui.applyButton.enabled = not running
-        self.keys.show(contouring)
-        self.clicks.show(contouring)
-        if contouring is not None and not gone:
-            self._show_place(contouring, view)
-        self.models.show(contouring)
-
-    def _show_progress(self, contouring: ContourEditor) -> None:
-        progress, bar = contouring.progress, self.ui.progressBar
-        total = None if progress is None else progress.total
-        # Without an end in sight the bar only says that something goes on.
-        bar.maximum = total or 0
-        bar.value = 0 if progress is None or total is None else progress.done
-        self.ui.progressLabel.text = progress_text(progress)
-
-    def _show_place(self, contouring: ContourEditor, view: ViewGeometry | None) -> None:
-        ui, parameters = self.ui, contouring.parameters
-        try:
-            if view is not None:
-                plane = contouring.plane_in(view)
-                stack = contouring.stack(plane)
-                ui.planeLabel.text = plane_text(plane, stack)
-                here = parameters.get("ReachPlane") == plane.text()
-                for name, label in (("ReachStart", ui.fromLabel), ("ReachEnd", ui.toLabel)):
-                    index = parameters.number(name)
-                    known = here and 0 <= index < stack.shape[0]
-                    label.text = f"{index} ({position_text(stack, index)})" if known else "–"
-        except MedSAMError as error:
-            ui.planeLabel.text = str(error)
-
-    def _window_chosen(self, index: int) -> None:
-        wanted = self.ui.windowComboBox.itemData(index)
-        if wanted == CUSTOM_WINDOW:
-            level, width = self.models.level_and_width
-            _quietly(self.ui.levelSpinBox, "value", level)
-            _quietly(self.ui.widthSpinBox, "value", width)
-            self._level_or_width_set()
+    def _chosen(self, name: str, index: int) -> None:
+        value = self._combos[name].itemData(index)
+        if value == CUSTOM_WINDOW:
+            self._set_custom_window()
         else:
-            self.set("Window", wanted)
+            self._set(name, value)
 
-    def _level_or_width_set(self, _value: float = 0.0) -> None:
-        self.set("Window", f"{self.ui.levelSpinBox.value!r},{self.ui.widthSpinBox.value!r}")
+    def _set_custom_window(self) -> None:
+        self._set("Window", f"{self.ui.levelSpinBox.value!r},{self.ui.widthSpinBox.value!r}")
 
     def _roi_chosen(self, node: slicer.vtkMRMLNode | None) -> None:
         parameters = self._parameters()
@@ -230,37 +239,8 @@ class OptionsFrame:
             parameters.set_reference("ROI", node)
 
 
-def _fill(combo: qt.QComboBox, items: tuple[tuple[str, str], ...]) -> None:
-    for value, text in items:
-        combo.addItem(text, value)
-
-
-def _preset_text(name: str) -> str:
-    names = {
-        "soft-tissue": _("Soft tissue"),
-        "lung": _("Lung"),
-        "mediastinum": _("Mediastinum"),
-        "brain": _("Brain"),
-        "bone": _("Bone"),
-        "liver": _("Liver"),
-    }
-    level, width = CT_PRESETS[name]
-    return _("CT {name} (level {level}, width {width})").format(
-        name=names.get(name, name).lower(), level=f"{level:g}", width=f"{width:g}"
-    )
-
-
-def _value(parameters: EffectParameters, name: str) -> str:
-    from ..scene.state.effect_parameters import DEFAULTS
-
-    try:
-        return parameters.get(name)
-    except MedSAMError:
-        return DEFAULTS[name]
-
-
-def _quietly(widget: qt.QWidget, name: str, value: object) -> None:
-    """Set a property without telling that it was set."""
+def _assign(widget: qt.QWidget, name: str, value: object) -> None:
+    """Set a property if it differs, without emitting signals."""
     if getattr(widget, name) == value:
         return
     blocked = widget.blockSignals(True)
@@ -268,8 +248,7 @@ def _quietly(widget: qt.QWidget, name: str, value: object) -> None:
     widget.blockSignals(blocked)
 
 
-def _text(label: qt.QLabel, text: str) -> None:
-    """An empty label takes no room."""
-    if label.text != text:
-        label.text = text
+def _show_text(label: qt.QLabel, text: str) -> None:
+    """Set the text; an empty label takes no space."""
+    _assign(label, "text", text)
     label.visible = bool(text)

@@ -1,4 +1,4 @@
-"""Words of the effect that say how things stand."""
+"""Texts of the effect for the user."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import CATALOGUE
 from ..engine.serving.inference_client import Stage
 from ..scene.editing.contour_editor import ContourEditor
-from ..scene.state.needs_review import doubtful_slices
 from ..scene.state.prompts import KeySlice, Origin
 from ..scene.volume.view_plane import Plane, Stack, anatomical_name, position_of
 from ..scene.worker.progress import Progress
+from .result_summary import summary_of
 
 
 def help_text() -> str:
-    """Help of the effect, as HTML; the first sentence stands above the options."""
+    """Help of the effect, as HTML. Slicer shows the first sentence above the options."""
     return "<html>{first}<br>{more}</html>".format(
-        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it from slice to slice."),
+        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it slice by slice."),
         more="<p>"
         + "<p>".join(
             (
-                _("<b>Drag</b>: mark the object. The mask is seen while you drag; the run begins when you release."),
+                _("<b>Drag</b>: mark the object. A preview of the mask follows the mouse; releasing it starts the run."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
                 _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
-                _("<b>Click</b> in the object, <b>Ctrl+click</b> (Cmd+click on macOS) beside it, with models that take"
-                  " points: the mask on that slice is refined at once, from the rectangle or the result that it has."
-                  " <b>Backspace</b> undoes the last click. A click begins no run: <b>Enter</b> or 'Contour' does."),
-                _("<b>Esc</b>: drop the rectangle, or end the run that it began, or drop the clicks since the last run."),
-                _("<b>N</b>: go to the next doubtful slice. <b>Ctrl+Enter</b>: apply."),
-                _("In views that show the volume's own slices these are used, in other views slices in the view's"
-                  " plane. A Markups ROI of any rotation serves as a 3D box: no mask leaves it, until something is marked"
-                  " beside it."),
-                _("The result is shown over the image first. 'Apply' writes it with the masking settings below, in one"
-                  " step that can be undone."),
+                _("<b>Click</b> inside the object, <b>Ctrl+click</b> (Cmd+click on macOS) outside it, with models that"
+                  " accept points: refine the mask on that slice, starting from its rectangle or its result."
+                  " <b>Backspace</b> undoes the last click. Clicks do not start a run: press <b>Enter</b> or"
+                  " 'Contour'."),
+                _("<b>Esc</b>: drop the rectangle, or cancel the run that it started, or drop the clicks since the last"
+                  " run."),
+                _("<b>N</b>: go to the next slice that needs review. <b>Ctrl+Enter</b>: apply."),
+                _("A view that shows the volume's own slices uses them; any other view uses slices in its own plane."
+                  " A Markups ROI of any rotation serves as a 3D box: the mask stays inside it, unless you mark"
+                  " something outside."),
+                _("The result is shown as a preview. 'Apply' writes it with the masking settings below; one 'Undo'"
+                  " reverts it."),
                 _("For research use; not a medical device. Check every slice."),
             )
         ),
@@ -44,30 +46,30 @@ def help_text() -> str:
 
 
 def plane_name(stack: Stack) -> str:
-    """Name of a plane, for the beginning of a sentence."""
+    """Name of a plane, as the first word of a sentence."""
     names = {"axial": _("Axial"), "sagittal": _("Sagittal"), "coronal": _("Coronal")}
     return names[anatomical_name(stack)]
 
 
 def plane_text(plane: Plane, stack: Stack) -> str:
-    """Which slices a rectangle drawn in the view at hand would be on."""
+    """Which slices a rectangle drawn in the current view lies on."""
     if plane.axis is not None:
         return _("{plane}: the volume's own slices, {spacing} mm apart.").format(
             plane=plane_name(stack), spacing=f"{stack.spacing[0]:.3g}"
         )
-    return _("Oblique, nearest to {plane}: slices in the plane of the view, {spacing} mm apart.").format(
+    return _("Oblique, closest to {plane}: slices in the plane of the view, {spacing} mm apart.").format(
         plane=plane_name(stack).lower(), spacing=f"{stack.spacing[0]:.3g}"
     )
 
 
 def position_text(stack: Stack, index: int) -> str:
-    """For example "S -260.0 mm"."""
+    """Anatomical position of a slice, such as "S -260.0 mm"."""
     letter, millimetres = position_of(stack, index)
     return _("{letter} {position} mm").format(letter=letter, position=f"{millimetres:.1f}")
 
 
 def origin_text(origin: Origin) -> str:
-    """How a key slice came about."""
+    """Where the prompt of a key slice comes from."""
     names = {
         "drawn": _("drawn"),
         "corrected": _("corrected"),
@@ -79,61 +81,61 @@ def origin_text(origin: Origin) -> str:
 
 
 def key_text(key: KeySlice) -> str:
-    """How a key slice came about, and how many points there are on it."""
+    """Where the prompt of a key slice comes from, and how many points it has."""
     if key.points is None:
         return origin_text(key.origin)
-    return _("{how}, {points}").format(how=origin_text(key.origin), points=points_text(len(key.points)))
+    return _("{origin}, {points}").format(origin=origin_text(key.origin), points=points_text(len(key.points)))
 
 
 def points_text(count: int) -> str:
     return _("1 point") if count == 1 else _("{count} points").format(count=count)
 
 
-def clicks_text(contouring: ContourEditor) -> str:
-    """What clicks do now: what to press, and what has been clicked that no run has gone through."""
-    prompts, pending = contouring.prompts, contouring.clicks.pending
+def clicks_text(editor: ContourEditor) -> str:
+    """How to click, or what was clicked since the last run."""
+    prompts, pending = editor.prompts, editor.clicks.pending
     if prompts is None or not pending:
-        return _("Click in the object, Ctrl+click beside it, to refine the slice in view.")
+        return _("Click inside the object, or Ctrl+click outside it, to refine the mask on the slice in view.")
     if len(pending) > 1:
-        return _("{count} slices refined. Enter or 'Contour' runs from there.").format(count=len(pending))
+        return _("{count} slices refined. Press Enter or 'Contour' to run.").format(count=len(pending))
     points = prompts.keys[pending[0]].points
     what = _("from the segment") if points is None else points_text(len(points))
-    return _("Slice {index}: {what}. Enter or 'Contour' runs from there.").format(index=pending[0], what=what)
+    return _("Slice {index}: {what}. Press Enter or 'Contour' to run.").format(index=pending[0], what=what)
 
 
-def refused_click_text(contouring: ContourEditor) -> str:
-    """Why a click did nothing, after one that did nothing."""
-    if not contouring.clicks.refused:
+def refused_click_text(editor: ContourEditor) -> str:
+    """Why the last click had no effect; empty if it had one."""
+    if not editor.clicks.refused:
         return ""
-    able = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
-    return _("{model} takes boxes only, no clicks: drag a rectangle, or choose {models}.").format(
-        model=CATALOGUE[contouring.parameters.get("Model")].title, models=", ".join(able)
+    with_points = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
+    return _("{model} does not accept clicks: drag a rectangle, or choose {models}.").format(
+        model=CATALOGUE[editor.parameters.get("Model")].title, models=", ".join(with_points)
     )
 
 
-def run_text(contouring: ContourEditor | None) -> str:
-    """What the button that begins a run is called."""
-    if contouring is None or contouring.gone or contouring.result is None or contouring.clicks.pending:
+def run_text(editor: ContourEditor | None) -> str:
+    """Text of the button that starts a run."""
+    if editor is None or editor.gone or editor.result is None or editor.clicks.pending:
         return _("Contour")
     return _("Run again")
 
 
-def correction_text(contouring: ContourEditor) -> str:
-    """What to do with the rectangle that is to be corrected."""
-    index = contouring.correcting
+def correction_text(editor: ContourEditor) -> str:
+    """How to correct the rectangle that has handles; empty if there is none."""
+    index = editor.correcting
     if index is None:
         return ""
     try:
-        position = position_text(contouring.stack(), index)
+        position = position_text(editor.stack(), index)
     except MedSAMError:
-        return ""  # the volume cannot be used any more, which is said where its slices are named
+        return ""  # the volume cannot be used any more: the text of the plane says so
     return _(
-        "Slice {index} ({position}): drag a corner of the rectangle, or draw another one over it. Esc keeps it as it is."
+        "Slice {index} ({position}): drag a corner of the rectangle, or draw a new one. Esc leaves it unchanged."
     ).format(index=index, position=position)
 
 
 def progress_text(progress: Progress | None) -> str:
-    """What a run is doing, how far it has come, and how long it will take as far as that can be known."""
+    """What a run is doing, how many slices are done, and how long it will take if that is known."""
     if progress is None:
         return _("Reading the image…")
     if progress.stage is Stage.STARTING:
@@ -141,12 +143,10 @@ def progress_text(progress: Progress | None) -> str:
     if progress.stage is Stage.LOADING:
         return _("Loading the model…")
     if progress.total is None:
-        # How many slices there will be is found out by going there: no time left that could be said.
+        # The run goes on to the end of the object, wherever that is: the remaining time is unknown.
         if progress.done == 0:
-            return _("{seconds} s so far; where the object ends is not known yet").format(
-                seconds=round(progress.seconds)
-            )
-        return _("{done} slices, {seconds} s so far; where the object ends is not known yet").format(
+            return _("{seconds} s so far, looking for the end of the object").format(seconds=round(progress.seconds))
+        return _("{done} slices, {seconds} s so far, looking for the end of the object").format(
             done=progress.done, seconds=round(progress.seconds)
         )
     if progress.remaining is None:
@@ -156,10 +156,10 @@ def progress_text(progress: Progress | None) -> str:
     )
 
 
-def segment_name(contouring: ContourEditor) -> str:
-    """Name of the segment that a contouring is for."""
-    segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
-    return contouring.segment_id if segment is None else str(segment.GetName())
+def segment_name(editor: ContourEditor) -> str:
+    """Name of the segment that is edited."""
+    segment = editor.segmentation_node.GetSegmentation().GetSegment(editor.segment_id)
+    return editor.segment_id if segment is None else str(segment.GetName())
 
 
 def waiting_text(segments: Sequence[str]) -> str:
@@ -167,37 +167,35 @@ def waiting_text(segments: Sequence[str]) -> str:
     return _("Not applied yet: {segments}.").format(segments=", ".join(segments)) if segments else ""
 
 
-def finished_text(contouring: ContourEditor) -> str:
-    """For the status bar, when a run ends while the effect isn't seen."""
-    return _("MedSAM: the contour of '{segment}' is ready, and waits in the Segment Editor.").format(
-        segment=segment_name(contouring)
+def finished_text(editor: ContourEditor) -> str:
+    """Message in the status bar when a run finishes while the effect is not active."""
+    return _("MedSAM: the result for '{segment}' is ready. Open the Segment Editor to review and apply it.").format(
+        segment=segment_name(editor)
     )
 
 
-def in_words(count: int) -> str:
-    """A number in words, as far as that can be read faster than digits."""
-    words = (
-        _("none"), _("one"), _("two"), _("three"), _("four"), _("five"), _("six"), _("seven"), _("eight"), _("nine"),
-        _("ten"), _("eleven"), _("twelve"),
-    )  # fmt: skip
-    return words[count] if count < len(words) else str(count)
+def found_something(editor: ContourEditor) -> bool:
+    """Whether there is a result with at least one non-empty mask."""
+    return editor.result is not None and summary_of(editor.result).found > 0
 
 
-def found_something(contouring: ContourEditor) -> bool:
-    """Whether there is a result, and anything in it."""
-    return any(found.mask.any() for found in contouring.result or ())
-
-
-def result_text(contouring: ContourEditor) -> str:
-    """What there is of a result, and how many of its slices are doubtful."""
-    result = contouring.result
+def result_text(editor: ContourEditor) -> str:
+    """State of the result, its number of slices, and how many of them need review."""
+    result, current = editor.result, editor.current
     if result is None:
         return ""
-    count = sum(1 for found in result if found.mask.any())
+    summary = summary_of(result)
+    if summary.found == 0:
+        return _("No object found in this box: draw a tighter rectangle, or choose another window.")
+    state = _("Applied") if current.applied else _("Undone, not in the segment") if current.undone else _("Preview")
+    return _("{state}: {slices}, {review}.").format(
+        state=state,
+        slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),
+        review=_review_text(summary.to_review),
+    )
+
+
+def _review_text(count: int) -> str:
     if count == 0:
-        return _("Nothing was found there: draw a rectangle closer around the object, or choose another window.")
-    doubtful = len(doubtful_slices(result))
-    words = _("{count} of them doubtful").format(count=in_words(doubtful))
-    kept = contouring.kept
-    state = _("Applied") if kept.applied else _("Undone, not in the segment") if kept.undone else _("Preview")
-    return _("{state}: {count} slices, {doubtful}.").format(state=state, count=count, doubtful=words)
+        return _("none needs review")
+    return _("1 needs review") if count == 1 else _("{count} need review").format(count=count)

@@ -85,7 +85,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.apply_undo_redo()
         self.respect_the_neighbour()
         self.add_a_key_slice()
-        self.visit_doubtful_slices()
+        self.visit_slices_to_review()
         self.contour_inside_a_roi()
         self.contour_an_oblique_view()
         self.save_and_load()
@@ -173,16 +173,16 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         assert (self.voxels(TUMOUR) == self.result()).all()
         self.parameter("Mode", "add")
 
-    def visit_doubtful_slices(self) -> None:
+    def visit_slices_to_review(self) -> None:
         contouring = self.effect.contouring
-        doubtful = [found.index for found in contouring.result if found.needs_review and not found.key]
-        assert len(doubtful) > 0
+        to_review = [found.index for found in contouring.result if found.needs_review and not found.key]
+        assert len(to_review) > 0
         visited = []
-        self.go_to(doubtful[-1])
-        for _index in doubtful:
-            self.effect.nextDoubtful()
+        self.go_to(to_review[-1])
+        for _index in to_review:
+            self.effect.goToNextReview()
             visited.append(self.shown())
-        assert visited == doubtful
+        assert visited == to_review
 
     def contour_inside_a_roi(self) -> None:
         self.effect.putROIAroundSegment()

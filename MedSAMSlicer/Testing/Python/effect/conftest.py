@@ -1,7 +1,8 @@
-"""The test host, and the effect in it."""
+"""The effect in the test host, and a contour editor for tests of what the options frame shows."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ import pytest
 pytest.importorskip("slicer", reason="the effect needs Slicer's MRML (slicer-core)")
 import slicer.util
 
+from host import slicer_python
 from host.application import Host
 from host.fixture import host  # noqa: F401
+from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from support import threshold_service
-from support.scene_builder import SceneBuilder
+from support.contour_editor_fixture import ContourEditorFixture, CountingService
+from support.scene_builder import SceneBuilder, new_scene
+
+# The effect's texts go through Slicer's translation, which slicer-core lacks; tests without the host need it too.
+sys.modules.setdefault("slicer.i18n", slicer_python.modules()["slicer.i18n"])
 
 SHAPE = (20, 60, 80)
 
@@ -41,9 +48,9 @@ class EffectFixture:
         self.segmentation = host.edit(self.volume, "tumour", "other")
         self.effect = host.editor.effectByName("MedSAM").self()
         if known_devices:
-            # Spares every test the process that would find them out.
-            self.effect._frame.models._devices.known = ["cpu"]
-            self.effect._frame.models._devices._asked = True
+            # Spares every test the process that lists the devices.
+            self.effect._available._asked = True
+            self.effect._available._take({"kind": "devices", "devices": ["cpu"]})
         host.editor.setActiveEffectByName("MedSAM")
         self.serve(service)
         self.effect.scriptedEffect.setParameter("Window", "127.5,255")
@@ -154,6 +161,12 @@ def effect_fixture(host: Host, repository: Path) -> EffectFixture:  # noqa: F811
 def scene_builder(host: Host) -> SceneBuilder:  # noqa: F811
     """Adds nodes to the host's scene."""
     return SceneBuilder(host.scene)
+
+
+@pytest.fixture
+def editor_fixture() -> ContourEditorFixture:
+    """A contour editor without the host."""
+    return ContourEditorFixture(SceneBuilder(new_scene()), InProcessClient(CountingService()))
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_where_nothing_was_found_nothing_is_applied_at_once(effect_fixture: Any,
         "Red", effect_fixture.xy("Red", 10, 3, 3), effect_fixture.xy("Red", 10, 12, 12)
     )
     effect_fixture.finish()
-    assert "Nothing was found there" in effect_fixture.ui.resultLabel.text
+    assert "No object found in this box" in effect_fixture.ui.resultLabel.text
     assert (effect_fixture.voxels() == effect_fixture.truth).all()
     effect_fixture.host.user.click(effect_fixture.ui.applyButton)
     assert effect_fixture.voxels().any() == (mode == "add")

@@ -80,7 +80,7 @@ def test_apply_at_once_writes_nothing_while_nobody_is_looking(
         effect_fixture.host.editor.mrmlSegmentEditorNode().SetActiveEffectName("Paint")
     finished_away(effect_fixture)
     assert effect_fixture.nothing_is_written
-    assert "waits" in slicer.util.mainWindow().statusBar().currentMessage()
+    assert "is ready" in slicer.util.mainWindow().statusBar().currentMessage()
     come_back(effect_fixture)
     effect_fixture.host.clock.advance(100)
     assert effect_fixture.nothing_is_written

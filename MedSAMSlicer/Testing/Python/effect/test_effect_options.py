@@ -48,7 +48,7 @@ def test_what_a_script_sets_is_shown(effect_fixture: Any) -> None:
     effect.setParameter("Window", "-600,1500")
     effect.setParameter("Mode", "remove")
     effect.setParameter("ApplyAtOnce", "1")
-    assert ui.reachComboBox.currentText == "From slice to slice" and ui.rangeFrame.visible
+    assert ui.reachComboBox.currentText == "Range of slices" and ui.rangeFrame.visible
     assert (ui.levelSpinBox.value, ui.widthSpinBox.value) == (-600, 1500)
     assert ui.modeComboBox.currentText == "Remove from segment"
     assert ui.applyAtOnceCheckBox.checked
@@ -64,7 +64,7 @@ def test_an_option_that_makes_no_sense_is_told_when_it_matters(effect_fixture: A
 
 def test_the_range_is_taken_from_the_slice_in_view(effect_fixture: Any) -> None:
     user, ui = effect_fixture.host.user, effect_fixture.ui
-    user.choose(ui.reachComboBox, "From slice to slice")
+    user.choose(ui.reachComboBox, "Range of slices")
     node = user.view("Red").mrmlSliceNode()
     middle = node.GetSliceOffset()
     for offset, button in ((-4, ui.fromHereButton), (6, ui.toHereButton)):
@@ -80,7 +80,7 @@ def test_the_range_is_taken_from_the_slice_in_view(effect_fixture: Any) -> None:
 def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     host: Any, repository: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from MedSAMSlicerLib.effect import devices
+    from MedSAMSlicerLib.effect import availability
 
     # What stands in for the engine's module leaves a line for each time that it was asked.
     asked = tmp_path / "asked"
@@ -91,12 +91,12 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
         "sys.exit(run_task(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(devices, "_MODULE", "made_up_list")
+    monkeypatch.setattr(availability, "_MODULE", "made_up_list")
     effect_fixture = EffectFixture(host, repository, known_devices=False)
     combo = effect_fixture.ui.deviceComboBox
     effect_fixture.effect.scriptedEffect.setParameter("Device", "cuda")
     assert [combo.itemText(n) for n in range(combo.count)] == ["Automatic", "CPU", "CUDA"]
-    effect_fixture.host.wait_until(lambda: effect_fixture.effect._frame.models._devices.known, 60)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._available.current.devices, 60)
     texts = ["Automatic", "MPS", "CPU", "CUDA (not on this computer)"]
     assert [combo.itemText(n) for n in range(combo.count)] == texts
     assert combo.currentText == "CUDA (not on this computer)"
@@ -111,27 +111,18 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
 def test_devices_are_asked_for_again_once_there_are_packages(
     host: Any, repository: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from MedSAMSlicerLib.effect import devices
+    from MedSAMSlicerLib.effect import availability
 
-    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.not_installed")
+    monkeypatch.setattr(availability, "_MODULE", "MedSAMSlicerLib.not_installed")
     effect_fixture = EffectFixture(host, repository, known_devices=False)
-    known = effect_fixture.effect._frame.models._devices
-    host.wait_until(lambda: not known._task.running, seconds=60)
-    assert known.known == []
-    monkeypatch.setattr(devices, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_check")
+    available = effect_fixture.effect._available
+    host.wait_until(lambda: not available._task.running, seconds=60)
+    assert available.current.devices == ()
+    monkeypatch.setattr(availability, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_check")
     host.editor.setActiveEffect(None)
     host.editor.setActiveEffectByName("MedSAM")
-    host.wait_until(lambda: known.known, seconds=60)
-    assert known.known[-1] == "cpu"
-
-
-def test_the_real_list_of_devices_begins_with_what_can_compute_here(effect_fixture: Any) -> None:
-    pytest.importorskip("torch", reason="the process asks torch")
-    devices = effect_fixture.effect._frame.models._devices
-    devices.known, devices._asked = [], False
-    devices.ask()
-    effect_fixture.host.wait_until(lambda: devices.known, 120)
-    assert devices.known[-1] == "cpu"
+    host.wait_until(lambda: available.current.devices, seconds=60)
+    assert available.current.devices[-1] == "cpu"
 
 
 def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture: Any) -> None:
@@ -159,15 +150,6 @@ def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture:
     assert parameter(effect_fixture, "Device") == "auto"
 
 
-def test_a_model_that_is_not_installed_is_said_to_be_so(effect_fixture: Any) -> None:
-    effect_fixture.effect.scriptedEffect.setParameter("Model", "sam_vit_h")
-    assert effect_fixture.ui.modelComboBox.currentText == "SAM ViT-H (not installed)"
-
-
-def test_the_window_in_use_is_said(effect_fixture: Any) -> None:
-    effect_fixture.host.wait_until(lambda: "level 127.5, width 255" in effect_fixture.ui.windowInUseLabel.text)
-
-
 def test_the_roi_is_chosen_made_and_used(effect_fixture: Any) -> None:
     user, ui = effect_fixture.host.user, effect_fixture.ui
     assert not ui.roiRunButton.enabled
@@ -193,7 +175,7 @@ def test_the_roi_is_chosen_made_and_used(effect_fixture: Any) -> None:
 
 def test_texts_and_tooltips_are_there(effect_fixture: Any) -> None:
     ui = effect_fixture.ui
-    for button in (ui.runButton, ui.cancelButton, ui.applyButton, ui.discardButton, ui.nextDoubtfulButton):
+    for button in (ui.runButton, ui.cancelButton, ui.applyButton, ui.discardButton, ui.nextReviewButton):
         assert button.text and button.toolTip
     assert "not a medical device" in effect_fixture.effect.helpText()
     assert not effect_fixture.effect.icon().isNull()
@@ -257,7 +239,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
+    german["scene.editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
         "bitte im Bild beginnen"
     )
     effect_fixture.zoom_out("Red")

@@ -30,16 +30,6 @@ def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(make_effect_
     assert ui.resultLabel.text.startswith("Preview: 13 slices")
 
 
-def test_a_run_without_a_known_end_says_what_is_done_and_no_time_left(
-    make_effect_fixture: Callable[[str], Any],
-) -> None:
-    effect_fixture = make_effect_fixture("SlowService")
-    effect_fixture.start()
-    text = effect_fixture.ui.progressLabel.text
-    assert "slices, " in text and "s so far" in text and "not known" in text and "left" not in text
-    effect_fixture.host.user.click(effect_fixture.ui.cancelButton)
-
-
 def test_cancel_takes_less_than_half_a_second(make_effect_fixture: Callable[[str], Any]) -> None:
     effect_fixture = make_effect_fixture("SlowService")
     effect_fixture.start()

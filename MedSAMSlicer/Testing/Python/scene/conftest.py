@@ -21,7 +21,7 @@ from support.ball_in_scene import BallInScene
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
-from support.scene_builder import GEOMETRIES, SceneBuilder, rotation
+from support.scene_builder import GEOMETRIES, SceneBuilder, new_scene, rotation
 from support.segment_writer_fixture import SegmentWriterFixture
 from support.threshold_service import FOLDER
 from support.two_rod_phantom import TwoRodPhantom
@@ -30,10 +30,7 @@ from support.worker_runs import WorkerClientFactory
 
 @pytest.fixture
 def scene_builder() -> SceneBuilder:
-    scene = slicer.vtkMRMLScene()
-    # Slicer's Segmentations module does this at start: without it segments have no representations.
-    slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)
-    return SceneBuilder(scene)
+    return SceneBuilder(new_scene())
 
 
 @pytest.fixture(params=GEOMETRIES)

@@ -27,8 +27,8 @@ class NeedsReviewService(ThresholdService):
         self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
     ) -> Iterator[SliceResult]:
         for found in super().segment(choice, source, prompt, info):
-            doubtful = found.index % 4 == 0
-            yield replace(found, confidence=0.2 if doubtful else 0.9, needs_review=doubtful)
+            unsure = found.index % 4 == 0
+            yield replace(found, confidence=0.2 if unsure else 0.9, needs_review=unsure)
 
 
 SECONDS_TO_ENCODE = 0.4

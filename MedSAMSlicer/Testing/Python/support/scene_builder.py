@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
+
+
+def new_scene() -> slicer.vtkMRMLScene:
+    """An empty scene in which segments have representations, as Slicer's Segmentations module arranges it at start."""
+    scene = slicer.vtkMRMLScene()
+    slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)
+    return scene
 
 
 def rotation(*degrees_xyz: float) -> np.ndarray:

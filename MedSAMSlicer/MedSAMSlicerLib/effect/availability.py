@@ -1,0 +1,60 @@
+"""Which models and devices this computer offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..engine.errors import MedSAMError
+from ..panel import settings
+from ..panel.job_process import JobProcess, Line
+from .option_choices import Available
+
+_MODULE = "MedSAMSlicerLib.engine.jobs.device_check"
+
+
+class Availability:
+    """Lists installed models, and asks a process that may import torch for the devices.
+
+    Args:
+        on_devices: called when the devices become known.
+    """
+
+    def __init__(self, on_devices: Callable[[], None]) -> None:
+        self.current = Available()
+        self._on_devices = on_devices
+        self._asked = False
+        self._task = JobProcess(self._take, self._ended)
+
+    def refresh(self) -> None:
+        """Read again which models are installed and which device is preferred."""
+        self.current = replace(self.current, models=_installed_models(), preferred=settings.preferred())
+
+    def ask_devices(self) -> None:
+        """Start the process that lists the devices, unless they are known or it is running."""
+        if not self._asked:
+            self._asked = True
+            self._task.start(_MODULE, ["--list"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._task.close()
+
+    def _ended(self, _failure: str | None) -> None:
+        # Without packages there is no answer: they may be there when the effect is activated the next time.
+        self._asked = bool(self.current.devices)
+
+    def _take(self, line: Line) -> None:
+        if line.get("kind") == "devices":
+            self.current = replace(self.current, devices=tuple(map(str, line.get("devices", ()))))
+            self._on_devices()
+
+
+def _installed_models() -> tuple[str, ...]:
+    # Imported here: Slicer imports the effect when it starts, long before these options are shown.
+    from ..panel.setup.model_inventory import ModelInventory
+
+    try:
+        return tuple(model.spec.key for model in ModelInventory(settings.VerifiedWeights()).models() if model.usable)
+    except MedSAMError:
+        return ()  # packages are missing: the panel lists them, and a run reports them

@@ -1,0 +1,234 @@
+"""What the options frame shows, as plain values: texts of its widgets, and which of them are enabled and visible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from slicer.i18n import tr as _
+
+from ..engine.errors import MedSAMError
+from ..engine.intensity import CT_PRESETS
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.effect_parameters import EffectParameters
+from ..scene.volume.view_plane import Stack, ViewGeometry
+from .option_choices import Available, OptionChoices, option_choices, preset_text
+from .result_summary import ResultSummary, summary_of
+from .texts import (
+    clicks_text,
+    correction_text,
+    key_text,
+    plane_text,
+    position_text,
+    progress_text,
+    refused_click_text,
+    result_text,
+    run_text,
+    waiting_text,
+)
+
+UNKNOWN = "–"
+
+
+class KeyRow(NamedTuple):
+    """A row of the list of key slices."""
+
+    slice_index: int
+    position: str
+    origin: str
+
+
+class ProgressBar(NamedTuple):
+    """Progress of a run. A `total` of 0 means that the number of slices is unknown."""
+
+    done: int
+    total: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ResultState:
+    """The result, and what can be done with it."""
+
+    text: str
+    summary: ResultSummary
+    can_apply: bool
+
+    @property
+    def can_go_to_review(self) -> bool:
+        return self.summary.to_review > 0
+
+
+@dataclass(frozen=True)
+class ClicksState:
+    """What the chosen model accepts besides rectangles.
+
+    Attributes:
+        accepts_points, accepts_masks: whether the buttons for these are visible.
+        can_undo: whether there is a click to undo.
+    """
+
+    text: str
+    accepts_points: bool
+    accepts_masks: bool
+    can_undo: bool
+
+
+@dataclass(frozen=True)
+class OptionsState:
+    """What the options frame shows.
+
+    Attributes:
+        problem: what went wrong; empty if nothing did.
+        note: what the user should know besides; may be empty.
+        plane: which slices a rectangle drawn in the current view lies on.
+        range_ends: first and last slice of the chosen range.
+        progress: None unless a run is in progress, which can then be cancelled.
+        result: None if there is none.
+        clicks: None if the chosen model accepts neither points nor masks.
+        window_in_use: the intensity window that the model sees.
+        window_levels: level and width of that window; None while they are unknown.
+        choices: None if there is no scene for the options.
+    """
+
+    problem: str = ""
+    note: str = ""
+    plane: str = ""
+    range_ends: tuple[str, str] = (UNKNOWN, UNKNOWN)
+    run_text: str = ""
+    can_run: bool = False
+    progress: ProgressBar | None = None
+    result: ResultState | None = None
+    keys_title: str = ""
+    keys: tuple[KeyRow, ...] = ()
+    clicks: ClicksState | None = None
+    window_in_use: str = ""
+    window_levels: tuple[float, float] | None = None
+    choices: OptionChoices | None = None
+
+    @property
+    def can_run_in_roi(self) -> bool:
+        """Whether an ROI is chosen."""
+        return self.choices is not None and self.choices.roi is not None
+
+
+def options_state(
+    editor: ContourEditor | None,
+    parameters: EffectParameters | None,
+    available: Available,
+    view: ViewGeometry | None = None,
+    problem: MedSAMError | None = None,
+    waiting: Sequence[str] = (),
+) -> OptionsState:
+    """What the options frame shows.
+
+    Args:
+        editor: of the selected segment; None if nothing is selected that can be contoured.
+        parameters: the options; None if there is no scene for them.
+        available: what this computer offers.
+        view: the slice view that the user works in.
+        problem: why there is no editor.
+        waiting: names of other segments with a result that was not applied.
+    """
+    problem = (None if editor is None else editor.problem) or problem
+    common = OptionsState(
+        problem="" if problem is None else f"⚠ {problem}",
+        note=waiting_text(waiting),
+        run_text=run_text(editor),
+        keys_title=_("Key slices"),
+        choices=None if parameters is None else option_choices(parameters, available),
+    )
+    if editor is None or editor.gone:
+        return common
+    keys = _key_rows(editor)
+    plane, range_ends = _place(editor, view)
+    window_in_use, window_levels = _window(editor)
+    return replace(
+        common,
+        note=" ".join(filter(None, [refused_click_text(editor), correction_text(editor), *editor.notes, common.note])),
+        plane=plane,
+        range_ends=range_ends,
+        can_run=editor.prompts is not None and not editor.running,
+        progress=_progress(editor),
+        result=_result(editor),
+        keys_title=_("Key slices ({count})").format(count=len(keys)) if keys else common.keys_title,
+        keys=keys,
+        clicks=_clicks(editor),
+        window_in_use=window_in_use,
+        window_levels=window_levels,
+    )
+
+
+def _progress(editor: ContourEditor) -> ProgressBar | None:
+    if not editor.running:
+        return None
+    progress = editor.progress
+    if progress is None or progress.total is None:
+        return ProgressBar(0, 0, progress_text(progress))
+    return ProgressBar(progress.done, progress.total, progress_text(progress))
+
+
+def _result(editor: ContourEditor) -> ResultState | None:
+    result = editor.current.result
+    if result is None:
+        return None
+    return ResultState(result_text(editor), summary_of(result), can_apply=not editor.running)
+
+
+def _key_rows(editor: ContourEditor) -> tuple[KeyRow, ...]:
+    if editor.prompts is None:
+        return ()
+    try:
+        stack: Stack | None = editor.stack()
+    except MedSAMError:
+        stack = None  # the volume cannot be used any more: the text of the plane says so
+    return tuple(KeyRow(index, _position(stack, index), key_text(key)) for index, key in editor.prompts.keys.items())
+
+
+def _clicks(editor: ContourEditor) -> ClicksState | None:
+    kinds = editor.clicks.kinds
+    if not kinds & {"points", "mask"}:
+        return None
+    return ClicksState(clicks_text(editor), "points" in kinds, "mask" in kinds, editor.clicks.can_undo)
+
+
+def _place(editor: ContourEditor, view: ViewGeometry | None) -> tuple[str, tuple[str, str]]:
+    """Texts of the plane and of both ends of the range."""
+    unknown = (UNKNOWN, UNKNOWN)
+    if view is None:
+        return "", unknown
+    try:
+        plane = editor.plane_in(view)
+        stack = editor.stack(plane)
+        if editor.parameters.get("ReachPlane") != plane.text():
+            return plane_text(plane, stack), unknown
+        first, last = (_end_text(stack, editor.parameters.number(name)) for name in ("ReachStart", "ReachEnd"))
+        return plane_text(plane, stack), (first, last)
+    except MedSAMError as error:
+        return str(error), unknown
+
+
+def _end_text(stack: Stack, index: int) -> str:
+    position = _position(stack, index)
+    return UNKNOWN if position == UNKNOWN else f"{index} ({position})"
+
+
+def _position(stack: Stack | None, index: int) -> str:
+    return UNKNOWN if stack is None or not 0 <= index < stack.shape[0] else position_text(stack, index)
+
+
+def _window(editor: ContourEditor) -> tuple[str, tuple[float, float] | None]:
+    """Text of the window in use, and its level and width."""
+    try:
+        window = editor.reader.window
+    except MedSAMError as error:
+        return str(error), None
+    if window is None:
+        return _("Determining the window…"), None
+    level, width = window.asked or ((window.lower + window.upper) / 2, window.upper - window.lower)
+    if window.name in CT_PRESETS:
+        text = preset_text(window.name)
+    else:
+        text = _("level {level}, width {width}").format(level=f"{level:.5g}", width=f"{width:.5g}")
+    return _("In use: {window}").format(window=text), (level, width)
