@@ -152,7 +152,7 @@ class OptionsFrame:
         ui.roiSelector.blockSignals(blocked)
 
     def _show_choice(self, name: str, choice: Choice) -> None:
-        combo = self._combos[name]
+        combo: qt.QComboBox = self._combos[name]
         blocked = combo.blockSignals(True)
         if self._items.get(name) != choice.items:
             self._items[name] = choice.items

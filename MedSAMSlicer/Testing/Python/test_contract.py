@@ -83,7 +83,7 @@ MISSPELT = [
     ("effect/options_frame.py", '"currentNodeChanged(vtkMRMLNode*)"', '"currentNodeChangd(vtkMRMLNode*)"', "currentNodeChangd"),
     ("effect/options_frame.py", "combo.addItem(", "combo.insertRow(", "insertRow"),
     ("effect/options_frame.py", "stripTable.columnCount = ", "stripTable.columns = ", "columns"),
-    ("effect/options_frame.py", "keysTable.currentRow()", "keysTable.currentRow", "currentRow"),
+    ("effect/options_frame.py", "keysTable.currentRow()", "keysTable.selectedRow()", "selectedRow"),
     ("effect/options_frame.py", '"cellClicked(int,int)"', '"cellClicked(int)"', "cellClicked"),
     ("effect/options_frame.py", "keysTable.setItem(", "keysTable.addItem(", "addItem"),
     ("effect/options_frame.py", "keysTable.selectRow(", "keysTable.setCurrentRow(", "setCurrentRow"),
@@ -120,7 +120,7 @@ def test_a_misspelt_name_in_a_file_of_the_product_is_found(
 
 def test_a_misspelt_name_of_the_module_sample_data_is_found_by_the_host(host: Host, repository: Path) -> None:
     """No list has that module's names; the host implements it after its source, which takes no other."""
-    path = repository / "MedSAMSlicer" / "MedSAMSlicerLib" / "setup" / "sample_data.py"
+    path = repository / "MedSAMSlicer" / "MedSAMSlicerLib" / "panel" / "setup" / "sample_data.py"
     assert path in product_files(repository)
     source = path.read_text(encoding="utf-8")
 

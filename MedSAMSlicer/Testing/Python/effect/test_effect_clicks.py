@@ -154,7 +154,7 @@ def test_a_box_model_says_so_in_one_line_and_hides_the_controls(effect_fixture: 
     click(effect_fixture, FIRST)
     assert effect_fixture.contouring.prompts is None and not effect_fixture.visible("preview")
     text = ui.noteLabel.text
-    assert text.startswith("LiteMedSAM takes boxes only") and "SAM-Med2D" in text and "SAM ViT-B" in text
+    assert text.startswith("LiteMedSAM does not accept clicks") and "SAM-Med2D" in text and "SAM ViT-B" in text
     assert ui.problemLabel.text == ""
     effect_fixture.effect.scriptedEffect.setParameter("Model", "sam_vit_b")
     assert ui.noteLabel.text == "" and ui.clicksFrame.visible

@@ -239,7 +239,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["scene.editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
+    german["editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
         "bitte im Bild beginnen"
     )
     effect_fixture.zoom_out("Red")
