@@ -15,7 +15,7 @@ from ..scene.state.slice_range import set_reach_end
 from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
 from .controller import Driver
-from .editor_adapter import SegmentEditor
+from .editor_adapter import EditorAdapter
 from .options_frame import OptionsFrame
 from .texts import segment_name
 
@@ -136,7 +136,7 @@ class Commands:
                     segment=segment_name(contouring)
                 )
             )
-        written = self._driver.writer.write(SegmentEditor(self.scriptedEffect))
+        written = self._driver.writer.write(EditorAdapter(self.scriptedEffect))
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
             contouring.notes = [text.format(count=written.voxels_outside)]

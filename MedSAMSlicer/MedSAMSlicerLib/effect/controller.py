@@ -137,14 +137,14 @@ class Driver:
         made = ContourEditor(
             *wanted, self.link, EffectParameters(node, settings.preferred), self._changed, self._on_result
         )
-        self.contouring, self.writer = made, ResultWriter(made)
+        self.contouring, self.writer = made, ResultWriter(made.state)
 
     def wake(self) -> None:
         """Let the timer run as long as there is something to do."""
-        looking = self.writer is not None and self.writer.waiting
+        checking = self.writer is not None and self.writer.undo_suspected
         gone = self.contouring is not None and self.contouring.gone
         working = self.contouring.busy if self.contouring is not None else not self.link.idle
-        busy = self._forgetting or looking or gone or working
+        busy = self._forgetting or checking or gone or working
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
@@ -183,7 +183,7 @@ class Driver:
         else:
             self.link.step()
         if self.writer is not None:
-            self.writer.look_again()
+            self.writer.check_undo()
         self._forget_if_idle()
         self.wake()
 

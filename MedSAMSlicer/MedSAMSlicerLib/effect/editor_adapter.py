@@ -1,4 +1,4 @@
-"""The Segment Editor as `apply_result` writes through it."""
+"""The Segment Editor in which the effect is active, as results are written through it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import slicer
 from ..scene.state.modes import Mode
 
 
-class SegmentEditor:
-    """Satisfies `scene.writing.result_writer.Editor`.
+class EditorAdapter:
+    """Edits the segment that is selected in the Segment Editor. Satisfies `scene.writing.segment_editor.SegmentEditor`.
 
     Args:
         scripted_effect: Slicer's half of the effect.
@@ -17,16 +17,15 @@ class SegmentEditor:
     def __init__(self, scripted_effect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         self._effect = scripted_effect
 
-    def reference(self) -> slicer.vtkOrientedImageData | None:
-        return self._effect.defaultModifierLabelmap()
+    @property
+    def node(self) -> slicer.vtkMRMLSegmentEditorNode | None:
+        return self._effect.parameterSetNode()
 
-    def selected(self) -> slicer.vtkOrientedImageData | None:
-        return self._effect.selectedSegmentLabelmap()
-
-    def save_for_undo(self) -> None:
+    def save_state_for_undo(self) -> None:
         self._effect.saveStateForUndo()
 
     def modify(self, labelmap: slicer.vtkOrientedImageData, mode: Mode) -> None:
+        # Failures are only printed: `SegmentWriter` notices that the segment is not as it should be.
         effect = slicer.qSlicerSegmentEditorAbstractEffect
         modes = {
             "add": effect.ModificationModeAdd,

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ..engine.errors import InputError
 from ..engine.log import get_logger
+from ..engine.voxel_box import VoxelBox
 from .image import Image, grid_difference
 from .image_files import load_file
 from .native_messages import native_messages_logged
@@ -132,7 +133,7 @@ def _output(labelmap: np.ndarray, image: Image, fields: dict[str, str]) -> sitk.
 
 def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float]) -> dict[str, str]:
     """NRRD header fields of a Slicer segmentation with one segment."""
-    extent = " ".join(str(n) for axis in (2, 1, 0) for n in _extent(mask, axis))
+    extent = " ".join(str(n) for n in VoxelBox.from_mask(mask).extent)
     whole = ";".join(str(n) for size in mask.shape[::-1] for n in (0, size - 1))
     matrix = ";".join(repr(float(n) + 0.0) for n in image.ijk_to_ras.ravel())
     return {
@@ -151,10 +152,3 @@ def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[floa
         "Segmentation_ConversionParameters": f"Reference image geometry|{matrix};{whole};|&",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
-
-
-def _extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
-    """First and last index along `axis` with True voxels; (0, -1), VTK's empty extent, if there are none."""
-    others = tuple(n for n in range(3) if n != axis)
-    used = np.flatnonzero(mask.any(axis=others))
-    return (int(used[0]), int(used[-1])) if used.size else (0, -1)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import slicer
-import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box
+from ...engine.voxel_box import VoxelBox
 from ..editing.contour_editor import ContourEditor
-from ..volume.geometry import label, node_to_world, to_array
+from ..volume.geometry import image_to_node, label, node_to_world
 from ..volume.slice_stack import SliceStack, default_axis_of
 from .conversion import prompt_to_roi
 
@@ -66,11 +66,6 @@ def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segme
                 segment=segment.GetName()
             )
         )
-    along = [np.flatnonzero(inside.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
-    start = np.array(labelmap.GetExtent()[::2])
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(matrix)
-    low, high = (np.array([n[end] for n in along]) + start for end in (0, -1))
-    return transform_points(
-        node_to_world(segmentation_node) @ to_array(matrix), box_corners(low.astype(float), high.astype(float))
-    )
+    i, j, k = labelmap.GetExtent()[::2]
+    low, high = np.array(VoxelBox.from_mask(inside, (k, j, i)).extent, dtype=float).reshape(3, 2).T
+    return transform_points(node_to_world(segmentation_node) @ image_to_node(labelmap), box_corners(low, high))

@@ -68,6 +68,13 @@ def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     return matrix
 
 
+def image_to_node(image: slicer.vtkOrientedImageData) -> np.ndarray:
+    """(4, 4) matrix from (i, j, k) indices of a segmentation's image to the RAS coordinates of its node."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return to_array(matrix)
+
+
 def voxel_sizes(matrix: np.ndarray) -> tuple[float, float, float]:
     """Millimetres from voxel to voxel along I, J, K of a (4, 4) index-to-world matrix."""
     i, j, k = np.linalg.norm(matrix[:3, :3], axis=0)

@@ -13,6 +13,32 @@ from ...engine.i18n import tr as _
 from .geometry import label
 
 
+def check_nodes(
+    volume_node: slicer.vtkMRMLScalarVolumeNode, segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str
+) -> None:
+    """Raises InputError if a node is None or in no scene, the scenes differ, or the segment does not exist."""
+    for node, missing in (
+        (volume_node, _("no volume is selected: choose one")),
+        (segmentation_node, _("no segmentation is selected: choose one")),
+    ):
+        if node is None:
+            raise InputError(missing)
+        if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
+            raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
+    if volume_node.GetScene() is not segmentation_node.GetScene():
+        raise InputError(
+            _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
+                volume_node=label(volume_node)
+            )
+        )
+    if not _has_segment(segmentation_node, segment_id):
+        raise InputError(
+            _("{segmentation_node} has no segment '{segment_id}': choose another segment").format(
+                segmentation_node=label(segmentation_node), segment_id=segment_id
+            )
+        )
+
+
 class NodeWatch:
     """Observes a volume, a segmentation and one of its segments. Holds its owner weakly, and stops with it.
 
@@ -39,26 +65,7 @@ class NodeWatch:
 
     def check(self) -> None:
         """Raises InputError if one of them is gone or missing."""
-        for node, missing in (
-            (self._volume_node, _("no volume is selected: choose one")),
-            (self._segmentation_node, _("no segmentation is selected: choose one")),
-        ):
-            if node is None:
-                raise InputError(missing)
-            if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-                raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
-        if self._volume_node.GetScene() is not self._segmentation_node.GetScene():
-            raise InputError(
-                _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
-                    volume_node=label(self._volume_node)
-                )
-            )
-        if self._segment_is_gone():
-            raise InputError(
-                _("{segmentation_node} has no segment '{segment_id}': choose another segment").format(
-                    segmentation_node=label(self._segmentation_node), segment_id=self._segment_id
-                )
-            )
+        check_nodes(self._volume_node, self._segmentation_node, self._segment_id)
 
     def stop(self) -> None:
         """Observe no longer."""
@@ -82,7 +89,7 @@ class NodeWatch:
 
         def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
             watch = weak()
-            if watch is not None and watch._segment_is_gone():
+            if watch is not None and not _has_segment(watch._segmentation_node, watch._segment_id):
                 text = _("segment '{segment}' was deleted during the run: nothing was written, choose another")
                 watch._leaving(text.format(segment=watch._segment_id))
 
@@ -103,9 +110,10 @@ class NodeWatch:
         if (tell := self._tell()) is not None:
             tell(InputError(reason))
 
-    def _segment_is_gone(self) -> bool:
-        segmentation = self._segmentation_node.GetSegmentation()
-        return segmentation is None or segmentation.GetSegment(self._segment_id) is None
+
+def _has_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
+    segmentation = segmentation_node.GetSegmentation()
+    return segmentation is not None and segmentation.GetSegment(segment_id) is not None
 
 
 def _remove_observers(tags: list[tuple[vtk.vtkObject, int]]) -> None:

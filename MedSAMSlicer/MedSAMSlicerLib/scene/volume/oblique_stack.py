@@ -10,6 +10,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
+from ...engine.voxel_box import CroppedMask
 from .geometry import ijk_to_world, label, to_matrix, voxels_of
 
 
@@ -117,21 +118,20 @@ class ObliqueStack:
                 )
             )
         result = np.zeros(voxels_of(self.volume_node).shape, bool)
-        where = [np.flatnonzero(stack_mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-        if where[0].size == 0:
+        source = CroppedMask.of(stack_mask)
+        if source.box.empty:
             return result
-        low, high = np.array([n[0] for n in where]), np.array([n[-1] for n in where])
+        low, high = np.array(source.box.extent).reshape(3, 2).T
         to_stack = np.linalg.inv(self._to_world) @ self.ijk_to_world
-        corners = transform_points(np.linalg.inv(to_stack), box_corners(low[::-1] - 0.5, high[::-1] + 0.5))
+        corners = transform_points(np.linalg.inv(to_stack), box_corners(low - 0.5, high + 0.5))
         first = np.maximum(np.ceil(corners.min(axis=0)).astype(int), 0)
         last = np.minimum(np.floor(corners.max(axis=0)).astype(int), np.array(result.shape[::-1]) - 1)
         if (first > last).any():
             return result
 
-        part = np.ascontiguousarray(stack_mask[tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))])
         image = vtk.vtkImageData()
-        image.SetExtent([int(n) for pair in zip(low[::-1], high[::-1], strict=True) for n in pair])
-        image.GetPointData().SetScalars(numpy_to_vtk(part.view(np.uint8).ravel()))
+        image.SetExtent(source.box.extent)
+        image.GetPointData().SetScalars(numpy_to_vtk(source.voxels.view(np.uint8).ravel()))
         reslice = _reslice(image, to_stack)
         reslice.SetInterpolationModeToNearestNeighbor()
         reslice.SetOutputExtent([int(n) for pair in zip(first, last, strict=True) for n in pair])

@@ -1,182 +1,204 @@
-"""Writes a result into a segment through Segment Editor's own rules, in one undo step or not at all."""
+"""Writes masks into a segment as edits of a segment editor: masked, in one undo step, whole or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import slicer
-import vtk
 
-from ...engine.errors import InputError, MedSAMError
+from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ..state.modes import Mode
+from ...engine.voxel_box import CroppedMask, VoxelBox
+from ..state.modes import MODES, Mode
 from ..volume.geometry import label
-from .modifier_labelmap import Modifier, make_modifier, reference_geometry
+from ..volume.node_watch import check_nodes
+from .modifier_labelmap import make_labelmap, place_mask, reference_geometry
+from .segment_editor import SegmentEditor, WriteError
+from .segment_voxels import SegmentVoxels
 
-_Logic = slicer.vtkSlicerSegmentEditorLogic
-_MODIFICATIONS = {
-    "add": _Logic.ModificationModeAdd,
-    "replace": _Logic.ModificationModeSet,
-    "remove": _Logic.ModificationModeRemove,
-}
 _LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
 
 
-class WriteError(MedSAMError):
-    """Segment Editor refused the result half-way. The segmentation is as it was."""
+@dataclass(frozen=True, eq=False)
+class SegmentChange:
+    """What a write has changed in its segment.
+
+    Attributes:
+        segment: reads the segment as it is now.
+        box: holds every voxel that may have changed.
+        mask: the mask that was written, as a bool (k, j, i) array of the box.
+        before, after: the segment before and after the write, likewise.
+    """
+
+    segment: SegmentVoxels
+    box: VoxelBox
+    mask: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
 
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a result.
+    """What has become of a mask. All counts are voxels of the segmentation's geometry, except the last.
 
     Attributes:
-        voxels: voxels of the segmentation's geometry that the result covers, before masking.
-        voxels_outside: voxels of the result that lie outside the segmentation's geometry and were left out.
+        voxels: voxels of the mask that the segment holds now or, in mode "remove", no longer holds.
+        voxels_masked: voxels that masking has kept as they were, although the mask asked for a change.
+        voxels_outside: voxels of the mask, in the volume, that lie outside the segmentation's geometry and are lost.
+        change: what has changed; None if there was nothing to do, or if the segment was resampled to the reference
+            geometry first.
     """
 
     voxels: int
+    voxels_masked: int
     voxels_outside: int
+    change: SegmentChange | None = field(default=None, repr=False, compare=False)
 
 
 class SegmentWriter:
-    """Writes into one segmentation as a Segment Editor would.
+    """Writes into one segment through a segment editor.
 
-    Mask mode, mask segment, overwrite mode and editable intensity range are those of the editor node at the moment of
-    writing. Undo and redo are those of the logic.
+    Mask mode, mask segment, editable intensity range and overwrite mode are those of the editor's node at the time of
+    the write. Only the part of the segmentation that can change is handed to the editor.
 
     Args:
-        logic: with an editor node that has the segmentation selected.
-
-    Raises:
-        InputError: no segmentation is selected.
+        segmentation_node, segment_id: the segment.
+        editor: an editor that has this segment selected.
     """
 
-    def __init__(self, logic: slicer.vtkSlicerSegmentEditorLogic) -> None:
-        if logic.GetSegmentationNode() is None:
-            raise InputError(_("no segmentation is selected: choose one in the Segment Editor"))
-        self.logic = logic
-        self.segmentation_node = logic.GetSegmentationNode()
-
-    @classmethod
-    def for_nodes(
-        cls, segmentation_node: slicer.vtkMRMLSegmentationNode, volume_node: slicer.vtkMRMLScalarVolumeNode
-    ) -> SegmentWriter:
-        """A writer with an editor node of its own, which is not saved with the scene, in Segment Editor's defaults.
-
-        Outside Slicer's application a vtkSlicerSegmentationsModuleLogic must have been given the scene before.
-
-        Raises:
-            InputError: one of the nodes is in no scene.
-        """
-        _check_in_scene(segmentation_node, _("no segmentation is selected: choose one"))
-        _check_in_scene(volume_node, _("no volume is selected: choose one"))
-        scene = segmentation_node.GetScene()
-        editor_node = slicer.vtkMRMLSegmentEditorNode()
-        editor_node.SetSaveWithScene(False)
-        scene.AddNode(editor_node)
-        editor_node.SetAndObserveSegmentationNode(segmentation_node)
-        editor_node.SetAndObserveSourceVolumeNode(volume_node)
-        logic = slicer.vtkSlicerSegmentEditorLogic()
-        logic.SetMRMLScene(scene)
-        logic.SetSegmentEditorNode(editor_node)
-        return cls(logic)
+    def __init__(
+        self, segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str, editor: SegmentEditor
+    ) -> None:
+        self._segmentation_node, self._segment_id, self._editor = segmentation_node, segment_id, editor
 
     def write(
         self,
         mask: np.ndarray,
         volume_node: slicer.vtkMRMLScalarVolumeNode,
-        segment_id: str,
         mode: Mode = "add",
+        replaced: CroppedMask | None = None,
     ) -> Written:
-        """Put `mask` into the segment. Takes exactly one undo step, unless the mask is empty and there is nothing to do.
+        """Write a mask into the segment, in exactly one undo step, or in none if there is nothing to do.
 
-        Where masking forbids editing, the segment stays as it is, also under "replace". What other segments lose is
-        decided by the overwrite mode. Voxels of the result outside the segmentation's geometry are left out and counted.
+        Where masking forbids editing, the segment stays as it is, in every mode. The overwrite mode decides what other
+        segments lose. The mask's voxels outside the segmentation's geometry are lost, and are counted.
 
         Args:
-            mask: bool (k, j, i) in the volume's voxels.
-            volume_node: volume that the mask belongs to; it may differ in geometry and transform from the segmentation.
-            mode: "add" the mask to the segment, "replace" the segment by it, or "remove" it from the segment.
+            mask: bool (k, j, i) array in the volume's voxels.
+            volume_node: the mask's volume. Its geometry and transforms may differ from those of the segmentation.
+            mode: "add" the mask to the segment, "replace" the segment by the mask, or "remove" the mask from it.
+            replaced: voxels of the segmentation's reference geometry; in mode "add", those that are not in the mask
+                are removed from the segment in the same undo step.
 
         Raises:
-            InputError: a node or the segment is gone, masking or geometry cannot be used; nothing was changed.
-            WriteError: Segment Editor failed half-way; the segmentation was put back as it was. There is nothing to
-                redo then, and the undo step that was taken changes nothing.
+            InputError: a node or the segment is gone or not selected in the editor, or masking or geometry cannot be
+                used; nothing was changed.
+            WriteError: the editor failed; the segmentation was restored. There is nothing to redo, and the undo step
+                that was taken changes nothing. Any other exception of the editor is passed on likewise.
         """
-        if mode not in _MODIFICATIONS:
+        if mode not in MODES:
             raise InputError(_("mode {mode!r} is unknown: choose add, replace or remove").format(mode=mode))
-        self._check_nodes(volume_node, segment_id)
-        reference = reference_geometry(self.segmentation_node, volume_node)
-        modifier = make_modifier(np.asarray(mask, dtype=bool), volume_node, self.segmentation_node, reference)
-        if modifier.voxels == 0 and mode != "replace":
-            return Written(0, modifier.voxels_outside)
+        self._check(volume_node)
+        reference = reference_geometry(self._segmentation_node, volume_node)
+        placed = place_mask(np.asarray(mask, dtype=bool), volume_node, self._segmentation_node, reference)
+        new, segment = placed.mask, SegmentVoxels(self._segmentation_node, self._segment_id, reference)
+        stale = None if replaced is None or mode != "add" else _without(replaced, new)
 
-        with self._selected(segment_id), self._named_geometry(reference, volume_node):
-            self._check_masking()
-            with self._all_or_nothing(segment_id):
-                self.logic.SaveStateForUndo()
-                self._apply(modifier, segment_id, mode)
-        return Written(modifier.voxels, modifier.voxels_outside)
+        converts = not segment.on_grid
+        box = self._affected(segment, new, stale, mode)
+        if box.empty and not converts:
+            return Written(0, 0, placed.voxels_outside)
+        with self._named_geometry(reference, volume_node), self._restored_on_failure():
+            self._editor.save_state_for_undo()
+            if converts:
+                # Adding nothing makes the editor resample the segment to the reference geometry. Otherwise "replace"
+                # would misread the old content's indices, and there would be no state before the write to compare with.
+                first = VoxelBox(VoxelBox.from_extent(reference.GetExtent()).first, (1, 1, 1))
+                self._editor.modify(make_labelmap(reference, first if new.box.empty else new.box), "add")
+                box = self._affected(segment, new, stale, mode)
+            before = self._read(segment, box)
+            self._modify(reference, box, before, new, stale, mode)
+            change = SegmentChange(segment, box, new.inside(box), before, self._read(segment, box))
+            masked = self._count_masked(change, stale, mode)
+        written = change.mask & (change.after if mode != "remove" else ~change.after)
+        count = int(np.count_nonzero(written))
+        return Written(count, masked, placed.voxels_outside, None if converts else change)
 
-    def _apply(self, modifier: Modifier, segment_id: str, mode: Mode) -> None:
-        segment = self._segmentation.GetSegment(segment_id)
-        labelmap = segment.GetRepresentation(_LABELMAP)
-        if mode == "replace" and not slicer.vtkOrientedImageDataResample.DoGeometriesMatch(labelmap, modifier.labelmap):
-            # Segment Editor takes the old content to have the modifier's voxels; adding nothing gives it those.
-            nothing = slicer.vtkOrientedImageData()
-            nothing.DeepCopy(modifier.labelmap)
-            nothing.GetPointData().GetScalars().Fill(0)
-            self._modify(nothing, segment_id, "add")
-        self._modify(modifier.labelmap, segment_id, mode)
+    def _modify(
+        self,
+        reference: slicer.vtkOrientedImageData,
+        box: VoxelBox,
+        before: np.ndarray,
+        new: CroppedMask,
+        stale: CroppedMask | None,
+        mode: Mode,
+    ) -> None:
+        if stale is not None and not stale.box.empty:
+            self._editor.modify(make_labelmap(reference, stale.box, stale.voxels), "remove")
+        if mode == "replace" and before.any():
+            # Masking is evaluated inside the labelmap only: it has to cover the old content too.
+            self._editor.modify(make_labelmap(reference, box, new.inside(box)), "replace")
+        elif not new.box.empty:
+            # Segment Editor cannot replace an empty segment that has no geometry yet.
+            self._editor.modify(make_labelmap(reference, new.box, new.voxels), "remove" if mode == "remove" else "add")
 
-    def _modify(self, labelmap: slicer.vtkOrientedImageData, segment_id: str, mode: Mode) -> None:
-        # The logic returns nothing; what goes wrong it says as error events, and only when verbose.
-        errors: list[str] = []
+    @staticmethod
+    def _affected(segment: SegmentVoxels, new: CroppedMask, stale: CroppedMask | None, mode: Mode) -> VoxelBox:
+        """A box around every voxel that the write may change."""
+        box = new.box if stale is None else new.box.union(stale.box)
+        content = segment.bounding_box() if mode == "replace" else None
+        return box if content is None else box.union(content)
 
-        @vtk.calldata_type(vtk.VTK_STRING)
-        def note(_caller: vtk.vtkObject, _event: str, text: str) -> None:
-            # That a scene has no subject hierarchy items is no matter to the segment.
-            if "Subject hierarchy" not in text:
-                errors.append(" ".join(text.split()))
+    def _read(self, segment: SegmentVoxels, box: VoxelBox) -> np.ndarray:
+        voxels = segment.read(box)
+        if voxels is None:
+            raise self._failure(_("it has no labelmap in its reference geometry"))
+        return voxels
 
-        verbose = self.logic.GetVerbose()
-        observer = self.logic.AddObserver(vtk.vtkCommand.ErrorEvent, note)
-        self.logic.SetVerbose(True)
-        try:
-            self.logic.ModifySegmentByLabelmap(
-                self.segmentation_node, segment_id, labelmap, _MODIFICATIONS[mode], True, False
-            )
-        finally:
-            self.logic.SetVerbose(verbose)
-            self.logic.RemoveObserver(observer)
-        if errors:
-            raise WriteError(
-                _("{segmentation_node} could not be changed and is as it was: {errors}").format(
-                    segmentation_node=label(self.segmentation_node), errors=errors[0]
-                )
-            )
+    def _count_masked(self, change: SegmentChange, stale: CroppedMask | None, mode: Mode) -> int:
+        """Voxels that differ from what was asked for. Raises WriteError if masking cannot be the reason."""
+        wanted = change.mask
+        if mode == "add":
+            kept = change.before if stale is None else change.before & ~stale.inside(change.box)
+            wanted = kept | change.mask
+        elif mode == "remove":
+            wanted = change.before & ~change.mask
+        different = int(np.count_nonzero(change.after != wanted))
+        if different and not self._is_masked:
+            raise self._failure(_("{count} voxels were not written").format(count=different))
+        return different
+
+    @property
+    def _is_masked(self) -> bool:
+        """Whether the editor may keep voxels as they are."""
+        node, everywhere = self._editor.node, slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
+        if node is None:
+            return False
+        return bool(node.GetMaskMode() != everywhere or node.GetSourceVolumeIntensityMask())
+
+    def _failure(self, reason: str) -> WriteError:
+        text = _("{segmentation_node} could not be changed and is as it was: {errors}")
+        return WriteError(text.format(segmentation_node=label(self._segmentation_node), errors=reason))
 
     @property
     def _segmentation(self) -> slicer.vtkSegmentation:
-        return self.segmentation_node.GetSegmentation()
+        return self._segmentation_node.GetSegmentation()
 
-    def _check_nodes(self, volume_node: slicer.vtkMRMLScalarVolumeNode, segment_id: str) -> None:
-        _check_in_scene(volume_node, _("no volume is selected: choose one"))
-        _check_in_scene(self.segmentation_node, _("no segmentation is selected: choose one"))
-        name = label(self.segmentation_node)
-        if self.logic.GetSegmentationNode() is not self.segmentation_node:
+    # Checks before anything changes: editors report none of this, they write nothing.
+
+    def _check(self, volume_node: slicer.vtkMRMLScalarVolumeNode) -> None:
+        check_nodes(volume_node, self._segmentation_node, self._segment_id)
+        name, node = label(self._segmentation_node), self._editor.node
+        if node is None or node.GetSegmentationNode() is not self._segmentation_node:
+            raise InputError(_("{name} is no longer selected in the Segment Editor: select it").format(name=name))
+        if node.GetSelectedSegmentID() != self._segment_id:
             raise InputError(
-                _("{name} is no longer selected in the Segment Editor: select it and run again").format(name=name)
-            )
-        if self._segmentation is None or self._segmentation.GetSegment(segment_id) is None:
-            raise InputError(
-                _("segment '{segment_id}' of {name} was deleted: choose another and run again").format(
-                    segment_id=segment_id, name=name
+                _("segment '{segment}' is not selected in the Segment Editor: select it").format(
+                    segment=self._segmentation.GetSegment(self._segment_id).GetName()
                 )
             )
         source = self._segmentation.GetSourceRepresentationName()
@@ -186,73 +208,59 @@ class SegmentWriter:
                     "{name} is stored as {source}: make Binary labelmap its source (Segmentations, Representations)"
                 ).format(name=name, source=source)
             )
-
-    def _check_masking(self) -> None:
-        """What would make the logic give up without changing anything."""
-        editor_node = self.logic.GetSegmentEditorNode()
-        if editor_node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment:
-            inside = editor_node.GetMaskSegmentID()
+        if node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment:
+            inside = node.GetMaskSegmentID()
             if not inside or self._segmentation.GetSegment(inside) is None:
                 raise InputError(_("the segment to edit inside of is missing: choose it under Masking"))
-        everywhere = slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
-        if editor_node.GetMaskMode() != everywhere and not self.logic.UpdateMaskLabelmap():
-            raise InputError(_("the editable area cannot be made: choose another one under Masking"))
-        if editor_node.GetSourceVolumeIntensityMask() and not self.logic.UpdateAlignedSourceVolume():
-            raise InputError(
-                _("the editable intensity range has no source volume: choose one, or switch the range off")
-            )
+        if node.GetSourceVolumeIntensityMask():
+            source_volume = node.GetSourceVolumeNode()
+            if source_volume is None or source_volume.GetImageData() is None:
+                raise InputError(
+                    _("the editable intensity range has no source volume: choose one, or switch the range off")
+                )
+
+    # All or nothing
 
     @contextmanager
     def _named_geometry(
         self, reference: slicer.vtkOrientedImageData, volume_node: slicer.vtkMRMLScalarVolumeNode
     ) -> Iterator[None]:
-        """Give a segmentation without geometry one, as Segment Editor does; take it back if the write fails."""
+        """Store the reference geometry in a segmentation that has none, as Segment Editor does, unless the write fails."""
         if self._segmentation.GetConversionParameter(_GEOMETRY):
             yield
             return
         role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        volume_before = self.segmentation_node.GetNodeReferenceID(role)
+        volume_before = self._segmentation_node.GetNodeReferenceID(role)
         text = slicer.vtkSegmentationConverter.SerializeImageGeometry(reference)
         self._segmentation.SetConversionParameter(_GEOMETRY, text)
-        self.segmentation_node.SetNodeReferenceID(role, volume_node.GetID())
+        self._segmentation_node.SetNodeReferenceID(role, volume_node.GetID())
         try:
             yield
         except BaseException:
             self._segmentation.SetConversionParameter(_GEOMETRY, "")
-            self.segmentation_node.SetNodeReferenceID(role, volume_before)
+            self._segmentation_node.SetNodeReferenceID(role, volume_before)
             raise
 
     @contextmanager
-    def _selected(self, segment_id: str) -> Iterator[None]:
-        """Masking leaves out the selected segment, so the one that is written to has to be selected meanwhile."""
-        editor_node = self.logic.GetSegmentEditorNode()
-        before = editor_node.GetSelectedSegmentID()
-        editor_node.SetSelectedSegmentID(segment_id)
-        try:
-            yield
-        finally:
-            editor_node.SetSelectedSegmentID(before)
-
-    @contextmanager
-    def _all_or_nothing(self, segment_id: str) -> Iterator[None]:
-        # A history of our own: the logic's may be switched off, and would offer the half-written state as a redo.
+    def _restored_on_failure(self) -> Iterator[None]:
+        # A history of its own: the editor's may be switched off, and would offer the half-written state for redo.
         history = slicer.vtkSegmentationHistory()
         history.SetSegmentation(self._segmentation)
         history.SaveState()
         try:
             yield
         except BaseException:
-            # Tells the history that something changed, even where the failed step had not come to say so.
-            self._segmentation.GetSegment(segment_id).Modified()
+            # The history restores only what it was told has changed; the failed step may not have got that far.
+            self._segmentation.GetSegment(self._segment_id).Modified()
             history.RestorePreviousState()
+            # As after Undo: views redraw.
+            event = slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent
+            self._segmentation_node.InvokeCustomModifiedEvent(event)
             raise
         finally:
             history.SetSegmentation(None)
 
 
-def _check_in_scene(node: slicer.vtkMRMLNode | None, missing: str) -> None:
-    """Raises InputError: `missing` if there is no node."""
-    if node is None:
-        raise InputError(missing)
-    if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-        raise InputError(_("{node} was deleted: choose another and run again").format(node=label(node)))
+def _without(mask: CroppedMask, other: CroppedMask) -> CroppedMask:
+    """The voxels of the first mask that are not in the other."""
+    return CroppedMask.of(mask.voxels & ~other.inside(mask.box), mask.box.first)

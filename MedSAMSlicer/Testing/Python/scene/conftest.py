@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from host.fixture import host  # noqa: F401
 from MedSAMSlicerLib.engine.serving import service as engine_service
 from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
@@ -22,7 +24,7 @@ from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
 from support.scene_builder import GEOMETRIES, SceneBuilder, new_scene, rotation
-from support.segment_writer_fixture import SegmentWriterFixture
+from support.segment_writer_fixture import EditorFactory, SegmentWriterFixture, effect_editor, logic_editor
 from support.threshold_service import FOLDER
 from support.two_rod_phantom import TwoRodPhantom
 from support.worker_runs import WorkerClientFactory
@@ -124,9 +126,23 @@ def make_worker_client() -> Iterator[WorkerClientFactory]:
         one.close()
 
 
+@pytest.fixture(params=["logic", "effect"])
+def editing(request: pytest.FixtureRequest) -> EditorFactory:
+    """Makes scenes and editors for either way to write: without the Segment Editor, and from an effect in it."""
+    if request.param == "logic":
+        return EditorFactory(request.getfixturevalue("scene_builder"), logic_editor)
+    application = request.getfixturevalue("host")
+    return EditorFactory(SceneBuilder(application.scene), partial(effect_editor, application))
+
+
 @pytest.fixture
-def writer_fixture(scene_builder, segment_in) -> SegmentWriterFixture:
-    return SegmentWriterFixture(scene_builder, segment_in)
+def make_writer_fixture(editing: EditorFactory, segment_in: Any) -> Callable[..., SegmentWriterFixture]:
+    return partial(SegmentWriterFixture, editing.scene_builder, segment_in, editing.make_editor)
+
+
+@pytest.fixture
+def writer_fixture(make_writer_fixture: Callable[..., SegmentWriterFixture]) -> SegmentWriterFixture:
+    return make_writer_fixture()
 
 
 @pytest.fixture(params=["direct", "process"])

@@ -16,6 +16,7 @@ from MedSAMSlicerLib.engine.prompts import Points, StackPrompt
 from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import ArrayStack
+from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.ball_in_scene import BOX, WINDOW, BallInScene, CallbackRecorder
 from support.every_family import EVERY, combinations
@@ -50,11 +51,12 @@ def test_the_segment_lies_on_the_voxels_that_the_model_named(
         expected[result.index] = result.mask
     recorder = ball.run(PROMPT, choice=choice)
     assert not recorder.failed and ball.untouched()
-    writer = SegmentWriter.for_nodes(ball.segmentation, ball.volume)
-    writer.write(ball.stack().to_volume(recorder.finished[0].to_stack()), ball.volume, "tumour")
+    editor = LogicEditor(ball.segmentation, "tumour", ball.volume)
+    mask = ball.stack().to_volume(recorder.finished[0].to_stack())
+    SegmentWriter(ball.segmentation, "tumour", editor).write(mask, ball.volume)
     np.testing.assert_array_equal(ball.segment(), expected)
     assert not ball.segment("neighbour").any()
-    writer.logic.Undo()
+    editor.logic.Undo()
     assert not ball.segment().any()
 
 

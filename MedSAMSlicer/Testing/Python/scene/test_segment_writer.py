@@ -9,14 +9,12 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
-from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.segment_writer_fixture import (
     BEFORE,
     MODES,
     NEIGHBOUR,
     RESULT,
     SHAPE,
-    SegmentWriterFixture,
     block,
     expected,
     state,
@@ -25,9 +23,9 @@ from support.segment_writer_fixture import (
 # -- geometry --------------------------------------------------------------------------------------------------------
 
 
-def test_an_ellipsoid_comes_back_where_it_was(scene_builder, geometry, axis, world_points, segment_in):
+def test_an_ellipsoid_comes_back_where_it_was(editing, geometry, axis, world_points, segment_in):
     """Painted in world millimetres, found slice by slice, written, and read back by Slicer: the same voxels."""
-    volume = scene_builder.volume_in(geometry)
+    volume = editing.scene_builder.volume_in(geometry)
     points = world_points(volume)
     reach = points.reshape(-1, 3).max(axis=0) - points.reshape(-1, 3).min(axis=0)
     middle = points.reshape(-1, 3).mean(axis=0) + 0.05 * reach
@@ -35,14 +33,14 @@ def test_an_ellipsoid_comes_back_where_it_was(scene_builder, geometry, axis, wor
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).reshape(SHAPE)
     voxels[ellipsoid] = 2000
     volume.GetImageData().Modified()
-    segmentation = scene_builder.segmentation(volume, "tumour")
+    segmentation = editing.scene_builder.segmentation(volume, "tumour")
     before = voxels.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime()
     assert 50 < ellipsoid.sum() < 1000
 
     stack = SliceStack(volume, axis)
     found = np.stack([stack.slice_values(index) > 1000 for index in range(stack.shape[0])])
-    writer = SegmentWriter.for_nodes(segmentation, volume)
-    written = writer.write(stack.to_volume(found), volume, "tumour")
+    writer = editing.writer(segmentation, volume)
+    written = writer.write(stack.to_volume(found), volume)
 
     assert before == (voxels.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime())
     assert (written.voxels, written.voxels_outside) == (ellipsoid.sum(), 0)
@@ -50,51 +48,51 @@ def test_an_ellipsoid_comes_back_where_it_was(scene_builder, geometry, axis, wor
 
 
 @pytest.mark.parametrize("elsewhere", ["axes permuted", "directions flipped"])
-def test_the_same_voxels_counted_in_another_order_are_written_exactly(scene_builder, segment_in, elsewhere, axis):
+def test_the_same_voxels_counted_in_another_order_are_written_exactly(editing, segment_in, elsewhere, axis):
     """The segmentation has the axes of another reconstruction: permuted or flipped, on the same grid."""
-    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
-    other = scene_builder.volume(
+    volume = editing.scene_builder.volume(np.zeros(SHAPE, np.int16))
+    other = editing.scene_builder.volume(
         np.zeros((30, 30, 30), np.int16),
         directions=np.eye(3)[:, [2, 0, 1]] if elsewhere == "axes permuted" else np.diag([-1.0, -1.0, 1.0]),
         origin=(-15.0, 26.0, 2.0) if elsewhere == "axes permuted" else (12.0, 52.0, 2.0),
     )
-    segmentation = scene_builder.segmentation(other, "tumour")
-    written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
+    segmentation = editing.scene_builder.segmentation(other, "tumour")
+    written = editing.writer(segmentation, volume).write(RESULT, volume)
     assert (written.voxels, written.voxels_outside) == (RESULT.sum(), 0)
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", volume), RESULT)
 
 
 def test_a_segmentation_under_another_transform_gets_the_result_in_the_same_place_of_the_world(
-    scene_builder, segment_in, geometry, turn
+    editing, segment_in, geometry, turn
 ):
-    volume = scene_builder.volume_in(geometry)
-    segmentation = scene_builder.segmentation()
-    moved = scene_builder.transform(np.c_[turn(40, -20, 70), [50.0, 60.0, -70.0]])
+    volume = editing.scene_builder.volume_in(geometry)
+    segmentation = editing.scene_builder.segmentation()
+    moved = editing.scene_builder.transform(np.c_[turn(40, -20, 70), [50.0, 60.0, -70.0]])
     segmentation.SetAndObserveTransformNodeID(moved)
     segmentation.GetSegmentation().AddEmptySegment("tumour", "tumour")
-    written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
+    written = editing.writer(segmentation, volume).write(RESULT, volume)
     assert (written.voxels, written.voxels_outside) == (RESULT.sum(), 0)
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", volume), RESULT)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_voxel_of_another_grid_takes_the_voxel_that_its_centre_lies_in(
-    scene_builder, world_points, segment_in, turn, mode
+    editing, world_points, segment_in, turn, mode
 ):
-    volume = scene_builder.volume_in("oblique")
+    volume = editing.scene_builder.volume_in("oblique")
     centre = world_points(volume).reshape(-1, 3).mean(axis=0)
-    grid = scene_builder.volume(
+    grid = editing.scene_builder.volume(
         np.zeros((40, 40, 40), np.uint8),
         (0.9, 0.7, 1.0),
         turn(5, 10, 15),
         origin=tuple(centre - turn(5, 10, 15) @ [18, 14, 20]),
     )
-    segmentation = scene_builder.segmentation(grid, "tumour")
-    writer = SegmentWriter.for_nodes(segmentation, volume)
+    segmentation = editing.scene_builder.segmentation(grid, "tumour")
+    writer = editing.writer(segmentation, volume)
     everything = np.ones(SHAPE, bool)
     if mode != "add":
-        writer.write(everything, volume, "tumour")
-    writer.write(RESULT, volume, "tumour", mode)
+        writer.write(everything, volume)
+    writer.write(RESULT, volume, mode)
 
     ijk = np.rint(SliceStack(volume, "K").world_to_slice(world_points(grid).reshape(-1, 3))).astype(int)
     inside = ((ijk >= 0) & (ijk < SHAPE)).all(axis=1)
@@ -106,30 +104,30 @@ def test_each_voxel_of_another_grid_takes_the_voxel_that_its_centre_lies_in(
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", grid), truth.reshape(40, 40, 40))
 
 
-def test_what_a_cropped_segmentation_cannot_hold_is_counted(scene_builder, segment_in):
-    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
-    cropped = scene_builder.volume(np.zeros((9, 12, 8), np.int16))  # lacks columns 8 and up
-    segmentation = scene_builder.segmentation(cropped, "tumour")
-    written = SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
+def test_what_a_cropped_segmentation_cannot_hold_is_counted(editing, segment_in):
+    volume = editing.scene_builder.volume(np.zeros(SHAPE, np.int16))
+    cropped = editing.scene_builder.volume(np.zeros((9, 12, 8), np.int16))  # lacks columns 8 and up
+    segmentation = editing.scene_builder.segmentation(cropped, "tumour")
+    written = editing.writer(segmentation, volume).write(RESULT, volume)
     kept = RESULT.copy()
     kept[..., 8:] = False
     assert (written.voxels, written.voxels_outside) == (kept.sum(), (RESULT & ~kept).sum())
     np.testing.assert_array_equal(segment_in(segmentation, "tumour", volume), kept)
 
 
-def test_a_result_that_misses_the_segmentation_is_refused(scene_builder):
-    volume = scene_builder.volume(np.zeros(SHAPE, np.int16))
-    elsewhere = scene_builder.volume(np.zeros(SHAPE, np.int16), origin=(500.0, 0.0, 0.0))
-    segmentation = scene_builder.segmentation(elsewhere, "tumour")
+def test_a_result_that_misses_the_segmentation_is_refused(editing):
+    volume = editing.scene_builder.volume(np.zeros(SHAPE, np.int16))
+    elsewhere = editing.scene_builder.volume(np.zeros(SHAPE, np.int16), origin=(500.0, 0.0, 0.0))
+    segmentation = editing.scene_builder.segmentation(elsewhere, "tumour")
     before = state(segmentation)
     with pytest.raises(InputError, match="Specify geometry"):
-        SegmentWriter.for_nodes(segmentation, volume).write(RESULT, volume, "tumour")
+        editing.writer(segmentation, volume).write(RESULT, volume)
     assert state(segmentation) == before
 
 
-def test_a_segmentation_without_geometry_grows_beyond_the_segments_it_came_with(scene_builder, segment_in):
+def test_a_segmentation_without_geometry_grows_beyond_the_segments_it_came_with(make_writer_fixture):
     """As after an import: the bounds of the segments that are there must not become the bounds of editing."""
-    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, "oblique")
+    writer_fixture = make_writer_fixture("oblique")
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     writer_fixture.segmentation.GetSegmentation().SetConversionParameter(name, "")
     written = writer_fixture.write(np.ones(SHAPE, bool))
@@ -137,10 +135,10 @@ def test_a_segmentation_without_geometry_grows_beyond_the_segments_it_came_with(
     assert writer_fixture.read().all()
 
 
-def test_a_segment_that_came_with_a_grid_of_its_own_is_replaced_as_a_whole(scene_builder, segment_in, turn):
+def test_a_segment_that_came_with_a_grid_of_its_own_is_replaced_as_a_whole(make_writer_fixture, turn):
     """Segment Editor's own Set takes such a segment for one on the modifier's grid."""
-    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, fill=False)
-    foreign = scene_builder.volume(
+    writer_fixture = make_writer_fixture(fill=False)
+    foreign = writer_fixture.scene_builder.volume(
         np.ones((6, 6, 6), np.uint8), (1.7, 1.7, 1.7), turn(3, 3, 3), origin=(-9.0, 33.0, 9.0)
     )
     labelmap = slicer.vtkSlicerSegmentationsModuleLogic.CreateOrientedImageDataFromVolumeNode(foreign)
@@ -175,9 +173,9 @@ MASK_MODES = {
 @pytest.mark.parametrize("mask_mode", MASK_MODES)
 def test_masking_decides_where_the_segment_changes(writer_fixture, mask_mode, mode):
     constant, editable = MASK_MODES[mask_mode]
-    writer_fixture.editor.SetMaskMode(getattr(slicer.vtkMRMLSegmentationNode, constant))
-    writer_fixture.editor.SetMaskSegmentID("organ")
-    writer_fixture.editor.SetOverwriteMode(writer_fixture.editor.OverwriteNone)
+    writer_fixture.node.SetMaskMode(getattr(slicer.vtkMRMLSegmentationNode, constant))
+    writer_fixture.node.SetMaskSegmentID("organ")
+    writer_fixture.node.SetOverwriteMode(writer_fixture.node.OverwriteNone)
     writer_fixture.segmentation.GetDisplayNode().SetSegmentVisibility("organ", False)
     if mask_mode == "inside the organ" and mode == "remove":
         editable = editable | BEFORE  # Segment Editor: what is cut off goes to the segment that is edited inside of
@@ -193,7 +191,7 @@ def test_masking_decides_where_the_segment_changes(writer_fixture, mask_mode, mo
 @pytest.mark.parametrize("visible", [True, False])
 @pytest.mark.parametrize("overwrite", ["OverwriteAllSegments", "OverwriteVisibleSegments", "OverwriteNone"])
 def test_overwrite_mode_decides_what_the_neighbour_loses(writer_fixture, overwrite, visible, mode):
-    writer_fixture.editor.SetOverwriteMode(getattr(writer_fixture.editor, overwrite))
+    writer_fixture.node.SetOverwriteMode(getattr(writer_fixture.node, overwrite))
     writer_fixture.segmentation.GetDisplayNode().SetSegmentVisibility("organ", visible)
     writer_fixture.write(RESULT, mode=mode)
 
@@ -209,8 +207,8 @@ def test_only_voxels_in_the_editable_intensity_range_change(writer_fixture, mode
     voxels = SliceStack(writer_fixture.volume, "K").slice_values
     editable = np.stack([(voxels(k) >= -300) & (voxels(k) <= 450) for k in range(SHAPE[0])])
     assert 0.2 < editable.mean() < 0.8
-    writer_fixture.editor.SetSourceVolumeIntensityMask(True)
-    writer_fixture.editor.SetSourceVolumeIntensityMaskRange(-300, 450)
+    writer_fixture.node.SetSourceVolumeIntensityMask(True)
+    writer_fixture.node.SetSourceVolumeIntensityMaskRange(-300, 450)
     writer_fixture.write(RESULT, mode=mode)
     np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, editable))
 
@@ -221,7 +219,7 @@ def test_segments_of_one_layer_do_not_eat_each_other(writer_fixture):
     writer_fixture.write(block(slice(0, 9), slice(0, 12), slice(0, 2)), "vessel")
     part.CollapseBinaryLabelmaps(False)
     assert part.GetNumberOfLayers() == 1
-    writer_fixture.editor.SetOverwriteMode(writer_fixture.editor.OverwriteNone)
+    writer_fixture.node.SetOverwriteMode(writer_fixture.node.OverwriteNone)
 
     writer_fixture.write(np.ones(SHAPE, bool), "tumour", "replace")
 
@@ -231,18 +229,24 @@ def test_segments_of_one_layer_do_not_eat_each_other(writer_fixture):
     np.testing.assert_array_equal(writer_fixture.read("vessel"), block(slice(0, 9), slice(0, 12), slice(0, 2)))
 
 
-def test_the_segment_meant_is_written_whichever_is_selected(writer_fixture):
-    """The result may come when the user has already turned to another segment."""
-    writer_fixture.editor.SetSelectedSegmentID("organ")
-    writer_fixture.editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
-    writer_fixture.write(RESULT, "tumour", "replace")
-    np.testing.assert_array_equal(writer_fixture.read(), (RESULT & ~NEIGHBOUR) | (BEFORE & NEIGHBOUR))
-    np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR)
-    assert writer_fixture.editor.GetSelectedSegmentID() == "organ"
+def test_what_masking_has_kept_is_counted(writer_fixture):
+    writer_fixture.node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
+    free = RESULT & ~NEIGHBOUR
+    written = writer_fixture.write(RESULT)
+    assert (written.voxels, written.voxels_masked) == (free.sum(), (RESULT & NEIGHBOUR).sum())
+    assert 0 < free.sum() < RESULT.sum()
+
+    written = writer_fixture.write(NEIGHBOUR)
+    assert (written.voxels, written.voxels_masked) == (0, NEIGHBOUR.sum())
+    np.testing.assert_array_equal(writer_fixture.read(), BEFORE | free)
+
+    writer_fixture.node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    written = writer_fixture.write(RESULT, mode="remove")
+    assert (written.voxels, written.voxels_masked) == (RESULT.sum(), 0)
 
 
-def test_the_first_segment_of_an_empty_segmentation_can_be_replaced(scene_builder, segment_in):
-    writer_fixture = SegmentWriterFixture(scene_builder, segment_in, fill=False)
+def test_the_first_segment_of_an_empty_segmentation_can_be_replaced(make_writer_fixture):
+    writer_fixture = make_writer_fixture(fill=False)
     writer_fixture.write(RESULT, mode="replace")
     np.testing.assert_array_equal(writer_fixture.read(), RESULT)
     writer_fixture.write(np.zeros(SHAPE, bool), mode="replace")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
+from MedSAMSlicerLib.effect.editor_adapter import EditorAdapter
+from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
+from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter, Written
 
 SHAPE = (9, 12, 14)
 MODES = ("add", "replace", "remove")
@@ -57,26 +60,81 @@ def state(segmentation: Any) -> list[tuple]:
 
 
 class SegmentWriterFixture:
-    """A volume, a segmentation with the segments `tumour` and `organ`, and a writer."""
+    """A volume, a segmentation with the segments `tumour` and `organ`, and an editor to write through.
 
-    def __init__(self, scene_builder: Any, segment_in: Any, geometry: str = "oblique", fill: bool = True) -> None:
+    Attributes:
+        editor: what `SegmentWriter` gets; tests may put another in its place.
+        logic: does the editor's work; holds its undo steps.
+        node: the editor's node: masking, overwrite mode, selected segment.
+    """
+
+    def __init__(
+        self,
+        scene_builder: Any,
+        segment_in: Any,
+        make_editor: Callable[[Any, Any], tuple[Any, Any]],
+        geometry: str = "oblique",
+        fill: bool = True,
+    ) -> None:
         self.scene_builder = scene_builder
         self.read_segment = segment_in
         self.volume = scene_builder.volume_in(geometry)
         self.segmentation = scene_builder.segmentation(self.volume, "tumour", "organ")
-        self.writer = SegmentWriter.for_nodes(self.segmentation, self.volume)
-        self.logic = self.writer.logic
-        self.editor = self.logic.GetSegmentEditorNode()
+        self.editor, self.logic = make_editor(self.segmentation, self.volume)
+        self.node = self.editor.node
         if fill:
             self.write(BEFORE, "tumour")
             self.write(NEIGHBOUR, "organ")
+            self.select("tumour")
             self.logic.ClearUndoState()
 
-    def write(self, mask: np.ndarray, segment_id: str = "tumour", mode: str = "add") -> Any:
-        return self.writer.write(mask, self.volume, segment_id, mode)
+    def select(self, segment_id: str) -> None:
+        self.node.SetSelectedSegmentID(segment_id)
+
+    def write(self, mask: np.ndarray, segment_id: str = "tumour", mode: Any = "add") -> Written:
+        """Select the segment, and write."""
+        if self.segmentation.GetSegmentation().GetSegment(segment_id) is not None:
+            self.select(segment_id)
+        return self.writer(segment_id).write(mask, self.volume, mode)
+
+    def writer(self, segment_id: str = "tumour") -> SegmentWriter:
+        return SegmentWriter(self.segmentation, segment_id, self.editor)
 
     def read(self, segment_id: str = "tumour", volume: Any = None) -> np.ndarray:
         return self.read_segment(self.segmentation, segment_id, volume or self.volume)
+
+
+class EditorFactory(NamedTuple):
+    """One of the two ways to write, and a scene to do it in.
+
+    Attributes:
+        make_editor: (segmentation, volume) -> an editor that has the first segment selected, and its logic.
+    """
+
+    scene_builder: Any
+    make_editor: Callable[[Any, Any], tuple[Any, Any]]
+
+    def writer(self, segmentation: Any, volume: Any) -> SegmentWriter:
+        """A writer for the first segment."""
+        editor, _logic = self.make_editor(segmentation, volume)
+        return SegmentWriter(segmentation, segmentation.GetSegmentation().GetNthSegmentID(0), editor)
+
+
+def logic_editor(segmentation: Any, volume: Any) -> tuple[LogicEditor, Any]:
+    """The editor of scripts, and its logic."""
+    editor = LogicEditor(segmentation, segmentation.GetSegmentation().GetNthSegmentID(0), volume)
+    return editor, editor.logic
+
+
+def effect_editor(host: Any, segmentation: Any, volume: Any) -> tuple[EditorAdapter, Any]:
+    """The editor of an effect in the host's Segment Editor, and the logic of the Segment Editor."""
+    widget = host.editor or host.open_editor()
+    widget.setSegmentationNode(segmentation)
+    widget.setSourceVolumeNode(volume)
+    scripted = slicer.qSlicerSegmentEditorScriptedEffect(None)
+    scripted.__dict__["_logic"] = widget.__dict__["_logic"]
+    scripted.setParameterSetNode(widget.mrmlSegmentEditorNode())
+    return EditorAdapter(scripted), widget.__dict__["_logic"]
 
 
 def expected(mode: str, tumour: np.ndarray, result: np.ndarray, editable: np.ndarray) -> np.ndarray:
