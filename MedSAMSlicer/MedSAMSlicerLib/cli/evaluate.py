@@ -21,15 +21,37 @@ from ..evaluation.evaluate_case import CaseScore, Task
 from ..evaluation.simulated_prompts import PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
 from .console import say
-from .log_options import start_logging
+from .log_options import add_log_options, start_logging
+from .model_options import add_model_arguments
+
+DESCRIPTION = "Segments the cases of a table with prompts derived from the truth, and compares the results with it."
 
 
-def run_evaluate(options: argparse.Namespace) -> None:
-    """Evaluate and write tables and plots.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
+    parser.add_argument("cases", metavar="CASES.csv", help="columns id,modality,image,label,value,axis,window")
+    parser.add_argument("--prompt", required=True, metavar="KIND", help="box3d, midslice, keyslices:N or keyslices:all")
+    parser.add_argument("--output", required=True, metavar="RESULTS.csv", help="one line for each case")
+    parser.add_argument("--method", default="ours", help="ours, or reference: the authors' own 3D algorithm")
+    parser.add_argument("--jitter", type=int, default=0, metavar="PX", help="move each box edge by up to PX pixels")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the jitter")
+    add_model_arguments(parser)
+    parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
+    parser.add_argument(
+        "--plots",
+        metavar="DIR",
+        help="folder for plots, made if it is not there: agreement per modality, DSC by confidence",
+    )
+    parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
+    add_log_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluate all cases and write tables and plots.
 
     Raises:
-        MedSAMError: then none of them was written. But where only some cases could not be used, as the message says, the
-            tables and plots of the others were.
+        MedSAMError: no file was written. If only some cases failed, as the message says, the files of the others were.
     """
     task = Task(
         kind=PromptKind.parse(options.prompt),
@@ -82,7 +104,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
-    """Refuse, before hours are spent, what could not be written or would spoil what is read."""
+    """Check, before hours are spent, that the outputs can be written and replace no input."""
     from ..evaluation.plots import PLOTS
 
     inputs = [options.cases, *(path for case in cases for path in (case.image, case.label))]
@@ -103,7 +125,7 @@ def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
 
 @contextmanager
 def _folder_made(path: str | None) -> Iterator[None]:
-    """The folder is there within; one that was made for this goes again if what follows fails."""
+    """Create the folder if it does not exist, and remove it again if the body fails."""
     made = None
     if path and not Path(path).is_dir():
         made = Path(path)

@@ -1,8 +1,9 @@
-"""The command ``medsam-slicer``. Heavy packages are imported by the subcommand that needs them."""
+"""The command ``medsam-slicer``: composes its subcommands, each of which is a file with arguments of its own."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -18,9 +20,14 @@ from ..engine.environment import share_processor
 from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from ..engine.log import get_logger, log_error
 from .console import complain, prepare_output, say
-from .log_options import add_log_options, logging_to
+from .log_options import logging_to
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
+COMMANDS = {
+    "segment": "one object in one image",
+    "evaluate": "agreement with the truth on a table of cases",
+    "models": "which models are there; import, verify, download or measure them",
+}
 # Options whose one value may begin with a minus sign, which argparse would take for an option.
 _MAY_BE_NEGATIVE = ("--window", "--key", "--point")
 _log = get_logger(__name__)
@@ -48,8 +55,12 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see '{self.prog} --help'")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line, without running anything."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line.
+
+    Args:
+        command: the subcommand whose arguments are needed; those of the others are not added.
+    """
     parser = _Parser(
         prog="medsam-slicer",
         description="Contours tumours and organs in volumes with MedSAM.",
@@ -59,128 +70,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(verbose=False, log=None)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_segment(commands.add_parser("segment", help="one object in one image", description=_SEGMENT))
-    _add_evaluate(commands.add_parser("evaluate", help="agreement with the truth on a table of cases"))
-    _add_models(commands.add_parser("models", help="which models are there; import, verify, download or measure them"))
+    for name, summary in COMMANDS.items():
+        subparser = commands.add_parser(name, help=summary)
+        if name == command:
+            module = _module_of(name)
+            subparser.description = module.DESCRIPTION
+            module.add_arguments(subparser)
     return parser
 
 
-_SEGMENT = (
-    "Contours one object in a NRRD, NIfTI or MetaImage file, or in a folder with one DICOM series. "
-    "Voxel indices count from 0 in the image's own index order; ranges include both ends."
-)
-
-_WINDOW = "auto, a CT window (soft-tissue, lung, mediastinum, brain, bone, liver), or LEVEL,WIDTH"
-
-
-def _add_segment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="file, or folder with one DICOM series")
-    parser.add_argument("--output", required=True, metavar="OUT", help=".seg.nrrd, or a labelmap: .nrrd, .nii.gz, .mha")
-    prompt = parser.add_argument_group("prompt, one of")
-    prompt.add_argument(
-        "--box", nargs=6, type=int, metavar=("I0", "I1", "J0", "J1", "K0", "K1"), help="3D box in voxel indices"
-    )
-    prompt.add_argument("--roi", metavar="FILE.mrk.json", help="a Slicer Markups ROI, any rotation")
-    prompt.add_argument(
-        "--slice", type=int, metavar="N", help="slice that --rect, --point and --mask are for; the extent is found"
-    )
-    prompt.add_argument(
-        "--rect",
-        nargs=4,
-        type=int,
-        metavar=("A0", "A1", "B0", "B1"),
-        help="rectangle on that slice: A and B are the two other axes in the order I, J, K",
-    )
-    prompt.add_argument(
-        "--key", action="append", default=[], metavar="N:A0,A1,B0,B1", help="a rectangle on a further slice; repeatable"
-    )
-    prompt.add_argument(
-        "--point",
-        action="append",
-        default=[],
-        metavar="[N:]A,B,+",
-        help="a point in (+) or outside (-) the object, on --slice or on slice N; repeatable; for models that take points",
-    )
-    prompt.add_argument(
-        "--mask",
-        metavar="FILE",
-        help="labelmap on the image's grid, whose part on --slice is a first guess; for models that take masks",
-    )
-    options = parser.add_argument_group("options")
-    options.add_argument(
-        "--axis",
-        type=str.upper,
-        help="I, J or K: direction of propagation (default: the coarsest spacing; a tie: nearest to superior-inferior)",
-    )
-    options.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
-    options.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
-    options.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    options.add_argument("--runtime", default="auto", help="auto, torch or openvino")
-    options.add_argument("--window", default="auto", help=_WINDOW)
-    options.add_argument("--segment-name", default="Segment", metavar="TEXT", help="name of the segment in .seg.nrrd")
-    options.add_argument("--report", metavar="REPORT.json", help="what was done, slice by slice")
-    options.add_argument("--preview", metavar="PREVIEW.png", help="picture of image, prompt and result")
-    options.add_argument(
-        "--consensus",
-        type=int,
-        default=0,
-        metavar="N",
-        help="ask N slightly different rectangles on every slice that the model is asked about, and report where they disagree",
-    )
-    options.add_argument(
-        "--keep-embeddings",
-        type=int,
-        metavar="MB",
-        help="keep encoded slices in so many megabytes of the cache folder: a later run on the same slices encodes "
-        "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: they stay in memory and go with the run)",
-    )
-    options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
-    add_log_options(parser)
-
-
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cases", metavar="CASES.csv", help="columns id,modality,image,label,value,axis,window")
-    parser.add_argument("--prompt", required=True, metavar="KIND", help="box3d, midslice, keyslices:N or keyslices:all")
-    parser.add_argument("--output", required=True, metavar="RESULTS.csv", help="one line for each case")
-    parser.add_argument("--method", default="ours", help="ours, or reference: the authors' own 3D algorithm")
-    parser.add_argument("--jitter", type=int, default=0, metavar="PX", help="move each box edge by up to PX pixels")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the jitter")
-    parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
-    parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")
-    parser.add_argument("--slices", metavar="SLICES.csv", help="also write one line for each slice")
-    parser.add_argument(
-        "--plots",
-        metavar="DIR",
-        help="folder for plots, made if it is not there: agreement per modality, DSC by confidence",
-    )
-    parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
-    add_log_options(parser)
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    add_log_options(parser)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    actions.add_parser("list", help="models, whether their weights are here, and what was measured (the default)")
-    measuring = actions.add_parser("measure", help="time one slice with each model whose weights are here")
-    measuring.add_argument("key", nargs="?", metavar="KEY", help="this model only")
-    measuring.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    measuring.add_argument("--runtime", default="auto", help="auto, torch or openvino")
-    actions.add_parser("verify", help="compute the checksums of all weights that are here")
-    importing = actions.add_parser("import", help="copy a weights file into the cache folder")
-    importing.add_argument("file", metavar="FILE")
-    importing.add_argument("--as", dest="key", required=True, metavar="KEY", help="the model that the file belongs to")
-    importing.add_argument(
-        "--own",
-        action="store_true",
-        help="a checkpoint of your own: only its network is checked, its checksum recorded",
-    )
-    download = actions.add_parser("download", help="download the weights of a model into the cache folder")
-    download.add_argument("key", metavar="KEY")
-    for action in actions.choices.values():
-        add_log_options(action)
+def _module_of(command: str) -> ModuleType:
+    """The file of a subcommand, which imports the heavy packages that it needs."""
+    return importlib.import_module(f".{command}", __package__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,9 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failure: MedSAMError | None = None
     with _interrupted_once():
         try:
-            options = build_parser().parse_args(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
+            given = _with_negative_values(sys.argv[1:] if arguments is None else arguments)
+            named = next((argument for argument in given if argument in COMMANDS), None)
+            options = build_parser(named).parse_args(given)
             with _logged(options):
-                _run(options)
+                _module_of(options.command).run(options)
         except KeyboardInterrupt:
             failure = Cancelled("interrupted; nothing was written")
         except Exception as error:
@@ -217,21 +120,6 @@ def _logged(options: argparse.Namespace) -> Iterator[None]:
             raise
         finally:
             _log.info("command %s ended after %.2f s", options.command, time.monotonic() - begin)
-
-
-def _run(options: argparse.Namespace) -> None:
-    if options.command == "segment":
-        from .segment import run_segment
-
-        run_segment(options)
-    elif options.command == "evaluate":
-        from .evaluate import run_evaluate
-
-        run_evaluate(options)
-    else:
-        from .models import run_models
-
-        run_models(options)
 
 
 def _with_negative_values(arguments: Sequence[str]) -> list[str]:

@@ -13,11 +13,38 @@ from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
 from ..engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
 from .console import say
+from .log_options import add_log_options
 from .measurements import keep_measurement, known_measurements
+from .model_options import add_device_arguments
+
+DESCRIPTION = "Lists the models and the state of their weights; imports, verifies, downloads or measures them."
 
 
-def run_models(options: argparse.Namespace) -> None:
-    """Run the action that was asked for; "list" if none was. Raises MedSAMError."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
+    add_log_options(parser)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    actions.add_parser("list", help="models, whether their weights are here, and what was measured (the default)")
+    measuring = actions.add_parser("measure", help="time one slice with each model whose weights are here")
+    measuring.add_argument("key", nargs="?", metavar="KEY", help="this model only")
+    add_device_arguments(measuring)
+    actions.add_parser("verify", help="compute the checksums of all weights that are here")
+    importing = actions.add_parser("import", help="copy a weights file into the cache folder")
+    importing.add_argument("file", metavar="FILE")
+    importing.add_argument("--as", dest="key", required=True, metavar="KEY", help="the model that the file belongs to")
+    importing.add_argument(
+        "--own",
+        action="store_true",
+        help="a checkpoint of your own: only its network is checked, its checksum recorded",
+    )
+    download = actions.add_parser("download", help="download the weights of a model into the cache folder")
+    download.add_argument("key", metavar="KEY")
+    for action in actions.choices.values():
+        add_log_options(action)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the requested action; without one, list the models. Raises MedSAMError."""
     if options.action == "import":
         _import(find_model(options.key), Path(options.file), options.own)
     elif options.action == "download":

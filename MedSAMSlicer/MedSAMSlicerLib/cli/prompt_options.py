@@ -1,32 +1,70 @@
-"""Prompts of the command line: texts and numbers in, a checked `StackPrompt` out."""
+"""Prompts on the command line: options that give them, and their conversion to a `VolumePrompt`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
 
 import numpy as np
 
+from ..api import make_prompt
 from ..engine.errors import InputError
-from ..engine.oriented_box import OrientedBox, index_box
-from ..engine.prompts import Box, StackPrompt
-from ..engine.results import SliceResult
-from ..engine.stack import AXES
+from ..engine.oriented_box import IndexBox, index_box
+from ..engine.prompts import Box
+from ..engine.stack import AXES, array_axis, default_axis
+from ..engine.volume_prompt import VolumePrompt
+from ..io.image import Image
 from ..io.roi_file import read_roi
-from .slice_options import index_ranges, key_rectangles, kinds_of, points_of, slices_from_options
+from ..io.segmentations import read_label
+
+_POINT = re.compile(r"(?:(?P<slice>\d+):)?(?P<a>-?\d+(?:\.\d+)?),(?P<b>-?\d+(?:\.\d+)?),(?P<sign>[+-])", re.ASCII)
+
+
+def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give a prompt."""
+    prompt = parser.add_argument_group("prompt, one of")
+    prompt.add_argument(
+        "--box", nargs=6, type=int, metavar=("I0", "I1", "J0", "J1", "K0", "K1"), help="3D box in voxel indices"
+    )
+    prompt.add_argument("--roi", metavar="FILE.mrk.json", help="a Slicer Markups ROI, any rotation")
+    prompt.add_argument(
+        "--slice", type=int, metavar="N", help="slice that --rect, --point and --mask are for; the extent is found"
+    )
+    prompt.add_argument(
+        "--rect",
+        nargs=4,
+        type=int,
+        metavar=("A0", "A1", "B0", "B1"),
+        help="rectangle on that slice: A and B are the two other axes in the order I, J, K",
+    )
+    prompt.add_argument(
+        "--key", action="append", default=[], metavar="N:A0,A1,B0,B1", help="a rectangle on a further slice; repeatable"
+    )
+    prompt.add_argument(
+        "--point",
+        action="append",
+        default=[],
+        metavar="[N:]A,B,+",
+        help="a point in (+) or outside (-) the object, on --slice or on slice N; repeatable; for models that take points",
+    )
+    prompt.add_argument(
+        "--mask",
+        metavar="FILE",
+        help="labelmap on the image's grid, whose part on --slice is a first guess; for models that take masks",
+    )
 
 
 def check_prompt_options(options: argparse.Namespace) -> None:
-    """Refuse what can be refused without the image.
+    """Check everything that can be checked without the image.
 
     Raises:
-        InputError: no prompt, several prompts, or one that is turned over or cannot be read.
+        InputError: there is no prompt or more than one, or a prompt is turned over or malformed.
     """
     on_slice = [name for name in ("rect", "mask") if getattr(options, name) is not None]
     unplaced = [text for text in options.point if ":" not in text]
     given = [f"--{name}" for name in ("box", "roi") if getattr(options, name) is not None]
     in_3d_box = len(given) == 1
-    # Within a 3D box a slice may get points and a mask, but no second rectangle.
+    # In a 3D box, a slice may have points and a mask, but no second rectangle.
     if options.slice is not None and not (in_3d_box and options.rect is None and (on_slice or unplaced)):
         given.append(f"--slice with --{on_slice[0]}" if on_slice else "--slice")
     elif options.slice is None and on_slice and not (in_3d_box and options.rect is None):
@@ -43,97 +81,163 @@ def check_prompt_options(options: argparse.Namespace) -> None:
     if options.key and options.slice is None and (in_3d_box or not options.point):
         raise InputError("--key adds to --slice and --rect, or to --point: give these first")
     if options.box is not None:
-        index_ranges("--box", options.box, AXES)
-    key_rectangles(options)
-    points = points_of(options)
-    if points and not any(positive for *_, positive in points) and kinds_of(options) == {"points"}:
+        _index_ranges("--box", options.box, AXES)
+    _rectangles(options)
+    points = _points(options)
+    if points and not any(positive for *_, positive in points) and prompt_kinds(options) == {"points"}:
         raise InputError("all points are negative: add a positive point, a box or a mask")
 
 
-def prompt_from_options(
-    options: argparse.Namespace,
-    dimensions: tuple[int, int, int],
-    ijk_to_ras: np.ndarray,
-    axis: str,
-    mask: np.ndarray | None = None,
-) -> StackPrompt:
-    """The prompt in slices along `axis` of a volume.
+def prompt_kinds(options: argparse.Namespace) -> set[str]:
+    """Kinds of prompt that the options give, among "box", "points" and "mask"."""
+    boxes = options.box is not None or options.roi is not None or options.rect is not None or options.key
+    return {
+        name for name, given in (("box", boxes), ("points", options.point), ("mask", options.mask is not None)) if given
+    }
+
+
+def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumePrompt:
+    """The prompt that the options give for an image.
 
     Args:
         options: checked by `check_prompt_options`.
-        dimensions: voxels along I, J, K.
-        ijk_to_ras: 4x4, for ROI files.
-        mask: bool (slices, rows, columns) along `axis`, what --mask holds.
 
     Raises:
-        InputError: the prompt lies outside the volume, a positive point outside the 3D box, or the ROI file cannot be
-            used.
+        InputError: the prompt lies outside the image, a slice has two rectangles, a positive point lies outside the 3D
+            box, or the ROI file or mask cannot be used.
     """
-    given = slices_from_options(options, dimensions, axis, mask)
-    if options.box is None and options.roi is None:
-        return StackPrompt({index: one.as_prompt() for index, one in given.items()})
+    k, j, i = image.voxels.shape
+    dimensions = (i, j, k)
+    axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    across = AXES.index(axis)
+    columns, rows = (n for n in range(3) if n != across)
+    mask = None if options.mask is None else _mask_on_slice(options, image, axis)
+    key_slices: dict[int, Box] = {}
+    for option, index, (a0, a1, b0, b1) in _rectangles(options):
+        _check_slice("--slice" if option == "--rect" else option, index, axis, dimensions)
+        for letter, low, high, n in (("A", a0, a1, columns), ("B", b0, b1, rows)):
+            if low < 0 or high >= dimensions[n]:
+                raise InputError(f"{option}: {letter}0 {letter}1 = {low} {high} {_outside(n, dimensions)}")
+        if index in key_slices:
+            raise InputError(f"{option}: slice {index} has a rectangle already: give one for each slice")
+        key_slices[index] = Box(a0, b0, a1, b1)
+    points, labels = [], []
+    for text, index, a, b, positive in _points(options):
+        _check_slice(f"--point {text}", index, axis, dimensions)
+        for letter, value, n in (("A", a, columns), ("B", b, rows)):
+            if not -0.5 <= value <= dimensions[n] - 0.5:
+                raise InputError(f"--point {text}: {letter} = {value:g} {_outside(n, dimensions)}")
+        point = [0.0, 0.0, 0.0]
+        point[across], point[columns], point[rows] = index, a, b
+        points.append(point)
+        labels.append(positive)
+    box = _box3d(options, image)
+    if box is not None:
+        _check_points_in_box(options, box[columns], box[rows])
+    return make_prompt(
+        image,
+        box=None if options.roi is not None else box,
+        roi=options.roi,
+        key_slices=key_slices,
+        points=points or None,
+        point_labels=labels or None,
+        mask=mask,
+        axis=axis,
+    )
+
+
+def _box3d(options: argparse.Namespace, image: Image) -> IndexBox | None:
+    """The ranges of --box, or those of the voxels in --roi; None if neither is given."""
+    k, j, i = image.voxels.shape
     if options.roi is not None:
         roi = read_roi(options.roi)
-        ranges = index_box(roi.corners, ijk_to_ras, dimensions, roi.name)
-    else:
-        i, j, k = index_ranges("--box", options.box, AXES)
-        ranges = (i, j, k)
-        for name, (low, high), size in zip(AXES, ranges, dimensions, strict=True):
-            if low < 0 or high >= size:
-                raise InputError(
-                    f"--box {name}0 {name}1 = {low} {high} lies outside the volume: {name} runs from 0 to {size - 1}"
-                )
-    along = AXES.index(axis)
-    (a0, a1), (b0, b1) = (pair for n, pair in enumerate(ranges) if n != along)
-    whole = StackPrompt.from_box3d(*ranges[along], Box(a0, b0, a1, b1))
-    if not given:
-        return whole
-    _check_points_within(options, whole.box3d)
-    for one in given.values():
-        # A point alone may mean anything around it; the 3D box says which.
-        one.box = whole.box3d
-    return StackPrompt({index: one.as_prompt() for index, one in given.items()}, whole.slice_range, whole.box3d)
+        return index_box(roi.corners, image.ijk_to_ras, (i, j, k), roi.name)
+    if options.box is None:
+        return None
+    box = _index_ranges("--box", options.box, AXES)
+    for n, (low, high) in enumerate(box):
+        if low < 0 or high >= (i, j, k)[n]:
+            raise InputError(f"--box {AXES[n]}0 {AXES[n]}1 = {low} {high} {_outside(n, (i, j, k))}")
+    return (box[0], box[1], box[2])
 
 
-def _check_points_within(options: argparse.Namespace, bounds: Box | None) -> None:
-    """Refuse positive points that the 3D box rules out. Negative ones may lie anywhere: the object is not there."""
-    assert bounds is not None
-    for text, _index, a, b, positive in points_of(options):
-        for letter, value, low, high in (("A", a, bounds.x0, bounds.x1), ("B", b, bounds.y0, bounds.y1)):
-            # Indices are those of voxel centres; the box ends half a voxel further out.
+def _mask_on_slice(options: argparse.Namespace, image: Image, axis: str) -> np.ndarray:
+    """bool (k, j, i): the part of --mask that lies on --slice."""
+    whole = read_label(options.mask, None, like=image)
+    k, j, i = whole.shape
+    _check_slice("--slice", options.slice, axis, (i, j, k))
+    slices = np.moveaxis(whole, array_axis(axis), 0)
+    if not slices[options.slice].any():
+        held = np.flatnonzero(slices.any(axis=(1, 2)))
+        raise InputError(
+            f"--mask: {options.mask} is empty on slice {options.slice} (it holds something on {held[0]} to {held[-1]}): "
+            "give --slice one of these"
+        )
+    part = np.zeros_like(whole)
+    np.moveaxis(part, array_axis(axis), 0)[options.slice] = slices[options.slice]
+    return part
+
+
+def _check_slice(option: str, index: int, axis: str, dimensions: tuple[int, int, int]) -> None:
+    across = AXES.index(axis)
+    if not 0 <= index < dimensions[across]:
+        raise InputError(f"{option}: slice {index} {_outside(across, dimensions)}")
+
+
+def _outside(axis: int, dimensions: tuple[int, int, int]) -> str:
+    return f"lies outside the volume: {AXES[axis]} runs from 0 to {dimensions[axis] - 1}"
+
+
+def _check_points_in_box(options: argparse.Namespace, a_range: tuple[int, int], b_range: tuple[int, int]) -> None:
+    """As `stack_prompt` does, with a message that names the option."""
+    for text, _index, a, b, positive in _points(options):
+        for letter, value, (low, high) in (("A", a, a_range), ("B", b, b_range)):
             if positive and not low - 0.5 <= value <= high + 0.5:
                 raise InputError(
-                    f"--point {text} lies outside the 3D box: {letter} = {value:g}, where the box runs from {low:g} to "
-                    f"{high:g}; move the point or the box"
+                    f"--point {text} lies outside the 3D box: {letter} = {value:g}, where the box runs from {low} to "
+                    f"{high}; move the point or the box"
                 )
 
 
-def limit_from_options(
-    options: argparse.Namespace, dimensions: tuple[int, int, int], ijk_to_ras: np.ndarray, axis: str
-) -> Callable[[SliceResult], SliceResult]:
-    """Cuts results of slices along `axis` to the ROI, where it is slanted and its box of voxels would hold more.
+def _rectangles(options: argparse.Namespace) -> list[tuple[str, int, tuple[int, int, int, int]]]:
+    """(option, slice, rectangle) of --slice with --rect and of every --key."""
+    found = []
+    if options.rect is not None:
+        a, b = _index_ranges("--rect", options.rect, ("A", "B"))
+        found.append(("--rect", options.slice, (*a, *b)))
+    for text in options.key:
+        try:
+            index, rectangle = text.split(":")
+            numbers = [int(part) for part in rectangle.split(",")]
+            a, b = _index_ranges(f"--key {text}", numbers, ("A", "B"))
+            found.append((f"--key {text}", int(index), (*a, *b)))
+        except ValueError:
+            raise InputError(
+                f"--key {text!r} cannot be read: write N:A0,A1,B0,B1, for example 12:40,80,35,70"
+            ) from None
+    return found
 
-    Args:
-        options: checked by `check_prompt_options`.
-        dimensions: voxels along I, J, K.
-        ijk_to_ras: 4x4.
 
-    Raises:
-        InputError: the ROI file cannot be used.
-    """
-    if options.roi is None:
-        return lambda found: found
-    roi = read_roi(options.roi)
-    solid = OrientedBox.from_corners(roi.corners, ijk_to_ras, dimensions, roi.name)
-    if solid is None:
-        return lambda found: found
-    along = AXES.index(axis)
-    columns, rows = (n for n in range(3) if n != along)
+def _points(options: argparse.Namespace) -> list[tuple[str, int, float, float, bool]]:
+    """(text, slice, A, B, whether it lies in the object) of every --point."""
+    found = []
+    for text in options.point:
+        match = _POINT.fullmatch(text)
+        if match is None:
+            raise InputError(f"--point {text!r} cannot be read: write A,B,+ or A,B,- or N:A,B,+, for example 40,35,+")
+        if match["slice"] is None and options.slice is None:
+            raise InputError(f"--point {text} does not say on which slice: give --slice, or write N:{text}")
+        index = options.slice if match["slice"] is None else int(match["slice"])
+        found.append((text, index, float(match["a"]), float(match["b"]), match["sign"] == "+"))
+    return found
 
-    def limited(found: SliceResult) -> SliceResult:
-        to_ijk = np.zeros((4, 4))
-        to_ijk[columns, 0] = to_ijk[rows, 1] = to_ijk[along, 2] = to_ijk[3, 3] = 1
-        to_ijk[along, 3] = found.index
-        return solid.limited(found, ijk_to_ras @ to_ijk)
 
-    return limited
+def _index_ranges(option: str, numbers: list[int], names: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Pairs of lower and upper index. Raises InputError if a pair is turned over, ValueError if numbers are missing."""
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if len(pairs) != len(names):
+        raise ValueError(option)
+    for name, (low, high) in zip(names, pairs, strict=True):
+        if high < low:
+            raise InputError(f"{option}: {name}0 = {low} is above {name}1 = {high}: give the lower index first")
+    return pairs

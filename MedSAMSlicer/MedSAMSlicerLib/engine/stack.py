@@ -66,6 +66,20 @@ def array_axis(axis: str) -> int:
     return _ARRAY_AXIS[axis]
 
 
+def slice_to_ijk(axis: str, index: int = 0) -> np.ndarray:
+    """(4, 4) matrix from (column, row, n) to (i, j, k), where n counts slices along `axis` from slice `index`.
+
+    Raises:
+        InputError: `axis` is not I, J or K.
+    """
+    across = 2 - array_axis(axis)
+    columns, rows = (n for n in range(3) if n != across)
+    matrix = np.zeros((4, 4))
+    matrix[columns, 0] = matrix[rows, 1] = matrix[across, 2] = matrix[3, 3] = 1
+    matrix[across, 3] = index
+    return matrix
+
+
 class ArrayStack:
     """A (k, j, i) voxel array as a `ValueSource` along one index axis.
 

@@ -17,6 +17,8 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # spacing: NIfTI stores float32, and text headers round direction cosines to a few digits.
 _SAME_GRID = 0.02
 _SAME_GRID_FLOOR_MM = 1e-3
+# Largest cosine of the angle between two axes that count as perpendicular.
+_ORTHOGONAL = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Image:
         origin_lps: centre of voxel (0, 0, 0) in LPS mm.
         direction: (3, 3), unit columns along I, J, K in LPS.
         modality: DICOM modality ("CT", "MR", "PT", "US", ...), or None if the file does not state it.
-        path: file or DICOM folder that the image was read from.
+        path: file or DICOM folder that the image was read from; the name of an image made by `from_array`.
     """
 
     voxels: np.ndarray
@@ -39,6 +41,55 @@ class Image:
     direction: np.ndarray
     modality: str | None
     path: Path
+
+    @classmethod
+    def from_array(
+        cls,
+        voxels: np.ndarray,
+        *,
+        affine: np.ndarray | None = None,
+        spacing: tuple[float, float, float] | None = None,
+        modality: str | None = None,
+        name: str = "image",
+    ) -> Image:
+        """Make an image of an array, without a copy.
+
+        Args:
+            voxels: (k, j, i) whole or floating-point numbers. For an array in (i, j, k) order, as nibabel returns it,
+                give its transpose.
+            affine: (4, 4) matrix from (i, j, k) to RAS mm, as nibabel's `affine`.
+            spacing: voxel size along I, J, K in mm, if there is no affine: the axes are those of LPS then, and voxel
+                (0, 0, 0) lies at the origin.
+            modality: "CT", "MR", ...; chooses the window for "auto". None: CT is recognised by its values.
+            name: for messages and the report.
+
+        Raises:
+            InputError: `voxels` is not such an array, has NaN or infinite values or only one value; neither or both of
+                affine and spacing are given, or they are no voxel grid: `affine` needs perpendicular columns.
+        """
+        path = Path(name)
+        if voxels.ndim != 3 or voxels.dtype.kind not in "iuf" or not voxels.size:
+            raise InputError(f"{name} is {voxels.dtype} {voxels.shape}: give whole or floating-point numbers (k, j, i)")
+        if (affine is None) == (spacing is None):
+            raise InputError(f"the geometry of {name} is not known: give either its affine or its spacing")
+        if spacing is not None and not min(spacing) > 0:
+            raise InputError(f"{name} has the spacing {spacing}: give three millimetre values above 0")
+        to_ras = np.asarray(affine, float) if affine is not None else _LPS_TO_RAS @ np.diag([*(spacing or ()), 1.0])
+        to_lps = _LPS_TO_RAS @ to_ras if to_ras.shape == (4, 4) else np.zeros((4, 4))
+        sizes = np.linalg.norm(to_lps[:3, :3], axis=0)
+        if not (np.isfinite(to_lps).all() and sizes.all()):
+            raise InputError(f"{name} has no usable geometry: give three spacings, or a (4, 4) affine with an inverse")
+        direction = to_lps[:3, :3] / sizes
+        if not has_perpendicular_axes(direction):
+            raise InputError(f"{name} has sheared axes: resample it to a grid with right angles first")
+        if voxels.dtype.kind == "f":
+            check_finite(path, voxels, voxels.shape)
+        check_not_constant(path, voxels)
+        view = voxels.view()
+        view.flags.writeable = False
+        i, j, k = (float(mm) for mm in sizes)
+        x, y, z = (float(mm) for mm in to_lps[:3, 3])
+        return cls(view, (i, j, k), (x, y, z), direction, modality, path)
 
     @property
     def ijk_to_lps(self) -> np.ndarray:
@@ -52,6 +103,11 @@ class Image:
     def ijk_to_ras(self) -> np.ndarray:
         """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
         return _LPS_TO_RAS @ self.ijk_to_lps
+
+
+def has_perpendicular_axes(direction: np.ndarray) -> bool:
+    """Whether the unit columns of a (3, 3) matrix are perpendicular to each other."""
+    return np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=_ORTHOGONAL)
 
 
 def grid_difference(one: Image, other: Image) -> str | None:

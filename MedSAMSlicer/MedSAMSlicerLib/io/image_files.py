@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from ..engine.errors import InputError
 from ..engine.log import get_logger
 from .dicom_series import load_series
-from .image import Image, check_finite, check_not_constant
+from .image import Image, check_finite, check_not_constant, has_perpendicular_axes
 from .native_messages import native_messages_logged
 
 # The ending chooses the reader, so that a file of another kind with this ending is refused.
@@ -33,7 +33,6 @@ SUPPORTED = "NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) 
 
 _MODALITY_KEYS = ("0008|0060", "modality", "Modality")
 _OTHER_NAMES = {"DWMRI": "MR", "PET": "PT"}
-_ORTHOGONAL = 1e-3
 _FLOAT_TYPES = {16: "f4", 64: "f8"}
 _HEADER_SIZES = (348, 540)
 _VOXELS_AT_ONCE = 1 << 20
@@ -160,7 +159,7 @@ def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
 def _check_geometry(path: Path, spacing: tuple[float, ...], origin: tuple[float, ...], direction: np.ndarray) -> None:
     if not (np.isfinite(spacing).all() and min(spacing) > 0 and np.isfinite(origin).all()):
         raise InputError(f"{path} has no usable geometry (spacing {spacing}, origin {origin}): export it again")
-    if not np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=_ORTHOGONAL):
+    if not has_perpendicular_axes(direction):
         raise _sheared(path)
 
 

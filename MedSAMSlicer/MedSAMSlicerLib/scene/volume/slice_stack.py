@@ -8,7 +8,7 @@ import slicer
 from ...engine.affine import transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first
+from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first, slice_to_ijk
 from .geometry import ijk_to_world, label, voxel_sizes, voxels_of
 
 
@@ -33,10 +33,6 @@ class SliceStack(ArrayStack):
         self.ijk_to_world.flags.writeable = False
         super().__init__(voxels, voxel_sizes(self.ijk_to_world), axis)
         self.volume_node = volume_node
-        across, along_rows, along_columns = self.ijk_axes
-        order = np.zeros((4, 4))
-        order[along_columns, 0] = order[along_rows, 1] = order[across, 2] = order[3, 3] = 1
-        self._slice_to_ijk = order
 
     @property
     def ijk_axes(self) -> tuple[int, int, int]:
@@ -70,9 +66,7 @@ class SliceStack(ArrayStack):
                     index=index, volume_node=label(self.volume_node), last=slices - 1
                 )
             )
-        shift = np.eye(4)
-        shift[2, 3] = index
-        return self.ijk_to_world @ self._slice_to_ijk @ shift
+        return self.ijk_to_world @ slice_to_ijk(self.axis, index)
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) world RAS points in mm as (N, 3) fractional (slice, row, column); points may lie outside."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.api import Segmentation
 from MedSAMSlicerLib.cli import segment as segment_command
 from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.environment import child_environment
@@ -123,8 +124,8 @@ def test_a_run_keeps_neither_the_rest_of_the_volume_nor_many_embeddings(
             info.loaded = self.load(choice)  # type: ignore[attr-defined]
             yield from propagate(source, prompt, threshold_predictor())  # type: ignore[arg-type]
 
-    def written(path: Path, mask: np.ndarray, image: Image, *_: object) -> None:
-        seen["held"] = np.flatnonzero(image.voxels.any(axis=(1, 2))).tolist()
+    def written(path: Path, found: Segmentation, **_: object) -> None:
+        seen["held"] = np.flatnonzero(found.image.voxels.any(axis=(1, 2))).tolist()
         path.write_bytes(b"whole")
 
     monkeypatch.setattr(service, "SegmentationService", Watching)

@@ -89,7 +89,7 @@ def test_ctrl_c_while_a_file_is_stored(
 def test_ctrl_c_at_every_step(
     everything: Callable, files_of: Callable, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(segment_command, step, interrupted)

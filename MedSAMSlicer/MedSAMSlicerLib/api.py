@@ -1,0 +1,513 @@
+"""Segment tumours and organs in 3D images from Python, without Slicer.
+
+>>> import MedSAMSlicerLib.api as medsam
+>>> image = medsam.read_image("ct.nrrd")
+>>> result = medsam.segment(image, box=((318, 404), (333, 398), (15, 25)), window="lung")
+>>> medsam.write_segmentation("tumour.seg.nrrd", result, name="GTV")
+>>> print(result.volume_ml, result.slices_to_review)
+
+Voxel indices (i, j, k) are those of the image file: they count from 0 at the centre of the first voxel, and ranges include
+both ends. Arrays are in numpy order (k, j, i), as SimpleITK returns them. Slices are counted along one index axis; on a
+slice, x counts columns and y counts rows, along the two other axes in the order I, J, K. Millimetres are RAS.
+
+Every error that a user can cause is a `MedSAMError`, whose text is one line that says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
+from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error
+from .engine.intensity import Window, WindowedStack, choose_window
+from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
+from .engine.models.catalogue import DEFAULT_MODEL, find_model
+from .engine.oriented_box import IndexBox, OrientedBox, index_box
+from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from .engine.results import SliceResult, StackResult
+from .engine.serving.run_log import RunLog
+from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
+from .engine.volume_prompt import VolumePrompt, stack_prompt
+from .io.image import Image
+from .io.image_files import read_image
+from .io.roi_file import read_roi
+from .io.segmentations import write_segmentation as _write_mask
+
+if TYPE_CHECKING:
+    from .engine.propagation.prompt_jitter import Consensus
+    from .engine.serving.service import SegmentationService
+
+__all__ = [
+    "Box",
+    "Image",
+    "InputError",
+    "MaskPrompt",
+    "MedSAMError",
+    "Model",
+    "Points",
+    "Segmentation",
+    "SlicePrompt",
+    "SliceResult",
+    "VolumePrompt",
+    "WeightsError",
+    "Window",
+    "WorkerError",
+    "load_model",
+    "make_prompt",
+    "read_image",
+    "segment",
+    "write_segmentation",
+]
+
+SEGMENT_COLOUR = (1.0, 0.75, 0.0)
+KeySlices = Mapping[int, SlicePrompt | Box | Sequence[float]]
+
+
+class Model:
+    """A loaded model that keeps the embeddings of the slices that it has encoded. Made by `load_model`.
+
+    Encoding a slice takes most of the time of a segmentation. A second prompt on the same slices, seen through the same
+    window, uses the stored embeddings and encodes nothing. One model serves one thread at a time.
+    """
+
+    def __init__(self, service: SegmentationService, choice: ModelChoice, loaded: LoadedModel) -> None:
+        self._service, self._choice, self._loaded = service, choice, loaded
+
+    @property
+    def key(self) -> str:
+        """Key of the model in the catalogue, for example "litemedsam"."""
+        return self._loaded.model
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 checksum of the weights file, in hexadecimal digits."""
+        return self._loaded.weights_sha256
+
+    @property
+    def device(self) -> str:
+        """Device on which the model was loaded: "cpu", "cuda" or "mps"."""
+        return self._loaded.device
+
+    @property
+    def runtime(self) -> str:
+        """Runtime with which the model was loaded: "torch" or "openvino"."""
+        return self._loaded.runtime
+
+    @property
+    def prompts(self) -> frozenset[str]:
+        """Kinds of prompt that the model was trained for, among "box", "points" and "mask"."""
+        return find_model(self.key).prompts
+
+    def forget_embeddings(self) -> None:
+        """Free the memory and the disk space of stored embeddings; the model stays loaded."""
+        self._service.clear_cache()
+
+    def __repr__(self) -> str:
+        return f"Model({self.key!r}, device={self.device!r}, runtime={self.runtime!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Result of `segment`.
+
+    Attributes
+    ----------
+    mask : (K, J, I) ndarray of bool
+        Voxels of the object, in the order of ``image.voxels``. All False if the model found no object.
+    slices : tuple of SliceResult
+        Results of single slices along `axis`, lowest index first: mask, confidence, predicted IoU. Slices that the
+        propagation did not reach are absent; the object ends before them.
+    image : Image
+        The image, with its geometry.
+    prompt : VolumePrompt
+        The prompt as the model saw it.
+    window : Window
+        Intensity window through which the model saw the image.
+    model : LoadedModel
+        Provenance: key of the model, SHA-256 of its weights, device and runtime.
+    timings : Timings
+        Seconds for loading, encoding and decoding, and the number of encoder and decoder calls.
+    notes : tuple of str
+        Lines that a user should read, for example about a device that ran out of memory.
+    consensus : mapping of int to Consensus
+        Slice index -> agreement of slightly different rectangles, if it was requested.
+    """
+
+    mask: np.ndarray
+    slices: tuple[SliceResult, ...]
+    image: Image
+    prompt: VolumePrompt
+    window: Window
+    model: LoadedModel
+    timings: Timings
+    notes: tuple[str, ...]
+    consensus: Mapping[int, Consensus]
+
+    @property
+    def axis(self) -> str:
+        """Index axis along which slices are counted: "I", "J" or "K"."""
+        return self.prompt.axis
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the object in millilitres."""
+        spacing = ArrayStack(self.image.voxels, self.image.spacing_ijk, self.axis).spacing
+        return float(np.count_nonzero(self.mask) * np.prod(spacing) / 1000)
+
+    @property
+    def slices_to_review(self) -> list[int]:
+        """Indices of the slices that a person should check, because the confidence is low."""
+        return [result.index for result in self.slices if result.needs_review]
+
+    @property
+    def affine(self) -> np.ndarray:
+        """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
+        return self.image.ijk_to_ras
+
+
+def load_model(
+    model: str = DEFAULT_MODEL,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    embeddings_mb: int = DEFAULT_EMBEDDINGS_MB,
+    embeddings_disk_mb: int | None = None,
+) -> Model:
+    """Load a model for several calls of `segment`.
+
+    Parameters
+    ----------
+    model : str
+        Key of the catalogue: "litemedsam", "medsam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h".
+    weights : str or Path, optional
+        Weights file. By default the installed or imported one; nothing is downloaded.
+    device : {"auto", "cpu", "cuda", "mps"}
+    runtime : {"auto", "torch", "openvino"}
+    embeddings_mb : int
+        Memory for embeddings in megabytes. An embedding of LiteMedSAM takes 4 MB.
+    embeddings_disk_mb : int, optional
+        Disk space for embeddings in the cache folder, in megabytes; 0 stores none. By default
+        ``$MEDSAM_SLICER_EMBEDDINGS_DISK_MB``, or 0.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        The model, device or runtime is unknown or not available.
+    WeightsError
+        The weights are missing, belong to another model, or do not match their checksum.
+
+    Examples
+    --------
+    >>> model = load_model("litemedsam", device="cpu")
+    >>> for box in boxes:
+    ...     print(segment(image, box=box, model=model).volume_ml)
+    """
+    choice = ModelChoice(model, None if weights is None else str(weights), device, runtime)
+    disk_mb = embeddings_disk_megabytes() if embeddings_disk_mb is None else embeddings_disk_mb
+    if embeddings_mb < 0 or disk_mb < 0:
+        raise InputError("memory and disk space for embeddings cannot be negative: give megabytes, or 0 for none")
+    with _user_errors():
+        # Imports torch, which takes seconds.
+        from .engine.inference.embedding_store import open_embedding_store
+        from .engine.serving.service import SegmentationService
+
+        service = SegmentationService(embeddings_mb << 20, open_embedding_store(disk_mb))
+        return Model(service, choice, service.load(choice))
+
+
+def make_prompt(
+    image: Image,
+    *,
+    box: IndexBox | None = None,
+    roi: str | Path | None = None,
+    key_slices: KeySlices | None = None,
+    points: Sequence[Sequence[float]] | np.ndarray | None = None,
+    point_labels: Sequence[bool] | np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    slice_range: tuple[int, int] | None = None,
+    axis: str | None = None,
+) -> VolumePrompt:
+    """Convert prompts in voxel indices to prompts on slices; see `segment` for the parameters.
+
+    `segment` does this itself. Call it to check a prompt before a model is loaded, or to use one prompt with several
+    models.
+
+    Returns
+    -------
+    VolumePrompt
+        For ``segment(image, prompt=...)``.
+
+    Raises
+    ------
+    InputError
+        As `segment` does for a prompt.
+    """
+    axis = axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    k, j, i = image.voxels.shape
+    if box is not None and roi is not None:
+        raise InputError("a box and an ROI were given: give one of them")
+    oriented_box = None
+    if roi is not None:
+        region = read_roi(roi)
+        box = index_box(region.corners, image.ijk_to_ras, (i, j, k), region.name)
+        oriented_box = OrientedBox.from_corners(region.corners, image.ijk_to_ras, (i, j, k), region.name)
+    stack = stack_prompt(
+        (i, j, k),
+        axis,
+        box=None if box is None else _index_box(box),
+        key_slices={int(index): _slice_prompt(index, given) for index, given in (key_slices or {}).items()},
+        points=_labelled(points, point_labels),
+        mask=mask,
+        slice_range=slice_range,
+    )
+    return VolumePrompt(axis, stack, oriented_box)
+
+
+def segment(
+    image: Image,
+    *,
+    box: IndexBox | None = None,
+    roi: str | Path | None = None,
+    key_slices: KeySlices | None = None,
+    points: Sequence[Sequence[float]] | np.ndarray | None = None,
+    point_labels: Sequence[bool] | np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    slice_range: tuple[int, int] | None = None,
+    axis: str | None = None,
+    prompt: VolumePrompt | None = None,
+    model: str | Model = DEFAULT_MODEL,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    window: str | tuple[float, float] | Window = "auto",
+    consensus: int = 0,
+    on_slice: Callable[[SliceResult], object] | None = None,
+) -> Segmentation:
+    """Segment one object in an image.
+
+    Prompts can be combined. The model starts on the prompted slices and propagates to their neighbours: within `box`,
+    `roi` or `slice_range` if one is given, otherwise as far as the object extends.
+
+    Parameters
+    ----------
+    image : Image
+        From `read_image` or `Image.from_array`. It is not changed.
+    box : ((i0, i1), (j0, j1), (k0, k1)), optional
+        3D box around the object: voxel ranges along I, J, K, both ends included. No voxel outside becomes part of the
+        result.
+    roi : str or Path, optional
+        The same as a Markups file of Slicer (``.mrk.json``) with one ROI, which may be rotated.
+    key_slices : mapping of int to (x0, y0, x1, y1), Box or SlicePrompt, optional
+        Slice index -> rectangle around the object on that slice, edges included, or a `SlicePrompt` of rectangle, points
+        and mask in any combination.
+    points : (N, 3) array_like, optional
+        Points (i, j, k) in voxel indices, in or outside of the object. Fractions are allowed.
+    point_labels : (N,) array_like of bool, optional
+        For each point, whether it lies in the object. By default all do.
+    mask : (K, J, I) ndarray of bool, optional
+        Rough mask. On every slice on which it is not empty, the model starts from it.
+    slice_range : (int, int), optional
+        First and last slice that may show the object, both included. Not together with `box` or `roi`, which say it.
+    axis : {"I", "J", "K"}, optional
+        Index axis along which slices are counted. By default the axis with the coarsest spacing; among equals, the one
+        nearest to superior-inferior.
+    prompt : VolumePrompt, optional
+        Prompt made by `make_prompt`, in place of all parameters above but `image`.
+    model : str or Model
+        Key of a model that is loaded for this call, or a loaded model, whose embeddings are used again.
+    weights, device, runtime : optional
+        As for `load_model`. Not together with a loaded model.
+    window : str, (float, float) or Window
+        Intensity window: "auto", one of "soft-tissue", "lung", "mediastinum", "brain", "bone" and "liver", or level and
+        width. "auto" is the soft-tissue window for CT, and percentiles of the foreground for other images.
+    consensus : int
+        If not 0, predict each prompted slice from this number of slightly different rectangles, at least 2, and report
+        how well the masks agree.
+    on_slice : callable, optional
+        Called with each `SliceResult` as soon as it is found, each slice once, in the order of propagation. An exception
+        that it raises ends the run and reaches the caller.
+
+    Returns
+    -------
+    Segmentation
+
+    Raises
+    ------
+    InputError
+        The prompt is missing, lies outside the image, or is of a kind that the model was not trained for; or another
+        parameter is not valid.
+    WeightsError
+        The weights are missing, belong to another model, or do not match their checksum.
+    WorkerError
+        Inference failed, for example because memory ran out.
+
+    See Also
+    --------
+    load_model : Load a model once for several prompts.
+    write_segmentation : Write the result to a file.
+
+    Notes
+    -----
+    The Segment Editor effect and the command line compute with the same engine: the same prompt, window and model give
+    the same voxels. The propagation is described in ``docs/propagation.md``.
+
+    Examples
+    --------
+    >>> result = segment(image, box=((318, 404), (333, 398), (15, 25)), window="lung")
+    >>> result = segment(image, key_slices={20: (318, 333, 404, 398)})
+    >>> result = segment(image, points=[(360, 365, 20), (330, 390, 20)], point_labels=[True, False],
+    ...                  model="sam_med2d")
+    """
+    prompts = {
+        "box": box,
+        "roi": roi,
+        "key_slices": key_slices,
+        "points": points,
+        "point_labels": point_labels,
+        "mask": mask,
+        "slice_range": slice_range,
+        "axis": axis,
+    }
+    if prompt is None:
+        prompt = make_prompt(image, **prompts)  # type: ignore[arg-type]
+    elif given := [name for name, value in prompts.items() if value is not None]:
+        raise InputError(f"prompt and {', '.join(given)} were given: give a finished prompt, or the parts of one")
+    if consensus < 0 or consensus == 1:
+        raise InputError(f"a consensus of {consensus} rectangles compares nothing: give 2 or more, or 0 for none")
+    stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
+    prompt.stack.checked_for(stack.shape)
+    if not isinstance(window, Window):
+        wanted = window if isinstance(window, str) else ",".join(f"{value:.17g}" for value in window)
+        window = choose_window(wanted, stack, image.modality)
+    if isinstance(model, Model):
+        if (weights, device, runtime) != (None, "auto", "auto"):
+            raise InputError("weights, device and runtime belong to load_model: the model is loaded already")
+    else:
+        find_model(model).check_prompts(prompt.stack.kinds)
+        model = load_model(model, weights=weights, device=device, runtime=runtime)
+
+    source, info, found = WindowedStack(stack, window), RunInfo(), StackResult(stack.shape)
+    agreement: dict[int, Consensus] = {}
+    for result in _results(model, source, prompt.stack, info):
+        limited = prompt.limited(result, image.ijk_to_ras)
+        found.add(limited)
+        if consensus and limited.box is not None:
+            agreement[limited.index] = _consensus(model, source.slice_uint8(limited.index), limited.box, consensus)
+        if on_slice is not None:
+            on_slice(limited)
+    assert info.loaded is not None
+    return Segmentation(
+        mask=from_slices_first(found.to_stack(), prompt.axis),
+        slices=tuple(found),
+        image=image,
+        prompt=prompt,
+        window=window,
+        model=info.loaded,
+        timings=info.timings,
+        notes=tuple(info.notes),
+        consensus=agreement,
+    )
+
+
+def write_segmentation(
+    path: str | Path,
+    segmentation: Segmentation,
+    *,
+    name: str = "Segment",
+    colour: tuple[float, float, float] = SEGMENT_COLOUR,
+) -> None:
+    """Write a segmentation on the voxel grid of its image, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The ending chooses the format: ``.seg.nrrd`` is a Slicer segmentation with name and colour; ``.nrrd``,
+        ``.nii.gz`` and ``.mha`` are labelmaps that are 1 in the object and 0 elsewhere.
+    segmentation : Segmentation
+    name : str
+        Name of the segment.
+    colour : (float, float, float)
+        Red, green and blue from 0 to 1.
+
+    Raises
+    ------
+    InputError
+        The ending is unknown, or the file cannot be written. An existing file is then unchanged.
+    """
+    _write_mask(path, segmentation.mask, segmentation.image, name, colour)
+
+
+def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunInfo) -> Iterator[SliceResult]:
+    """Run the model; what it raises becomes a `MedSAMError`, what the consumer of the results raises does not."""
+    log = RunLog(model._choice, source, prompt)
+    try:
+        for result in model._service.segment(model._choice, source, prompt, info):
+            log.slices += 1
+            yield result
+    except Exception as error:
+        failure = as_user_error(error)
+        log.failed(failure)
+        raise failure from failure.__cause__
+    log.finished(info)
+
+
+def _consensus(model: Model, image: np.ndarray, box: Box, count: int) -> Consensus:
+    with _user_errors():
+        return model._service.consensus(model._choice, image, box, count)
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Convert exceptions of the engine into `MedSAMError`."""
+    try:
+        yield
+    except Exception as error:
+        failure = as_user_error(error)
+        raise failure from failure.__cause__
+
+
+def _index_box(box: IndexBox) -> IndexBox:
+    try:
+        (i0, i1), (j0, j1), (k0, k1) = ((int(low), int(high)) for low, high in box)
+    except (TypeError, ValueError):
+        raise InputError(f"box {box!r} is not valid: give ((i0, i1), (j0, j1), (k0, k1))") from None
+    return ((i0, i1), (j0, j1), (k0, k1))
+
+
+def _slice_prompt(index: int, given: SlicePrompt | Box | Sequence[float]) -> SlicePrompt | Box:
+    if isinstance(given, SlicePrompt | Box):
+        return given
+    try:
+        x0, y0, x1, y1 = (float(edge) for edge in given)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"key slice {index} is not valid: give (x0, y0, x1, y1) or a SlicePrompt, not {given!r}"
+        ) from None
+    return Box(x0, y0, x1, y1)
+
+
+def _labelled(
+    points: Sequence[Sequence[float]] | np.ndarray | None, labels: Sequence[bool] | np.ndarray | None
+) -> list[tuple[tuple[float, float, float], bool]]:
+    if points is None:
+        if labels is not None:
+            raise InputError("point_labels were given without points: give both")
+        return []
+    at = np.asarray(points, float)
+    if at.ndim != 2 or at.shape[1] != 3:
+        raise InputError(f"points of shape {at.shape} are not valid: give (i, j, k) for each")
+    signs = np.ones(len(at), bool) if labels is None else np.asarray(labels, bool)
+    if signs.shape != (len(at),):
+        raise InputError(f"{len(at)} points came with {signs.size} labels: give one label for each point")
+    return [((i, j, k), positive) for (i, j, k), positive in zip(at.tolist(), signs.tolist(), strict=True)]

@@ -1,0 +1,18 @@
+"""Options that choose a model and where it runs."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_model_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add --model, --weights, --device and --runtime."""
+    parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
+    parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
+    add_device_arguments(parser)
+
+
+def add_device_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add --device and --runtime."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")
