@@ -33,9 +33,17 @@ class MedSAMSlicer(ScriptedLoadableModule):
             "Built on MedSAM and LiteMedSAM (Ma et al., Nature Communications 15, 654, 2024)"
             " and Segment Anything (Kirillov et al., ICCV 2023)."
         )
+        slicer.app.connect("startupCompleted()", self.recordEvents)
         slicer.app.connect("startupCompleted()", self.applySettings)
         slicer.app.connect("startupCompleted()", self.registerSampleData)
         slicer.app.connect("startupCompleted()", self.registerEffect)
+
+    @staticmethod
+    def recordEvents() -> None:
+        """Have the log show what runs, and remember it for 'Copy details'."""
+        from MedSAMSlicerLib.engine.details import record_events
+
+        record_events()
 
     @staticmethod
     def applySettings() -> None:

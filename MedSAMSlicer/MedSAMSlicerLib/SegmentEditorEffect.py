@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from .effect import slice_views
 from .effect.availability import Availability
-from .effect.commands import Commands
+from .effect.commands import STATUS_MILLISECONDS, Commands
 from .effect.controller import Driver
 from .effect.options_frame import OptionsFrame
 from .effect.options_state import options_state
@@ -23,13 +23,15 @@ from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import finished_text, found_something, help_text
+from .engine.details import record_events
 from .engine.errors import MedSAMError
+from .engine.log import get_logger, log_error
 from .panel import settings
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry
 from .scene.worker.transports import Transport
 
-STATUS_MILLISECONDS = 10000
+_log = get_logger(__name__)
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
@@ -46,6 +48,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         scriptedEffect.perSegment = True
         scriptedEffect.requireSegments = True
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
+        record_events()
         self.make_transport: Callable[[], Transport] = inference_process
         self._driver = Driver(lambda: self.make_transport(), self._changed, self._finished)
         self._overlays = Overlays(scriptedEffect)
@@ -220,6 +223,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def _changed(self) -> None:
         """Something looks different; while a rectangle is drawn only in its own view, to keep up with the mouse."""
         self._driver.wake()
+        if self._driver.problem_now is not None:
+            log_error(_log, self._driver.problem_now, "shown to the user")
         if self._active:
             drag = None if self.contouring is None else self.contouring.rectangle.drag
             drawing, before = drag is not None and drag.box is not None, self._drawing

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError
+from ..engine.log import get_logger
+from ..panel.copy_details import copy_details
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.roi.fit_to_segment import roi_around_segment
 from ..scene.state.needs_review import next_slice_to_review
@@ -18,6 +21,9 @@ from .controller import Driver
 from .editor_adapter import EditorAdapter
 from .options_frame import OptionsFrame
 from .texts import segment_name
+
+STATUS_MILLISECONDS = 10000
+_log = get_logger(__name__)
 
 
 class Commands:
@@ -107,6 +113,15 @@ class Commands:
         if index is not None and self.contouring is not None:
             self.contouring.remove_key(index)
 
+    def copyDetails(self) -> None:
+        """Put on the clipboard what a report of a problem needs; nothing of the patient."""
+        contouring, choice = self.contouring, None
+        if contouring is not None:
+            with contextlib.suppress(InputError):  # an option that a script has set to something unknown
+                choice = contouring.parameters.choice
+        copy_details({} if choice is None else {"Model": choice.model, "Device": f"{choice.device}, {choice.runtime}"})
+        slicer.util.showStatusMessage(_("The details were copied: paste them into your report."), STATUS_MILLISECONDS)
+
     def _changed(self) -> None:
         """Something looks different."""
         raise NotImplementedError
@@ -137,6 +152,7 @@ class Commands:
                 )
             )
         written = self._driver.writer.write(EditorAdapter(self.scriptedEffect))
+        _log.info("result applied: %d voxels, %d outside of the segmentation", written.voxels, written.voxels_outside)
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
             contouring.notes = [text.format(count=written.voxels_outside)]

@@ -35,6 +35,7 @@ class Actions(Protocol):
     def goToKey(self) -> None: ...
     def correctKey(self) -> None: ...
     def removeKey(self) -> None: ...
+    def copyDetails(self) -> None: ...
 
 
 class OptionsFrame:
@@ -83,6 +84,7 @@ class OptionsFrame:
             (ui.goToKeyButton, actions.goToKey),
             (ui.correctKeyButton, actions.correctKey),
             (ui.removeKeyButton, actions.removeKey),
+            (ui.copyDetailsButton, actions.copyDetails),
         ):
             button.connect("clicked()", action)
         ui.stripTable.connect(
@@ -100,6 +102,7 @@ class OptionsFrame:
         """Assign the values of the state to the widgets, without emitting signals of changed options."""
         ui = self.ui
         _show_text(ui.problemLabel, state.problem)
+        ui.copyDetailsButton.visible = bool(state.problem)
         _show_text(ui.noteLabel, state.note)
         _assign(ui.planeLabel, "text", state.plane)
         for label, text in zip((ui.fromLabel, ui.toLabel), state.range_ends, strict=True):

@@ -28,7 +28,8 @@ _last_logged = ("", 0.0)
 """The last error, and when it came, in seconds of a clock that never runs backwards."""
 
 # Without a handler Python would print warnings and errors to standard error.
-logging.getLogger(ROOT_LOGGER).addHandler(logging.NullHandler())
+if not logging.getLogger(ROOT_LOGGER).handlers:
+    logging.getLogger(ROOT_LOGGER).addHandler(logging.NullHandler())
 
 
 def get_logger(module: str) -> logging.Logger:

@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
+from ..engine.log import get_logger, log_error
 from . import settings
 from .job_process import JobProcess, Line
 from .model_texts import consent_text, details_text, presence_text
@@ -19,6 +20,7 @@ from .texts import show_error, show_message, title_with_state
 
 _MODULE = "MedSAMSlicerLib.engine.jobs.weights_job"
 _PERMILLE = 1000
+_log = get_logger(__name__)
 
 
 class ModelsSection:
@@ -61,6 +63,7 @@ class ModelsSection:
         try:
             self.models = self._shelf.models()
         except MedSAMError as error:
+            log_error(_log, error, "the models cannot be listed")
             self.models = []
             show_message(ui.modelsMessage, str(error))
         selected = ui.modelsTable.currentRow()

@@ -9,9 +9,12 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
+from ..engine.log import get_logger, log_error
 from .setup import packages
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state
+
+_log = get_logger(__name__)
 
 
 class PackagesSection:
@@ -57,6 +60,7 @@ class PackagesSection:
         try:
             packages.install(packages.needed_packages())
         except MedSAMError as error:
+            log_error(_log, error, "packages were not installed")
             failure = str(error)
         finally:
             qt.QApplication.restoreOverrideCursor()

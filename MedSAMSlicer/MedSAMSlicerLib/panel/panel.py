@@ -8,11 +8,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import __version__
+from ..engine.details import record_events
 from . import settings
 from .computer_check import ComputerCheck
+from .copy_details import copy_details
 from .models_section import ModelsSection
 from .packages_section import PackagesSection
 from .storage_section import StorageSection
+from .texts import show_message
 
 
 class Panel:
@@ -25,6 +28,7 @@ class Panel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         settings.apply()
+        record_events()
         self.packages = PackagesSection(ui, self.refresh)
         self.models = ModelsSection(ui, self._models_changed)
         self.check = ComputerCheck(ui, self._show_summary)
@@ -34,6 +38,8 @@ class Panel:
         )
         ui.openEditorButton.connect("clicked()", self._open_editor)
         ui.sampleDataButton.connect("clicked()", self._open_sample_data)
+        ui.copyDetailsButton.connect("clicked()", self._copy_details)
+        show_message(ui.detailsMessage, "")
         self.refresh()
 
     def enter(self) -> None:
@@ -72,6 +78,11 @@ class Panel:
             text = _("Ready: open the Segment Editor and choose the effect MedSAM.")
         ui.summaryLabel.text = f"<b>{text}</b>"
         ui.openEditorButton.enabled = ready
+
+    def _copy_details(self) -> None:
+        usable = [model.spec.key for model in self.models.usable]
+        copy_details({"Usable models": ", ".join(usable) or "none"})
+        show_message(self._ui.detailsMessage, _("The details were copied: paste them into your report."))
 
     @staticmethod
     def _open_editor() -> None:

@@ -42,7 +42,7 @@ class RunLog:
         self._stack = f"{count} slices of {rows} x {columns} pixels, spacing {spacing} mm"
         extent = "open" if prompt.slice_range is None else "slices {} to {}".format(*prompt.slice_range)
         _log.info(
-            "run begins: %s on %s; %d key slices, extent %s", self._model, self._stack, len(prompt.slices), extent
+            "run begins: %s on %s; key slices: %d; extent: %s", self._model, self._stack, len(prompt.slices), extent
         )
 
     def finished(self, info: RunInfo) -> None:

@@ -82,6 +82,9 @@ class Application(Double):
     def restoreOverrideCursor(self) -> None:
         self.__dict__["_cursors"].pop()
 
+    def clipboard(self) -> Any:
+        return self.__dict__.setdefault("_clipboard", double("QClipboard")())
+
     def pauseRender(self) -> None:
         pass
 
@@ -106,6 +109,10 @@ class QtApplication(Double):
         slicer.app.restoreOverrideCursor()
 
     @staticmethod
+    def clipboard() -> Any:
+        return slicer.app.clipboard()
+
+    @staticmethod
     def overrideCursor() -> Any:
         cursors = slicer.app.__dict__["_cursors"]
         return cursors[-1] if cursors else None
@@ -113,6 +120,15 @@ class QtApplication(Double):
     @staticmethod
     def processEvents(*_flags: Any) -> None:
         clock.process()
+
+
+@implements("QClipboard")
+class Clipboard(Double):
+    def setText(self, text: str) -> None:
+        self.__dict__["_text"] = text
+
+    def text(self) -> str:
+        return str(self.__dict__.get("_text", ""))
 
 
 @implements("QMainWindow")
