@@ -84,7 +84,7 @@ def test_slicers_start_up_imports_nothing_heavy_either(module_file: Path) -> Non
     code = (
         "import sys, types; qt = types.ModuleType('qt'); qt.QSettings = lambda: types.SimpleNamespace("
         "value=lambda key, default=None: default); sys.modules['qt'] = qt; before = set(sys.modules)\n"
-        "from MedSAMSlicerLib import settings; settings.apply()\nimport MedSAMSlicerLib.panel.setup.sample_data\n"
+        "from MedSAMSlicerLib.panel import settings; settings.apply()\nimport MedSAMSlicerLib.panel.setup.sample_data\n"
         "print(*(set(sys.modules) - before))"
     )
     finished = subprocess.run(

@@ -162,6 +162,7 @@ def test_a_segment_that_is_gone_and_a_volume_that_was_deleted_are_not_named(
     fixture = name_all(make_effect_fixture("SlowService"))
     fixture.start()
     fixture.host.scene.RemoveNode(fixture.volume)
+    fixture.host.wait_until(lambda: fixture.effect._driver.link.idle)
     fixture.host.clock.advance(200)
     assert NAME in fixture.ui.problemLabel.text
     text = copied(fixture)
