@@ -50,7 +50,7 @@ def test_only_what_slicer_has_is_imported_at_file_scope(module_file: Path) -> No
 
 
 STARTUP = """
-import sys, time, types
+import sys, types
 for name, names in {
     "slicer": ("app", "util"), "slicer.i18n": ("tr", "translate"),
     "slicer.ScriptedLoadableModule": ["ScriptedLoadableModule" + part for part in ("", "Logic", "Test", "Widget")],
@@ -59,24 +59,20 @@ for name, names in {
     vars(module).update({name: type(name, (), {}) for name in names})
     sys.modules[name] = module
 before = set(sys.modules)
-begin = time.perf_counter()
 import MedSAMSlicer
-print(time.perf_counter() - begin, *(set(sys.modules) - before))
+print(*(set(sys.modules) - before))
 """
 
 
-def test_slicer_starts_as_fast_as_without_us(module_file: Path) -> None:
-    """At most 150 ms for importing the module with nothing used, and nothing heavy with it."""
-    times = []
-    for _ in range(3):
-        finished = subprocess.run(
-            [sys.executable, "-c", STARTUP], cwd=module_file.parent, capture_output=True, text=True, check=True
-        )
-        seconds, *imported = finished.stdout.split()
-        times.append(float(seconds))
-        assert {name.split(".")[0] for name in imported} & HEAVY == set()
-        assert not [name for name in imported if name.startswith("MedSAMSlicerLib.")], "not before it is needed"
-    assert min(times) < 0.15
+def test_slicers_start_imports_the_module_and_nothing_else(module_file: Path) -> None:
+    """Before the module is used: a few modules of Python's own, nothing heavy, nothing of the library."""
+    finished = subprocess.run(
+        [sys.executable, "-c", STARTUP], cwd=module_file.parent, capture_output=True, text=True, check=True
+    )
+    imported = finished.stdout.split()
+    assert "MedSAMSlicer" in imported and len(imported) < 10
+    assert {name.split(".")[0] for name in imported} & HEAVY == set()
+    assert not [name for name in imported if name.startswith("MedSAMSlicerLib.")], "not before it is needed"
 
 
 def test_slicers_start_up_imports_nothing_heavy_either(module_file: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -160,18 +159,17 @@ def test_a_second_run_finds_the_model_loaded(worker: Callable[..., Parent]) -> N
         assert codec.read_info(parent.until(stack, "finished")[0]).notes == ["loaded 1 times"]
 
 
-def test_a_cancel_is_acknowledged_within_half_a_second_and_the_next_request_served(
+def test_a_cancel_is_acknowledged_within_a_slice_and_the_next_request_served(
     worker: Callable[..., Parent],
 ) -> None:
     parent, stack = worker("SlowService"), noise_stack(200)
     parent.segment(1, stack, StackPrompt({0: BOX}, (0, 199)))
     parent.until(stack, "slice_result")
-    begin = time.monotonic()
+    read = len(stack.read)
     parent.send("cancel", {"job": 1})
     acknowledged, late = parent.until(stack, "cancelled")
-    assert time.monotonic() - begin < 0.5
     assert acknowledged.integer("job") == 1
-    assert len(late) < 20
+    assert len(late) <= 2 and len(stack.read) <= read + 2
     parent.preview(2, stack.images[0])
     assert parent.receive().kind == "prediction"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,9 +141,8 @@ class TestDownload:
         host.user.click(ui.getModelButton)
         host.user.click(ui.consentButton)
         host.wait_until(site.half_sent.is_set, seconds=60)
-        begin = time.perf_counter()
         host.user.click(ui.cancelModelsButton)
-        assert time.perf_counter() - begin < 0.5, "Slicer does not wait for the process"
+        assert widget.panel.models.busy, "Slicer does not wait for the process"
         assert not ui.cancelModelsButton.enabled
         # The server sends nothing any more: the process does not notice, and is ended.
         wait(host, widget)

@@ -15,7 +15,7 @@ from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
 from MedSAMSlicerLib.scene.worker.transports import TransportListener
-from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from MedSAMSlicerLib.scene.worker.worker_client import CANCEL_TIMEOUT, WorkerClient
 from support.threshold_service import noise_stack
 from support.worker_runs import BOX, CHOICE, PROMPT, CallbackRecorder
 
@@ -178,6 +178,18 @@ def test_a_result_that_crosses_the_cancel_is_dropped_and_the_run_cancelled(clien
     assert [message.kind for message in process.received] == ["segment", "cancel"]
     client_fixture.pass_time(2)
     assert process.ended == ""
+
+
+def test_a_process_that_does_not_acknowledge_a_cancel_is_ended_in_time(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    process.greet()
+    client_fixture.client.cancel()
+    client_fixture.pass_time(CANCEL_TIMEOUT - 0.1)
+    assert not recorded.over and process.ended == ""
+    client_fixture.pass_time(0.2)
+    assert isinstance(recorded.error, Cancelled) and process.ended == "killed"
+    assert CANCEL_TIMEOUT <= 0.5, "a user waits no longer for a cancel"
 
 
 def test_a_process_that_dies_of_a_cancel_leaves_a_cancelled_run(client_fixture: WorkerClientFixture) -> None:

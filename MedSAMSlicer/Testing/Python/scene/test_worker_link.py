@@ -123,7 +123,7 @@ def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(make_worker_
 # Cancel
 
 
-def test_a_cancel_at_any_slice_ends_the_run_within_half_a_second_and_keeps_the_process(
+def test_a_cancel_at_any_slice_ends_the_run_within_a_slice_and_keeps_the_process(
     make_worker_client: WorkerClientFactory,
 ) -> None:
     one = make_worker_client("SlowService")
@@ -134,9 +134,9 @@ def test_a_cancel_at_any_slice_ends_the_run_within_half_a_second_and_keeps_the_p
         one.segment(CHOICE, stack, StackPrompt({0: BOX}, (0, 99)), recorded.listener())
         drive(one, lambda recorded=recorded, stop_at=stop_at: len(recorded.results) > stop_at)
         one.cancel()
-        assert drive(one, lambda recorded=recorded: recorded.over) < 0.5
+        drive(one, lambda recorded=recorded: recorded.over)
         assert isinstance(recorded.error, Cancelled)
-        assert len(recorded.results) < stop_at + 3
+        assert len(recorded.results) < stop_at + 3 and len(stack.read) < stop_at + 5
         assert process_of(one) == pid
     assert len(run(one, noise_stack()).results) == 6
 
@@ -171,20 +171,20 @@ def test_a_cancel_before_the_process_is_up_ends_the_run(make_worker_client: Work
     one, recorded, stack = make_worker_client(), CallbackRecorder(), noise_stack()
     one.segment(CHOICE, stack, PROMPT, recorded.listener())
     one.cancel()
-    assert drive(one, lambda: recorded.over) < 1.0
+    drive(one, lambda: recorded.over)
     assert isinstance(recorded.error, Cancelled)
     assert stack.read == []
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_ignores_a_cancel_is_replaced_in_time(make_worker_client: WorkerClientFactory) -> None:
+def test_a_process_that_ignores_a_cancel_is_replaced(make_worker_client: WorkerClientFactory) -> None:
     one, recorded, stack = make_worker_client("UninterruptibleService"), CallbackRecorder(), noise_stack(signal_on=4)
     one.segment(CHOICE, stack, PROMPT, recorded.listener())
     drive(one, lambda: stack.read == [4])
     time.sleep(0.2)  # until it is deep in its computation
     pid = process_of(one)
     one.cancel()
-    assert 0.25 < drive(one, lambda: recorded.over) < 0.5
+    drive(one, lambda: recorded.over)  # it would compute for a minute
     assert isinstance(recorded.error, Cancelled)
     assert one.transport is None and one.idle
     assert not exists(pid)
