@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from .effect import slice_views
 from .effect.availability import Availability
 from .effect.commands import STATUS_MILLISECONDS, Commands
-from .effect.controller import Driver
+from .effect.controller import EffectController
 from .effect.options_frame import OptionsFrame
 from .effect.options_state import options_state
 from .effect.overlays import Overlays
@@ -50,7 +50,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         record_events()
         self.make_transport: Callable[[], Transport] = inference_process
-        self._driver = Driver(lambda: self.make_transport(), self._changed, self._finished)
+        self._controller = EffectController(lambda: self.make_transport(), self._changed, self._finished)
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
         self._available = Availability(self._show)
@@ -108,22 +108,20 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._shortcuts.remove()
             self._shortcuts = None
         if self.contouring is not None:
-            self.contouring.rectangle.drop()
-            self.contouring.preview.forget()
-            self.contouring.stop_looking()
+            self.contouring.look_away()
         self._overlays.detach()
-        self._driver.wake()
+        self._controller.wake()
 
     def cleanup(self) -> None:
         if self._active:
             self.deactivate()
-        self._driver.close()
+        self._controller.close()
         self._available.close()
 
     def updateGUIFromMRML(self) -> None:
         self._follow()
         self._available.refresh()
-        if self.contouring is not None and not self.contouring.gone:
+        if self.contouring is not None and not self.contouring.state.gone:
             self.contouring.read_prompts()
         self._changed()
 
@@ -160,17 +158,17 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         pressed = event in (events.LeftButtonPressEvent, events.LeftButtonDoubleClickEvent)
         if pressed:
             self._follow()
-        contouring = self.contouring
-        if contouring is None or contouring.gone:
+        editor = self.contouring
+        if editor is None or editor.state.gone:
             return False
         xy = interactor.GetEventPosition()
         if pressed:
-            if slice_views.on_a_handle(contouring.parameters.reference("ROI")):
+            if slice_views.on_a_handle(editor.parameters.reference("ROI")):
                 return False
             self._view = viewWidget
             # Slicer fades layers by dragging with Ctrl; a click with it has no other meaning in slice views.
             self._negative = bool(interactor.GetControlKey())
-            return contouring.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
+            return editor.mouse.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
             return self._key_pressed(interactor.GetKeySym())
         if event == events.EnterEvent:
@@ -178,13 +176,13 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._look()
             self._show()
             return False
-        if contouring.rectangle.drag is None or viewWidget is not self._view:
+        if editor.rectangle.drag is None or viewWidget is not self._view:
             return False
         if event == events.MouseMoveEvent:
-            contouring.move(xy)
+            editor.mouse.move(xy)
             return True
         if event == events.LeftButtonReleaseEvent:
-            contouring.release(xy, negative=self._negative)
+            editor.mouse.release(xy, negative=self._negative)
             return True
         return False
 
@@ -194,7 +192,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             return (self._shortcuts is not None and self._shortcuts.escaped) or self.escape()
         if key == "BackSpace":
             return self.undoClick()
-        if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.clicks.pending:
+        if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.points.pending:
             self.run()
             return True
         return False
@@ -209,7 +207,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if self._active:
             node = self.scriptedEffect.parameterSetNode()
             self._observe(node)
-            self._driver.follow(node)
+            self._controller.follow(node)
 
     def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
         """Nothing else tells an effect that another segment was selected."""
@@ -222,18 +220,18 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _changed(self) -> None:
         """Something looks different; while a rectangle is drawn only in its own view, to keep up with the mouse."""
-        self._driver.wake()
-        if self._driver.problem_now is not None:
-            log_error(_log, self._driver.problem_now, "shown to the user")
+        self._controller.wake()
+        if self._controller.problem_now is not None:
+            log_error(_log, self._controller.problem_now, "shown to the user")
         if self._active:
-            drag = None if self.contouring is None else self.contouring.rectangle.drag
-            drawing, before = drag is not None and drag.box is not None, self._drawing
+            drawing = self.contouring is not None and self.contouring.rectangle.drawing
+            before = self._drawing
             self._drawing = drawing
             # The first change takes an earlier result from all views.
             self._overlays.update(self.contouring, only=self._view if drawing and before else None)
             self._show()
-        elif self._driver.problem_now is not self._told:
-            self._told = self._driver.problem_now
+        elif self._controller.problem_now is not self._told:
+            self._told = self._controller.problem_now
             if self._told is not None:
                 slicer.util.showStatusMessage(f"MedSAM: {self._told}", STATUS_MILLISECONDS)
 
@@ -245,8 +243,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
                     self._parameters(),
                     self._available.current,
                     self._view_geometry(),
-                    self._driver.problem,
-                    self._driver.waiting,
+                    self._controller.problem,
+                    self._controller.waiting,
                 )
             )
 
@@ -270,4 +268,4 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         geometry = self._view_geometry()
         if self.contouring is not None and geometry is not None:
             self.contouring.look_at(geometry)
-            self._driver.wake()
+            self._controller.wake()

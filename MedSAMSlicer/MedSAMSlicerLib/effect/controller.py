@@ -1,4 +1,4 @@
-"""Keeps a contouring for what is selected in the Segment Editor, its inference process, and the timer of both."""
+"""Keeps an editor for the segment that is selected in the Segment Editor, the inference process, and their timer."""
 
 from __future__ import annotations
 
@@ -15,48 +15,53 @@ from ..panel import settings
 from ..panel.setup import embedding_memory
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
+from ..scene.state.segment_state import SegmentState
 from ..scene.worker.transports import Transport
 from ..scene.worker.worker_client import WorkerClient
 from ..scene.writing.result_writer import ResultWriter
-from .texts import segment_name
 
 STEP_MILLISECONDS = 20
 
 _Selection = tuple[Any, Any, str]
-"""Volume node, segmentation node, identifier of a segment."""
+"""Volume node, segmentation node, segment ID."""
 
 
 @dataclass(frozen=True)
-class _Aside:
-    """The contouring of a segment that is not selected now."""
+class _Suspended:
+    """Editor and writer of a segment that is not selected, whose result was not applied."""
 
-    contouring: ContourEditor
+    editor: ContourEditor
     writer: ResultWriter
 
     def close(self) -> None:
-        self.contouring.close()
+        self.editor.close()
         self.writer.close()
 
 
-class Driver:
-    """One for each effect. A result that was not applied waits until its segment is selected again.
+class EffectController:
+    """Follows the selection. A result that was not applied is kept until its segment is selected again.
+
+    Attributes:
+        client: the inference process.
+        editor: of the selected segment; None if nothing is selected that can be contoured.
+        writer: writes the editor's result.
+        problem: why there is no editor although a segment is selected.
 
     Args:
-        make_transport: makes the transport for one inference process; called when the first slice is needed.
-        on_change: something looks different.
-        on_result: a run has finished.
+        make_transport: makes the transport to an inference process; called when the first slice is needed.
+        on_change: called when something looks different.
+        on_result: called when a run has finished.
     """
 
     def __init__(
         self, make_transport: Callable[[], Transport], on_change: Callable[[], None], on_result: Callable[[], None]
     ) -> None:
-        self.link = WorkerClient(make_transport)
-        self.contouring: ContourEditor | None = None
+        self.client = WorkerClient(make_transport)
+        self.editor: ContourEditor | None = None
         self.writer: ResultWriter | None = None
         self.problem: MedSAMError | None = None
-        """Why there is no contouring, where there might be one."""
         self._on_change, self._on_result = on_change, on_result
-        self._aside: dict[_Selection, _Aside] = {}
+        self._suspended: dict[_Selection, _Suspended] = {}
         self._forgetting = False
         self._timer = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
@@ -64,86 +69,79 @@ class Driver:
         embedding_memory.register(self)
 
     @property
-    def parameters(self) -> EffectParameters | None:
-        return None if self.contouring is None else self.contouring.parameters
-
-    @property
     def problem_now(self) -> MedSAMError | None:
-        """What went wrong last."""
-        return (None if self.contouring is None else self.contouring.problem) or self.problem
+        """What went wrong last, in the editor or on the way to one."""
+        return (None if self.editor is None else self.editor.problem) or self.problem
 
     @property
     def waiting(self) -> list[str]:
-        """Names of the segments, other than the selected one, for which there is a result that was not applied."""
-        return [segment_name(one.contouring) for one in self._aside.values() if not one.contouring.gone]
+        """Names of the other segments with a result that was not applied."""
+        states = [one.editor.state for one in self._suspended.values()]
+        return [state.segment_name for state in states if not state.gone]
 
     def is_for(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> bool:
-        """Whether what is selected there is what the contouring belongs to."""
-        contouring = self.contouring
-        if contouring is None or contouring.gone or contouring.parameters.node is not node:
+        """Whether the editor belongs to what is selected in the Segment Editor of this parameter node."""
+        if self.editor is None or self.editor.state.gone or self.editor.parameters.node is not node:
             return False
-        return _selected(node) == _selection(contouring)
+        return _selected(node) == _selection(self.editor)
 
     def follow(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
-        """Have a contouring for the volume and the segment that are selected there.
-
-        The run of another one ends, unwritten; a result of it that was not applied is kept.
-        """
+        """Make or resume the editor of what is selected. Another segment's run is cancelled, its result is kept."""
         if self.is_for(node):
             return
-        wanted, ended = _selected(node), self._set_aside()
+        wanted, note = _selected(node), self._leave()
         if wanted is not None and node is not None:
             try:
                 self._take_up(wanted, node)
                 self.problem = None
             except MedSAMError as error:
                 self.problem = error
-        if self.contouring is not None and ended:
-            self.contouring.notes = [ended]
+        if self.editor is not None and note:
+            self.editor.state.notes = [note]
         self._changed()
 
-    def _set_aside(self) -> str:
-        """Leave the contouring; what the user should read about that."""
-        contouring, writer = self.contouring, self.writer
-        self.contouring = self.writer = None
-        if contouring is None or writer is None:
+    def _leave(self) -> str:
+        """Suspend or close the editor. Returns what the user should read about that."""
+        editor, writer = self.editor, self.writer
+        self.editor = self.writer = None
+        if editor is None or writer is None:
             return ""
-        if contouring.gone:
-            # Whoever takes something away during a run reads that nothing was written.
-            self.problem = contouring.problem
-            _Aside(contouring, writer).close()
+        state = editor.state
+        if state.gone:
+            # Whoever deletes something during a run reads that nothing was written.
+            self.problem = state.problem
+            _Suspended(editor, writer).close()
             return ""
         self.problem = None
-        name, was_running = segment_name(contouring), contouring.running
-        if contouring.result is not None and not contouring.kept.applied:
-            contouring.suspend()
-            self._aside[_selection(contouring)] = _Aside(contouring, writer)
+        was_running = editor.running
+        if state.current.result is not None and not state.current.applied:
+            editor.suspend()
+            self._suspended[_selection(editor)] = _Suspended(editor, writer)
         else:
-            _Aside(contouring, writer).close()
+            _Suspended(editor, writer).close()
         if not was_running:
             return ""
-        text = _("The run for segment '{segment}' was ended, because another one was selected: nothing was written.")
-        return text.format(segment=name)
+        text = _("The run for segment '{segment}' was cancelled because another one was selected. Nothing was written.")
+        return text.format(segment=state.segment_name)
 
     def _take_up(self, wanted: _Selection, node: slicer.vtkMRMLSegmentEditorNode) -> None:
         """Raises InputError if the volume cannot be used."""
-        kept = self._aside.pop(wanted, None)
-        if kept is not None and kept.contouring.parameters.node is node:
-            kept.contouring.resume()
-            self.contouring, self.writer = kept.contouring, kept.writer
+        suspended = self._suspended.pop(wanted, None)
+        if suspended is not None and suspended.editor.parameters.node is node:
+            suspended.editor.resume()
+            self.editor, self.writer = suspended.editor, suspended.writer
             return
-        if kept is not None:
-            kept.close()
-        made = ContourEditor(
-            *wanted, self.link, EffectParameters(node, settings.preferred), self._changed, self._on_result
-        )
-        self.contouring, self.writer = made, ResultWriter(made.state)
+        if suspended is not None:
+            suspended.close()
+        state = SegmentState(*wanted, EffectParameters(node, settings.preferred))
+        self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
+        state.changed.connect(self._changed)
 
     def wake(self) -> None:
-        """Let the timer run as long as there is something to do."""
+        """Run the timer as long as there is something to do."""
         checking = self.writer is not None and self.writer.undo_suspected
-        gone = self.contouring is not None and self.contouring.gone
-        working = self.contouring.busy if self.contouring is not None else not self.link.idle
+        gone = self.editor is not None and self.editor.state.gone
+        working = self.editor.busy if self.editor is not None else not self.client.idle
         busy = self._forgetting or checking or gone or working
         if busy and not self._timer.isActive():
             self._timer.start()
@@ -151,55 +149,55 @@ class Driver:
             self._timer.stop()
 
     def close(self) -> None:
-        """Cancel what goes on, forget what waits, and end the inference process."""
-        self._set_aside()
-        for one in self._aside.values():
+        """Cancel the run, drop results that were not applied, and end the inference process."""
+        self._leave()
+        for one in self._suspended.values():
             one.close()
-        self._aside = {}
-        self.link.close()
+        self._suspended = {}
+        self.client.close()
         self._timer.stop()
-        # It would keep all this alive, in a circle through Qt that Python cannot see.
+        # Python's garbage collector cannot see the reference cycle through Qt.
         self._timer.disconnect("timeout()", self._step)
 
     def forget_encoded_slices(self) -> None:
-        """End the process when it has nothing to do; the next one begins with nothing encoded."""
+        """End the inference process when it is idle; the next one begins with an empty cache."""
         self._forgetting = True
-        if self.contouring is not None:
-            self.contouring.forget_encoded()
+        if self.editor is not None:
+            self.editor.forget_encoded()
         self._forget_if_idle()
 
     def _forget_if_idle(self) -> None:
-        if self._forgetting and self.link.idle:
+        if self._forgetting and self.client.idle:
             self._forgetting = False
-            self.link.close()
+            self.client.close()
 
     def _step(self) -> None:
-        if self.contouring is not None and self.contouring.gone:
-            # Not sooner: what told of the end may still be at it. Not later: it would hold on to the volume.
-            self._set_aside()
+        if self.editor is not None and self.editor.state.gone:
+            # Not in the callback that told of it, which may still be at work; but soon: the editor holds the volume.
+            self._leave()
             self._on_change()
-        if self.contouring is not None:
-            self.contouring.step()
+        if self.editor is not None:
+            self.editor.step()
         else:
-            self.link.step()
+            self.client.step()
         if self.writer is not None:
             self.writer.check_undo()
         self._forget_if_idle()
         self.wake()
 
     def _changed(self) -> None:
-        for selection in [selection for selection, one in self._aside.items() if one.contouring.gone]:
-            self._aside.pop(selection).close()
+        for selection in [selection for selection, one in self._suspended.items() if one.editor.state.gone]:
+            self._suspended.pop(selection).close()
         self.wake()
         self._on_change()
 
 
-def _selection(contouring: ContourEditor) -> _Selection:
-    return contouring.volume_node, contouring.segmentation_node, contouring.segment_id
+def _selection(editor: ContourEditor) -> _Selection:
+    return editor.state.volume_node, editor.state.segmentation_node, editor.state.segment_id
 
 
 def _selected(node: slicer.vtkMRMLSegmentEditorNode | None) -> _Selection | None:
-    """Volume, segmentation and segment; None if one of them is missing."""
+    """Volume, segmentation and segment that are selected; None if one of them is missing."""
     if node is None or node.GetScene() is None:
         return None
     volume, segmentation, segment = (

@@ -139,7 +139,7 @@ def options_state(
         keys_title=_("Key slices"),
         choices=None if parameters is None else option_choices(parameters, available),
     )
-    if editor is None or editor.gone:
+    if editor is None or editor.state.gone:
         return common
     keys = _key_rows(editor)
     plane, range_ends = _place(editor, view)
@@ -149,7 +149,7 @@ def options_state(
         note=" ".join(filter(None, [refused_click_text(editor), correction_text(editor), *editor.notes, common.note])),
         plane=plane,
         range_ends=range_ends,
-        can_run=editor.prompts is not None and not editor.running,
+        can_run=editor.state.prompts is not None and not editor.running,
         progress=_progress(editor),
         result=_result(editor),
         keys_title=_("Key slices ({count})").format(count=len(keys)) if keys else common.keys_title,
@@ -170,27 +170,29 @@ def _progress(editor: ContourEditor) -> ProgressBar | None:
 
 
 def _result(editor: ContourEditor) -> ResultState | None:
-    result = editor.current.result
+    result = editor.state.current.result
     if result is None:
         return None
     return ResultState(result_text(editor), summary_of(result), can_apply=not editor.running)
 
 
 def _key_rows(editor: ContourEditor) -> tuple[KeyRow, ...]:
-    if editor.prompts is None:
+    if editor.state.prompts is None:
         return ()
     try:
-        stack: Stack | None = editor.stack()
+        stack: Stack | None = editor.state.stack()
     except MedSAMError:
         stack = None  # the volume cannot be used any more: the text of the plane says so
-    return tuple(KeyRow(index, _position(stack, index), key_text(key)) for index, key in editor.prompts.keys.items())
+    return tuple(
+        KeyRow(index, _position(stack, index), key_text(key)) for index, key in editor.state.prompts.keys.items()
+    )
 
 
 def _clicks(editor: ContourEditor) -> ClicksState | None:
-    kinds = editor.clicks.kinds
+    kinds = editor.parameters.prompt_kinds
     if not kinds & {"points", "mask"}:
         return None
-    return ClicksState(clicks_text(editor), "points" in kinds, "mask" in kinds, editor.clicks.can_undo)
+    return ClicksState(clicks_text(editor), "points" in kinds, "mask" in kinds, editor.points.can_undo)
 
 
 def _place(editor: ContourEditor, view: ViewGeometry | None) -> tuple[str, tuple[str, str]]:
@@ -199,8 +201,8 @@ def _place(editor: ContourEditor, view: ViewGeometry | None) -> tuple[str, tuple
     if view is None:
         return "", unknown
     try:
-        plane = editor.plane_in(view)
-        stack = editor.stack(plane)
+        plane = editor.state.plane_in(view)
+        stack = editor.state.stack(plane)
         if editor.parameters.get("ReachPlane") != plane.text():
             return plane_text(plane, stack), unknown
         first, last = (_end_text(stack, editor.parameters.number(name)) for name in ("ReachStart", "ReachEnd"))

@@ -1,4 +1,4 @@
-"""What the effect draws over the slice views: rectangle, points, preview, result, and what the model sees."""
+"""What the effect draws over the slice views: rectangle, points, preview, result, and the input of the model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..engine.models.catalogue import find_model
 from ..scene.display.overlay import StackImage, ViewOverlay, ViewRectangle, grey_colors, mask_colors
 from ..scene.display.point_marks import PointMarks
 from ..scene.editing.contour_editor import ContourEditor
+from ..scene.editing.rectangle_tool import RectangleDrag
+from ..scene.state.segment_state import SegmentState
 from ..scene.volume.view_plane import ViewGeometry
 from .slice_views import geometry_of, slice_views
 
@@ -28,22 +30,22 @@ class Overlays:
         self._views: list[_View] = []
 
     def attach(self) -> None:
-        """Begin to draw, in the views that there are now."""
+        """Begin to draw in the views that exist now."""
         self.detach()
         shown = [view for view in slice_views() if self._effect.segmentationDisplayableInView(view.mrmlSliceNode())]
         self._views = [_View(self._effect, view) for view in shown]
 
     def detach(self) -> None:
-        """Take everything away."""
+        """Remove everything."""
         for view in self._views:
             view.remove()
         self._views = []
 
-    def update(self, contouring: ContourEditor | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
-        """Draw what the contouring has; `only`: in this view, because nothing but the view has changed."""
+    def update(self, editor: ContourEditor | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
+        """Draw what the editor has, in all views; `only`: in this view, because nothing else has changed."""
         for view in self._views:
             if only is None or view.widget is only:
-                view.draw(contouring)
+                view.draw(editor)
 
 
 class _View:
@@ -52,13 +54,13 @@ class _View:
         self._effect = effect
         self._color: _Color = (-1.0, -1.0, -1.0)
         self._table = mask_colors((1.0, 1.0, 1.0))
-        self._seen = ViewOverlay(grey_colors())
+        self._model_input = ViewOverlay(grey_colors())
         self._result, self._preview = ViewOverlay(self._table), ViewOverlay(self._table)
         self._rectangle, self._points = ViewRectangle((1.0, 1.0, 1.0)), PointMarks()
         self._input: tuple[tuple[object, ...], StackImage] | None = None
-        # From below to above.
+        # From bottom to top.
         self._actors = [
-            self._seen.actor,
+            self._model_input.actor,
             self._result.actor,
             self._preview.actor,
             self._rectangle.actor,
@@ -71,88 +73,88 @@ class _View:
         for actor in self._actors:
             self._effect.removeActor2D(self.widget, actor)
 
-    def draw(self, contouring: ContourEditor | None) -> None:
+    def draw(self, editor: ContourEditor | None) -> None:
         try:
-            if contouring is None or contouring.gone:
+            if editor is None or editor.state.gone:
                 self._hide()
             else:
-                self._draw_all(contouring, geometry_of(self.widget))
+                self._draw_all(editor, geometry_of(self.widget))
         except MedSAMError:
-            # The volume has changed so that nothing can be said to lie anywhere. Whoever runs or applies reads why.
+            # The volume has changed so that nothing has a place in it. Whatever runs or writes reports why.
             self._hide()
         self._effect.scheduleRender(self.widget)
 
-    def _draw_all(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
-        self._take_color(contouring)
-        kept, rectangle = contouring.kept, contouring.rectangle
-        self._seen.show(self._model_input(contouring, geometry), geometry)
-        # A rectangle begun anew is drawn over a clean image, and so is what replaces the result of a slice.
-        drawing = rectangle.drag is not None and rectangle.drag.box is not None
-        shows_result = not (kept.applied or drawing or self._is_previewed(contouring, geometry))
-        self._result.show(kept.image if shows_result else None, geometry)
+    def _draw_all(self, editor: ContourEditor, geometry: ViewGeometry) -> None:
+        state, rectangle = editor.state, editor.rectangle
+        self._take_color(state)
+        self._model_input.show(self._model_input_image(editor, geometry), geometry)
+        # A new rectangle is drawn over the bare image, and so is a preview that takes the place of a slice's result.
+        hides_result = state.current.applied or rectangle.drawing or self._is_previewed(editor, geometry)
+        self._result.show(None if hides_result else state.current.image, geometry)
         self._preview.show(rectangle.image, geometry)
-        self._draw_rectangle(contouring, geometry)
-        self._draw_points(contouring, geometry)
+        self._draw_rectangle(state, rectangle.drag, geometry)
+        self._draw_points(state, geometry)
 
     def _hide(self) -> None:
         for actor in self._actors:
             actor.VisibilityOff()
 
-    def _is_previewed(self, contouring: ContourEditor, geometry: ViewGeometry) -> bool:
-        if contouring.preview.asked is None:
+    @staticmethod
+    def _is_previewed(editor: ContourEditor, geometry: ViewGeometry) -> bool:
+        if editor.preview.tag is None:
             return False
-        plane = contouring.plane_in(geometry)
-        return contouring.clicks.shows(plane, contouring.index_in(geometry, plane))
+        plane = editor.state.plane_in(geometry)
+        return editor.points.shows(plane, editor.state.index_in(geometry, plane))
 
-    def _draw_rectangle(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
-        drag = contouring.rectangle.drag
+    def _draw_rectangle(self, state: SegmentState, drag: RectangleDrag | None, geometry: ViewGeometry) -> None:
         if drag is not None and drag.box is not None:
-            self._rectangle.show(contouring.rectangle.stack, drag.index, drag.box, geometry)
+            self._rectangle.show(drag.stack, drag.index, drag.box, geometry)
             return
         self._rectangle.hide()
-        if contouring.prompts is not None:
-            stack = contouring.stack()
-            for index, key in contouring.prompts.keys.items():
-                correcting = index == contouring.correcting
-                if key.box is not None and self._rectangle.show(stack, index, key.box, geometry, correcting):
+        if state.prompts is not None:
+            stack = state.stack()
+            for index, key in state.prompts.keys.items():
+                handles = index == state.correcting
+                if key.box is not None and self._rectangle.show(stack, index, key.box, geometry, handles):
                     break
 
-    def _draw_points(self, contouring: ContourEditor, geometry: ViewGeometry) -> None:
+    def _draw_points(self, state: SegmentState, geometry: ViewGeometry) -> None:
         self._points.hide()
-        if contouring.prompts is not None:
-            stack = contouring.stack()
-            for index, key in contouring.prompts.keys.items():
+        if state.prompts is not None:
+            stack = state.stack()
+            for index, key in state.prompts.keys.items():
                 if key.points is not None and self._points.show(stack, index, key.points, geometry):
                     break
 
-    def _take_color(self, contouring: ContourEditor) -> None:
-        segment = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id)
+    def _take_color(self, state: SegmentState) -> None:
+        segment = state.segmentation_node.GetSegmentation().GetSegment(state.segment_id)
         color = tuple(segment.GetColor()) if segment is not None else self._color
         if color != self._color:
             self._color = color
             self._table.DeepCopy(mask_colors(color))
             self._rectangle.actor.GetProperty().SetColor(*color)
 
-    def _model_input(self, contouring: ContourEditor, geometry: ViewGeometry) -> StackImage | None:
-        """The slice that the view shows, through the window and at the resolution of the network."""
+    def _model_input_image(self, editor: ContourEditor, geometry: ViewGeometry) -> StackImage | None:
+        """The slice that the view shows, through the window and at the resolution of the network; None if not wanted."""
+        state, reader = editor.state, editor.reader
         try:
-            if not contouring.parameters.flag("ShowModelInput") or contouring.reader.window is None:
+            if not state.parameters.flag("ShowModelInput") or reader.window is None:
                 return None
-            plane = contouring.plane_in(geometry)
-            stack, index = contouring.stack(plane), contouring.index_in(geometry, plane)
-            side = find_model(contouring.parameters.get("Model")).input_size
-            what = (plane, index, side, contouring.reader.window, contouring.reader.state)
-            if self._input is None or self._input[0] != what:
+            plane = state.plane_in(geometry)
+            stack, index = state.stack(plane), state.index_in(geometry, plane)
+            side = find_model(state.parameters.get("Model")).input_size
+            key = (plane, index, side, reader.window, reader.state)
+            if self._input is None or self._input[0] != key:
                 image = StackImage(stack, index, 1)
-                image.put(index, at_resolution(contouring.reader.image(plane, stack, index), side))
-                self._input = (what, image)
+                image.put(index, at_resolution(reader.image(plane, stack, index), side))
+                self._input = (key, image)
         except MedSAMError:
-            return None  # the options frame says what is wrong with the window or the volume
+            return None  # the options frame shows what is wrong with the window or the volume
         return self._input[1]
 
 
 def at_resolution(image: np.ndarray, side: int) -> np.ndarray:
-    """A uint8 (rows, columns) slice as a network of that input side sees it, in as many pixels as before."""
+    """A uint8 (rows, columns) slice at the resolution of a network with this input side; the shape stays."""
     from ..engine.resize import area_resize, longest_side_size
 
     rows, columns = image.shape

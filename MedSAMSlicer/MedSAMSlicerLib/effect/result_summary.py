@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 from slicer.i18n import tr as _
 
 from ..engine.results import SliceResult, StackResult
-from ..scene.state.needs_review import slices_to_review
 
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
@@ -58,7 +57,7 @@ def summary_of(result: StackResult) -> ResultSummary:
             first,
             tuple(by_index.get(index) or _empty_cell(index) for index in range(first, last + 1)),
             sum(1 for found in result if found.mask.any()),
-            len(slices_to_review(result)),
+            len(result.slices_to_review),
         )
     return _summaries[result]
 

@@ -93,7 +93,7 @@ def points_text(count: int) -> str:
 
 def clicks_text(editor: ContourEditor) -> str:
     """How to click, or what was clicked since the last run."""
-    prompts, pending = editor.prompts, editor.clicks.pending
+    prompts, pending = editor.state.prompts, editor.points.pending
     if prompts is None or not pending:
         return _("Click inside the object, or Ctrl+click outside it, to refine the mask on the slice in view.")
     if len(pending) > 1:
@@ -105,7 +105,7 @@ def clicks_text(editor: ContourEditor) -> str:
 
 def refused_click_text(editor: ContourEditor) -> str:
     """Why the last click had no effect; empty if it had one."""
-    if not editor.clicks.refused:
+    if not editor.points.refused:
         return ""
     with_points = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
     return _("{model} does not accept clicks: drag a rectangle, or choose {models}.").format(
@@ -115,18 +115,18 @@ def refused_click_text(editor: ContourEditor) -> str:
 
 def run_text(editor: ContourEditor | None) -> str:
     """Text of the button that starts a run."""
-    if editor is None or editor.gone or editor.result is None or editor.clicks.pending:
+    if editor is None or editor.state.gone or editor.result is None or editor.points.pending:
         return _("Contour")
     return _("Run again")
 
 
 def correction_text(editor: ContourEditor) -> str:
     """How to correct the rectangle that has handles; empty if there is none."""
-    index = editor.correcting
+    index = editor.state.correcting
     if index is None:
         return ""
     try:
-        position = position_text(editor.stack(), index)
+        position = position_text(editor.state.stack(), index)
     except MedSAMError:
         return ""  # the volume cannot be used any more: the text of the plane says so
     return _(
@@ -156,12 +156,6 @@ def progress_text(progress: Progress | None) -> str:
     )
 
 
-def segment_name(editor: ContourEditor) -> str:
-    """Name of the segment that is edited."""
-    segment = editor.segmentation_node.GetSegmentation().GetSegment(editor.segment_id)
-    return editor.segment_id if segment is None else str(segment.GetName())
-
-
 def waiting_text(segments: Sequence[str]) -> str:
     """Which other segments have a result that was not applied."""
     return _("Not applied yet: {segments}.").format(segments=", ".join(segments)) if segments else ""
@@ -170,7 +164,7 @@ def waiting_text(segments: Sequence[str]) -> str:
 def finished_text(editor: ContourEditor) -> str:
     """Message in the status bar when a run finishes while the effect is not active."""
     return _("MedSAM: the result for '{segment}' is ready. Open the Segment Editor to review and apply it.").format(
-        segment=segment_name(editor)
+        segment=editor.state.segment_name
     )
 
 
@@ -181,7 +175,7 @@ def found_something(editor: ContourEditor) -> bool:
 
 def result_text(editor: ContourEditor) -> str:
     """State of the result, its number of slices, and how many of them need review."""
-    result, current = editor.result, editor.current
+    result, current = editor.result, editor.state.current
     if result is None:
         return ""
     summary = summary_of(result)

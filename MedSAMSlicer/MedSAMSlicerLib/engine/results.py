@@ -139,6 +139,11 @@ class StackResult:
         results = (compact.result for compact in self._slices.values())
         return sorted(result.index for result in results if result.needs_review and not result.key)
 
+    def next_slice_to_review(self, after: int) -> int | None:
+        """The first of `slices_to_review` with an index above `after`, else the lowest one; None if there are none."""
+        indices = self.slices_to_review
+        return next((index for index in indices if index > after), indices[0] if indices else None)
+
     def to_stack(self) -> np.ndarray:
         """bool (slices, rows, columns) mask of the stack; False on slices without a result."""
         stack = np.zeros(self.shape, bool)

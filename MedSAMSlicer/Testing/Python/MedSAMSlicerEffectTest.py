@@ -125,7 +125,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.editor.setActiveEffectByName("MedSAM")
         assert self.voxels(TUMOUR).sum() == 0
         assert len(self.effect.contouring.result) > 5
-        assert len(self.effect.contouring.prompts.keys) == 1
+        assert len(self.effect.contouring.state.prompts.keys) == 1
 
     def apply_undo_redo(self) -> None:
         expected = self.result()
@@ -133,16 +133,16 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         assert (self.voxels(TUMOUR) == expected).all()
         self.editor.undo()
         assert self.voxels(TUMOUR).sum() == 0
-        self.wait(lambda: self.effect.contouring.kept.undone, "the news of Undo")
+        self.wait(lambda: self.effect.contouring.state.current.undone, "the news of Undo")
         self.editor.redo()
         assert (self.voxels(TUMOUR) == expected).all()
-        self.wait(lambda: self.effect.contouring.kept.applied, "the news of Redo")
+        self.wait(lambda: self.effect.contouring.state.current.applied, "the news of Redo")
 
     def respect_the_neighbour(self) -> None:
         tumour = self.voxels(TUMOUR)
         self.editor.setCurrentSegmentID(NEIGHBOUR)
-        self.wait(lambda: self.effect.contouring.segment_id == NEIGHBOUR, "the other segment")
-        assert self.effect.contouring.prompts is None
+        self.wait(lambda: self.effect.contouring.state.segment_id == NEIGHBOUR, "the other segment")
+        assert self.effect.contouring.state.prompts is None
         node = self.editor.mrmlSegmentEditorNode()
         node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
         self.drag("Red", 1.4)
@@ -153,19 +153,19 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         assert (self.voxels(TUMOUR) == tumour).all()
         node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
         self.editor.setCurrentSegmentID(TUMOUR)
-        self.wait(lambda: self.effect.contouring.segment_id == TUMOUR, "the first segment")
-        assert len(self.effect.contouring.prompts.keys) == 1
+        self.wait(lambda: self.effect.contouring.state.segment_id == TUMOUR, "the first segment")
+        assert len(self.effect.contouring.state.prompts.keys) == 1
 
     def add_a_key_slice(self) -> None:
         self.effect.run()
         self.finish()
-        (first,) = self.effect.contouring.prompts.keys
+        (first,) = self.effect.contouring.state.prompts.keys
         before = self.effect.contouring.result
         self.go_to(first + 3)
         self.drag("Red", 0.5, shift=True)
         self.finish()
         contouring = self.effect.contouring
-        assert sorted(contouring.prompts.keys) == [first, first + 3]
+        assert sorted(contouring.state.prompts.keys) == [first, first + 3]
         assert contouring.result[first + 3].mask.sum() < before[first + 3].mask.sum()
         assert (contouring.result[first - 1].mask == before[first - 1].mask).all()
         self.parameter("Mode", "replace")
@@ -191,7 +191,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         assert roi is not None
         self.effect.runInROI()
         self.finish()
-        assert [key.origin for key in self.effect.contouring.prompts.keys.values()] == ["roi"]
+        assert [key.origin for key in self.effect.contouring.state.prompts.keys.values()] == ["roi"]
 
     def contour_an_oblique_view(self) -> None:
         node = self.view("Green").mrmlSliceNode()
@@ -200,7 +200,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.parameter("Reach", "slice")
         self.drag("Green", 1)
         self.finish()
-        assert self.effect.contouring.plane.axis is None
+        assert self.effect.contouring.state.plane.axis is None
         assert len(self.effect.contouring.result) == 1
         assert self.result().any()
         self.effect.discard()
@@ -210,7 +210,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.drag("Red", 1)
         self.finish()
         self.effect.apply()
-        drawn, voxels = self.effect.contouring.prompts, self.voxels(TUMOUR)
+        drawn, voxels = self.effect.contouring.state.prompts, self.voxels(TUMOUR)
         self.parameter("Mode", "replace")
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "story.mrb")
@@ -223,7 +223,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.take_loaded_editor_node()
         self.editor.setActiveEffectByName("MedSAM")
         self.wait(lambda: self.effect.contouring is not None, "the loaded segment")
-        assert self.effect.contouring.prompts == drawn
+        assert self.effect.contouring.state.prompts == drawn
         assert self.effect.contouring.parameters.mode == "replace"
         assert (self.voxels(TUMOUR) == voxels).all()
         self.effect.run()
@@ -329,19 +329,19 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
     def go_to(self, index: int) -> None:
         """Show a slice of the contour in the Red view."""
         contouring = self.effect.contouring
-        middle = contouring.stack().slice_to_world(index) @ [0, 0, 0, 1]
+        middle = contouring.state.stack().slice_to_world(index) @ [0, 0, 0, 1]
         self.view("Red").mrmlSliceNode().JumpSliceByOffsetting(*map(float, middle[:3]))
         assert self.shown() == index
 
     def shown(self) -> int:
         from MedSAMSlicerLib.effect.slice_views import geometry_of
 
-        return self.effect.contouring.index_in(geometry_of(self.view("Red")), self.effect.contouring.plane)
+        return self.effect.contouring.state.index_in(geometry_of(self.view("Red")), self.effect.contouring.state.plane)
 
     def result(self) -> np.ndarray:
         """The result in the volume's voxels."""
         contouring = self.effect.contouring
-        return np.asarray(contouring.stack(contouring.plane).to_volume(contouring.result.to_stack()))
+        return np.asarray(contouring.state.stack(contouring.state.plane).to_volume(contouring.result.to_stack()))
 
     def voxels(self, segment: str) -> np.ndarray:
         array = slicer.util.arrayFromSegmentBinaryLabelmap(self.segmentation, segment, self.volume)

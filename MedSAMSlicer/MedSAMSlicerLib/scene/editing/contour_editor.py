@@ -1,7 +1,7 @@
-"""What the Segment Editor effect drives: one segment of one volume, from the first prompt to the finished result.
+"""Contours one segment of one volume: composes the tools, and schedules runs, previews and prefetching.
 
-Everything that can be decided without Qt is decided here and in the files that this one puts together. Nothing blocks:
-the owner calls `step` from a timer while `busy`, and is told through `on_change` that something looks different.
+Everything that does not need Qt is decided in these files. Nothing blocks: the owner calls `step` from a timer while
+`busy`, and is told by `SegmentState.changed` that something looks different.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from ...engine.i18n import tr as _
 from ...engine.intensity import Window
 from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
-from ..state.current_result import CurrentResult
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts
-from ..state.roi_prompts import prompts_in_roi
 from ..state.segment_state import SegmentState
 from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
@@ -32,183 +30,174 @@ from .slice_preview import SlicePreview
 from .slice_reader import SliceReader
 
 SEARCH_SECONDS = 0.02
-"""How long a step may read voxels for the window, so that the application stays responsive."""
+"""How long one step may read voxels to find the window, so that the application stays responsive."""
 
 
-class ContourEditor(SegmentState):
-    """Prompts, previews, runs and the result of one segment. Writes nothing; `apply_result` does.
+class ContourEditor:
+    """The tools of one segment and its runs. Does not write to the segment; see `writing.result_writer`.
+
+    Attributes:
+        state: prompts, options, result and problems of the segment.
+        mouse: what the mouse does in slice views.
+        rectangle, points: the tools that it uses.
+        preview: the mask that they preview.
+        runs: runs the prompts.
+        reader: the volume's slices as the model sees them.
 
     Args:
-        volume_node, segmentation_node, segment_id: of one scene. When one of them leaves it, `gone` becomes True.
-        runner: may be shared with others; not closed here.
-        parameters: the options; read whenever they matter.
-        on_change: something looks different.
-        on_result: a run has finished.
-        clock: seconds, never running backwards.
-
-    Raises:
-        InputError: a node or the segment is in no scene, or the volume cannot be used.
+        state: the segment; closed with the editor.
+        client: runs the model. May be shared with other editors; it stays open.
+        on_result: called when a run has finished.
+        clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        volume_node: slicer.vtkMRMLScalarVolumeNode,
-        segmentation_node: slicer.vtkMRMLSegmentationNode,
-        segment_id: str,
-        runner: InferenceClient,
-        parameters: EffectParameters,
-        on_change: Callable[[], None] = lambda: None,
+        state: SegmentState,
+        client: InferenceClient,
         on_result: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(volume_node, segmentation_node, segment_id, parameters)
-        self.changed.connect(on_change)
-        self.lost.connect(self._end)
-        self.reader = SliceReader(volume_node, parameters, clock)
-        self.preview = SlicePreview(self.reader, runner, parameters, self.changed.emit, self.fail)
-        self.rectangle = RectangleTool(self.preview)
-        self.clicks = PointTool(self)
-        self.drawing = MouseInteraction(self)
-        self.runs = RunController(self, self.reader, runner)
-        self.runs.started.connect(self.clicks.run_begins)
+        self.state = state
+        self.reader = SliceReader(state.volume_node, state.parameters, clock)
+        self.preview = SlicePreview(state, self.reader, client)
+        self.rectangle = RectangleTool(state, self.preview)
+        self.points = PointTool(state, self.rectangle, self.preview)
+        self._client, self._on_result = client, on_result
+        self.runs = RunController(state, self.reader, client)
         self.runs.slice_found.connect(self._slice_found)
         self.runs.finished.connect(self._run_finished)
         self.runs.failed.connect(self._run_failed)
-        self._runner, self._on_result = runner, on_result
-        self._ahead = Prefetcher(self.reader, runner, parameters, clock)
+        self._prefetch = Prefetcher(state, self.reader, client, clock)
+        self.mouse = MouseInteraction(state, self.rectangle, self.points, self.runs, self._prefetch)
         self._window: Window | None = None
+        state.lost.connect(self._end)
         self.read_prompts()
+
+    # What scripts use
+
+    @property
+    def parameters(self) -> EffectParameters:
+        return self.state.parameters
 
     @property
     def result(self) -> StackResult | None:
-        return self.current.result
+        """The current result; None if there is none."""
+        return self.state.current.result
 
     @property
-    def state(self) -> SegmentState:
-        """Prompts, options and result."""
-        return self
+    def problem(self) -> MedSAMError | None:
+        """What went wrong last; None after the next action."""
+        return self.state.problem
 
     @property
-    def kept(self) -> CurrentResult:
-        return self.current
-
-    def tell(self) -> None:
-        """Something looks different."""
-        self.changed.emit()
-
-    # Drawing
-
-    def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
-        """Begin a rectangle or a click. `add`: the other key slices stay. False if it cannot begin; `problem` says why."""
-        return self.drawing.press(view, xy, add)
-
-    def move(self, xy: tuple[float, float]) -> None:
-        """Draw the rectangle on; its preview is asked for."""
-        self.drawing.move(xy)
-
-    def release(self, xy: tuple[float, float], negative: bool = False) -> None:
-        """End the rectangle: its slice becomes a key slice, and a run begins. A click only refines the preview.
-
-        Args:
-            negative: what a click says is that the object is not there.
-        """
-        self.drawing.release(xy, negative)
-
-    def escape(self) -> bool:
-        """Drop the rectangle that is being drawn, or cancel the run and drop the rectangle that began it, or drop what
-        was clicked since the last run.
-
-        A rectangle that was to be corrected stays as it is. Returns False if there is nothing of the kind.
-        """
-        return self.drawing.escape()
-
-    def correct(self, index: int) -> None:
-        """Have the rectangle of a key slice corrected: by its corners, or by drawing another one on that slice."""
-        self.drawing.correct(index)
-
-    # Prompts
-
-    def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode) -> None:
-        """Take an ROI as a 3D box, in the volume's own slices, and run. A `problem` says why not."""
-        self.problem = None
-        try:
-            self._watch.check()
-            prompts = prompts_in_roi(roi_node, self.volume_node)
-        except MedSAMError as error:
-            self.fail(error)
-            return
-        before = self.prompts
-        self.change_prompts(prompts)
-        self.run()
-        self.runs.before = [before]
-
-    def remove_key(self, index: int) -> None:
-        """Make a key slice an ordinary one; what lies between its neighbours is run again."""
-        if self.prompts is None or index not in self.prompts.keys:
-            return
-        left = self.prompts.without_key(index)
-        if left is None:
-            self.discard()
-        else:
-            self.change_prompts(left)
-            self.run()
-
-    def discard(self) -> None:
-        """Forget prompts and result. What was applied stays in the segment."""
-        self.cancel()
-        self.problem, self.notes = None, []
-        self.change_prompts(None)
-        self.kept.drop()
-        self.rectangle.drop()
-        self.preview.forget()
-        self.tell()
-
-    def read_prompts(self) -> None:
-        """As `SegmentState.read_prompts`; what was clicked is previewed with the model that is chosen now."""
-        super().read_prompts()
-        self.clicks.refresh()
-
-    # Running
+    def notes(self) -> list[str]:
+        """What the user should read about the result."""
+        return self.state.notes
 
     @property
     def running(self) -> bool:
-        """Whether a run goes on, or is about to begin."""
+        """Whether a run is under way or about to begin."""
         return self.runs.running
 
     @property
     def progress(self) -> Progress | None:
-        """How far the run has come; None if there is none, or it has not begun yet."""
+        """Progress of the run; None if there is no run, or it has not begun yet."""
         return self.runs.progress
 
-    @property
-    def busy(self) -> bool:
-        """Whether `step` has to be called."""
-        waiting = self.runs.wanted or self.runs.under_way or self.preview.busy or not self._runner.idle
-        return waiting or (not self.gone and (self._ahead.waiting > 0 or self.reader.searching))
+    # Prompts
+
+    def take_roi(self, roi_node: slicer.vtkMRMLMarkupsROINode | None) -> None:
+        """Use an ROI as a 3D box in the volume's own slices, and run. `problem` says why if that is not possible."""
+        state = self.state
+        state.problem = None
+        try:
+            state.check_nodes()
+            prompts = Prompts.from_roi(roi_node, state.volume_node)
+        except MedSAMError as error:
+            state.fail(error)
+            return
+        before = state.prompts
+        state.change_prompts(prompts)
+        self._run(before=[before])
+
+    def remove_key(self, index: int) -> None:
+        """Make a key slice an ordinary slice; the slices between its neighbours are run again."""
+        prompts = self.state.prompts
+        if prompts is None or index not in prompts.keys:
+            return
+        remaining = prompts.without_key(index)
+        if remaining is None:
+            self.discard()
+        else:
+            self.state.change_prompts(remaining)
+            self.run()
+
+    def discard(self) -> None:
+        """Drop prompts and result. What was applied stays in the segment."""
+        self.cancel()
+        self.state.problem, self.state.notes = None, []
+        self.state.change_prompts(None)
+        self.state.current.drop()
+        self.preview.forget()
+        self.state.changed.emit()
+
+    def read_prompts(self) -> None:
+        """As `SegmentState.read_prompts`; clicks are previewed with the model that is chosen now."""
+        self.state.read_prompts()
+        self.points.refresh()
+
+    # Runs
 
     def run(self) -> None:
-        """Have the prompts' result computed. What of the earlier result doesn't change is kept."""
-        self.problem = None
-        self._ahead.stop()
-        if self.prompts is None:
-            self.runs.before = []
-            self.fail(InputError(_("nothing is marked yet: draw a rectangle around the object in a slice view")))
-            return
-        self.runs.want()
-        self.step()
-        self.tell()
+        """Run the prompts. Slices of the earlier result that do not depend on what has changed are kept."""
+        self.state.problem = None
+        if self.state.prompts is None:
+            self.state.fail(InputError(_("nothing is marked yet: draw a rectangle around the object in a slice view")))
+        else:
+            self._run()
+
+    def _run(self, before: list[Prompts | None] | None = None) -> None:
+        self._prefetch.stop()
+        self.runs.want(before)
 
     def cancel(self) -> None:
         """End the run without a result. An earlier result stays; nothing is written."""
         self.runs.cancel()
         self.rectangle.drop()
-        self.forget_preview()
-        self.tell()
+        self.points.show_again()
+        self.state.changed.emit()
+
+    def _slice_found(self, found: SliceResult) -> None:
+        # The result of the slice takes the place of its preview.
+        if self.preview.shown is not None and self.preview.shown.index == found.index:
+            self.preview.forget()
+
+    def _run_finished(self) -> None:
+        self.rectangle.drop()
+        self.points.show_again()
+        self.state.changed.emit()
+        if not self.runs.wanted:
+            self._on_result()
+
+    def _run_failed(self) -> None:
+        if not self.runs.wanted:
+            self.rectangle.drop()
+            self.points.show_again()
+
+    # Scheduling
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has to be called."""
+        if self.runs.wanted or self.runs.under_way or self.preview.busy or not self._client.idle:
+            return True
+        return not self.state.gone and (self._prefetch.waiting > 0 or self.reader.searching)
 
     def step(self) -> None:
-        """Let everything go on that waits for time."""
-        self._runner.step()
-        if self.gone:
+        """Advance whatever waits for time: the engine, the search for the window, runs, previews and prefetching."""
+        self._client.step()
+        if self.state.gone:
             return
         try:
             window = self.reader.advance(SEARCH_SECONDS)
@@ -216,104 +205,70 @@ class ContourEditor(SegmentState):
             if self.runs.wanted or self.preview.busy:
                 self.runs.wanted = False
                 self.preview.forget()
-                self.fail(error)
+                self.state.fail(error)
             return
-        self.preview.pause(window is None)
+        self.preview.step()
         if window != self._window:
             self._window = window
-            self.tell()
+            self.state.changed.emit()
         if window is None or self.runs.under_way:
             return
         if self.runs.wanted:
             self.runs.start()
         elif self.rectangle.drag is None:
-            self._ahead.step()
+            self._prefetch.step()
 
-    def _slice_found(self, found: SliceResult) -> None:
-        shown = self.preview.shown
-        # The preview of a click is newer than the run's result; `RunController` tells of no older run.
-        if shown is not None and shown.index == found.index:
-            self.preview.forget()
-
-    def _run_finished(self) -> None:
-        self.clicks.run_finished()
-        self.rectangle.drop()
-        self.forget_preview()
-        self.tell()
-        if not self.runs.wanted:
-            self._on_result()
-
-    def _run_failed(self) -> None:
-        if not self.runs.wanted:
-            self.rectangle.drop()
-            self.forget_preview()
-
-    # Ahead of need
+    # What the user looks at
 
     def look_at(self, view: ViewGeometry) -> None:
-        """The user looks at a view: the slices around its own are encoded while nothing else is to be done, and what was
-        clicked on its slice is seen again."""
-        self.clicks.look_at_view(view)
-        if self.gone or self.running or self.rectangle.drag is not None or not self.parameters.flag("EncodeAhead"):
-            self._ahead.stop()
-            return
-        try:
-            plane = self.plane_in(view)
-            self._ahead.look_at(plane, self.stack(plane), self.index_in(view, plane))
-        except MedSAMError:
-            self._ahead.stop()  # told when the user draws there
+        """The user looks at this view: preview the clicks on its slice, and prefetch the slices around it."""
+        self.points.look_at(view)
+        if self.running or self.rectangle.drag is not None:
+            self._prefetch.stop()
+        else:
+            self._prefetch.look_at(view)
 
-    def stop_looking(self) -> None:
-        """Encode nothing more ahead until the next `look_at`."""
-        self._ahead.stop()
+    def look_away(self) -> None:
+        """The slice views are no longer the effect's: drop rectangle and preview, and prefetch nothing."""
+        self.rectangle.drop()
+        self.preview.forget()
+        self._prefetch.stop()
 
     def forget_encoded(self) -> None:
-        """The engine is about to lose what it has encoded."""
-        self._ahead.forget()
-
-    # While another segment is selected
+        """The engine is about to lose its embeddings."""
+        self._prefetch.forget()
 
     def suspend(self) -> None:
-        """End what goes on, and keep the result without what it looks like, which takes the memory."""
-        self.suspended = True
+        """Another segment is selected: cancel the run, and keep the result without its image, which takes memory."""
+        self.state.suspended = True
         self.cancel()
-        self._ahead.stop()
-        self.kept.image = None
+        self._prefetch.stop()
+        self.state.current.image = None
 
     def resume(self) -> None:
-        """Go on with the result that was kept; if the volume cannot show it any more, `problem` says why."""
-        self.suspended = False
-        self.problem, self.notes = None, []
+        """The segment is selected again. If the volume cannot show the result any more, `problem` says why."""
+        state = self.state
+        state.suspended, state.problem, state.notes = False, None, []
         self.read_prompts()
         try:
-            self.kept.restore(self.stack)
+            state.current.restore(state.stack)
         except MedSAMError as error:
-            self.fail(error)
+            state.fail(error)
 
     # The end
 
     def close(self) -> None:
-        """Cancel what goes on and let go of the scene. The prompts stay in the options."""
-        super().close()
+        """Cancel the run and release the scene. The prompts stay in the scene."""
+        self.state.close()
         self._on_result = lambda: None
-        self.suspended = True
+        self.state.suspended = True
         self.cancel()
-        self._ahead.forget()
+        self._prefetch.forget()
 
     def _end(self, reason: MedSAMError) -> None:
         if self.running or self.rectangle.drag is not None:
-            self.problem = reason
+            self.state.problem = reason
         self.runs.end(reason)
-        self._ahead.forget()
+        self._prefetch.forget()
         self.rectangle.drop()
         self.preview.forget()
-
-    def forget_preview(self) -> None:
-        """But for what was clicked, which is asked for again."""
-        self.preview.forget()
-        if not self.hidden:
-            self.clicks.refresh()
-
-    def _use(self, prompts: Prompts | None) -> None:
-        super()._use(prompts)
-        self.clicks.forget_steps()

@@ -1,134 +1,121 @@
-"""What the mouse does in a slice view: a rectangle is drawn or corrected, or a click is made."""
+"""What the mouse and the Escape key do in a slice view: rectangles, corrections of rectangles, and clicks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ...engine.errors import InputError, MedSAMError
-from ...engine.i18n import tr as _
-from ...engine.prompts import Points
-from ..state.prompts import KeySlice, Prompts
-from ..volume.view_plane import Plane, ViewGeometry
-from .correction import opposite_corner
-from .rectangle_drag import RectangleDrag
-
-if TYPE_CHECKING:
-    from .contour_editor import ContourEditor
+from ...engine.errors import MedSAMError
+from ..state.segment_state import SegmentState
+from ..volume.view_plane import ViewGeometry
+from .point_tool import PointTool
+from .prefetch import Prefetcher
+from .rectangle_tool import RectangleDrag, RectangleTool
+from .run_controller import RunController
 
 
 class MouseInteraction:
-    """From the press of the button to what it means for the prompts.
+    """Turns presses, moves and releases of the left button into prompts and runs.
 
     Args:
-        contouring: whose prompts are drawn.
+        state: prompts that are changed.
+        rectangle: draws rectangles.
+        points: takes clicks.
+        runs: runs the prompts when a rectangle is released.
+        prefetch: makes way when the button is pressed.
     """
 
-    def __init__(self, contouring: ContourEditor) -> None:
-        self._of = contouring
+    def __init__(
+        self,
+        state: SegmentState,
+        rectangle: RectangleTool,
+        points: PointTool,
+        runs: RunController,
+        prefetch: Prefetcher,
+    ) -> None:
+        self._state, self._rectangle, self._points, self._runs = state, rectangle, points, runs
+        self._prefetch = prefetch
 
     def press(self, view: ViewGeometry, xy: tuple[float, float], add: bool) -> bool:
-        """As `ContourEditor.press`."""
-        of = self._of
-        of.problem = None
-        of.clicks.begin()
-        of.stop_looking()
+        """Begin a rectangle or a click at view pixel `xy`.
+
+        Args:
+            add: keep the other key slices.
+
+        Returns:
+            False if it cannot begin there; `SegmentState.problem` says why.
+        """
+        self._state.problem = None
+        self._points.begin()
+        self._prefetch.stop()
         try:
-            of.check_nodes()
-            plane = of.plane_in(view)
-            if add and of.plane not in (None, plane):
-                raise InputError(
-                    _("the key slices lie in another plane: add one in a view of that plane, or draw without Shift")
-                )
-            of.rectangle.begin(plane, of.stack(plane), view, self._held(view, xy), add)
-            of.rectangle.points, of.rectangle.joins = self._points_kept(plane), self._joined(plane)
+            self._state.check_nodes()
+            self._rectangle.begin(view, xy, add)
         except MedSAMError as error:
-            of.fail(error)
+            self._state.fail(error)
             return False
-        of.step()
-        of.tell()
+        self._state.changed.emit()
         return True
 
     def move(self, xy: tuple[float, float]) -> None:
-        """As `ContourEditor.move`."""
-        if self._of.rectangle.drag is not None:
-            self._of.rectangle.move(xy)
-            self._of.tell()
+        """Extend the rectangle to `xy`; a preview of its mask is requested."""
+        if self._rectangle.drag is not None:
+            self._rectangle.move(xy)
+            self._state.changed.emit()
 
-    def release(self, xy: tuple[float, float], negative: bool) -> None:
-        """As `ContourEditor.release`."""
-        of = self._of
-        pressed = of.rectangle.drag
-        drag = of.rectangle.end(xy)
-        if drag is None or drag.box is None:
-            if pressed is not None and pressed.is_click(xy):
-                self._click(pressed, not negative)
-            of.clicks.refresh()
-            of.tell()
+    def release(self, xy: tuple[float, float], negative: bool = False) -> None:
+        """End the rectangle: its slice becomes a key slice, and a run begins. A click only refines the preview.
+
+        Args:
+            negative: a click marks background instead of the object.
+        """
+        drag = self._rectangle.end(xy)
+        if drag is None:
             return
-        plane, known = of.rectangle.plane, of.rectangle.joins
-        before, self._of.correcting = of.prompts, None
-        corrects = known is not None and of.result is not None and drag.index in of.result
-        key = KeySlice(drag.box, "corrected" if corrects else "drawn", of.rectangle.points)
-        index, stack = drag.index, of.rectangle.stack
-        of.change_prompts(Prompts(plane, {index: key}) if known is None else known.with_key(index, key, stack))
-        of.run()
-        of.runs.before = [before]
+        if drag.box is None:
+            if drag.is_click:
+                self._click(drag, not negative)
+            self._points.refresh()
+            self._state.changed.emit()
+            return
+        before = self._state.prompts
+        self._state.correcting = None
+        self._state.change_prompts(self._rectangle.prompts_with(drag))
+        self._runs.want(before=[before])
 
-    def escape(self) -> bool:
-        """As `ContourEditor.escape`."""
-        of = self._of
-        if of.rectangle.drop():
-            of.forget_preview()
-            of.tell()
-            return True
-        if self._of.correcting is not None:
-            self._of.correcting = None
-            of.tell()
-            return True
-        if not of.running:
-            return of.clicks.drop()
-        before = list(of.runs.before)
-        of.cancel()
-        if before:
-            of.change_prompts(before[0])
-            of.tell()
-        return True
+    def _click(self, drag: RectangleDrag, positive: bool) -> None:
+        try:
+            self._state.check_nodes()
+            self._points.click(drag.plane, drag.index, drag.pixel, positive)
+        except MedSAMError as error:
+            self._state.fail(error)
 
     def correct(self, index: int) -> None:
-        """As `ContourEditor.correct`."""
-        of = self._of
-        of.problem = None
-        of.rectangle.drop()
-        of.forget_preview()
-        key = None if of.prompts is None else of.prompts.keys.get(index)
-        self._of.correcting = index if key is not None and key.box is not None else None
-        of.tell()
+        """Show the rectangle of a key slice with handles: dragging a corner, or drawing over it, replaces it."""
+        state = self._state
+        state.problem = None
+        self._rectangle.drop()
+        self._points.show_again()
+        key = None if state.prompts is None else state.prompts.keys.get(index)
+        state.correcting = index if key is not None and key.box is not None else None
+        state.changed.emit()
 
-    def _click(self, pressed: RectangleDrag, positive: bool) -> None:
-        try:
-            self._of.check_nodes()
-            self._of.clicks.click(self._of.rectangle.plane, pressed, positive)
-        except MedSAMError as error:
-            self._of.fail(error)
+    def escape(self) -> bool:
+        """Drop the rectangle that is being drawn; else end a correction, leaving the rectangle as it is; else cancel
+        the run and drop the rectangle that began it; else drop the clicks since the last run.
 
-    def _joined(self, plane: Plane) -> Prompts | None:
-        """What the rectangle becomes part of: with Shift, or on a key slice, the other key slices stay."""
-        drag, known = self._of.rectangle.drag, self._of.prompts
-        if drag is None or known is None or known.plane != plane:
-            return None
-        return known if drag.adds_key or drag.index in known.keys else None
-
-    def _points_kept(self, plane: Plane) -> Points | None:
-        """Clicks on the slice that is drawn on: they stay with its new rectangle, if the model understands them."""
-        drag, prompts = self._of.rectangle.drag, self._of.prompts
-        if drag is None or prompts is None or prompts.plane != plane or "points" not in self._of.clicks.kinds:
-            return None
-        return prompts.keys[drag.index].points if drag.index in prompts.keys else None
-
-    def _held(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
-        """Where the rectangle begins: at `xy`, or in the corner across from the one that is taken hold of there."""
-        index, prompts = self._of.correcting, self._of.prompts
-        box = None if index is None or prompts is None or index not in prompts.keys else prompts.keys[index].box
-        if index is None or box is None:
-            return xy
-        return opposite_corner(self._of.stack(), index, box, view, xy) or xy
+        Returns:
+            False if there is nothing of the kind.
+        """
+        state = self._state
+        if self._rectangle.drop():
+            self._points.show_again()
+        elif state.correcting is not None:
+            state.correcting = None
+        elif self._runs.running:
+            before = list(self._runs.before)
+            self._runs.cancel()
+            if before:
+                state.change_prompts(before[0])
+            self._points.show_again()
+        else:
+            return self._points.drop()
+        state.changed.emit()
+        return True

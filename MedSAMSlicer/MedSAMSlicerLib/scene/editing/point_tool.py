@@ -1,39 +1,55 @@
-"""Clicks on slices: each refines the mask that is seen there at once, and can be taken back; none begins a run.
+"""Clicks on slices: each one refines the previewed mask of its slice and can be undone; none of them begins a run.
 
-What is clicked on a slice goes into its key slice, together with the rectangle that it may have and, where the slice has
-a result already, with what the model found there: so a click corrects. A run goes through it when the user says so.
+A click is stored in the key slice of its slice, together with the rectangle that the slice may have and, if the slice
+has a result, with the mask that the model found there: so the click corrects that mask.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.models.catalogue import find_model
 from ...engine.prompts import Points
 from ..state.prompts import KeySlice, Origin, Prompts
+from ..state.segment_state import SegmentState
 from ..state.stored_mask import StoredMask
 from ..volume.view_plane import Plane, ViewGeometry
-from .rectangle_drag import RectangleDrag
+from .rectangle_tool import RectangleTool
 from .segment_slice import segment_on_slice
+from .slice_preview import SlicePreview
 
-if TYPE_CHECKING:
-    from .contour_editor import ContourEditor
+
+@dataclass(frozen=True)
+class _Step:
+    """A change that `undo` takes back.
+
+    Attributes:
+        index: slice that it was made on.
+        before: the prompts before it.
+    """
+
+    index: int
+    before: Prompts | None
 
 
 class PointTool:
-    """Clicks, how they are taken back, and the preview of what they mean.
+    """Adds clicks to the prompts, takes them back, and previews what they mean.
 
     Args:
-        contouring: whose prompts the clicks become part of.
+        state: prompts that the clicks are added to.
+        rectangle: no clicks are previewed while it is drawn.
+        preview: shows the mask that the clicks give.
     """
 
-    def __init__(self, contouring: ContourEditor) -> None:
-        self._of = contouring
-        self._steps: list[tuple[int, Prompts | None]] = []
-        """Slice of each step, and the prompts before it; oldest first."""
-        self._in_run = self._done = 0
+    def __init__(self, state: SegmentState, rectangle: RectangleTool, preview: SlicePreview) -> None:
+        self._state, self._rectangle, self._preview = state, rectangle, preview
+        self._steps: list[_Step] = []
+        self._led_to: Prompts | None = None
+        """The prompts after the last of `_steps`."""
+        self._in_result = 0
+        """How many of `_steps` the current result has taken into account."""
         self._seen: tuple[Plane, int] | None = None
         self._previewed: tuple[Plane, int] | None = None
         self._refused = False
@@ -41,185 +57,168 @@ class PointTool:
     # What there is
 
     @property
-    def kinds(self) -> frozenset[str]:
-        """Kinds of prompt that the chosen model takes; none while the choice cannot be read."""
-        try:
-            return find_model(self._of.parameters.get("Model")).prompts
-        except InputError:
-            return frozenset()
-
-    @property
     def refused(self) -> bool:
-        """Whether the last click was for nothing, because the model that is still chosen takes no points."""
-        return self._refused and "points" not in self.kinds
+        """Whether the last click was ignored because the model, which is still chosen, takes no points."""
+        return self._refused and "points" not in self._state.parameters.prompt_kinds
 
     @property
     def pending(self) -> list[int]:
-        """Key slices with clicks or a mask that no run has gone through yet, lowest first."""
-        prompts = self._of.prompts
+        """Key slices with clicks or a mask that the current result has not taken into account, in increasing order."""
+        prompts = self._state.prompts
         return [] if prompts is None else [index for index in prompts.keys if self._pending(index) is not None]
 
     @property
     def can_undo(self) -> bool:
         """Whether `undo` has something to take back."""
-        return bool(self._steps) or self._clicked_in_view() is not None
+        return bool(self._history()) or self._clicked_in_view() is not None
 
     def shows(self, plane: Plane, index: int) -> bool:
-        """Whether what is previewed is this slice, so that an earlier result is not to be seen there."""
-        preview = self._of.preview
-        return preview.asked is not None and preview.shown is not None and (preview.plane, preview.shown.index) == (
-            plane, index,
-        )  # fmt: skip
+        """Whether a mask for clicks is previewed on this slice; it takes the place of an earlier result there."""
+        preview = self._preview
+        if preview.tag is None or preview.shown is None:
+            return False
+        return (preview.plane, preview.shown.index) == (plane, index)
 
     # What the user does
 
-    def click(self, plane: Plane, drag: RectangleDrag, positive: bool) -> None:
-        """Say that the object is, or is not, where the button was pressed.
+    def begin(self) -> None:
+        """Forget that the last click was refused: the button is pressed again."""
+        self._refused = False
 
-        Does nothing but remember that, if the model takes no points.
+    def click(self, plane: Plane, index: int, pixel: tuple[float, float], positive: bool) -> None:
+        """Mark a pixel of a slice as object or background. If the model takes no points, only `refused` changes.
+
+        Args:
+            pixel: (column, row) in slice pixels.
 
         Raises:
-            InputError: the key slices lie in another plane, or the first click on a slice says only where nothing is.
+            InputError: the key slices lie in another plane, or the first click on a slice marks background.
         """
-        if "points" not in self.kinds:
+        if "points" not in self._state.parameters.prompt_kinds:
             self._refused = True
             return
-        key = self._key(plane, drag.index)
-        x, y = drag.pixel
+        key = self._key(plane, index)
+        x, y = pixel
         points = Points(((x, y),), (positive,))
         if key is not None and key.points is not None:
             points = key.points.with_point(x, y, positive)
-        clicked = KeySlice(
-            None if key is None else key.box, self._origin(drag.index, key), points, self._start(drag.index, key)
-        )
-        self._change(plane, drag.index, clicked)
+        box = None if key is None else key.box
+        self._change(plane, index, KeySlice(box, self._origin(index, key), points, self._starting_mask(index, key)))
 
     def start_from_segment(self, view: ViewGeometry) -> None:
-        """Have the model start from what the segment holds on the slice in view.
+        """Make the segment's own mask on the slice in view the start of the next prediction there.
 
         Raises:
             InputError: the model takes no masks, the key slices lie in another plane, or the segment is empty there.
         """
-        of = self._of
-        find_model(of.parameters.get("Model")).check_prompts({"mask"})
-        plane = of.plane_in(view)
-        stack, index = of.stack(plane), of.index_in(view, plane)
+        state = self._state
+        find_model(state.parameters.get("Model")).check_prompts({"mask"})
+        plane = state.plane_in(view)
+        stack, index = state.stack(plane), state.index_in(view, plane)
         key = self._key(plane, index)
-        mask = segment_on_slice(of.segmentation_node, of.segment_id, stack, index)
+        mask = segment_on_slice(state.segmentation_node, state.segment_id, stack, index)
         if not mask.any():
             raise InputError(_("the segment is empty on this slice: go to a slice where it is not, or draw it first"))
         box, points = (None, None) if key is None else (key.box, key.points)
         self._change(plane, index, KeySlice(box, "segment", points, StoredMask.of_mask(mask)))
 
     def undo(self) -> bool:
-        """Take the last click, or the last start from the segment, back. False if there is none."""
-        of = self._of
-        if self._steps:
-            index, before = self._steps[-1]
-            self._restore(before, self._steps[:-1])
+        """Take back the last click, or the last start from the segment. Returns False if there is none.
+
+        Clicks that were loaded with the scene are taken back on the slice in view.
+        """
+        state, history = self._state, self._history()
+        if history:
+            index, before, left = history[-1].index, history[-1].before, history[:-1]
         else:
             seen = self._clicked_in_view()
-            if seen is None or of.prompts is None:
+            if seen is None or state.prompts is None:
                 return False
-            index = seen
-            self._restore(of.prompts.without_last_point(index), [])
-        if of.plane is not None:
-            self._previewed = (of.plane, index)
+            index, before, left = seen, state.prompts.without_last_point(seen), []
+        self._restore(before, left)
+        if state.plane is not None:
+            self._previewed = (state.plane, index)
         self.refresh()
-        of.tell()
+        state.changed.emit()
         return True
 
     def drop(self) -> bool:
-        """Take back all clicks since the last run. False if there are none."""
-        if len(self._steps) <= self._done:
+        """Take back all clicks since the last run. Returns False if there are none."""
+        history = self._history()
+        if len(history) <= self._in_result:
             return False
-        self._restore(self._steps[self._done][1], self._steps[: self._done])
+        self._restore(history[self._in_result].before, history[: self._in_result])
         self.refresh()
-        self._of.tell()
+        self._state.changed.emit()
         return True
 
-    def begin(self) -> None:
-        """The mouse was pressed: what was said of the last click is old."""
-        self._refused = False
+    # Preview
 
-    # What happens around it
-
-    def forget_steps(self) -> None:
-        """The prompts were changed in another way: there is no way back through the clicks before."""
-        self._steps, self._in_run, self._done = [], 0, 0
-
-    def run_begins(self) -> None:
-        """A run begins with the prompts as they are."""
-        self._in_run = len(self._steps)
-
-    def run_finished(self) -> None:
-        """What it went through is no longer dropped by `drop`; `undo` still takes it back."""
-        self._done = min(self._in_run, len(self._steps))
-
-    def look_at_view(self, view: ViewGeometry) -> None:
-        """The user looks at a view: what was clicked on its slice is previewed again."""
-        of = self._of
-        if of.gone or of.prompts is None:
+    def look_at(self, view: ViewGeometry) -> None:
+        """Preview the clicks on the slice that the view shows."""
+        state = self._state
+        if state.gone or state.prompts is None:
             return
         try:
-            plane = of.plane_in(view)
-            self._look_at(plane, of.index_in(view, plane))
+            plane = state.plane_in(view)
+            index = state.index_in(view, plane)
         except MedSAMError:
-            return  # told when the user clicks there
-
-    def _look_at(self, plane: Plane, index: int) -> None:
+            return  # reported when the user clicks there
         self._seen = (plane, index)
-        if plane == self._of.plane and self._pending(index) is not None:
+        if plane == state.plane and self._pending(index) is not None:
             self._previewed = self._seen
         self.refresh()
 
+    def show_again(self) -> None:
+        """Forget whatever is previewed, and preview the clicks again."""
+        self._preview.forget()
+        self.refresh()
+
     def refresh(self) -> None:
-        """Have the preview show what was clicked, as it is now, with the model that is chosen now."""
-        of = self._of
-        drag = of.rectangle.drag
-        if of.gone or self._previewed is None or (drag is not None and drag.box is not None):
+        """Preview the clicks as they are now, with the model that is chosen now."""
+        state, preview = self._state, self._preview
+        if state.hidden or self._previewed is None or self._rectangle.drawing:
             return
         plane, index = self._previewed
-        key = self._pending(index) if plane == of.plane else None
+        key = self._pending(index) if plane == state.plane else None
         if key is None:
-            if of.preview.asked is not None:
-                of.preview.forget()
+            if preview.tag is not None:
+                preview.forget()
             return
-        solid = None if of.prompts is None else of.prompts.solid
-        wanted = (plane, index, key.given, of.parameters.choice, solid)
-        if of.preview.asked == wanted:
+        choice = state.parameters.choice
+        oriented_box = None if state.prompts is None else state.prompts.oriented_box
+        tag = (plane, index, key.given, choice, oriented_box)
+        if preview.tag == tag:
             return
-        if of.preview.asked is None or of.preview.asked[:2] != wanted[:2]:
-            of.preview.forget()
+        if preview.tag is None or preview.tag[:2] != tag[:2]:
+            preview.forget()
         try:
-            of.preview.use(plane, of.stack(plane))
+            preview.use(plane, state.stack(plane))
         except MedSAMError:
-            of.preview.forget()
-            return  # told when the user clicks there
-        of.preview.request(index, key.prompt_for(of.parameters.choice.model), wanted, solid)
+            preview.forget()
+            return  # reported when the user clicks there
+        preview.request(index, key.prompt_for(choice.model), tag, oriented_box)
 
-    @property
-    def _model(self) -> str:
-        return self._of.parameters.get("Model")
+    # Key slices
 
     def _pending(self, index: int) -> KeySlice | None:
-        """The key slice, if it has clicks or a mask that the model takes and that no run has gone through."""
-        prompts = self._of.prompts
+        """The key slice, if it has clicks or a mask that the model takes and the current result does not know."""
+        prompts = self._state.prompts
         key = None if prompts is None else prompts.keys.get(index)
-        if key is None or key.is_box or not key.prompt.kinds <= self.kinds:
+        if key is None or key.is_box or not key.prompt.kinds <= self._state.parameters.prompt_kinds:
             return None
-        return None if self._of.kept.given_on(index) == key.given else key
+        return None if self._state.current.given_on(index) == key.given else key
 
     def _clicked_in_view(self) -> int | None:
         """The slice that the user looks at, if there are clicks on it."""
-        prompts = self._of.prompts
+        prompts = self._state.prompts
         if self._seen is None or prompts is None or self._seen[0] != prompts.plane:
             return None
         key = prompts.keys.get(self._seen[1])
         return None if key is None or key.points is None else self._seen[1]
 
     def _key(self, plane: Plane, index: int) -> KeySlice | None:
-        prompts = self._of.prompts
+        prompts = self._state.prompts
         if prompts is None:
             return None
         if plane != prompts.plane:
@@ -229,34 +228,48 @@ class PointTool:
         return prompts.keys.get(index)
 
     def _origin(self, index: int, key: KeySlice | None) -> Origin:
-        if self._of.kept.given_on(index) is not None or self._of.kept.found_on(index) is not None:
+        current = self._state.current
+        if current.given_on(index) is not None or current.found_on(index) is not None:
             return "corrected"
         return "clicked" if key is None or key.origin == "roi" else key.origin
 
-    def _start(self, index: int, key: KeySlice | None) -> StoredMask | None:
-        """What the model starts from: the slice's last answer; while that is not yet corrected by a run, the same."""
-        if "mask" not in self.kinds:
+    def _starting_mask(self, index: int, key: KeySlice | None) -> StoredMask | None:
+        """The mask that the prediction starts from: the slice's result; while clicks are pending, the same as before."""
+        if "mask" not in self._state.parameters.prompt_kinds:
             return None
-        kept = self._of.kept
-        if key is not None and kept.given_on(index) != key.given:
-            return key.mask
-        found = kept.mask_on(index, self._model)
-        if found is not None:
-            return found
-        return None if key is None else key.mask
+        current, before = self._state.current, None if key is None else key.mask
+        if key is not None and current.given_on(index) != key.given:
+            return before
+        return current.mask_on(index, self._state.parameters.get("Model")) or before
+
+    # Steps
+
+    def _history(self) -> list[_Step]:
+        """The steps that led to the current prompts; none if something else has changed the prompts since."""
+        prompts = self._state.prompts
+        if prompts is not self._led_to:
+            self._steps, self._led_to, self._in_result = [], prompts, 0
+        in_result = self._state.current.prompts
+        stages = [*(step.before for step in self._steps), prompts]
+        for count, stage in enumerate(stages):
+            if stage is not None and stage is in_result:
+                self._in_result = count
+        return self._steps
 
     def _change(self, plane: Plane, index: int, key: KeySlice) -> None:
-        of = self._of
-        before, steps, counts = of.prompts, self._steps, (self._in_run, self._done)
-        changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, of.stack(plane))
-        of.change_prompts(changed)
-        self._steps, (self._in_run, self._done) = [*steps, (index, before)], counts
+        state, history = self._state, self._history()
+        before = state.prompts
+        changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, state.stack(plane))
+        self._set(changed, [*history, _Step(index, before)])
         self._previewed = self._seen = (plane, index)
         self.refresh()
-        of.tell()
+        state.changed.emit()
 
-    def _restore(self, prompts: Prompts | None, steps: list[tuple[int, Prompts | None]]) -> None:
-        counts = (self._in_run, self._done)
-        self._of.change_prompts(prompts)
-        self._steps = steps
-        self._in_run, self._done = (min(count, len(steps)) for count in counts)
+    def _restore(self, prompts: Prompts | None, steps: list[_Step]) -> None:
+        self._in_result = min(self._in_result, len(steps))
+        self._set(prompts, steps)
+
+    def _set(self, prompts: Prompts | None, steps: list[_Step]) -> None:
+        # Before the change: whoever hears of it may ask `can_undo`.
+        self._steps, self._led_to = steps, prompts
+        self._state.change_prompts(prompts)

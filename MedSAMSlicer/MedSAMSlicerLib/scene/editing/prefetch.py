@@ -1,4 +1,4 @@
-"""Has the slices around the one in view encoded while the engine has nothing else to do."""
+"""Encodes the slices around the one in view while the engine is idle, so that their previews come at once."""
 
 from __future__ import annotations
 
@@ -8,71 +8,128 @@ from collections.abc import Callable
 from ...engine.environment import embeddings_megabytes
 from ...engine.errors import MedSAMError
 from ...engine.serving.inference_client import InferenceClient
-from ..state.effect_parameters import EffectParameters
-from ..volume.view_plane import Plane, Stack
-from .pre_encode import PreEncoder
+from ..state.segment_state import SegmentState
+from ..volume.view_plane import Plane, Stack, ViewGeometry
 from .slice_reader import SliceReader
 
 PAUSE = 0.4
-"""Seconds for which the view must stand still: whoever scrolls is not there yet, and an encoder once begun goes on."""
+"""Seconds that the view must stand still: while the user scrolls, an encoder that has begun would only be in the way."""
+EMBEDDING_BYTES = 4 << 20
+"""Size of the largest embedding of the models here: 256 x 64 x 64 numbers of 4 bytes."""
+CACHE_SHARE = 0.25
+"""Share of the engine's embedding cache that prefetched slices may fill, so that they do not displace those of a run."""
+
+
+class PrefetchQueue:
+    """Orders the slices around the one in view: nearest first, and no more than the cache has room for.
+
+    Args:
+        cache_bytes: size of the engine's embedding cache.
+    """
+
+    def __init__(self, cache_bytes: int) -> None:
+        self.limit = int(cache_bytes * CACHE_SHARE) // EMBEDDING_BYTES
+        self._waiting: list[int] = []
+        self._done: list[int] = []
+
+    def __len__(self) -> int:
+        """Number of slices that are still to be encoded."""
+        return len(self._waiting)
+
+    def look_at(self, index: int, slices: int) -> None:
+        """Queue the slices around slice `index` of a stack of `slices`, except those already taken."""
+        nearest = sorted(range(slices), key=lambda other: (abs(other - index), -other))[: self.limit]
+        # Slices farther away may have left the cache meanwhile; if not, encoding them again costs nothing.
+        self._done = [done for done in self._done if done in nearest]
+        self._waiting = [one for one in nearest if one not in self._done]
+
+    def take(self) -> int | None:
+        """The next slice to encode; None if there is none."""
+        if not self._waiting:
+            return None
+        self._done.append(self._waiting.pop(0))
+        return self._done[-1]
+
+    def stop(self) -> None:
+        """Empty the queue until the next `look_at`."""
+        self._waiting = []
+
+    def forget(self) -> None:
+        """Empty the queue, and count no slice as encoded any more."""
+        self._waiting, self._done = [], []
 
 
 class Prefetcher:
-    """Follows the view. Trouble is not told: nobody has asked for anything, and it will be told when somebody does.
+    """Follows the view. Errors are ignored: prefetching is not user-initiated, and whatever is will report them.
 
-    One slice is encoded at a time, and none while anything else is to be done. A network cannot be interrupted within
-    a slice, so whoever asks for something meanwhile waits for that slice to end, and for no other: about a second with
-    LiteMedSAM in PyTorch on two processor cores, several with the larger models. Ending the process instead would cost
-    the time to load the model again, which is longer. A cancel never waits: `WorkerClient` ends the process then.
+    One slice is encoded at a time. A network cannot be interrupted within a slice, so a request that comes meanwhile
+    waits for that slice: about a second with LiteMedSAM in PyTorch on two CPU cores, several with the larger models.
+    Ending the process instead would cost the time to load the model again, which is longer. Cancelling a run never
+    waits: `WorkerClient` ends the process then.
+
+    Args:
+        state: the segment that is contoured.
+        reader: provides slices.
+        client: encodes them.
+        clock: monotonic seconds.
     """
 
     def __init__(
         self,
+        state: SegmentState,
         reader: SliceReader,
-        runner: InferenceClient,
-        parameters: EffectParameters,
+        client: InferenceClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._reader, self._runner, self._parameters, self._clock = reader, runner, parameters, clock
-        self._encoder = PreEncoder(self._encode, embeddings_megabytes() << 20)
+        self._state, self._reader, self._client, self._clock = state, reader, client, clock
+        self._queue = PrefetchQueue(embeddings_megabytes() << 20)
         self._looked = clock()
-        self._where: tuple[Plane, Stack] | None = None
-        self._what: tuple[object, ...] = ()
+        self._stack: tuple[Plane, Stack] | None = None
+        self._basis: tuple[object, ...] = ()
 
     @property
     def waiting(self) -> int:
-        """How many slices are still to be encoded."""
-        return self._encoder.waiting
+        """Number of slices that are still to be encoded."""
+        return len(self._queue)
 
-    def look_at(self, plane: Plane, stack: Stack, index: int) -> None:
-        """The view shows this slice. Raises InputError if an option cannot be read."""
-        what = (plane, self._parameters.choice, self._reader.state)
-        if what != self._what:
-            self._encoder.forget()
-            self._what = what
-        self._where, self._looked = (plane, stack), self._clock()
-        self._encoder.look_at(index, stack.shape[0])
+    def look_at(self, view: ViewGeometry) -> None:
+        """Encode the slices around the one that the view shows, from the next `step` on."""
+        state = self._state
+        try:
+            if state.gone or not state.parameters.flag("EncodeAhead"):
+                self.stop()
+                return
+            plane = state.plane_in(view)
+            stack, index = state.stack(plane), state.index_in(view, plane)
+            basis = (plane, state.parameters.choice, self._reader.state)
+        except MedSAMError:
+            self.stop()
+            return
+        if basis != self._basis:
+            self._queue.forget()
+            self._basis = basis
+        self._stack, self._looked = (plane, stack), self._clock()
+        self._queue.look_at(index, stack.shape[0])
 
     def step(self) -> None:
-        """Encode one slice, if the view stands still and the engine has nothing to do. The switch counts at once."""
-        if not self._parameters.flag("EncodeAhead"):
+        """Encode one slice, if the view stands still and the client is idle. The option to prefetch is read anew."""
+        if not self._state.parameters.flag("EncodeAhead"):
             self.stop()
-        if self._clock() - self._looked >= PAUSE and self._runner.idle:
-            self._encoder.step()
+        if self._clock() - self._looked < PAUSE or not self._client.idle or self._stack is None:
+            return
+        index = self._queue.take()
+        if index is None:
+            return
+        try:
+            image = self._reader.image(*self._stack, index)
+            self._client.encode(self._state.parameters.choice, image, lambda _error: self.forget())
+        except MedSAMError:
+            self.forget()
 
     def stop(self) -> None:
         """Encode nothing more until the next `look_at`. One slice may be under way."""
-        self._encoder.stop()
+        self._queue.stop()
 
     def forget(self) -> None:
-        """The engine may have lost what it had."""
-        self._encoder.forget()
-
-    def _encode(self, index: int) -> None:
-        if self._where is None:
-            return
-        try:
-            image = self._reader.image(*self._where, index)
-            self._runner.encode(self._parameters.choice, image, lambda _error: self.forget())
-        except MedSAMError:
-            self.forget()
+        """Stop, and count no slice as encoded any more: the engine may have lost its cache."""
+        self._queue.forget()

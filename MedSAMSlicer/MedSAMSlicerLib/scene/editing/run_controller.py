@@ -9,7 +9,7 @@ from ..state.current_result import ResultBasis
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..state.signal import Signal
-from ..state.slice_range import reach_of
+from ..state.slice_range import chosen_slice_range
 from ..worker.progress import Progress
 from .segmentation_run import SegmentationRun
 from .slice_reader import SliceReader
@@ -21,8 +21,7 @@ class RunController:
     Attributes:
         wanted: whether a run is to start as soon as the window is known and the client is free.
         progress: progress of the run; None if there is none.
-        before: the prompts before the rectangle or ROI that started the run, if one of them did.
-        started: emitted when a run has started.
+        before: the prompts before the rectangle or ROI that started the run, as a list of one; otherwise empty.
         slice_found: emitted with the `SliceResult` of each slice whose run still has the segment's prompts.
         finished: emitted when `current` has the result of a run.
         failed: emitted when a run has ended without a result, before the state's `problem` is set.
@@ -39,7 +38,7 @@ class RunController:
         self.wanted = False
         self.progress: Progress | None = None
         self.before: list[Prompts | None] = []
-        self.started, self.slice_found, self.finished, self.failed = Signal(), Signal(), Signal(), Signal()
+        self.slice_found, self.finished, self.failed = Signal(), Signal(), Signal()
 
     @property
     def under_way(self) -> bool:
@@ -51,10 +50,11 @@ class RunController:
         """Whether a run is wanted, or under way and not stopping."""
         return self.wanted or (self._run is not None and self._run.running and not self._run.stopping)
 
-    def want(self) -> None:
-        """Cancel the run under way and have another one start."""
+    def want(self, before: list[Prompts | None] | None = None) -> None:
+        """Cancel the run under way and have another one start. `before`: see there."""
         self.cancel()
-        self.progress, self.wanted = None, True
+        self.progress, self.wanted, self.before = None, True, before or []
+        self._state.changed.emit()
 
     def cancel(self) -> None:
         """Cancel the run under way; none is wanted any more."""
@@ -79,11 +79,12 @@ class RunController:
             return
         try:
             state.check_nodes()
-            reach = reach_of(state.parameters, prompts.plane, prompts.keys) if prompts.reach is None else None
-            choice = state.parameters.choice
-            prompt = prompts.stack_prompt(choice.model, reach)
+            slice_range, choice = prompts.slice_range, state.parameters.choice
+            if slice_range is None:
+                slice_range = chosen_slice_range(state.parameters, prompts.plane, prompts.keys)
+            prompt = prompts.stack_prompt(choice.model, slice_range)
             basis = ResultBasis(
-                prompts.plane, prompt.slice_range, prompt.box3d, prompts.solid, choice, self._reader.state
+                prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
             )
             part = state.current.part_for(prompts, basis)
             stack = state.stack(prompts.plane)
@@ -94,7 +95,7 @@ class RunController:
                 prompt,
                 window,
                 choice,
-                oriented_box=prompts.solid,
+                oriented_box=prompts.oriented_box,
                 part=part,
                 earlier=state.current.result,
                 on_slice=lambda found: self._show(found, prompts),
@@ -102,7 +103,6 @@ class RunController:
                 on_finished=lambda result: self._finish(result, prompts, basis),
                 on_failed=self._fail,
             )
-            self.started.emit()
         except MedSAMError as error:
             self._fail(error)
 

@@ -1,8 +1,10 @@
-"""The mask of one slice that is seen before any run: in a rectangle that is being drawn, or of what was clicked."""
+"""The mask of one slice that is shown before any run: inside a rectangle that is being drawn, or for clicks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from ...engine.errors import MedSAMError
 from ...engine.oriented_box import OrientedBox
@@ -10,57 +12,136 @@ from ...engine.prompts import Box, SlicePrompt
 from ...engine.results import Prediction
 from ...engine.serving.inference_client import InferenceClient
 from ..display.overlay import StackImage
-from ..state.effect_parameters import EffectParameters
+from ..state.segment_state import SegmentState
 from ..volume.view_plane import Plane, Stack
-from .preview_queue import PreviewQueue, PreviewRequest
 from .slice_reader import SliceReader
 
 
-class SlicePreview:
-    """One at a time, whoever asks: the engine answers only the newest request.
+@dataclass(frozen=True)
+class PreviewRequest:
+    """A request for one mask.
+
+    Attributes:
+        index: slice of the stack in use.
+        prompt: in slice pixels.
+        oriented_box: rotated ROI that the mask is cut to, as a run would cut it.
+    """
+
+    index: int
+    prompt: SlicePrompt
+    oriented_box: OrientedBox | None = None
+
+    @property
+    def box(self) -> Box | None:
+        """The prompt's box, if it has one."""
+        return self.prompt.box
+
+
+Send = Callable[[PreviewRequest, Callable[[Prediction], None], Callable[[MedSAMError], None]], None]
+
+
+class PreviewQueue:
+    """Sends requests at the pace of the engine: at most one is under way, and only the newest one waits.
 
     Args:
-        reader: gives the slice that previews are made of; previews wait until it has a window.
-        runner: answers previews.
-        parameters: say which model is asked.
-        on_change: a preview has come.
-        on_failed: there will be none, and why.
+        send: sends one request; calls exactly one of its two callbacks, unless it raises.
+        on_preview: gets each request with its prediction, unless `drop` was called since the request.
+        on_failed: gets the error of a request, under the same condition.
     """
 
     def __init__(
         self,
-        reader: SliceReader,
-        runner: InferenceClient,
-        parameters: EffectParameters,
-        on_change: Callable[[], None],
+        send: Send,
+        on_preview: Callable[[PreviewRequest, Prediction], None],
         on_failed: Callable[[MedSAMError], None],
     ) -> None:
-        self._reader, self._runner, self._parameters = reader, runner, parameters
-        self._on_change, self._on_failed = on_change, on_failed
-        self.queue = PreviewQueue(self._ask, self._answered, self._failed)
-        self.queue.pause(True)
-        self.plane = Plane("K")
-        """Plane of the slices that were asked for last."""
-        self.image: StackImage | None = None
-        """The mask on its slice; None if there is none to be seen."""
-        self.shown: PreviewRequest | None = None
-        """What `image` is the answer to."""
-        self.asked: tuple[object, ...] | None = None
-        """What whoever asked last calls it, if it is to be known again; None once it is forgotten."""
-        self._stack: Stack | None = None
-
-    @property
-    def stack(self) -> Stack:
-        """Slices that were asked for last. There are none before the first `use`."""
-        assert self._stack is not None
-        return self._stack
+        self._send, self._on_preview, self._on_failed = send, on_preview, on_failed
+        self._waiting: PreviewRequest | None = None
+        self._under_way = False
+        self._generation = 0
+        self._paused = False
 
     @property
     def busy(self) -> bool:
-        return self.queue.busy
+        """Whether a request is under way or waits."""
+        return self._under_way or self._waiting is not None
+
+    def request(self, request: PreviewRequest) -> None:
+        """Send a request now, or when the one under way is answered. Replaces a request that waits."""
+        self._waiting = request
+        self._next()
+
+    def drop(self) -> None:
+        """Drop the request that waits, and ignore the answer to the one under way."""
+        self._waiting = None
+        self._generation += 1
+
+    def pause(self, paused: bool) -> None:
+        """Hold requests back, or continue with the newest one."""
+        self._paused = paused
+        self._next()
+
+    def _next(self) -> None:
+        if self._under_way or self._paused or self._waiting is None:
+            return
+        request, self._waiting, self._under_way = self._waiting, None, True
+        try:
+            self._send(
+                request,
+                partial(self._answered, self._generation, request),
+                partial(self._failed, self._generation),
+            )
+        except MedSAMError as error:
+            self._failed(self._generation, error)
+
+    def _answered(self, generation: int, request: PreviewRequest, prediction: Prediction) -> None:
+        self._under_way = False
+        # The next request goes out first: the engine works while this mask is drawn.
+        self._next()
+        if generation == self._generation:
+            self._on_preview(request, prediction)
+
+    def _failed(self, generation: int, error: MedSAMError) -> None:
+        self._under_way = False
+        waiting, self._waiting = self._waiting, None
+        if generation == self._generation:
+            self._on_failed(error)
+        elif waiting is not None:
+            # The error belongs to a request that was dropped.
+            self.request(waiting)
+
+
+class SlicePreview:
+    """Shows one mask at a time, whichever tool requests it.
+
+    Attributes:
+        plane: plane of the slices that were used last.
+        image: the mask on its slice; None if there is none.
+        shown: the request that `image` answers.
+        tag: identifies the newest request to the tool that made it; None after `forget`.
+
+    Args:
+        state: gets problems, and is told of changes.
+        reader: provides slices; requests wait until it has a window.
+        client: predicts masks, with the model that the options name.
+    """
+
+    def __init__(self, state: SegmentState, reader: SliceReader, client: InferenceClient) -> None:
+        self._state, self._reader, self._client = state, reader, client
+        self._queue = PreviewQueue(self._send, self._answered, self._failed)
+        self.plane = Plane("K")
+        self.image: StackImage | None = None
+        self.shown: PreviewRequest | None = None
+        self.tag: tuple[object, ...] | None = None
+        self._stack: Stack | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way or waits."""
+        return self._queue.busy
 
     def use(self, plane: Plane, stack: Stack) -> None:
-        """Take slices from this stack from now on; what was seen in another plane goes."""
+        """Use slices of this stack from now on. A preview in another plane is forgotten."""
         if plane != self.plane:
             self.forget()
         self.plane, self._stack = plane, stack
@@ -68,44 +149,50 @@ class SlicePreview:
     def request(
         self,
         index: int,
-        prompt: Box | SlicePrompt,
-        name: tuple[object, ...] | None = None,
-        solid: OrientedBox | None = None,
+        prompt: SlicePrompt,
+        tag: tuple[object, ...] | None = None,
+        oriented_box: OrientedBox | None = None,
     ) -> None:
-        """Have the mask of a slice of the stack in use shown, when its turn comes.
-
-        Args:
-            name: what `asked` is from now on.
-            solid: the ROI that the mask is cut to, as a run would cut it.
-        """
-        self.asked = name
-        self.queue.request(PreviewRequest(index, prompt, solid))
+        """Request the mask of a slice of the stack in use; see `PreviewRequest`. Waits for `step` without a window."""
+        self.tag = tag
+        self.step()
+        self._queue.request(PreviewRequest(index, prompt, oriented_box))
 
     def forget(self) -> None:
-        """Show none, and answer none that was asked for up to now."""
-        self.queue.drop()
-        self.image = self.shown = self.asked = None
+        """Show nothing, and ignore the answers to all requests so far."""
+        self._queue.drop()
+        self.image = self.shown = self.tag = None
 
-    def pause(self, paused: bool) -> None:
-        """Let previews wait, while there is no window."""
-        self.queue.pause(paused)
+    def step(self) -> None:
+        """Send the request that waits, if the window is known by now."""
+        try:
+            searching = self._reader.window is None
+        except MedSAMError:
+            searching = False  # reading the slice reports it
+        self._queue.pause(searching)
 
-    def _ask(
+    @property
+    def _stack_in_use(self) -> Stack:
+        assert self._stack is not None, "`use` comes before `request`"
+        return self._stack
+
+    def _send(
         self, request: PreviewRequest, on_answer: Callable[[Prediction], None], on_failed: Callable[[MedSAMError], None]
     ) -> None:
-        image = self._reader.image(self.plane, self.stack, request.index)
-        self._runner.preview(self._parameters.choice, image, request.prompt, on_answer, on_failed)
+        image = self._reader.image(self.plane, self._stack_in_use, request.index)
+        self._client.preview(self._state.parameters.choice, image, request.prompt, on_answer, on_failed)
 
     def _answered(self, request: PreviewRequest, prediction: Prediction) -> None:
         if self.image is None or self.shown is None or self.shown.index != request.index:
-            self.image = StackImage(self.stack, request.index, 1)
+            self.image = StackImage(self._stack_in_use, request.index, 1)
         self.shown = request
         mask = prediction.mask
-        if request.solid is not None:
-            mask = mask & request.solid.on_slice(self.stack.slice_to_world(request.index), *mask.shape)
+        if request.oriented_box is not None:
+            slice_to_world = self._stack_in_use.slice_to_world(request.index)
+            mask = mask & request.oriented_box.on_slice(slice_to_world, *mask.shape)
         self.image.put(request.index, mask)
-        self._on_change()
+        self._state.changed.emit()
 
     def _failed(self, error: MedSAMError) -> None:
         self.image = self.shown = None
-        self._on_failed(error)
+        self._state.fail(error)

@@ -18,17 +18,18 @@ from ..volume.slice_stack import SliceStack
 
 @dataclass(frozen=True, init=False)
 class RoiPrompt(StackPrompt):
-    """A 3D box that was made of an ROI.
+    """A 3D box that was made from an ROI.
 
     Attributes:
-        solid: the ROI itself, where it is slanted and its box of voxels holds more: no mask leaves it.
+        oriented_box: the ROI itself, which limits the masks; None if it follows the axes of the voxels, so that the 3D
+            box says the same.
     """
 
-    solid: OrientedBox | None = None
+    oriented_box: OrientedBox | None = None
 
-    def __init__(self, box: StackPrompt, solid: OrientedBox | None) -> None:
+    def __init__(self, box: StackPrompt, oriented_box: OrientedBox | None) -> None:
         super().__init__(box.slices, box.slice_range, box.box3d)
-        object.__setattr__(self, "solid", solid)
+        object.__setattr__(self, "oriented_box", oriented_box)
 
 
 def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> np.ndarray:
@@ -94,8 +95,10 @@ def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> 
     ranges = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
     (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
     box = StackPrompt.from_box3d(first, last, Box(x0, y0, x1, y1))
-    solid = OrientedBox.from_corners(roi_corners(roi_node), stack.ijk_to_world, stack.dimensions, label(roi_node))
-    return RoiPrompt(box, solid)
+    oriented_box = OrientedBox.from_corners(
+        roi_corners(roi_node), stack.ijk_to_world, stack.dimensions, label(roi_node)
+    )
+    return RoiPrompt(box, oriented_box)
 
 
 def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, first: int, last: int, box: Box) -> None:

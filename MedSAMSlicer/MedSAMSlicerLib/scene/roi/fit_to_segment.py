@@ -11,7 +11,6 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box
 from ...engine.voxel_box import VoxelBox
-from ..editing.contour_editor import ContourEditor
 from ..volume.geometry import image_to_node, label, node_to_world
 from ..volume.slice_stack import SliceStack, default_axis_of
 from .conversion import prompt_to_roi
@@ -21,17 +20,25 @@ MARGIN = 2
 
 
 def roi_around_segment(
-    contouring: ContourEditor, roi_node: slicer.vtkMRMLMarkupsROINode | None
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    segment_id: str,
+    roi_node: slicer.vtkMRMLMarkupsROINode | None,
 ) -> slicer.vtkMRMLMarkupsROINode:
-    """Put the ROI around the contouring's segment, along the volume's axes; None makes a new one.
+    """Places an ROI around a segment, along the axes of the volume, with a margin of `MARGIN` voxels.
+
+    Args:
+        volume_node, segmentation_node, segment_id: of one scene.
+        roi_node: the ROI to place; None: a new one.
+
+    Returns:
+        The ROI.
 
     Raises:
         InputError: the segment is empty or lies outside of the volume, or the ROI cannot be placed.
     """
-    contouring.check_nodes()
-    volume_node = contouring.volume_node
     stack = SliceStack(volume_node, default_axis_of(volume_node))
-    corners = _corners_of_segment(contouring.segmentation_node, contouring.segment_id)
+    corners = _corners_of_segment(segmentation_node, segment_id)
     positions = stack.world_to_slice(corners)
     low = np.floor(positions.min(axis=0) + 0.5).astype(int) - MARGIN
     high = np.ceil(positions.max(axis=0) - 0.5).astype(int) + MARGIN
@@ -44,7 +51,7 @@ def roi_around_segment(
         )
     (first, y0, x0), (last, y1, x1) = np.clip(low, 0, limit), np.clip(high, 0, limit)
     if roi_node is None:
-        name = contouring.segmentation_node.GetSegmentation().GetSegment(contouring.segment_id).GetName()
+        name = segmentation_node.GetSegmentation().GetSegment(segment_id).GetName()
         roi_node = volume_node.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{name} ROI")
         roi_node.CreateDefaultDisplayNodes()
     prompt_to_roi(roi_node, stack, int(first), int(last), Box(int(x0), int(y0), int(x1), int(y1)))

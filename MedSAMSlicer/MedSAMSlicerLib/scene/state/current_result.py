@@ -54,6 +54,11 @@ class CurrentResult:
         self._basis: ResultBasis | None = None
 
     @property
+    def prompts(self) -> Prompts | None:
+        """The prompts that the result was made from."""
+        return self._prompts
+
+    @property
     def plane(self) -> Plane | None:
         return None if self._prompts is None else self._prompts.plane
 
@@ -74,7 +79,7 @@ class CurrentResult:
         after = {index: key.given for index, key in prompts.keys.items()}
         slices = self.result.shape[0]
         part = partial_run_for(before, after, slices)
-        return part if part is None or prompts.bounds is None else part.over_whole_stack(slices)
+        return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
 
     def given_on(self, index: int) -> object | None:
         """What the result was made from on a key slice, as `KeySlice.given`; None on any other slice."""

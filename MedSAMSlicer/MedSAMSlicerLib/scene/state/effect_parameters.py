@@ -1,17 +1,17 @@
-"""The effect's options as they stand in the scene: attributes of the Segment Editor's parameter node.
+"""The effect's options, stored in the scene as attributes of the Segment Editor's parameter node.
 
-A script sets them as `scriptedEffect.setParameter("Reach", "slice")`, or as attributes named ``MedSAM.Reach``:
+Scripts set them by `scriptedEffect.setParameter("Reach", "slice")`, or as attributes such as ``MedSAM.Reach``:
 
 ================ ============================================================================ ==========
 name             values                                                                       default
 ================ ============================================================================ ==========
 Model            key of the catalogue                                                         litemedsam
-Device           auto (what the check of this computer chose), cpu, cuda, mps                 auto
+Device           auto (chosen by the check of this computer), cpu, cuda, mps                  auto
 Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
-Reach            object (as far as it goes), slice (only that one), range                     object
-ReachStart       first slice of a range, counted in ReachPlane; -1: not chosen                -1
-ReachEnd         last slice of a range                                                        -1
-ReachPlane       plane of those two, as `Plane.text` gives it; none: not chosen               none
+Reach            object (as far as it extends), slice (the key slice only), range             object
+ReachStart       first slice of the range, in ReachPlane; -1: not set                         -1
+ReachEnd         last slice of the range                                                      -1
+ReachPlane       plane of these two, as `Plane.text` gives it; none: not set                  none
 Mode             add, replace, remove                                                         add
 ApplyAtOnce      0, 1                                                                         0
 EncodeAhead      0, 1                                                                         1
@@ -19,12 +19,12 @@ ShowModelInput   0, 1                                                           
 Prompts          key slices of each segment with their rectangles, points and masks; none     none
 ================ ============================================================================ ==========
 
-Prompts is JSON: segment identifier -> what `prompts.Prompts.content` gives, such as two points on slice 12 as
+Prompts is JSON: segment ID -> `prompts.Prompts.content`. Two points on slice 12, for example:
 ``{"tumour": {"plane": "K", "keys": {"12": {"points": [[31.5, 40, 1], [60, 22, 0]], "origin": "clicked"}}}}``
-(column, row, and 1 in the object or 0 beside it).
+(column, row, and 1 for object or 0 for background).
 
-Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, which the prompts belong to;
-those of the next volume or segmentation stand in ``MedSAM.Prompts2``, ``MedSAM.PromptVolume2``, and so on.
+Node references: ``MedSAM.ROI``; ``MedSAM.PromptVolume`` and ``MedSAM.PromptSegmentation``, to which the prompts belong.
+Prompts for another volume or segmentation are in ``MedSAM.Prompts2``, ``MedSAM.PromptVolume2``, and so on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
 from ...engine.model_choice import ModelChoice
-from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, find_model
 from .modes import MODES, Mode
 
 EFFECT_NAME = "MedSAM"
@@ -75,12 +75,12 @@ Reach = Literal["object", "slice", "range"]
 
 
 class EffectParameters:
-    """Reads and writes the options, and checks them on the way in and out.
+    """Reads, writes and validates the options.
 
     Args:
         node: the Segment Editor's parameter node.
-        preferred: gives device and runtime that suit this computer, each perhaps "auto". Not kept in the scene, which
-            may be opened on another one.
+        preferred: returns the best device and runtime of this computer, or "auto". They are not stored in the scene,
+            which may be opened on another computer.
     """
 
     def __init__(
@@ -92,13 +92,13 @@ class EffectParameters:
         self._preferred = preferred
 
     def set_defaults(self) -> None:
-        """Give every option that has no value its default."""
+        """Set every option without a value to its default."""
         for name, value in DEFAULTS.items():
             if not self.node.GetAttribute(_full(name)):
                 self._write(name, self._checked(name, value))
 
     def get(self, name: str) -> str:
-        """Value of an option. Raises InputError if it is none of those that it may have."""
+        """Value of an option. Raises InputError if the value stored in the scene is invalid, or there is no such option."""
         if name not in DEFAULTS:
             raise InputError(
                 _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
@@ -106,11 +106,11 @@ class EffectParameters:
         return self._checked(name, self.as_it_stands(name))
 
     def as_it_stands(self, name: str) -> str:
-        """Value of an option, even if it is none of those that it may have; its default if it has none."""
+        """Value of an option, valid or not; its default if it has none."""
         return self.node.GetAttribute(_full(name)) or DEFAULTS[name]
 
     def set(self, name: str, value: str) -> None:
-        """Raises InputError if the option may not have that value; the option keeps the one that it has."""
+        """Raises InputError if the value is invalid; the option keeps its value then."""
         if name not in DEFAULTS:
             raise InputError(
                 _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
@@ -125,11 +125,19 @@ class EffectParameters:
 
     @property
     def choice(self) -> ModelChoice:
-        """Model, device and runtime. The runtime that suits a device is no choice for another one."""
+        """Model, device and runtime. The preferred runtime only applies to the preferred device."""
         device, (best, runtime) = self.get("Device"), self._preferred()
         if device == "auto":
             device = best
         return ModelChoice(model=self.get("Model"), device=device, runtime=runtime if device == best else "auto")
+
+    @property
+    def prompt_kinds(self) -> frozenset[str]:
+        """Kinds of prompts that the chosen model takes ("box", "points", "mask"); none if the choice is invalid."""
+        try:
+            return find_model(self.get("Model")).prompts
+        except InputError:
+            return frozenset()
 
     @property
     def mode(self) -> Mode:
@@ -140,7 +148,7 @@ class EffectParameters:
         return cast(Reach, self.get("Reach"))
 
     def reference(self, name: str) -> slicer.vtkMRMLNode | None:
-        """The node that an option refers to; None if there is none."""
+        """Node that an option refers to; None if there is none."""
         return self.node.GetNodeReference(_full(name)) if name in _NODES else None
 
     def set_reference(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
@@ -150,7 +158,7 @@ class EffectParameters:
             )
         if node is not self.reference(name):
             self._refer(name, node)
-            self._tell()
+            self._notify()
 
     def _refer(self, name: str, node: slicer.vtkMRMLNode | None) -> None:
         self.node.SetNodeReferenceID(_full(name), node.GetID() if node is not None else None)
@@ -161,7 +169,7 @@ class EffectParameters:
         volume_node: slicer.vtkMRMLScalarVolumeNode,
         segmentation_node: slicer.vtkMRMLSegmentationNode,
     ) -> object | None:
-        """What `set_prompts_of` was given for a segment of this segmentation over this volume, if anything."""
+        """What `set_prompts_of` has stored for a segment of this segmentation and this volume; None if nothing."""
         slot = self._slot_of(volume_node, segmentation_node)
         return None if slot is None else self._prompts(slot).get(segment_id)
 
@@ -172,7 +180,7 @@ class EffectParameters:
         segmentation_node: slicer.vtkMRMLSegmentationNode,
         content: object | None,
     ) -> None:
-        """Keep `content`, made of what JSON knows; None forgets."""
+        """Store JSON-compatible `content` for a segment; None removes what is stored."""
         slot = self._slot_of(volume_node, segmentation_node)
         kept = {} if slot is None else self._prompts(slot)
         kept = {name: value for name, value in kept.items() if name != segment_id}
@@ -187,7 +195,7 @@ class EffectParameters:
         self._write(f"Prompts{slot}", json.dumps(kept) if kept else "none")
 
     def _slots(self) -> Iterator[str]:
-        """Endings of the names under which prompts are kept: one for each pair of a volume and a segmentation."""
+        """Suffixes of the attributes that hold prompts: "", "2", "3" ..., one for each pair of volume and segmentation."""
         number, slot = 1, ""
         while self.node.GetAttribute(_full(f"Prompts{slot}")):
             yield slot
@@ -202,7 +210,7 @@ class EffectParameters:
         return next((slot for slot in self._slots() if self._pair(slot) == (volume_node, segmentation_node)), None)
 
     def _free_slot(self) -> str:
-        """One whose volume or segmentation is gone, or that was never used."""
+        """A slot whose volume or segmentation is gone, or a new one."""
         slots = list(self._slots())
         return next((slot for slot in slots if None in self._pair(slot)), str(len(slots) + 1) if slots else "")
 
@@ -228,19 +236,19 @@ class EffectParameters:
     def _write(self, name: str, value: str) -> None:
         if self.node.GetAttribute(_full(name)) == value:
             return
-        # As Slicer's own effects do it: the node does not count as modified, which would update all of the editor.
+        # As in Slicer's own effects: ModifiedEvent would update the whole Segment Editor.
         before = self.node.GetDisableModifiedEvent()
         self.node.SetDisableModifiedEvent(1)
         self.node.SetAttribute(_full(name), value)
         self.node.SetDisableModifiedEvent(before)
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self.node.InvokeCustomModifiedEvent(slicer.vtkMRMLSegmentEditorNode.EffectParameterModified)
 
 
 def level_and_width(text: str) -> tuple[float, float]:
-    """Level and width of a window given as "LEVEL,WIDTH". Raises InputError if it is something else."""
+    """Parses "LEVEL,WIDTH". Raises InputError if the text has another form."""
     try:
         level, width = (float(part) for part in text.split(","))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the user has drawn and clicked for one segment: the plane, the key slices, how far the object may reach."""
+"""What the user has marked for one object: key slices in one plane, and how far the object may extend."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+import slicer
+
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, Points, SlicePrompt, StackPrompt
+from ..roi.conversion import roi_to_prompt
+from ..volume.slice_stack import SliceStack, default_axis_of
 from ..volume.view_plane import Plane, Stack
 from .stored_mask import StoredMask
 
 Origin = Literal["drawn", "corrected", "roi", "clicked", "segment"]
+"""How a key slice came about: drawn by hand, marked on a slice that had a result, taken from an ROI, clicked, or started
+from the segment."""
 
 
 @dataclass(frozen=True)
 class KeySlice:
-    """What the user gave on one slice, in slice pixels, and how it came about.
+    """What the user has marked on one slice, in slice pixels.
 
     Attributes:
         box, points: as in `SlicePrompt`.
-        mask: what the model starts from: its own earlier answer, a result's mask, or the segment's.
-        origin: drawn by hand, given on a slice that had a result, taken from an ROI, clicked, or begun from the segment.
+        origin: how it came about.
+        mask: mask that the model starts from: its own earlier prediction, or the mask of a result or of the segment.
 
     Raises:
-        InputError: nothing is given, or negative points alone.
+        InputError: nothing is marked, or only background points.
     """
 
     box: Box | None
@@ -36,7 +42,7 @@ class KeySlice:
     mask: StoredMask | None = None
 
     def __post_init__(self) -> None:
-        self.prompt  # noqa: B018  (refused now, not when it is asked for)
+        self.prompt  # noqa: B018  (raises now, not when it is used)
 
     @property
     def prompt(self) -> SlicePrompt:
@@ -44,10 +50,10 @@ class KeySlice:
         return SlicePrompt(self.box, self.points, None if self.mask is None else self.mask.prompt)
 
     def prompt_for(self, model: str) -> SlicePrompt:
-        """For that model: logits of another one mean nothing to it.
+        """The prompt for a model, without the logits of another model, which mean nothing to it.
 
         Raises:
-            InputError: without them nothing is left that says where the object is.
+            InputError: nothing else marks the object.
         """
         if self.mask is None or self.mask.fits(model):
             return self.prompt
@@ -60,70 +66,86 @@ class KeySlice:
 
     @property
     def given(self) -> tuple[Box | None, Points | None, StoredMask | None]:
-        """What a mask of the slice depends on: equal where the same was given, however it came about."""
+        """All that a prediction depends on: equal for key slices that differ in nothing but their origin."""
         return (self.box, self.points, self.mask)
 
     @property
-    def marked(self) -> Box | None:
-        """The smallest box that holds the box and the positive points, if there are any."""
+    def extent(self) -> Box | None:
+        """Smallest box that contains the box and the foreground points; None if there are none of them."""
         boxes = [] if self.box is None else [self.box]
         if self.points is not None:
             pairs = zip(self.points.coordinates, self.points.positive, strict=True)
             boxes += [Box(x, y, x, y) for (x, y), positive in pairs if positive]
-        return _around(boxes) if boxes else None
+        return _union(boxes) if boxes else None
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """All that is known of one object; a change makes a new one.
+    """All that is marked for one object. Immutable: each change makes a new one.
 
     Attributes:
-        plane: plane of the slices that everything is counted in.
-        keys: slice index -> key slice; at least one.
-        reach, bounds: as in `StackPrompt`; given by a 3D box, None otherwise.
-        solid: the ROI that they come from, if it is slanted: no mask leaves it.
-        lineage: the same for prompts that were made of each other: they are about one object, corrected.
+        plane: plane of the slices; slice indices and pixels refer to its stack.
+        keys: slice index -> key slice, in increasing order; at least one.
+        slice_range, box3d: as in `StackPrompt`. Given by a 3D box, None otherwise.
+        oriented_box: ROI that the 3D box was made from, if it is rotated against the slices; no mask leaves it.
+        lineage: equal for prompts that were derived from each other, so that they mark the same object.
     """
 
     plane: Plane
     keys: Mapping[int, KeySlice] = field(default_factory=dict)
-    reach: tuple[int, int] | None = None
-    bounds: Box | None = None
-    solid: OrientedBox | None = None
+    slice_range: tuple[int, int] | None = None
+    box3d: Box | None = None
+    oriented_box: OrientedBox | None = None
     lineage: int = field(default_factory=itertools.count().__next__, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", dict(sorted(self.keys.items())))
 
-    def with_key(self, index: int, key: KeySlice, stack: Stack) -> Prompts:
-        """What is given by hand may leave a 3D box, which grows to hold a rectangle.
+    @classmethod
+    def from_roi(
+        cls, roi_node: slicer.vtkMRMLMarkupsROINode | None, volume_node: slicer.vtkMRMLScalarVolumeNode
+    ) -> Prompts:
+        """An ROI of any rotation as a 3D box in the volume's own slices.
 
-        How far the object reaches around a positive point outside of the box, nobody knows yet: no bounds hold then.
-        A slanted ROI cannot grow. A rectangle has the slices' axes, so it reaches over the faces of such an ROI where
-        nobody meant to leave it: masks are cut to the ROI all the same. Only what lies beside the ROI altogether says
-        that the object does; the ROI bounds nothing then.
+        Raises:
+            InputError: the ROI is missing, empty or outside of the volume, or the volume cannot be used.
+        """
+        axis = default_axis_of(volume_node)
+        prompt = roi_to_prompt(roi_node, SliceStack(volume_node, axis))
+        keys = {index: KeySlice(given.box, "roi") for index, given in prompt.slices.items()}
+        return cls(Plane(axis), keys, prompt.slice_range, prompt.box3d, prompt.oriented_box)
+
+    def with_key(self, index: int, key: KeySlice, stack: Stack) -> Prompts:
+        """Adds or replaces a key slice. A 3D box grows to contain it.
+
+        Where a foreground point lies outside of the box, nobody knows how far the object extends, so `box3d` is dropped.
+        A rotated ROI cannot grow. Rectangles follow the axes of the slices, so one that is drawn around an object in such
+        an ROI sticks out at its faces without meaning to leave it, and masks are still cut to the ROI. Only what lies
+        outside of the ROI altogether shows that the object does too; then `oriented_box` is dropped.
 
         Args:
-            stack: the slices of the plane.
+            stack: slices of `plane`.
         """
-        reach, bounds = self.reach, self.bounds
-        if reach is not None:
-            reach = (min(reach[0], index), max(reach[1], index))
-        if bounds is not None and key.box is not None:
-            bounds = _around([key.box, bounds])
-        if bounds is not None and key.marked is not None and key.marked.intersection(bounds) != key.marked:
-            bounds = None
-        solid = self.solid_around(index, key.prompt, stack)
-        return replace(self, keys={**self.keys, index: key}, reach=reach, bounds=bounds, solid=solid)
+        slice_range, box3d, extent = self.slice_range, self.box3d, key.extent
+        if slice_range is not None:
+            slice_range = (min(slice_range[0], index), max(slice_range[1], index))
+        if box3d is not None and key.box is not None:
+            box3d = _union([key.box, box3d])
+        if box3d is not None and extent is not None and extent.intersection(box3d) != extent:
+            box3d = None
+        oriented_box = self.oriented_box_around(index, key.prompt, stack)
+        keys = {**self.keys, index: key}
+        return replace(self, keys=keys, slice_range=slice_range, box3d=box3d, oriented_box=oriented_box)
 
-    def solid_around(self, index: int, prompt: SlicePrompt, stack: Stack) -> OrientedBox | None:
-        """The ROI that masks of a slice would be cut to, if that were given there."""
-        if self.solid is None or not self.solid.touched_by(prompt, stack.slice_to_world(index), *stack.shape[1:]):
+    def oriented_box_around(self, index: int, prompt: SlicePrompt, stack: Stack) -> OrientedBox | None:
+        """The ROI that masks would be cut to if `prompt` were given on a slice; see `with_key`."""
+        box = self.oriented_box
+        if box is None or not box.touched_by(prompt, stack.slice_to_world(index), *stack.shape[1:]):
             return None
-        return self.solid
+        return box
 
     def without_last_point(self, index: int) -> Prompts | None:
-        """A key slice with one click less, which it has; None if nothing at all is left.
+        """Removes the last click on a key slice that has clicks. None if nothing is left at all.
 
         A mask that only served as a start for the clicks goes with the last of them.
         """
@@ -135,50 +157,53 @@ class Prompts:
         return replace(self, keys={**self.keys, index: replace(key, points=points, mask=mask)})
 
     def without_key(self, index: int) -> Prompts | None:
-        """None if no key slice is left."""
-        kept = {at: key for at, key in self.keys.items() if at != index}
-        return replace(self, keys=kept) if kept else None
+        """Removes a key slice. None if no other one is left."""
+        remaining = {at: key for at, key in self.keys.items() if at != index}
+        return replace(self, keys=remaining) if remaining else None
 
-    def stack_prompt(self, model: str, reach: tuple[int, int] | None = None) -> StackPrompt:
-        """For that model; `reach` is what the options say, and holds where no 3D box says more.
+    def stack_prompt(self, model: str, slice_range: tuple[int, int] | None = None) -> StackPrompt:
+        """The prompt for a model.
+
+        Args:
+            slice_range: first and last slice that the options allow; None: those of the 3D box, if there is one.
 
         Raises:
-            InputError: a key slice lies outside the reach, or says nothing to the model.
+            InputError: a key slice lies outside of the range, or marks nothing for this model.
         """
-        given = {index: key.prompt_for(model) for index, key in self.keys.items()}
-        return StackPrompt(given, reach if reach is not None else self.reach, self.bounds)
+        prompts = {index: key.prompt_for(model) for index, key in self.keys.items()}
+        return StackPrompt(prompts, self.slice_range if slice_range is None else slice_range, self.box3d)
 
     def content(self) -> dict[str, Any]:
-        """For `EffectParameters.set_prompts_of`; `from_content` reads it."""
+        """The prompts as JSON-compatible values, as scenes store them since version 0.1; read by `from_content`."""
         return {
             "plane": self.plane.text(),
-            "keys": {str(index): _content(key) for index, key in self.keys.items()},
-            "reach": None if self.reach is None else list(self.reach),
-            "bounds": None if self.bounds is None else list(self.bounds.xyxy),
-            "solid": None if self.solid is None else list(self.solid.numbers),
+            "keys": {str(index): _key_content(key) for index, key in self.keys.items()},
+            "reach": None if self.slice_range is None else list(self.slice_range),
+            "bounds": None if self.box3d is None else list(self.box3d.xyxy),
+            "solid": None if self.oriented_box is None else list(self.oriented_box.numbers),
         }
 
     @classmethod
     def from_content(cls, content: Any) -> Prompts:
-        """Raises InputError if it is not what `content` gives."""
+        """Raises InputError if `content` has another form than `content()` gives."""
         try:
-            keys = {int(index): _key(values) for index, values in content["keys"].items()}
-            reach, bounds = content.get("reach"), content.get("bounds")
+            keys = {int(index): _key_from(values) for index, values in content["keys"].items()}
+            slice_range, box3d = content.get("reach"), content.get("bounds")
             if not keys:
                 raise ValueError("no key slice")
             return cls(
                 Plane.from_text(content["plane"]),
                 keys,
-                None if reach is None else (int(reach[0]), int(reach[1])),
-                None if bounds is None else Box(*bounds),
+                None if slice_range is None else (int(slice_range[0]), int(slice_range[1])),
+                None if box3d is None else Box(*box3d),
                 OrientedBox.from_content(content.get("solid")),
             )
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
             raise InputError(_("the key slices in the scene cannot be read: draw the rectangles again")) from None
 
 
-def _around(boxes: list[Box]) -> Box:
-    """The smallest box that holds all of some."""
+def _union(boxes: list[Box]) -> Box:
+    """The smallest box that contains all of `boxes`."""
     return Box(
         min(one.x0 for one in boxes),
         min(one.y0 for one in boxes),
@@ -187,8 +212,8 @@ def _around(boxes: list[Box]) -> Box:
     )
 
 
-def _content(key: KeySlice) -> Any:
-    """A list of four edges and the origin, where there is only a box; else a mapping of all that was given."""
+def _key_content(key: KeySlice) -> Any:
+    """A list of four edges and the origin if there is only a box, a mapping otherwise."""
     if key.box is not None and key.is_box:
         return [*key.box.xyxy, key.origin]
     points = None
@@ -203,14 +228,14 @@ def _content(key: KeySlice) -> Any:
     }
 
 
-def _key(content: Any) -> KeySlice:
+def _key_from(content: Any) -> KeySlice:
     if isinstance(content, list):
         *edges, origin = content
         content = {"box": edges, "origin": origin}
     box, points, mask, origin = (content.get(name) for name in ("box", "points", "mask", "origin"))
     if origin not in get_args(Origin):
         raise ValueError(origin)
-    given = None
+    marked = None
     if points is not None:
-        given = Points(tuple((float(x), float(y)) for x, y, _sign in points), tuple(s > 0 for _x, _y, s in points))
-    return KeySlice(None if box is None else Box(*box), origin, given, None if mask is None else StoredMask(mask))
+        marked = Points(tuple((float(x), float(y)) for x, y, _sign in points), tuple(s > 0 for _x, _y, s in points))
+    return KeySlice(None if box is None else Box(*box), origin, marked, None if mask is None else StoredMask(mask))

@@ -59,6 +59,12 @@ class SegmentState:
         default_axis_of(volume_node)
 
     @property
+    def segment_name(self) -> str:
+        """Name of the segment; its ID if it is gone."""
+        segment = self.segmentation_node.GetSegmentation().GetSegment(self.segment_id)
+        return self.segment_id if segment is None else str(segment.GetName())
+
+    @property
     def hidden(self) -> bool:
         """Whether no view shows this segment's prompts and result."""
         return self.gone or self.suspended

@@ -1,8 +1,9 @@
-"""How far from the key slices a run may go, as the options say it."""
+"""Slices that a run may segment, as the options limit them: all, only the key slice, or from a start to an end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
@@ -10,12 +11,19 @@ from ..volume.view_plane import Plane
 from .effect_parameters import EffectParameters
 
 
-def reach_of(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) -> tuple[int, int] | None:
-    """First and last slice that a run may come to; None: as far as the object goes.
+def chosen_slice_range(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) -> tuple[int, int] | None:
+    """Reads the options Reach, ReachStart, ReachEnd and ReachPlane.
+
+    Args:
+        plane: plane of the key slices.
+        keys: indices of the key slices, at least one.
+
+    Returns:
+        First and last slice, both included; None: as far as the object extends.
 
     Raises:
-        InputError: a start and an end were asked for and are not chosen, not in this plane, or leave out a key slice;
-            or only one slice was asked for and there are several key slices.
+        InputError: start or end is not set, is in another plane, or leaves out a key slice; or the range is one slice
+            and there are several key slices.
     """
     keys = sorted(keys)
     if parameters.reach == "object":
@@ -44,8 +52,10 @@ def reach_of(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) ->
     return (first, last)
 
 
-def set_reach_end(parameters: EffectParameters, name: str, index: int, plane: Plane) -> None:
-    """Make slice `index` the start ("ReachStart") or the end ("ReachEnd"). What was chosen in another plane goes."""
+def set_slice_range_end(
+    parameters: EffectParameters, name: Literal["ReachStart", "ReachEnd"], index: int, plane: Plane
+) -> None:
+    """Set the start or the end of the range to a slice, and choose the range. An end in another plane is cleared."""
     if parameters.get("ReachPlane") != plane.text():
         parameters.set("ReachStart", "-1")
         parameters.set("ReachEnd", "-1")

@@ -1,4 +1,4 @@
-"""A mask prompt as text, so that it is saved with the scene and two of them can be compared."""
+"""A mask prompt as text, so that scenes can store it and prompts can be compared."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ from ...engine.results import in_half_precision
 
 _MASK = "mask"
 _LARGEST_SIDE = 16384
-"""What a scene claims beyond that is no slice, and no memory is taken for it."""
+"""Rows or columns; scenes that claim more are rejected before memory is allocated."""
 
 
 @dataclass(frozen=True)
 class StoredMask:
-    """A `MaskPrompt`, packed.
+    """A `MaskPrompt`, compressed.
 
     Attributes:
-        text: ``mask``, or the key of the model whose logits they are; then rows, columns and the compressed pixels in
-            base 64, between colons. Logits are kept in half precision, a thousandth of their size, in half of the room.
+        text: ``KIND:ROWS:COLUMNS:PIXELS``. KIND is ``mask``, or the key of the model that predicted the logits. PIXELS
+            are one bit each for a mask, and little-endian float16 for logits, which keeps three significant digits;
+            compressed by zlib, in base 64.
 
     Raises:
-        ValueError: the text is not that.
+        ValueError: the text has another form.
         InputError: the mask is empty, or a logit is not finite.
     """
 
     text: str
 
     def __post_init__(self) -> None:
-        self.prompt  # noqa: B018  (what cannot be unpacked is refused now, not when it is asked for)
+        self.prompt  # noqa: B018  (raises now, not when it is used)
 
     @classmethod
     def of_mask(cls, mask: np.ndarray) -> StoredMask:
-        """Of bool (rows, columns) pixels of the slice."""
+        """From a bool (rows, columns) mask of the slice."""
         return cls(_packed(_MASK, mask.shape, np.packbits(mask).tobytes()))
 
     @classmethod
     def of_logits(cls, logits: np.ndarray, model: str) -> StoredMask:
-        """Of float32 (h, w) logits of an earlier answer of that model on the slice."""
+        """From float32 (h, w) logits that the model predicted on the slice."""
         return cls(_packed(model, logits.shape, in_half_precision(logits).astype("<f2").tobytes()))
 
     def fits(self, model: str) -> bool:
-        """Whether that model has a use for it: of logits only the one that gave them."""
+        """Whether the model can start from it: logits only suit the model that predicted them."""
         return self.text.partition(":")[0] in (_MASK, model)
 
     @cached_property
     def prompt(self) -> MaskPrompt:
-        """For the engine; the same object each time."""
+        """For the engine; the same object on each access."""
         kind, rows_text, columns_text, packed = self.text.split(":")
         rows, columns = int(rows_text), int(columns_text)
         if not (0 < rows <= _LARGEST_SIDE and 0 < columns <= _LARGEST_SIDE):
@@ -71,10 +72,10 @@ def _packed(kind: str, shape: tuple[int, ...], data: bytes) -> str:
 
 
 def _unpacked(text: str, size: int) -> bytes:
-    """Exactly so many bytes, however many more the text would unfold to."""
-    unfolding = zlib.decompressobj()
+    """Decompresses exactly `size` bytes; raises ValueError if there are fewer or more, without unpacking them all."""
+    decompressor = zlib.decompressobj()
     try:
-        data = unfolding.decompress(base64.b64decode(text, validate=True), size + 1)
+        data = decompressor.decompress(base64.b64decode(text, validate=True), size + 1)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(str(error)) from None
     if len(data) != size:

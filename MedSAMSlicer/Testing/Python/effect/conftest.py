@@ -139,7 +139,7 @@ class EffectFixture:
         return all(image is None or image.GetNumberOfPoints() == 0 for image in images)
 
     def result(self) -> np.ndarray:
-        stack = self.contouring.stack(self.contouring.plane)
+        stack = self.contouring.state.stack(self.contouring.state.plane)
         return np.asarray(stack.to_volume(self.contouring.result.to_stack()))
 
     def visible(self, actor: str, view: str = "Red") -> bool:

@@ -11,7 +11,7 @@ import slicer.util
 
 
 def test_slices_are_encoded_ahead_when_the_mouse_comes_into_a_view(effect_fixture: Any) -> None:
-    link = effect_fixture.effect._driver.link
+    link = effect_fixture.effect._controller.client
     asked: list[Any] = []
     encode = link.encode
     link.encode = lambda *arguments: (asked.append(arguments), encode(*arguments))[1]
@@ -30,7 +30,7 @@ def test_who_draws_waits_for_no_more_than_the_one_slice_that_is_being_encoded(
     voxels = slicer.util.arrayFromVolume(effect_fixture.volume)
     voxels[:, 0, 0] = np.arange(len(voxels))  # so that no slice is encoded with another
     slicer.util.arrayFromVolumeModified(effect_fixture.volume)
-    link, user = effect_fixture.effect._driver.link, effect_fixture.host.user
+    link, user = effect_fixture.effect._controller.client, effect_fixture.host.user
     asked: list[Any] = []
     encode = link.encode
     link.encode = lambda *arguments: (asked.append(arguments), encode(*arguments))[1]
@@ -50,12 +50,12 @@ def test_the_memory_of_encoded_slices_can_be_given_back(effect_fixture: Any) -> 
     from MedSAMSlicerLib.panel.setup import embedding_memory
 
     effect_fixture.drag()
-    effect_fixture.host.wait_until(lambda: effect_fixture.effect._driver.link.idle)
-    assert effect_fixture.effect._driver.link.transport is not None
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.idle)
+    assert effect_fixture.effect._controller.client.transport is not None
     assert embedding_memory.forget_all() >= 1
-    assert effect_fixture.effect._driver.link.transport is None
+    assert effect_fixture.effect._controller.client.transport is None
     effect_fixture.drag(wait=False)
     assert embedding_memory.forget_all() >= 1
     effect_fixture.finish()
     assert (effect_fixture.result() == effect_fixture.truth).all()
-    effect_fixture.host.wait_until(lambda: effect_fixture.effect._driver.link.transport is None)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.transport is None)

@@ -94,7 +94,7 @@ def test_a_correction_after_undo_leaves_alone_what_was_drawn_since(effect_fixtur
 def test_apply_at_once(effect_fixture: Any) -> None:
     effect_fixture.effect.scriptedEffect.setParameter("ApplyAtOnce", "1")
     effect_fixture.drag()
-    effect_fixture.host.wait_until(lambda: effect_fixture.contouring.kept.applied)
+    effect_fixture.host.wait_until(lambda: effect_fixture.contouring.state.current.applied)
     assert (effect_fixture.voxels() == effect_fixture.truth).all()
 
 
@@ -170,7 +170,7 @@ def test_masking_by_another_segment_is_respected(effect_fixture: Any) -> None:
     effect_fixture.effect.apply()
     first = effect_fixture.voxels()
     effect_fixture.host.editor.setCurrentSegmentID("other")
-    assert effect_fixture.contouring.segment_id == "other" and effect_fixture.ui.keysTable.rowCount == 0
+    assert effect_fixture.contouring.state.segment_id == "other" and effect_fixture.ui.keysTable.rowCount == 0
     node = effect_fixture.host.editor.mrmlSegmentEditorNode()
     node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
     effect_fixture.drag()

@@ -112,14 +112,14 @@ def test_apply_at_once_writes_nothing_when_the_ground_was_taken_away(
         effect_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     else:
         scene.Clear(0)
-    effect_fixture.host.wait_until(lambda: effect_fixture.effect._driver.link.idle)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.idle)
     effect_fixture.host.clock.advance(200)
     assert effect_fixture.nothing_is_written
     if what != "segment":
         assert effect_fixture.contouring is None  # nothing holds on to the volume
         return
     come_back(effect_fixture)
-    assert effect_fixture.contouring.segment_id == "other" and "tumour" in effect_fixture.ui.noteLabel.text
+    assert effect_fixture.contouring.state.segment_id == "other" and "tumour" in effect_fixture.ui.noteLabel.text
     editor.setCurrentSegmentID("tumour")
     assert effect_fixture.ui.resultLabel.text.startswith("Preview: ") and effect_fixture.nothing_is_written
     effect_fixture.host.user.click(effect_fixture.ui.applyButton)
@@ -167,7 +167,7 @@ def test_a_waiting_result_goes_with_its_segment(effect_fixture: Any) -> None:
     effect_fixture.host.editor.setCurrentSegmentID("other")
     effect_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     effect_fixture.effect._changed()
-    assert effect_fixture.ui.noteLabel.text == "" and not effect_fixture.effect._driver.waiting
+    assert effect_fixture.ui.noteLabel.text == "" and not effect_fixture.effect._controller.waiting
 
 
 def test_a_run_that_another_segment_ends_is_told_and_makes_room_at_once(
@@ -176,7 +176,7 @@ def test_a_run_that_another_segment_ends_is_told_and_makes_room_at_once(
     effect_fixture = make_effect_fixture("SlowService")
     effect_fixture.start()
     effect_fixture.host.editor.setCurrentSegmentID("other")
-    assert "'tumour' was ended" in effect_fixture.ui.noteLabel.text
+    assert "'tumour' was cancelled" in effect_fixture.ui.noteLabel.text
     effect_fixture.drag()
     assert effect_fixture.ui.problemLabel.text == "" and (effect_fixture.result() == effect_fixture.truth).all()
-    assert effect_fixture.contouring.segment_id == "other" and effect_fixture.nothing_is_written
+    assert effect_fixture.contouring.state.segment_id == "other" and effect_fixture.nothing_is_written

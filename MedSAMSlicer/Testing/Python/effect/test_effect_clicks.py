@@ -86,7 +86,7 @@ def test_backspace_and_the_button_undo_one_by_one_and_the_editors_undo_stays(eff
     user.click(ui.undoClickButton)
     answered(effect_fixture)
     assert not effect_fixture.visible("preview") and not len(marks(effect_fixture)) and not ui.undoClickButton.enabled
-    assert effect_fixture.contouring.prompts is None
+    assert effect_fixture.contouring.state.prompts is None
 
 
 def test_enter_runs_and_apply_writes(effect_fixture: Any) -> None:
@@ -129,7 +129,7 @@ def test_a_correction_hides_the_result_of_its_slice_and_becomes_a_key_slice(effe
     assert (seen(effect_fixture) == effect_fixture.truth[10]).all()
     assert effect_fixture.visible("preview") and not effect_fixture.visible("result")
     assert effect_fixture.visible("result", "Yellow"), "other slices still show what they have"
-    key = effect_fixture.contouring.prompts.keys[10]
+    key = effect_fixture.contouring.state.prompts.keys[10]
     assert key.box is not None and key.mask is not None and key.origin == "corrected"
     user.key("Return")
     effect_fixture.finish()
@@ -142,7 +142,7 @@ def test_escape_drops_the_clicks_and_is_kept_from_others(effect_fixture: Any) ->
         click(effect_fixture, where)
     assert user.key("Escape")
     answered(effect_fixture)
-    assert effect_fixture.contouring.prompts is None and not effect_fixture.visible("preview")
+    assert effect_fixture.contouring.state.prompts is None and not effect_fixture.visible("preview")
     assert not user.key("Escape")
 
 
@@ -152,7 +152,7 @@ def test_a_box_model_says_so_in_one_line_and_hides_the_controls(effect_fixture: 
     effect_fixture.effect.scriptedEffect.setParameter("Model", "litemedsam")
     assert not ui.clicksFrame.visible
     click(effect_fixture, FIRST)
-    assert effect_fixture.contouring.prompts is None and not effect_fixture.visible("preview")
+    assert effect_fixture.contouring.state.prompts is None and not effect_fixture.visible("preview")
     text = ui.noteLabel.text
     assert text.startswith("LiteMedSAM does not accept clicks") and "SAM-Med2D" in text and "SAM ViT-B" in text
     assert ui.problemLabel.text == ""
@@ -166,7 +166,7 @@ def test_other_buttons_and_other_views_click_nothing(effect_fixture: Any) -> Non
     assert not user.press("Red", xy, button="Right") and not user.release("Red", xy, button="Right")
     user.press("Red", xy)
     assert not user.release("Yellow", effect_fixture.xy("Yellow", 10, *FIRST))
-    assert effect_fixture.contouring.prompts is None
+    assert effect_fixture.contouring.state.prompts is None
 
 
 @pytest.mark.parametrize("view", ["Red", "Yellow", "Green"])
@@ -193,7 +193,7 @@ def test_the_segment_is_where_the_model_starts(effect_fixture: Any) -> None:
     assert "Slice 10: from the segment." in ui.clicksLabel.text
     assert ui.keysTable.item(0, 2).text() == "from segment"
     user.click(ui.undoClickButton)
-    assert effect_fixture.contouring.prompts is None
+    assert effect_fixture.contouring.state.prompts is None
 
 
 def test_clicks_are_saved_with_the_scene(effect_fixture: Any) -> None:
@@ -201,11 +201,11 @@ def test_clicks_are_saved_with_the_scene(effect_fixture: Any) -> None:
     click(effect_fixture, SECOND, control=True)
     text = effect_fixture.host.editor.mrmlSegmentEditorNode().GetAttribute("MedSAM.Prompts")
     assert '"points"' in text
-    prompts = effect_fixture.contouring.prompts
+    prompts = effect_fixture.contouring.state.prompts
     effect_fixture.host.editor.mrmlSegmentEditorNode().SetSelectedSegmentID("other")
-    assert effect_fixture.contouring.prompts is None and not len(marks(effect_fixture))
+    assert effect_fixture.contouring.state.prompts is None and not len(marks(effect_fixture))
     effect_fixture.host.editor.mrmlSegmentEditorNode().SetSelectedSegmentID("tumour")
-    assert effect_fixture.contouring.prompts == prompts and len(marks(effect_fixture)) == 2
+    assert effect_fixture.contouring.state.prompts == prompts and len(marks(effect_fixture)) == 2
 
 
 def test_leaving_the_effect_and_coming_back_shows_the_clicks_again(effect_fixture: Any) -> None:
@@ -223,7 +223,7 @@ def test_the_rectangle_of_a_clicked_slice_cannot_be_corrected_by_corners_that_it
     answered(effect_fixture)
     effect_fixture.host.user.click(effect_fixture.ui.correctKeyButton)
     answered(effect_fixture)
-    assert effect_fixture.contouring.correcting is None and effect_fixture.visible("preview")
+    assert effect_fixture.contouring.state.correcting is None and effect_fixture.visible("preview")
 
 
 def test_a_second_click_in_quick_succession_counts_and_the_view_is_not_maximised(effect_fixture: Any) -> None:
@@ -232,7 +232,7 @@ def test_a_second_click_in_quick_succession_counts_and_the_view_is_not_maximised
     assert click(effect_fixture, FIRST)
     assert user.press_again("Red", second, control=True) and user.release("Red", second)
     answered(effect_fixture)
-    (key,) = effect_fixture.contouring.prompts.keys.values()
+    (key,) = effect_fixture.contouring.state.prompts.keys.values()
     assert key.points.positive == (True, False)
     assert user.double_click("Red", first)
     answered(effect_fixture)

@@ -75,7 +75,7 @@ def test_escape_drops_the_rectangle_and_is_kept_from_others(effect_fixture: Any)
     assert user.key("Escape")
     assert not effect_fixture.visible("rectangle")
     assert not user.release("Red", effect_fixture.at("Red", 1))
-    assert effect_fixture.contouring.prompts is None and not effect_fixture.contouring.running
+    assert effect_fixture.contouring.state.prompts is None and not effect_fixture.contouring.running
     assert not user.key("Escape")
     assert effect_fixture.host.editor.activeEffect() is not None
 
@@ -131,10 +131,10 @@ def test_one_stroke_of_escape_over_a_view_drops_one_thing(effect_fixture: Any) -
         return event.accepted and effect_fixture.host.user.key("Escape")
 
     assert stroke()
-    assert effect_fixture.contouring.rectangle.drag is None and effect_fixture.contouring.correcting == 10
+    assert effect_fixture.contouring.rectangle.drag is None and effect_fixture.contouring.state.correcting == 10
     effect_fixture.host.clock.advance(20)
     assert stroke()
-    assert effect_fixture.contouring.correcting is None
+    assert effect_fixture.contouring.state.correcting is None
     effect_fixture.host.clock.advance(20)
     assert not stroke(), "nothing is left to drop: the editor's own shortcut puts the effect away"
 
@@ -180,11 +180,11 @@ def test_the_panel_says_which_slices_are_used(effect_fixture: Any) -> None:
 def test_what_the_model_sees_is_shown_in_its_window(effect_fixture: Any) -> None:
     effect_fixture.host.wait_until(lambda: effect_fixture.contouring.reader.window is not None)
     effect_fixture.host.user.click(effect_fixture.ui.showInputButton)
-    assert effect_fixture.visible("seen") and effect_fixture.visible("seen", "Green")
+    assert effect_fixture.visible("model_input") and effect_fixture.visible("model_input", "Green")
     seen = effect_fixture.effect._overlays._views[0]._input[1].values
     assert sorted(np.unique(seen)) == [0, 255]  # the image's own range, which the window is limited to
     effect_fixture.host.user.click(effect_fixture.ui.showInputButton)
-    assert not effect_fixture.visible("seen")
+    assert not effect_fixture.visible("model_input")
 
 
 def test_the_model_sees_large_slices_at_its_own_resolution(effect_fixture: Any) -> None:

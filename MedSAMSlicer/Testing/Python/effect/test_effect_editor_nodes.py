@@ -52,25 +52,25 @@ def test_the_active_effect_follows_the_editor_to_another_node(
     effect_fixture.effect.scriptedEffect.setParameter("Mode", "remove")
     effect_fixture.host.editor.setMRMLSegmentEditorNode(strange_node)
     assert effect_fixture.host.editor.activeEffect().self() is effect_fixture.effect
-    assert effect_fixture.contouring.segment_id == "other"
+    assert effect_fixture.contouring.state.segment_id == "other"
     assert effect_fixture.contouring.parameters.node is strange_node
     assert effect_fixture.ui.modeComboBox.currentText == "Add to segment"
     strange_node.SetSelectedSegmentID("tumour")
-    assert effect_fixture.contouring.segment_id == "tumour"
+    assert effect_fixture.contouring.state.segment_id == "tumour"
 
 
 def test_a_press_belongs_to_what_is_selected_then(effect_fixture: EffectFixture, strange_node: Any) -> None:
     """Even where nothing told the effect of its node."""
     effect_fixture.effect.scriptedEffect.setParameterSetNode(strange_node)
-    assert effect_fixture.contouring.segment_id == "tumour"
+    assert effect_fixture.contouring.state.segment_id == "tumour"
     assert effect_fixture.host.user.press("Red", effect_fixture.at("Red", -1))
-    assert effect_fixture.contouring.segment_id == "other"
+    assert effect_fixture.contouring.state.segment_id == "other"
     assert effect_fixture.contouring.rectangle.drag is not None
 
 
 def test_an_effect_that_was_cleaned_up_hears_no_more_of_its_timer(effect_fixture: EffectFixture) -> None:
     """A connection would hold on to the effect, where Python cannot see that nobody else does."""
-    timer = effect_fixture.effect._driver._timer
+    timer = effect_fixture.effect._controller._timer
     assert timer.timeout.connected() == 1
     effect_fixture.effect.cleanup()
     assert timer.timeout.connected() == 0

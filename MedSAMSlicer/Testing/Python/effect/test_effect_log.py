@@ -114,7 +114,7 @@ def set_window_to_a_name(fixture: EffectFixture, _scene: SceneBuilder) -> None:
 
 def hide_weights(fixture: EffectFixture, _scene: SceneBuilder) -> None:
     fixture.serve("MedSAMSlicerLib.engine.serving.service:SegmentationService")
-    fixture.effect._driver.link.close()
+    fixture.effect._controller.client.close()
     fixture.effect.scriptedEffect.setParameter("Model", "sam_vit_h")
     fixture.effect.run()
 
@@ -162,7 +162,7 @@ def test_a_segment_that_is_gone_and_a_volume_that_was_deleted_are_not_named(
     fixture = name_all(make_effect_fixture("SlowService"))
     fixture.start()
     fixture.host.scene.RemoveNode(fixture.volume)
-    fixture.host.wait_until(lambda: fixture.effect._driver.link.idle)
+    fixture.host.wait_until(lambda: fixture.effect._controller.client.idle)
     fixture.host.clock.advance(200)
     assert NAME in fixture.ui.problemLabel.text
     text = copied(fixture)

@@ -132,10 +132,11 @@ def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture:
     from MedSAMSlicerLib.panel import settings
 
     choices: list[Any] = []
-    segment = effect_fixture.effect._driver.link.segment
-    effect_fixture.effect._driver.link.segment = lambda choice, *rest: (choices.append(choice), segment(choice, *rest))[
-        1
-    ]
+    segment = effect_fixture.effect._controller.client.segment
+    effect_fixture.effect._controller.client.segment = lambda choice, *rest: (
+        choices.append(choice),
+        segment(choice, *rest),
+    )[1]
     assert effect_fixture.ui.deviceComboBox.currentText == "Automatic"
     effect_fixture.drag()
     settings.set_device("cpu", "torch")
@@ -228,7 +229,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["editing.rectangle_drag", "the rectangle begins outside of the volume: begin it on the image"] = (
+    german["editing.rectangle_tool", "the rectangle begins outside of the volume: begin it on the image"] = (
         "bitte im Bild beginnen"
     )
     effect_fixture.zoom_out("Red")

@@ -21,12 +21,12 @@ def test_key_slices_are_listed_and_can_be_corrected_and_removed(effect_fixture: 
     assert ui.keysSection.title == "Key slices (2)"
     ui.keysTable.selectRow(0)
     user.click(ui.correctKeyButton)
-    assert effect_fixture.contouring.index_in(effect_fixture.effect._view_geometry()) == 10
+    assert effect_fixture.contouring.state.index_in(effect_fixture.effect._view_geometry()) == 10
     assert "Slice 10 (S " in ui.noteLabel.text and "drag a corner" in ui.noteLabel.text
-    before = effect_fixture.contouring.prompts.keys[10].box
+    before = effect_fixture.contouring.state.prompts.keys[10].box
     effect_fixture.drag(half=0.8)
-    assert effect_fixture.contouring.prompts.keys[10].box != before
-    assert sorted(effect_fixture.contouring.prompts.keys) == [10, 13] and "corner" not in ui.noteLabel.text
+    assert effect_fixture.contouring.state.prompts.keys[10].box != before
+    assert sorted(effect_fixture.contouring.state.prompts.keys) == [10, 13] and "corner" not in ui.noteLabel.text
     ui.keysTable.selectRow(1)
     user.click(ui.removeKeyButton)
     effect_fixture.finish()
@@ -38,7 +38,7 @@ def test_key_slices_are_listed_and_can_be_corrected_and_removed(effect_fixture: 
 def test_a_corner_of_a_rectangle_that_is_corrected_can_be_dragged(effect_fixture: Any) -> None:
     user, ui = effect_fixture.host.user, effect_fixture.ui
     effect_fixture.drag()
-    box = effect_fixture.contouring.prompts.keys[10].box
+    box = effect_fixture.contouring.state.prompts.keys[10].box
     corner = effect_fixture.xy("Red", 10, box.y0, box.x0)
     inwards = effect_fixture.xy("Red", 10, box.y0 + 6, box.x0 + 4)
     points = effect_fixture.effect._overlays._views[0]._rectangle._outline.GetNumberOfPoints
@@ -48,10 +48,10 @@ def test_a_corner_of_a_rectangle_that_is_corrected_can_be_dragged(effect_fixture
     assert points() == 20
     user.drag("Red", corner, inwards)
     effect_fixture.finish()
-    moved = effect_fixture.contouring.prompts.keys[10].box
+    moved = effect_fixture.contouring.state.prompts.keys[10].box
     assert (moved.x1, moved.y1) == (box.x1, box.y1)
     assert (moved.x0, moved.y0) == (box.x0 + 4, box.y0 + 6)
-    assert points() == 4 and effect_fixture.contouring.correcting is None
+    assert points() == 4 and effect_fixture.contouring.state.correcting is None
     # Without the button a corner is a place to begin a rectangle at.
     user.drag(
         "Red",
@@ -59,16 +59,18 @@ def test_a_corner_of_a_rectangle_that_is_corrected_can_be_dragged(effect_fixture
         effect_fixture.xy("Red", 10, moved.y0 + 9, moved.x0 + 8),
     )
     effect_fixture.finish()
-    assert effect_fixture.contouring.prompts.keys[10].box.xyxy == (moved.x0, moved.y0, moved.x0 + 8, moved.y0 + 9)
+    assert effect_fixture.contouring.state.prompts.keys[10].box.xyxy == (moved.x0, moved.y0, moved.x0 + 8, moved.y0 + 9)
 
 
 def test_escape_leaves_a_rectangle_that_was_to_be_corrected(effect_fixture: Any) -> None:
     effect_fixture.drag()
-    box = effect_fixture.contouring.prompts.keys[10].box
+    box = effect_fixture.contouring.state.prompts.keys[10].box
     effect_fixture.ui.keysTable.selectRow(0)
     effect_fixture.host.user.click(effect_fixture.ui.correctKeyButton)
     assert effect_fixture.host.user.key("Escape")
-    assert "corner" not in effect_fixture.ui.noteLabel.text and effect_fixture.contouring.prompts.keys[10].box == box
+    assert (
+        "corner" not in effect_fixture.ui.noteLabel.text and effect_fixture.contouring.state.prompts.keys[10].box == box
+    )
     assert not effect_fixture.host.user.key("Escape")
 
 
@@ -85,7 +87,7 @@ def test_the_strip_and_the_slices_that_need_review_lead_to_their_slices(
     def shown() -> int:
         from MedSAMSlicerLib.effect.slice_views import geometry_of
 
-        return effect_fixture.contouring.index_in(geometry_of(effect_fixture.host.user.view("Red")))
+        return effect_fixture.contouring.state.index_in(geometry_of(effect_fixture.host.user.view("Red")))
 
     ui.stripTable.cellClicked.emit(0, 9 - first)
     assert shown() == 9

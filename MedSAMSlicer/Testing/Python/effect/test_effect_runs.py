@@ -63,7 +63,7 @@ def test_nothing_is_written_when_the_ground_is_taken_away_during_a_run(
         effect_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     else:
         scene.Clear(0)
-    effect_fixture.host.wait_until(lambda: effect_fixture.effect._driver.link.idle)
+    effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.idle)
     effect_fixture.host.clock.advance(200)
     if what in ("segment", "volume"):
         assert effect_fixture.nothing_is_written
@@ -99,7 +99,7 @@ def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(make_effect_f
     effect_fixture.signal_on(13)
     effect_fixture.drag()
     assert "memory" in effect_fixture.ui.problemLabel.text.lower()
-    effect_fixture.effect._driver.link.close()
+    effect_fixture.effect._controller.client.close()
     effect_fixture.effect.make_transport = lambda: QProcessTransport(["/no/such/program"], {})
     effect_fixture.drag()
     assert "could not be started" in effect_fixture.ui.problemLabel.text
@@ -107,7 +107,7 @@ def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(make_effect_f
 
 def test_cleanup_ends_the_process(effect_fixture: Any) -> None:
     effect_fixture.drag()
-    process = effect_fixture.effect._driver.link.transport._process
+    process = effect_fixture.effect._controller.client.transport._process
     effect_fixture.effect.cleanup()
     effect_fixture.host.wait_until(lambda: process.state() == process.NotRunning)
 

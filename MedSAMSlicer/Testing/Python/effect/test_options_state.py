@@ -87,15 +87,15 @@ def test_whether_the_result_is_in_the_segment(
     editor_fixture: ContourEditorFixture, applied: bool, undone: bool, text: str
 ) -> None:
     editor_fixture.draw(editor_fixture.view(7))
-    editor_fixture.contouring.current.applied, editor_fixture.contouring.current.undone = applied, undone
+    editor_fixture.contouring.state.current.applied, editor_fixture.contouring.state.current.undone = applied, undone
     result = shown(editor_fixture).result
     assert result is not None and result.text.startswith(text)
 
 
 def test_a_box_without_an_object(editor_fixture: ContourEditorFixture) -> None:
-    editor_fixture.contouring.press(editor_fixture.view(7), (62, 66), False)
-    editor_fixture.contouring.move((76, 80))
-    editor_fixture.contouring.release((76, 80))
+    editor_fixture.contouring.mouse.press(editor_fixture.view(7), (62, 66), False)
+    editor_fixture.contouring.mouse.move((76, 80))
+    editor_fixture.contouring.mouse.release((76, 80))
     editor_fixture.wait()
     result = shown(editor_fixture).result
     assert result is not None
@@ -170,8 +170,8 @@ def test_texts_of_the_progress(progress: Progress | None, text: str) -> None:
 
 def test_a_rectangle_that_is_corrected(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.draw(editor_fixture.view(7))
-    editor_fixture.contouring.correct(7)
-    editor_fixture.contouring.notes = ["3 voxels were left out."]
+    editor_fixture.contouring.mouse.correct(7)
+    editor_fixture.contouring.state.notes = ["3 voxels were left out."]
     state = shown(editor_fixture, waiting=["node"])
     assert state.note == (
         "Slice 7 (S 21.0 mm): drag a corner of the rectangle, or draw a new one. Esc leaves it unchanged. "
@@ -189,7 +189,7 @@ def test_the_ends_of_the_range(editor_fixture: ContourEditorFixture) -> None:
 
 def test_a_volume_that_cannot_be_used_any_more(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.draw(editor_fixture.view(7))
-    editor_fixture.contouring.correct(7)
+    editor_fixture.contouring.mouse.correct(7)
     editor_fixture.volume.SetAndObserveTransformNodeID(editor_fixture.scene_builder.warp())
     state = shown(editor_fixture)
     assert "nonlinear transform" in state.plane

@@ -63,12 +63,12 @@ def test_a_correction_elsewhere_starts_from_the_result_and_runs_up_to_the_neighb
 
 def test_undo_takes_back_a_correction_to_the_last_bit(two_rods: TwoRodPhantom) -> None:
     two_rods.draw_both()
-    before = two_rods.contouring.prompts
+    before = two_rods.contouring.state.prompts
     two_rods.click(SECOND, negative=True)
-    two_rods.contouring.clicks.undo()
-    assert two_rods.contouring.prompts is before
-    assert two_rods.contouring.clicks.pending == [] and two_rods.contouring.result is not None
-    assert two_rods.contouring.preview.asked is None
+    two_rods.contouring.points.undo()
+    assert two_rods.contouring.state.prompts is before
+    assert two_rods.contouring.points.pending == [] and two_rods.contouring.result is not None
+    assert two_rods.contouring.preview.tag is None
 
 
 def test_a_rectangle_on_a_clicked_slice_keeps_the_clicks(two_rods: TwoRodPhantom) -> None:
@@ -87,14 +87,14 @@ def test_a_click_outside_of_a_3d_box_says_that_the_object_leaves_it(two_rods: Tw
     two_rods.contouring.take_roi(two_rods.scene_builder.roi(center, (14, 14, 9)))
     two_rods.wait()
     assert same(two_rods.found()[7], two_rods.first[7])
-    before = two_rods.contouring.prompts
-    assert before is not None and before.bounds is not None and before.reach is not None
+    before = two_rods.contouring.state.prompts
+    assert before is not None and before.box3d is not None and before.slice_range is not None
     two_rods.click((FIRST[0] + 1, FIRST[1]), k=8)
-    assert two_rods.contouring.prompts is not None and two_rods.contouring.prompts.bounds == before.bounds
-    last = before.reach[1]
+    assert two_rods.contouring.state.prompts is not None and two_rods.contouring.state.prompts.box3d == before.box3d
+    last = before.slice_range[1]
     two_rods.click(SECOND, k=last + 1)
-    after = two_rods.contouring.prompts
-    assert after is not None and after.bounds is None and after.reach == (before.reach[0], last + 1)
+    after = two_rods.contouring.state.prompts
+    assert after is not None and after.box3d is None and after.slice_range == (before.slice_range[0], last + 1)
     two_rods.run()
     assert 8 in two_rods.engine.runs[-1][0].slices
     assert same(two_rods.found()[last + 1], two_rods.second[last + 1])
@@ -110,8 +110,8 @@ def test_a_click_in_a_turned_roi_stays_in_it_and_one_beside_it_does_not(two_rods
     assert same(two_rods.seen(), in_roi), "what is previewed is what a run would find"
     two_rods.click(SECOND, k=10)
     assert same(two_rods.seen(), two_rods.second[10])
-    assert two_rods.contouring.prompts is not None and two_rods.contouring.prompts.solid is None
-    two_rods.contouring.clicks.undo()
+    assert two_rods.contouring.state.prompts is not None and two_rods.contouring.state.prompts.oriented_box is None
+    two_rods.contouring.points.undo()
     two_rods.contouring.look_at(two_rods.along("K", 7))
     two_rods.wait()
     assert same(two_rods.seen(), in_roi)
@@ -123,8 +123,8 @@ def test_points_in_a_3d_box_are_not_left_out(two_rods: TwoRodPhantom) -> None:
     two_rods.contouring.take_roi(two_rods.scene_builder.roi(center, (38, 36, 9)))
     two_rods.wait()
     assert same(two_rods.found()[6:9], (two_rods.first | two_rods.second)[6:9])
-    prompts = two_rods.contouring.prompts
-    assert prompts is not None and prompts.bounds is not None
+    prompts = two_rods.contouring.state.prompts
+    assert prompts is not None and prompts.box3d is not None
     two_rods.click(SECOND, negative=True, k=8)
     two_rods.run()
     assert same(two_rods.found()[8], two_rods.first[8])
@@ -134,7 +134,7 @@ def test_the_segment_is_where_the_model_starts(two_rods: TwoRodPhantom) -> None:
     part = np.zeros(SHAPE, bool)
     part[7, 26:30, 29:33] = True
     two_rods.fill(part)
-    clicks = two_rods.contouring.clicks
+    clicks = two_rods.contouring.points
     clicks.start_from_segment(two_rods.along("K", 7))
     two_rods.wait()
     assert same(two_rods.seen(), two_rods.second[7]) and two_rods.keys[7].origin == "segment"
@@ -154,8 +154,8 @@ def test_an_empty_segment_or_a_model_without_masks_is_refused_in_words(two_rods:
     part[7, 26:30, 29:33] = True
     two_rods.fill(part)
     with pytest.raises(InputError, match="the segment is empty on this slice"):
-        two_rods.contouring.clicks.start_from_segment(two_rods.along("K", 8))
+        two_rods.contouring.points.start_from_segment(two_rods.along("K", 8))
     two_rods.parameters.set("Model", "medsam")
     with pytest.raises(InputError, match=r"MedSAM \(ViT-B\) was not trained for masks"):
-        two_rods.contouring.clicks.start_from_segment(two_rods.along("K", 7))
+        two_rods.contouring.points.start_from_segment(two_rods.along("K", 7))
     assert two_rods.keys == {} and two_rods.engine.previews == []

@@ -23,13 +23,13 @@ def test_clicks_refine_the_preview_and_are_undone_one_by_one(two_rods: TwoRodPha
     assert two_rods.keys[7].origin == "clicked" and two_rods.keys[7].points is not None
     assert two_rods.keys[7].points.positive == (True, True, False)
     for expected in (first | second, first):
-        assert two_rods.contouring.clicks.undo()
+        assert two_rods.contouring.points.undo()
         two_rods.wait()
         assert same(two_rods.seen(), expected)
-    assert two_rods.contouring.clicks.undo()
+    assert two_rods.contouring.points.undo()
     two_rods.wait()
     assert two_rods.keys == {} and two_rods.seen() is None
-    assert not two_rods.contouring.clicks.can_undo and not two_rods.contouring.clicks.undo()
+    assert not two_rods.contouring.points.can_undo and not two_rods.contouring.points.undo()
     assert two_rods.engine.runs == [] and two_rods.contouring.problem is None
 
 
@@ -45,10 +45,10 @@ def test_a_click_begins_no_run_whatever_the_reach(two_rods: TwoRodPhantom) -> No
 
 def test_a_run_goes_through_what_was_clicked(two_rods: TwoRodPhantom) -> None:
     two_rods.click(SECOND)
-    assert two_rods.contouring.clicks.pending == [7]
+    assert two_rods.contouring.points.pending == [7]
     two_rods.run()
     assert same(two_rods.found(), two_rods.second)
-    assert two_rods.results == 1 and two_rods.contouring.clicks.pending == []
+    assert two_rods.results == 1 and two_rods.contouring.points.pending == []
     assert two_rods.seen() is None, "the result takes the place of the preview"
 
 
@@ -66,7 +66,7 @@ def test_the_point_lies_where_was_clicked(
     index = dict(zip("KJI", kji, strict=True))[axis]
     view = two_rods.along(axis, index)
     two_rods.click_at(view, two_rods.xy(view, *kji))
-    assert list(two_rods.keys) == [index] and two_rods.contouring.plane == Plane(axis)
+    assert list(two_rods.keys) == [index] and two_rods.contouring.state.plane == Plane(axis)
     column, row = {"K": (15, 11), "J": (15, 6), "I": (11, 6)}[axis]
     points = two_rods.keys[index].points
     assert points is not None and points.coordinates[0] == pytest.approx((column, row), abs=1e-6)
@@ -79,37 +79,37 @@ def test_a_click_in_an_oblique_view_lies_in_its_plane(two_rods: TwoRodPhantom, t
     xy = (150 + 3 * 8, 150 - 3 * 7)
     two_rods.click_at(view, xy)
     (index,) = two_rods.keys
-    plane, points = two_rods.contouring.plane, two_rods.keys[index].points
+    plane, points = two_rods.contouring.state.plane, two_rods.keys[index].points
     assert plane is not None and plane.axis is None and points is not None
     x, y = points.coordinates[0]
-    world = two_rods.contouring.stack(plane).slice_to_world(index) @ [x, y, 0, 1]
+    world = two_rods.contouring.state.stack(plane).slice_to_world(index) @ [x, y, 0, 1]
     normal = view.slice_to_world[:3, 2]
     off = world[:3] - view.to_world(xy)
     assert np.linalg.norm(off - normal * (off @ normal)) < 1e-6
-    assert abs(off @ normal) <= two_rods.contouring.stack(plane).spacing[0] / 2 + 1e-6
+    assert abs(off @ normal) <= two_rods.contouring.state.stack(plane).spacing[0] / 2 + 1e-6
 
 
 def test_escape_drops_the_clicks_since_the_last_run(two_rods: TwoRodPhantom) -> None:
     two_rods.click(FIRST)
     two_rods.run()
-    after_run = two_rods.contouring.prompts
+    after_run = two_rods.contouring.state.prompts
     two_rods.click(SECOND)
     two_rods.click(SECOND, negative=True, k=9)
-    assert two_rods.contouring.escape()
-    assert two_rods.contouring.prompts is after_run and two_rods.contouring.clicks.pending == []
-    assert not two_rods.contouring.escape()
-    assert two_rods.contouring.clicks.undo(), "one by one, clicks are undone beyond the run too"
+    assert two_rods.contouring.mouse.escape()
+    assert two_rods.contouring.state.prompts is after_run and two_rods.contouring.points.pending == []
+    assert not two_rods.contouring.mouse.escape()
+    assert two_rods.contouring.points.undo(), "one by one, clicks are undone beyond the run too"
     assert two_rods.keys == {}
 
 
 def test_escape_during_the_run_ends_it_and_keeps_the_clicks(two_rods: TwoRodPhantom) -> None:
     two_rods.click(FIRST)
     two_rods.contouring.run()
-    assert two_rods.contouring.running and two_rods.contouring.escape()
+    assert two_rods.contouring.running and two_rods.contouring.mouse.escape()
     two_rods.wait()
     assert two_rods.contouring.result is None and list(two_rods.keys) == [7]
     assert same(two_rods.seen(), two_rods.first[7])
-    assert two_rods.contouring.escape() and two_rods.keys == {}
+    assert two_rods.contouring.mouse.escape() and two_rods.keys == {}
 
 
 def test_a_first_click_that_only_says_where_nothing_is_is_refused(two_rods: TwoRodPhantom) -> None:
@@ -123,7 +123,7 @@ def test_a_first_click_that_only_says_where_nothing_is_is_refused(two_rods: TwoR
 def test_a_model_without_points_is_not_asked(two_rods: TwoRodPhantom) -> None:
     two_rods.parameters.set("Model", "litemedsam")
     two_rods.click(FIRST)
-    clicks = two_rods.contouring.clicks
+    clicks = two_rods.contouring.points
     assert clicks.refused and two_rods.keys == {} and two_rods.engine.previews == []
     assert two_rods.contouring.problem is None
     two_rods.parameters.set("Model", "sam_med2d")
@@ -155,7 +155,7 @@ def test_the_clicks_of_a_slice_are_seen_again_when_the_view_comes_back(two_rods:
     two_rods.contouring.look_at(two_rods.along("K", 7))
     two_rods.wait()
     assert two_rods.contouring.preview.shown.index == 7 and same(two_rods.seen(), two_rods.first[7])
-    assert two_rods.contouring.clicks.shows(Plane("K"), 7) and not two_rods.contouring.clicks.shows(Plane("K"), 9)
+    assert two_rods.contouring.points.shows(Plane("K"), 7) and not two_rods.contouring.points.shows(Plane("K"), 9)
     two_rods.contouring.look_at(two_rods.along("J", 12))
     two_rods.wait()
     assert same(two_rods.seen(), two_rods.first[7]), "a look at another view leaves it where it is"
@@ -164,16 +164,16 @@ def test_the_clicks_of_a_slice_are_seen_again_when_the_view_comes_back(two_rods:
 def test_a_drag_that_comes_to_nothing_gives_the_preview_back(two_rods: TwoRodPhantom) -> None:
     two_rods.click(FIRST)
     view = two_rods.along("K", 7)
-    two_rods.contouring.press(view, (100, 100), False)
+    two_rods.contouring.mouse.press(view, (100, 100), False)
     assert same(two_rods.seen(), two_rods.first[7])
-    two_rods.contouring.move((160, 160))
+    two_rods.contouring.mouse.move((160, 160))
     two_rods.wait()
-    assert two_rods.contouring.escape()
+    assert two_rods.contouring.mouse.escape()
     two_rods.wait()
     assert same(two_rods.seen(), two_rods.first[7]) and list(two_rods.keys) == [7]
-    two_rods.contouring.press(view, (100, 100), False)
-    two_rods.contouring.move((160, 101))
-    two_rods.contouring.release((101, 101))
+    two_rods.contouring.mouse.press(view, (100, 100), False)
+    two_rods.contouring.mouse.move((160, 101))
+    two_rods.contouring.mouse.release((101, 101))
     assert two_rods.keys[7].points is not None and len(two_rods.keys[7].points) == 1, (
         "what went away and back is no click"
     )
@@ -184,7 +184,7 @@ def test_a_click_in_another_plane_is_refused_and_nothing_is_lost(two_rods: TwoRo
     view = two_rods.along("J", FIRST[0])
     two_rods.click_at(view, two_rods.xy(view, 7, *FIRST))
     assert "another plane" in str(two_rods.contouring.problem)
-    assert list(two_rods.keys) == [7] and two_rods.contouring.plane == Plane("K")
+    assert list(two_rods.keys) == [7] and two_rods.contouring.state.plane == Plane("K")
 
 
 def test_a_click_during_a_run_is_newer_than_what_the_run_finds(two_rods: TwoRodPhantom) -> None:
@@ -194,9 +194,9 @@ def test_a_click_during_a_run_is_newer_than_what_the_run_finds(two_rods: TwoRodP
         two_rods.contouring.step()
     two_rods.click(SECOND)
     assert two_rods.contouring.result is not None and same(two_rods.found(), two_rods.first)
-    assert two_rods.contouring.clicks.pending == [7] and same(two_rods.seen(), (two_rods.first | two_rods.second)[7])
-    assert two_rods.contouring.escape()
-    assert two_rods.contouring.clicks.pending == []
+    assert two_rods.contouring.points.pending == [7] and same(two_rods.seen(), (two_rods.first | two_rods.second)[7])
+    assert two_rods.contouring.mouse.escape()
+    assert two_rods.contouring.points.pending == []
 
 
 @pytest.mark.parametrize("way", ["discard", "another", "remove"])
@@ -209,5 +209,5 @@ def test_what_else_changes_the_prompts_ends_the_way_back(two_rods: TwoRodPhantom
     }
     change[way]()
     two_rods.wait()
-    assert not two_rods.contouring.clicks.undo()
+    assert not two_rods.contouring.points.undo()
     assert list(two_rods.keys) == ([9] if way == "another" else [])

@@ -23,14 +23,14 @@ def test_clicks_and_masks_stand_in_the_scene(two_rods: TwoRodPhantom) -> None:
     two_rods.click(FIRST)
     two_rods.click(SECOND, negative=True, k=9)
     again = two_rods.open()
-    assert again.prompts == two_rods.contouring.prompts
-    assert again.prompts is not None and again.prompts.keys[7].mask == two_rods.keys[7].mask is not None
+    assert again.state.prompts == two_rods.contouring.state.prompts
+    assert again.state.prompts is not None and again.state.prompts.keys[7].mask == two_rods.keys[7].mask is not None
     # Whoever opens the scene sees them, undoes them one by one, and runs from there.
     two_rods.contouring = again
     again.look_at(two_rods.along("K", 9))
     two_rods.wait()
-    assert same(two_rods.seen(), two_rods.first[9]) and not again.escape()
-    assert again.clicks.undo() and list(two_rods.keys) == [7]
+    assert same(two_rods.seen(), two_rods.first[9]) and not again.mouse.escape()
+    assert again.points.undo() and list(two_rods.keys) == [7]
     two_rods.run()
     assert same(two_rods.found(), two_rods.first)
 
@@ -43,7 +43,7 @@ def test_logits_and_masks_are_saved_to_a_file(two_rods: TwoRodPhantom, scene_bui
         for index, mask in ((5, StoredMask.of_logits(noise, "sam_vit_h")), (7, StoredMask.of_mask(noise > 0)))
     }
     prompts = Prompts(Plane("K"), keys)
-    two_rods.contouring.change_prompts(prompts)
+    two_rods.contouring.state.change_prompts(prompts)
     file = tmp_path / "scene.mrml"
     scene_builder.scene.SetURL(str(file))
     assert scene_builder.scene.Commit()

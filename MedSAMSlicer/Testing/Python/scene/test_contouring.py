@@ -22,13 +22,13 @@ def test_a_rectangle_becomes_the_whole_object(editor_fixture: ContourEditorFixtu
 
 def test_the_mask_is_seen_while_the_rectangle_is_drawn(editor_fixture: ContourEditorFixture) -> None:
     view = editor_fixture.view(7)
-    editor_fixture.contouring.press(view, (60, 60), False)
-    editor_fixture.contouring.move((90, 90))
+    editor_fixture.contouring.mouse.press(view, (60, 60), False)
+    editor_fixture.contouring.mouse.move((90, 90))
     editor_fixture.wait(lambda: editor_fixture.contouring.rectangle.image is not None)
     shown = editor_fixture.contouring.rectangle
     assert shown.shown.box == shown.drag.box
     first = shown.image.values.sum()
-    editor_fixture.contouring.move((150, 150))
+    editor_fixture.contouring.mouse.move((150, 150))
     editor_fixture.wait(lambda: shown.shown.box == shown.drag.box)
     assert shown.image.values.sum() > first
     assert (shown.image.values[0] == editor_fixture.truth[7]).all()
@@ -38,13 +38,13 @@ def test_the_mask_is_seen_while_the_rectangle_is_drawn(editor_fixture: ContourEd
 @pytest.mark.parametrize("name", ["axial", "coronal"])
 def test_every_standard_view_uses_the_volumes_own_slices(editor_fixture: ContourEditorFixture, name: str) -> None:
     editor_fixture.draw(editor_fixture.view(7, name))
-    assert editor_fixture.contouring.plane == Plane("K" if name == "axial" else "J")
+    assert editor_fixture.contouring.state.plane == Plane("K" if name == "axial" else "J")
     assert (editor_fixture.mask == editor_fixture.truth).all()
 
 
 def test_an_oblique_view_is_contoured_in_its_own_plane(editor_fixture: ContourEditorFixture, turn: Any) -> None:
     editor_fixture.draw(editor_fixture.view(7, turned=turn(0, 30, 0)))
-    assert editor_fixture.contouring.plane.axis is None
+    assert editor_fixture.contouring.state.plane.axis is None
     mask = editor_fixture.mask
     assert 2 * (mask & editor_fixture.truth).sum() / (mask.sum() + editor_fixture.truth.sum()) > 0.93
     before = editor_fixture.contouring.result
@@ -57,7 +57,7 @@ def test_a_rectangle_in_a_view_turned_in_its_plane_holds_all_four_corners(
     editor_fixture: ContourEditorFixture, turn: Any
 ) -> None:
     editor_fixture.draw(editor_fixture.view(7, turned=turn(0, 0, 45)))
-    assert editor_fixture.contouring.plane == Plane("K")
+    assert editor_fixture.contouring.state.plane == Plane("K")
     box = editor_fixture.keys[7].box
     assert box.width == pytest.approx(12 * 2 * 2**0.5, abs=1.5)
 
@@ -65,26 +65,26 @@ def test_a_rectangle_in_a_view_turned_in_its_plane_holds_all_four_corners(
 def test_escape_while_drawing_leaves_everything_as_it_was(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.draw(editor_fixture.view(7))
     result = editor_fixture.contouring.result
-    editor_fixture.contouring.press(editor_fixture.view(5), (60, 60), False)
-    editor_fixture.contouring.move((150, 150))
-    assert editor_fixture.contouring.escape()
-    editor_fixture.contouring.release((150, 150))
+    editor_fixture.contouring.mouse.press(editor_fixture.view(5), (60, 60), False)
+    editor_fixture.contouring.mouse.move((150, 150))
+    assert editor_fixture.contouring.mouse.escape()
+    editor_fixture.contouring.mouse.release((150, 150))
     editor_fixture.wait()
     assert list(editor_fixture.keys) == [7]
     assert editor_fixture.contouring.result is result
     assert editor_fixture.contouring.rectangle.image is None
-    assert not editor_fixture.contouring.escape()
+    assert not editor_fixture.contouring.mouse.escape()
 
 
 def test_a_click_is_no_rectangle(editor_fixture: ContourEditorFixture) -> None:
-    editor_fixture.contouring.press(editor_fixture.view(7), (100, 100), False)
-    editor_fixture.contouring.move((102, 101))
-    editor_fixture.contouring.release((102, 101))
+    editor_fixture.contouring.mouse.press(editor_fixture.view(7), (100, 100), False)
+    editor_fixture.contouring.mouse.move((102, 101))
+    editor_fixture.contouring.mouse.release((102, 101))
     assert editor_fixture.keys == {} and not editor_fixture.contouring.running
 
 
 def test_a_rectangle_beside_the_image_is_refused_in_words(editor_fixture: ContourEditorFixture) -> None:
-    assert not editor_fixture.contouring.press(editor_fixture.view(7), (2, 2), False)
+    assert not editor_fixture.contouring.mouse.press(editor_fixture.view(7), (2, 2), False)
     assert "outside of the volume" in str(editor_fixture.contouring.problem)
 
 
@@ -103,13 +103,13 @@ def test_drawing_without_shift_elsewhere_begins_anew(editor_fixture: ContourEdit
     editor_fixture.draw(editor_fixture.view(5))
     assert list(editor_fixture.keys) == [5]
     editor_fixture.draw(editor_fixture.view(7, "coronal"))
-    assert editor_fixture.contouring.plane == Plane("J")
+    assert editor_fixture.contouring.state.plane == Plane("J")
     assert len(editor_fixture.keys) == 1
 
 
 def test_a_key_slice_cannot_be_added_in_another_plane(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.draw(editor_fixture.view(7))
-    assert not editor_fixture.contouring.press(editor_fixture.view(7, "coronal"), (60, 60), True)
+    assert not editor_fixture.contouring.mouse.press(editor_fixture.view(7, "coronal"), (60, 60), True)
     assert "another plane" in str(editor_fixture.contouring.problem)
     assert (editor_fixture.mask == editor_fixture.truth).all()
 
@@ -119,7 +119,7 @@ def test_removing_the_last_key_slice_forgets_the_result(editor_fixture: ContourE
     editor_fixture.contouring.remove_key(7)
     assert (
         editor_fixture.contouring.result is None
-        and editor_fixture.contouring.kept.image is None
+        and editor_fixture.contouring.state.current.image is None
         and editor_fixture.keys == {}
     )
 
@@ -127,13 +127,13 @@ def test_removing_the_last_key_slice_forgets_the_result(editor_fixture: ContourE
 def test_prompts_go_with_the_scene_and_come_back_for_each_segment(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.draw(editor_fixture.view(7))
     editor_fixture.draw(editor_fixture.view(9), add=True)
-    drawn = editor_fixture.contouring.prompts
+    drawn = editor_fixture.contouring.state.prompts
     editor_fixture.contouring.close()
-    assert editor_fixture.open("other").prompts is None
+    assert editor_fixture.open("other").state.prompts is None
     again = editor_fixture.open("tumour")
-    assert again.prompts == drawn
+    assert again.state.prompts == drawn
     again.discard()
-    assert editor_fixture.open("tumour").prompts is None
+    assert editor_fixture.open("tumour").state.prompts is None
     editor_fixture.parameters.node.SetAttribute("MedSAM.Prompts", '{"tumour": {"plane": "K"}}')
     assert "cannot be read" in str(editor_fixture.open("tumour").problem)
 

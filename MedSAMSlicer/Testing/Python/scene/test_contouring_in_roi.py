@@ -50,8 +50,8 @@ def test_the_result_is_the_rotated_roi_itself_where_all_of_it_is_object(
     editor_fixture.wait()
     assert (editor_fixture.mask == inside(editor_fixture, roi)).all()
     assert editor_fixture.mask.sum() < 0.6 * np.prod([np.ptp(n) + 1 for n in editor_fixture.mask.nonzero()])
-    kept = editor_fixture.contouring.prompts
-    assert kept.solid is not None and Prompts.from_content(kept.content()) == kept
+    kept = editor_fixture.contouring.state.prompts
+    assert kept.oriented_box is not None and Prompts.from_content(kept.content()) == kept
 
 
 def rectangle(editor_fixture: ContourEditorFixture, k: int) -> np.ndarray:
@@ -72,11 +72,11 @@ def test_a_rectangle_that_reaches_over_the_faces_of_the_roi_is_cut_to_it_and_so_
     editor_fixture.wait()
     within = inside(editor_fixture, roi)
     view, rectangle_tool = editor_fixture.view(9), editor_fixture.contouring.rectangle
-    editor_fixture.contouring.press(view, (82, 82), True)
-    editor_fixture.contouring.move((118, 118))
+    editor_fixture.contouring.mouse.press(view, (82, 82), True)
+    editor_fixture.contouring.mouse.move((118, 118))
     editor_fixture.wait(lambda: rectangle_tool.image is not None)
     seen = rectangle_tool.image.values[0] > 0
-    editor_fixture.contouring.release((118, 118))
+    editor_fixture.contouring.mouse.release((118, 118))
     editor_fixture.wait()
     drawn = rectangle(editor_fixture, 9)
     assert (drawn & ~within[9]).any()
@@ -93,16 +93,16 @@ def test_a_rectangle_beside_the_roi_says_that_the_object_leaves_it(all_bright: C
     editor_fixture.wait()
     assert not (editor_fixture.mask & ~inside(editor_fixture, roi)).any()
     view, rectangle_tool = editor_fixture.view(8), editor_fixture.contouring.rectangle
-    editor_fixture.contouring.press(view, (120, 120), True)
-    editor_fixture.contouring.move((150, 150))
+    editor_fixture.contouring.mouse.press(view, (120, 120), True)
+    editor_fixture.contouring.mouse.move((150, 150))
     editor_fixture.wait(lambda: rectangle_tool.image is not None)
     seen = rectangle_tool.image.values[0] > 0
-    editor_fixture.contouring.release((150, 150))
+    editor_fixture.contouring.mouse.release((150, 150))
     editor_fixture.wait()
     drawn = rectangle(editor_fixture, 8)
     assert not (drawn & inside(editor_fixture, roi)[8]).any()
     assert (seen == drawn).all() and (editor_fixture.mask[8] == drawn).all()
-    assert editor_fixture.contouring.prompts.solid is None
+    assert editor_fixture.contouring.state.prompts.oriented_box is None
 
 
 def test_a_rectangle_elsewhere_without_shift_knows_nothing_of_the_roi(
@@ -120,5 +120,5 @@ def test_an_roi_along_the_voxels_needs_nothing_but_its_box(all_bright: ContourEd
     roi = all_bright.scene_builder.roi(all_bright.position(7, 19.4, 21.3), (17, 11, 13))
     all_bright.contouring.take_roi(roi)
     all_bright.wait()
-    assert all_bright.contouring.prompts.solid is None
+    assert all_bright.contouring.state.prompts.oriented_box is None
     assert (all_bright.mask == inside(all_bright, roi)).all()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import slicer
 
-from MedSAMSlicerLib.scene.state.slice_range import set_reach_end
+from MedSAMSlicerLib.scene.state.slice_range import set_slice_range_end
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support import threshold_service
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
@@ -18,11 +18,11 @@ def test_escape_during_the_run_drops_the_rectangle_that_began_it(editor_fixture:
     before = editor_fixture.contouring.result
     editor_fixture.draw(editor_fixture.view(4), add=True, wait=False)
     assert editor_fixture.contouring.running
-    assert editor_fixture.contouring.escape()
+    assert editor_fixture.contouring.mouse.escape()
     editor_fixture.wait()
     assert list(editor_fixture.keys) == [7]
     assert editor_fixture.contouring.result is before
-    assert (editor_fixture.contouring.kept.image.values.astype(bool) == editor_fixture.truth).all()
+    assert (editor_fixture.contouring.state.current.image.values.astype(bool) == editor_fixture.truth).all()
 
 
 def test_only_what_lies_between_the_neighbours_of_a_change_is_run_again(
@@ -66,10 +66,10 @@ def test_reach_of_one_slice(editor_fixture: ContourEditorFixture) -> None:
 
 
 def test_reach_from_slice_to_slice(editor_fixture: ContourEditorFixture) -> None:
-    set_reach_end(editor_fixture.parameters, "ReachStart", 9, Plane("K"))
+    set_slice_range_end(editor_fixture.parameters, "ReachStart", 9, Plane("K"))
     editor_fixture.draw(editor_fixture.view(7))
     assert "From here" in str(editor_fixture.contouring.problem)
-    set_reach_end(editor_fixture.parameters, "ReachEnd", 5, Plane("K"))
+    set_slice_range_end(editor_fixture.parameters, "ReachEnd", 5, Plane("K"))
     editor_fixture.contouring.run()
     editor_fixture.wait()
     assert editor_fixture.mask.any(axis=(1, 2)).nonzero()[0].tolist() == [5, 6, 7, 8, 9]
@@ -89,7 +89,7 @@ def test_cancel_ends_the_run_within_a_slice_and_keeps_the_rectangle(
     editor_fixture.contouring.cancel()
     assert not editor_fixture.contouring.running
     editor_fixture.wait()
-    assert editor_fixture.contouring.result is None and editor_fixture.contouring.kept.image is None
+    assert editor_fixture.contouring.result is None and editor_fixture.contouring.state.current.image is None
     assert editor_fixture.contouring.problem is None
     assert list(editor_fixture.keys) == [7]
     editor_fixture.contouring.run()
@@ -136,10 +136,12 @@ def test_what_leaves_the_scene_takes_its_result_with_it(editor_fixture: ContourE
     else:
         editor_fixture.scene_builder.scene.RemoveNode(getattr(editor_fixture, what))
     editor_fixture.wait()
-    assert editor_fixture.contouring.gone
+    assert editor_fixture.contouring.state.gone
     assert editor_fixture.contouring.result is None and editor_fixture.results == 0
     assert editor_fixture.contouring.problem is not None
-    assert not editor_fixture.contouring.press(editor_fixture.view(7), (60, 60), False) if what != "scene" else True
+    assert (
+        not editor_fixture.contouring.mouse.press(editor_fixture.view(7), (60, 60), False) if what != "scene" else True
+    )
 
 
 def test_the_slices_around_the_view_are_encoded_while_nothing_is_to_be_done(
@@ -147,12 +149,13 @@ def test_the_slices_around_the_view_are_encoded_while_nothing_is_to_be_done(
 ) -> None:
     editor_fixture.contouring.look_at(editor_fixture.view(5))
     editor_fixture.wait(lambda: len(service.encoded) >= 3)
-    editor_fixture.contouring.press(editor_fixture.view(5), (60, 60), False)
+    editor_fixture.contouring.mouse.press(editor_fixture.view(5), (60, 60), False)
+    editor_fixture.contouring.step()  # ends the slice that is under way
     encoded = len(service.encoded)
     for _ in range(20):
         editor_fixture.contouring.step()
     assert len(service.encoded) == encoded
-    editor_fixture.contouring.escape()
+    editor_fixture.contouring.mouse.escape()
     editor_fixture.parameters.set("EncodeAhead", "0")
     editor_fixture.contouring.look_at(editor_fixture.view(9))
     editor_fixture.wait()

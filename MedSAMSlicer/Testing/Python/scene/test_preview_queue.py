@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import WorkerError
-from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt
 from MedSAMSlicerLib.engine.results import Prediction
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
-from MedSAMSlicerLib.scene.editing.preview_queue import PreviewQueue, PreviewRequest  # noqa: E402
+from MedSAMSlicerLib.scene.editing.slice_preview import PreviewQueue, PreviewRequest  # noqa: E402
 
 ANSWER = Prediction(np.zeros((2, 2), bool), 0.5, np.zeros((1, 1), np.float32))
 
@@ -40,7 +40,7 @@ class Engine:
 
 
 def moves(count: int) -> list[PreviewRequest]:
-    return [PreviewRequest(3, Box(0, 0, n + 1, n + 1)) for n in range(count)]
+    return [PreviewRequest(3, SlicePrompt(Box(0, 0, n + 1, n + 1))) for n in range(count)]
 
 
 def test_of_many_moves_the_first_and_the_last_are_answered() -> None:
@@ -95,12 +95,12 @@ def test_requests_wait_while_what_they_need_is_not_there() -> None:
 
 
 def test_an_engine_that_cannot_be_asked_is_a_failure() -> None:
-    engine = Engine()
+    failed: list[Exception] = []
 
     def refuse(*_: Any) -> None:
         raise WorkerError("it does not start")
 
-    engine.queue._ask = refuse
-    engine.queue.request(moves(1)[0])
-    assert [str(error) for error in engine.failed] == ["it does not start"]
-    assert not engine.queue.busy
+    queue = PreviewQueue(refuse, lambda *_: None, failed.append)
+    queue.request(moves(1)[0])
+    assert [str(error) for error in failed] == ["it does not start"]
+    assert not queue.busy

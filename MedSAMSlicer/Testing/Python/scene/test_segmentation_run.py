@@ -106,7 +106,9 @@ def test_no_mask_leaves_an_oriented_box(scene_builder: Any, turn: Any) -> None:
     roi = scene_builder.roi((to_world @ [12, 11, 4, 1])[:3], (14, 9, 9), turn(20, -15, 35))
     stack, client, recorder = SliceStack(volume, "K"), InProcessClient(ThresholdService()), CallbackRecorder()
     prompt = roi_to_prompt(roi, stack)
-    SegmentationRun(client, stack, prompt, WINDOW, ModelChoice(), oriented_box=prompt.solid, **recorder.callbacks)
+    SegmentationRun(
+        client, stack, prompt, WINDOW, ModelChoice(), oriented_box=prompt.oriented_box, **recorder.callbacks
+    )
     step_until(lambda: recorder.over, client.step)
     found = recorder.finished[0].to_stack()
     within = np.array(

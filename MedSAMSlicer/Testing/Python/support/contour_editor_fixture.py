@@ -13,6 +13,7 @@ from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice
+from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
 from support.threshold_service import ThresholdService
 
@@ -63,10 +64,9 @@ class ContourEditorFixture:
         self.contouring = self.open()
 
     def open(self, segment: str = "tumour") -> ContourEditor:
-        return ContourEditor(
-            self.volume, self.segmentation, segment, self.runner, self.parameters,
-            lambda: self.changes.append(1), self._count_result,
-        )  # fmt: skip
+        state = SegmentState(self.volume, self.segmentation, segment, self.parameters)
+        state.changed.connect(lambda: self.changes.append(1))
+        return ContourEditor(state, self.runner, self._count_result)
 
     def _count_result(self) -> None:
         self.results += 1
@@ -89,11 +89,11 @@ class ContourEditorFixture:
     def draw(self, view: ViewGeometry, add: bool = False, half: float = 12, wait: bool = True) -> None:
         """A rectangle of 2 * `half` mm around the view's middle."""
         pixels = half * 2
-        assert self.contouring.press(view, (100 - pixels, 100 - pixels), add), self.contouring.problem
+        assert self.contouring.mouse.press(view, (100 - pixels, 100 - pixels), add), self.contouring.problem
         for n in range(1, 5):
-            self.contouring.move((100 - pixels + n * pixels / 2, 100 - pixels + n * pixels / 2))
+            self.contouring.mouse.move((100 - pixels + n * pixels / 2, 100 - pixels + n * pixels / 2))
             self.contouring.step()
-        self.contouring.release((100 + pixels, 100 + pixels))
+        self.contouring.mouse.release((100 + pixels, 100 + pixels))
         if wait:
             self.wait()
 
@@ -107,10 +107,10 @@ class ContourEditorFixture:
     @property
     def mask(self) -> np.ndarray:
         """The result in the volume's voxels."""
-        result, plane = self.contouring.result, self.contouring.plane
+        result, plane = self.contouring.result, self.contouring.state.plane
         assert result is not None
-        return np.asarray(self.contouring.stack(plane).to_volume(result.to_stack()))
+        return np.asarray(self.contouring.state.stack(plane).to_volume(result.to_stack()))
 
     @property
     def keys(self) -> dict[int, KeySlice]:
-        return {} if self.contouring.prompts is None else dict(self.contouring.prompts.keys)
+        return {} if self.contouring.state.prompts is None else dict(self.contouring.state.prompts.keys)

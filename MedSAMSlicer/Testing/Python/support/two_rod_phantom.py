@@ -13,6 +13,7 @@ from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice
+from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world, to_matrix
 from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
 from support.component_service import RecordingService
@@ -46,10 +47,8 @@ class TwoRodPhantom:
         self.view = self.along("K", 7)
 
     def open(self) -> ContourEditor:
-        return ContourEditor(
-            self.volume, self.segmentation, "tumour", InProcessClient(self.engine), self.parameters,
-            on_result=self._count_result,
-        )  # fmt: skip
+        state = SegmentState(self.volume, self.segmentation, "tumour", self.parameters)
+        return ContourEditor(state, InProcessClient(self.engine), self._count_result)
 
     def _count_result(self) -> None:
         self.results += 1
@@ -85,9 +84,9 @@ class TwoRodPhantom:
         self.click_at(view, self.xy(view, k, *where), negative, wait)
 
     def click_at(self, view: ViewGeometry, xy: tuple[float, float], negative: bool = False, wait: bool = True) -> None:
-        assert self.contouring.press(view, xy, False), self.contouring.problem
-        self.contouring.move((xy[0] + 1, xy[1] - 1))
-        self.contouring.release((xy[0] + 1, xy[1]), negative)
+        assert self.contouring.mouse.press(view, xy, False), self.contouring.problem
+        self.contouring.mouse.move((xy[0] + 1, xy[1] - 1))
+        self.contouring.mouse.release((xy[0] + 1, xy[1]), negative)
         if wait:
             self.wait()
 
@@ -95,9 +94,9 @@ class TwoRodPhantom:
         """A rectangle between two (j, i) of slice k, and its run."""
         view = self.along("K", k)
         start, end = self.xy(view, k, *low), self.xy(view, k, *high)
-        assert self.contouring.press(view, start, add), self.contouring.problem
-        self.contouring.move(end)
-        self.contouring.release(end)
+        assert self.contouring.mouse.press(view, start, add), self.contouring.problem
+        self.contouring.mouse.move(end)
+        self.contouring.mouse.release(end)
         self.wait()
 
     def draw_both(self, k: int = 7, add: bool = False) -> None:
@@ -116,7 +115,7 @@ class TwoRodPhantom:
 
     @property
     def keys(self) -> dict[int, KeySlice]:
-        return {} if self.contouring.prompts is None else dict(self.contouring.prompts.keys)
+        return {} if self.contouring.state.prompts is None else dict(self.contouring.state.prompts.keys)
 
     def seen(self) -> np.ndarray | None:
         """The mask that is previewed."""
@@ -125,9 +124,9 @@ class TwoRodPhantom:
 
     def found(self) -> np.ndarray:
         """The result in the volume's voxels."""
-        result, plane = self.contouring.result, self.contouring.plane
+        result, plane = self.contouring.result, self.contouring.state.plane
         assert result is not None
-        return np.asarray(self.contouring.stack(plane).to_volume(result.to_stack()))
+        return np.asarray(self.contouring.state.stack(plane).to_volume(result.to_stack()))
 
     def fill(self, mask: np.ndarray) -> None:
         """Put (k, j, i) voxels into the segment."""
