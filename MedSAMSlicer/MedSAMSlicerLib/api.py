@@ -28,7 +28,8 @@ from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, a
 from .engine.intensity import Window, WindowedStack, choose_window
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
-from .engine.oriented_box import IndexBox, OrientedBox, index_box
+from .engine.oriented_box import OrientedBox, index_box
+from .engine.prompt_arguments import BoxArgument, KeySliceArgument
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.results import SliceResult, StackResult
 from .engine.serving.run_log import RunLog
@@ -66,7 +67,6 @@ __all__ = [
 ]
 
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
-KeySlices = Mapping[int, SlicePrompt | Box | Sequence[float]]
 
 
 class Model:
@@ -112,7 +112,7 @@ class Model:
         return f"Model({self.key!r}, device={self.device!r}, runtime={self.runtime!r})"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Segmentation:
     """Result of `segment`.
 
@@ -169,6 +169,10 @@ class Segmentation:
     def affine(self) -> np.ndarray:
         """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
         return self.image.ijk_to_ras
+
+    def __repr__(self) -> str:
+        where = f"on {len(self.slices)} slices along {self.axis}"
+        return f"Segmentation({self.volume_ml:.3g} ml {where}, {self.model.model})"
 
 
 def load_model(
@@ -229,13 +233,13 @@ def load_model(
 def make_prompt(
     image: Image,
     *,
-    box: IndexBox | None = None,
+    box: BoxArgument | None = None,
     roi: str | Path | None = None,
-    key_slices: KeySlices | None = None,
+    key_slices: Mapping[int, KeySliceArgument] | None = None,
     points: Sequence[Sequence[float]] | np.ndarray | None = None,
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
-    slice_range: tuple[int, int] | None = None,
+    slice_range: Sequence[int] | None = None,
     axis: str | None = None,
 ) -> VolumePrompt:
     """Convert prompts in voxel indices to prompts on slices; see `segment` for the parameters.
@@ -265,9 +269,10 @@ def make_prompt(
     stack = stack_prompt(
         (i, j, k),
         axis,
-        box=None if box is None else _index_box(box),
-        key_slices={int(index): _slice_prompt(index, given) for index, given in (key_slices or {}).items()},
-        points=_labelled(points, point_labels),
+        box=box,
+        key_slices=key_slices,
+        points=points,
+        point_labels=point_labels,
         mask=mask,
         slice_range=slice_range,
     )
@@ -277,13 +282,13 @@ def make_prompt(
 def segment(
     image: Image,
     *,
-    box: IndexBox | None = None,
+    box: BoxArgument | None = None,
     roi: str | Path | None = None,
-    key_slices: KeySlices | None = None,
+    key_slices: Mapping[int, KeySliceArgument] | None = None,
     points: Sequence[Sequence[float]] | np.ndarray | None = None,
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
-    slice_range: tuple[int, int] | None = None,
+    slice_range: Sequence[int] | None = None,
     axis: str | None = None,
     prompt: VolumePrompt | None = None,
     model: str | Model = DEFAULT_MODEL,
@@ -308,9 +313,9 @@ def segment(
         result.
     roi : str or Path, optional
         The same as a Markups file of Slicer (``.mrk.json``) with one ROI, which may be rotated.
-    key_slices : mapping of int to (x0, y0, x1, y1), Box or SlicePrompt, optional
-        Slice index -> rectangle around the object on that slice, edges included, or a `SlicePrompt` of rectangle, points
-        and mask in any combination.
+    key_slices : mapping of int to (x0, y0, x1, y1), mapping, Box or SlicePrompt, optional
+        Slice index -> rectangle around the object on that slice, edges included; or a mapping with one or more of "box":
+        (x0, y0, x1, y1), "points": [(x, y, True or False), ...] (True: in the object) and "mask": (rows, columns) array.
     points : (N, 3) array_like, optional
         Points (i, j, k) in voxel indices, in or outside of the object. Fractions are allowed.
     point_labels : (N,) array_like of bool, optional
@@ -475,39 +480,3 @@ def _user_errors() -> Iterator[None]:
     except Exception as error:
         failure = as_user_error(error)
         raise failure from failure.__cause__
-
-
-def _index_box(box: IndexBox) -> IndexBox:
-    try:
-        (i0, i1), (j0, j1), (k0, k1) = ((int(low), int(high)) for low, high in box)
-    except (TypeError, ValueError):
-        raise InputError(f"box {box!r} is not valid: give ((i0, i1), (j0, j1), (k0, k1))") from None
-    return ((i0, i1), (j0, j1), (k0, k1))
-
-
-def _slice_prompt(index: int, given: SlicePrompt | Box | Sequence[float]) -> SlicePrompt | Box:
-    if isinstance(given, SlicePrompt | Box):
-        return given
-    try:
-        x0, y0, x1, y1 = (float(edge) for edge in given)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"key slice {index} is not valid: give (x0, y0, x1, y1) or a SlicePrompt, not {given!r}"
-        ) from None
-    return Box(x0, y0, x1, y1)
-
-
-def _labelled(
-    points: Sequence[Sequence[float]] | np.ndarray | None, labels: Sequence[bool] | np.ndarray | None
-) -> list[tuple[tuple[float, float, float], bool]]:
-    if points is None:
-        if labels is not None:
-            raise InputError("point_labels were given without points: give both")
-        return []
-    at = np.asarray(points, float)
-    if at.ndim != 2 or at.shape[1] != 3:
-        raise InputError(f"points of shape {at.shape} are not valid: give (i, j, k) for each")
-    signs = np.ones(len(at), bool) if labels is None else np.asarray(labels, bool)
-    if signs.shape != (len(at),):
-        raise InputError(f"{len(at)} points came with {signs.size} labels: give one label for each point")
-    return [((i, j, k), positive) for (i, j, k), positive in zip(at.tolist(), signs.tolist(), strict=True)]

@@ -14,10 +14,11 @@ import numpy as np
 
 from .errors import InputError
 from .i18n import tr as _
-from .oriented_box import IndexBox, OrientedBox
-from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt, as_slice_prompt
+from .oriented_box import OrientedBox
+from .prompt_arguments import BoxArgument, KeySliceArgument, prompt_from_box, prompt_from_key_slices
+from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .results import SliceResult
-from .stack import AXES, array_axis, slice_to_ijk
+from .stack import array_axis, slice_to_ijk
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class _OnSlice:
     points: list[tuple[tuple[float, float], bool]] = field(default_factory=list)
     mask: MaskPrompt | None = None
 
+    @classmethod
+    def of(cls, prompt: SlicePrompt) -> _OnSlice:
+        points = prompt.points
+        signed = [] if points is None else list(zip(points.coordinates, points.positive, strict=True))
+        return cls(prompt.box, signed, prompt.mask)
+
     def prompt(self) -> SlicePrompt:
         coordinates, positive = tuple(at for at, _sign in self.points), tuple(sign for _at, sign in self.points)
         return SlicePrompt(self.box, Points(coordinates, positive) if self.points else None, self.mask)
@@ -62,34 +69,39 @@ def stack_prompt(
     dimensions: tuple[int, int, int],
     axis: str,
     *,
-    box: IndexBox | None = None,
-    key_slices: Mapping[int, SlicePrompt | Box] | None = None,
-    points: Sequence[tuple[tuple[float, float, float], bool]] = (),
+    box: BoxArgument | None = None,
+    key_slices: Mapping[int, KeySliceArgument] | None = None,
+    points: Sequence[Sequence[float]] | np.ndarray | None = None,
+    point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
-    slice_range: tuple[int, int] | None = None,
+    slice_range: Sequence[int] | None = None,
 ) -> StackPrompt:
     """Combine prompts in voxel indices into a prompt on the slices along one axis.
 
     Args:
         dimensions: number of voxels along I, J, K.
         axis: "I", "J" or "K".
-        box: 3D box that no mask leaves. Key slices without a rectangle get its rectangle: a point alone is ambiguous.
-        key_slices: index along `axis` -> prompt on that slice, in slice pixels.
-        points: (i, j, k) with True for a point in the object and False for one outside. A point belongs to the nearest
-            slice.
+        box: 3D box that no mask leaves, as for `prompt_from_box`. Key slices without a rectangle get its rectangle: a
+            point alone is ambiguous.
+        key_slices: index along `axis` -> prompt on that slice in slice pixels, as for `prompt_from_key_slices`.
+        points: (N, 3) points (i, j, k). A point belongs to the nearest slice.
+        point_labels: (N,) True for a point in the object, False for one outside; None: all lie in the object.
         mask: bool (k, j, i) rough mask: on every slice where it is not empty, it becomes the mask prompt.
         slice_range: first and last slice that may show the object, included, if there is no box; None: the extent is
             found.
 
     Raises:
-        InputError: no prompt is given, a part lies outside the volume, a positive point lies outside the box, a slice
-            gets two masks, or `slice_range` is given with a box.
+        InputError: no prompt is given, a part has another form or lies outside the volume, a positive point lies outside
+            the box, a slice gets two masks, or `slice_range` is given with a box.
     """
     across = 2 - array_axis(axis)
     columns, rows = (n for n in range(3) if n != across)
     shape = (dimensions[across], dimensions[rows], dimensions[columns])
-    slices = {index: _parts(as_slice_prompt(given)) for index, given in (key_slices or {}).items()}
-    for point, positive in points:
+    slices: dict[int, _OnSlice] = {}
+    if key_slices:
+        given = prompt_from_key_slices(key_slices).slices
+        slices = {index: _OnSlice.of(prompt) for index, prompt in given.items()}
+    for point, positive in _labelled(points, point_labels):
         index = math.floor(point[across] + 0.5) if math.isfinite(point[across]) else -1
         if not 0 <= index < shape[0]:
             raise InputError(
@@ -103,25 +115,43 @@ def stack_prompt(
     if box is None:
         if not slices:
             raise InputError(_("the prompt is empty: give a box, points or a mask"))
-        return StackPrompt({index: one.prompt() for index, one in slices.items()}, slice_range).checked_for(shape)
+        prompts = {index: one.prompt() for index, one in slices.items()}
+        return prompt_from_key_slices(prompts, slice_range).checked_for(shape)
 
     if slice_range is not None:
-        raise InputError(_("a 3D box and a range of slices were given: give one of them"))
-    _check_box(box, dimensions)
-    (x0, x1), (y0, y1) = box[columns], box[rows]
-    face = Box(x0, y0, x1, y1)
+        raise InputError(_("a slice range goes with key slices: an ROI and a box have their own"))
+    whole = prompt_from_box(box, axis, dimensions)
     if not slices:
-        return StackPrompt.from_box3d(*box[across], face)
-    _check_points(slices, face)
+        return whole
+    assert whole.box3d is not None
+    _check_points(slices, whole.box3d)
     for one in slices.values():
-        one.box = one.box or face
-    return StackPrompt({n: one.prompt() for n, one in slices.items()}, box[across], face).checked_for(shape)
+        one.box = one.box or whole.box3d
+    prompts = {index: one.prompt() for index, one in slices.items()}
+    return StackPrompt(prompts, whole.slice_range, whole.box3d).checked_for(shape)
 
 
-def _parts(prompt: SlicePrompt) -> _OnSlice:
-    points = prompt.points
-    signed = [] if points is None else list(zip(points.coordinates, points.positive, strict=True))
-    return _OnSlice(prompt.box, signed, prompt.mask)
+def _labelled(
+    points: Sequence[Sequence[float]] | np.ndarray | None, labels: Sequence[bool] | np.ndarray | None
+) -> list[tuple[tuple[float, float, float], bool]]:
+    if points is None:
+        if labels is not None:
+            raise InputError(_("labels of points came without points: give both"))
+        return []
+    try:
+        at = np.asarray(points, float)
+        signs = np.ones(len(at), bool) if labels is None else np.asarray(labels, bool)
+    except (TypeError, ValueError):
+        raise InputError(_("points {given!r} cannot be read: give (i, j, k) for each").format(given=points)) from None
+    if at.ndim != 2 or at.shape[1] != 3:
+        raise InputError(_("points {given!r} cannot be read: give (i, j, k) for each").format(given=points))
+    if signs.shape != (len(at),):
+        raise InputError(
+            _("{points} points came with {signs} signs: give each point one sign").format(
+                points=len(at), signs=signs.size
+            )
+        )
+    return [((i, j, k), positive) for (i, j, k), positive in zip(at.tolist(), signs.tolist(), strict=True)]
 
 
 def _add_masks(slices: dict[int, _OnSlice], mask: np.ndarray, dimensions: tuple[int, int, int], axis: str) -> None:
@@ -140,22 +170,6 @@ def _add_masks(slices: dict[int, _OnSlice], mask: np.ndarray, dimensions: tuple[
         if one.mask is not None:
             raise InputError(_("slice {index} has two masks: give one").format(index=index))
         one.mask = MaskPrompt(mask=np.ascontiguousarray(slices_first[index]))
-
-
-def _check_box(box: IndexBox, dimensions: tuple[int, int, int]) -> None:
-    for axis, (low, high), size in zip(AXES, box, dimensions, strict=True):
-        if high < low:
-            raise InputError(
-                _("the box is turned over: {axis} runs from {low} to {high}, give the lower index first").format(
-                    axis=axis, low=low, high=high
-                )
-            )
-        if low < 0 or high >= size:
-            raise InputError(
-                _(
-                    "the box lies outside the volume: its {axis} range is {low} to {high}, the volume's 0 to {last}"
-                ).format(axis=axis, low=low, high=high, last=size - 1)
-            )
 
 
 def _check_points(slices: Mapping[int, _OnSlice], face: Box) -> None:

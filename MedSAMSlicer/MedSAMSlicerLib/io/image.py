@@ -72,13 +72,14 @@ class Image:
             raise InputError(f"{name} is {voxels.dtype} {voxels.shape}: give whole or floating-point numbers (k, j, i)")
         if (affine is None) == (spacing is None):
             raise InputError(f"the geometry of {name} is not known: give either its affine or its spacing")
-        if spacing is not None and not min(spacing) > 0:
-            raise InputError(f"{name} has the spacing {spacing}: give three millimetre values above 0")
-        to_ras = np.asarray(affine, float) if affine is not None else _LPS_TO_RAS @ np.diag([*(spacing or ()), 1.0])
-        to_lps = _LPS_TO_RAS @ to_ras if to_ras.shape == (4, 4) else np.zeros((4, 4))
+        if spacing is not None and not (len(spacing) == 3 and min(spacing) > 0):
+            raise InputError(f"{name} has the spacing {spacing}: give three values in mm above 0")
+        to_lps = np.diag([*spacing, 1.0]) if spacing is not None else np.asarray(affine, float)
+        if to_lps.shape != (4, 4) or not np.isfinite(to_lps).all() or not np.linalg.det(to_lps):
+            raise InputError(f"{name} has no usable geometry: give a (4, 4) affine with an inverse")
+        if affine is not None:
+            to_lps = _LPS_TO_RAS @ to_lps
         sizes = np.linalg.norm(to_lps[:3, :3], axis=0)
-        if not (np.isfinite(to_lps).all() and sizes.all()):
-            raise InputError(f"{name} has no usable geometry: give three spacings, or a (4, 4) affine with an inverse")
         direction = to_lps[:3, :3] / sizes
         if not has_perpendicular_axes(direction):
             raise InputError(f"{name} has sheared axes: resample it to a grid with right angles first")
