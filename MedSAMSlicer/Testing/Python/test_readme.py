@@ -43,7 +43,7 @@ def is_there(page: Path, target: str) -> bool:
     return not (anchor and file.suffix == ".md") or anchor in anchors(file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md"])
 def test_every_local_link_and_image_of_a_page_is_there(repository: Path, page: str) -> None:
     assert missing(repository / page) == []
 
