@@ -19,7 +19,7 @@ from support.parity import dice
 from support.shapes import textured_slice
 from support.threshold_model import threshold_predictor
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture(scope="module")

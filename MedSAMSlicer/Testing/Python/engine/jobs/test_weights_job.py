@@ -40,7 +40,7 @@ def site(content: bytes) -> Iterator[WeightsSite]:
 
 def start(arguments: list[str], cache: Path, code: str | None = None, module: str = "") -> subprocess.Popen[bytes]:
     environment = {**os.environ, "MEDSAM_SLICER_CACHE": str(cache), "MEDSAM_SLICER_WEIGHTS": "", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[3])
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[4])
     environment["NO_PROXY"] = "127.0.0.1"
     command = [sys.executable, *(["-c", code] if code else ["-m", module]), *arguments]
     pipe = subprocess.PIPE

@@ -177,7 +177,7 @@ def test_where_it_is_not_installed_it_is_not_missed(litemedsam_weights: Path, mo
 def test_the_default_on_a_processor_is_openvino_and_gives_the_pinned_mask(litemedsam_weights: Path) -> None:
     predictor, loaded = load_predictor(ModelChoice("litemedsam", str(litemedsam_weights), "cpu"))
     assert loaded.runtime == "openvino"
-    golden = np.load(Path(__file__).parents[1] / "data" / "litemedsam_golden.npz")
+    golden = np.load(Path(__file__).parents[2] / "data" / "litemedsam_golden.npz")
     image = textured_slice(96, 128, 96)
     prediction = predictor.predict(image, Box(25, 24, 85, 76))
     assert np.abs(predictor.embed(image)[::16, ::8, ::8] - golden["96x128_embedding"]).max() < 5e-5

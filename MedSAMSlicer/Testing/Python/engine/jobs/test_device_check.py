@@ -139,7 +139,7 @@ def test_the_slice_is_the_same_on_every_computer_and_the_box_surrounds_the_objec
 
 def run_check(*arguments: str, **environment: str) -> tuple[int, list[dict]]:
     command = [sys.executable, "-m", "MedSAMSlicerLib.engine.jobs.device_check", *arguments]
-    library = str(Path(__file__).resolve().parents[3])
+    library = str(Path(__file__).resolve().parents[4])
     finished = subprocess.run(
         command, capture_output=True, env={**os.environ, "PYTHONPATH": library, **environment}, timeout=280
     )

@@ -20,7 +20,7 @@ from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.threshold_service import ImageStack
 from support.worker_runs import CHOICE, drive, run
 
-FOLDER = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[2]
 SIDE = 512
 SMALL_TALK = 2048
 """Bytes of a message besides its arrays."""

@@ -1,7 +1,7 @@
 """How much work a run does, counted: calls of the networks, and slices that are fetched.
 
 Seconds depend on the computer and on what else it does; these numbers do not. One that rises has to be meant. Bytes
-through the pipes of the inference process: scene/test_bytes_through_pipes.py.
+through the pipes of the inference process: scene/worker/test_bytes_through_pipes.py.
 """
 
 from __future__ import annotations
