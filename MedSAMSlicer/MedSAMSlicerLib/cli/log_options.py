@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from ..engine.log import ROOT_LOGGER, get_logger
 from ..io.output_files import cannot_write
 
 LOG_ENDINGS = (".log", ".txt")
-"""A log is added to the file that is there; with these endings that is no image by mistake."""
+"""The log is appended to an existing file: these endings keep it out of images."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _HANDLER_NAME = "medsam-slicer"
 _log = get_logger(__name__)
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:
-    """Add both options. Where a command and its action have them, either may be given them."""
+    """Add both options. A command and its actions may both have them."""
     parser.add_argument(
         "--verbose", action="store_true", default=argparse.SUPPRESS, help="print the log on standard error"
     )
@@ -34,12 +35,21 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def logging_to(verbose: bool, file: str | None) -> Iterator[None]:
-    """Print or write the log of what is done within.
+def logging_to(verbose: bool, file: str | None, inputs: Iterable[str | None] = ()) -> Iterator[None]:
+    """Log what is done within the context, beginning with the versions.
+
+    Args:
+        verbose: whether to print the log on standard error.
+        file: file to append the log to; None: no file.
+        inputs: files that the command reads, which the log must not be appended to.
 
     Raises:
-        InputError: the file cannot be written; at the end too, if that fails later.
+        InputError: the file is an input, or cannot be written. Raised at the end of the context if writing fails only
+            then.
     """
+    for source in filter(None, inputs):
+        if file is not None and os.path.exists(file) and os.path.exists(source) and os.path.samefile(file, source):
+            raise InputError(f"--log {file} is the same file as the input {source}: choose another name")
     log_file = start_logging(verbose, file)
     try:
         if verbose or log_file is not None:
@@ -55,9 +65,9 @@ def logging_to(verbose: bool, file: str | None) -> Iterator[None]:
 
 
 def start_logging(verbose: bool, file: str | None) -> LogFile | None:
-    """Have this process print the log, or write it to the end of the file. Several processes may share a file.
+    """Print the log of this process, or append it to a file, which several processes may share.
 
-    Without either, standard error shows warnings, without tracebacks.
+    Without `verbose`, standard error shows warnings only, and no tracebacks.
 
     Raises:
         InputError: the file has another ending, or cannot be opened.
@@ -80,7 +90,7 @@ def start_logging(verbose: bool, file: str | None) -> LogFile | None:
 
 
 def stop_logging() -> None:
-    """Take away what `start_logging` has installed."""
+    """Remove the handlers of `start_logging`."""
     root = logging.getLogger(ROOT_LOGGER)
     for handler in [handler for handler in root.handlers if handler.get_name() == _HANDLER_NAME]:
         root.removeHandler(handler)
@@ -89,10 +99,10 @@ def stop_logging() -> None:
 
 
 class LogFile(logging.FileHandler):
-    """Writes to the end of a file.
+    """Appends records to a file.
 
     Attributes:
-        failure: why the file could not be written; None if it could.
+        failure: the error that stopped writing; None if there was none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,7 +126,7 @@ class LogFile(logging.FileHandler):
         try:
             super().close()
         except OSError as error:
-            # What could not be written is written once more by closing.
+            # Closing tries once more to write what is left in the buffer.
             self.failure = self.failure or error
 
 

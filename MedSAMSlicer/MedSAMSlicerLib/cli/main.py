@@ -30,6 +30,8 @@ COMMANDS = {
 }
 # Options whose one value may begin with a minus sign, which argparse would take for an option.
 _MAY_BE_NEGATIVE = ("--window", "--key", "--point")
+_INPUTS = ("image", "roi", "mask", "weights", "cases", "file")
+"""Options of the subcommands that name files to read."""
 _log = get_logger(__name__)
 
 
@@ -110,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _logged(options: argparse.Namespace) -> Iterator[None]:
     """Log what happens within, as the options say. Raises InputError if the log cannot be written."""
     options.verbose = options.verbose or bool(os.environ.get(DEBUG_VARIABLE))
-    with logging_to(options.verbose, options.log):
+    inputs = [getattr(options, name, None) for name in _INPUTS]
+    with logging_to(options.verbose, options.log, inputs):
         _log.info("command %s begins", options.command)
         begin = time.monotonic()
         try:

@@ -1,7 +1,7 @@
-"""The log of a process that this package starts, carried to its parent by standard error.
+"""Carries the log of a child process to its parent, through standard error.
 
-The child writes each record as one line, ``LEVEL:logger:text``, with the line ends inside the text escaped. The parent
-logs each line with its level and logger. Lines of another form, printed by libraries, become warnings without paths.
+The child writes each record as one line, ``LEVEL:logger:text``, with line breaks in the text escaped. The parent logs
+each line with its level and logger. Other lines, which libraries print, are logged as warnings, without paths.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .log import ROOT_LOGGER, get_logger
 _RECORD = re.compile(rf"(?P<level>DEBUG|INFO|WARNING|ERROR):(?P<logger>{ROOT_LOGGER}[\w.]*):(?P<text>.*)")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\([\\nr])")
-_LONGEST_LINE = 1 << 16
-_MOST_CHARACTERS = 1000
-"""Of a line that is no record."""
+_MAX_LINE_BYTES = 1 << 16
+_MAX_CHARACTERS = 1000
+"""Characters that are kept of a line that is not a record."""
 
 
 def log_to_stderr() -> None:
@@ -32,16 +32,16 @@ def log_to_stderr() -> None:
 
 
 def is_log_line(line: str) -> bool:
-    """Whether a line of standard error is a record of the log."""
+    """Whether a line of standard error is a log record."""
     return _RECORD.fullmatch(line) is not None
 
 
 class ChildLog:
-    """Logs the standard error of one process.
+    """Logs the standard error of one child process.
 
     Args:
-        module: ``__name__`` of the caller; lines that are no records go to its logger.
-        source: what to call the process in the log.
+        module: ``__name__`` of the caller, whose logger gets the lines that are not records.
+        source: name of the process in the log.
     """
 
     def __init__(self, module: str, source: str) -> None:
@@ -49,15 +49,15 @@ class ChildLog:
         self._incomplete = b""
 
     def feed(self, data: bytes) -> None:
-        """Log the lines that `data` completes; a piece of a line waits for the rest of it."""
+        """Log the lines that `data` completes; an incomplete line waits for its rest."""
         *lines, self._incomplete = (self._incomplete + data).split(b"\n")
         for line in lines:
             self._take(line)
-        if len(self._incomplete) > _LONGEST_LINE:
+        if len(self._incomplete) > _MAX_LINE_BYTES:
             self.close()
 
     def close(self) -> None:
-        """Log what remains: the process has ended."""
+        """Log the incomplete line that is left when the process has ended."""
         line, self._incomplete = self._incomplete, b""
         self._take(line)
 
@@ -67,7 +67,7 @@ class ChildLog:
         if found is not None:
             _log_again(found["level"], found["logger"], found["text"])
         elif line:
-            self._log.warning("%s: %s", self._source, without_paths(line[:_MOST_CHARACTERS]))
+            self._log.warning("%s: %s", self._source, without_paths(line[:_MAX_CHARACTERS]))
 
 
 def _log_again(level: str, name: str, text: str) -> None:

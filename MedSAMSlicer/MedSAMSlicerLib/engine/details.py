@@ -1,7 +1,7 @@
-"""What a report of a problem needs: versions, computer, settings, the last run and the last error.
+"""Details for a problem report: versions, computer, settings, the last run and the last error.
 
-The text is made for pasting into a public forum. It is put together from the log, which holds nothing of the patient,
-and from keys, numbers and versions.
+Users paste them into a public forum. They consist of log records, which hold nothing of the patient, and of keys,
+numbers and versions.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .. import __version__
 from .log import ROOT_LOGGER, RUN_LOGGER, get_logger
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "openvino", "segment-anything", "SimpleITK", "pydicom")
-_MOST_RECORDS = 20
+_MAX_RECORDS = 20
 _HANDLER_NAME = "MedSAMSlicer recent events"
 
 
 class RecentEvents(logging.Handler):
-    """Keeps what of the log goes into the details: the last run, the last error, the last records.
+    """Keeps the log records that go into the details: the last run, the last error, the last records.
 
     Attributes:
-        run: the last two records of a run, its beginning and its end.
+        run: the last two records of runs, usually the beginning and the end of one run.
         error: the last error or traceback; '' before the first one.
         lines: the last records, each in one line.
     """
@@ -37,7 +37,7 @@ class RecentEvents(logging.Handler):
         self.set_name(_HANDLER_NAME)
         self.run: deque[str] = deque(maxlen=2)
         self.error = ""
-        self.lines: deque[str] = deque(maxlen=_MOST_RECORDS)
+        self.lines: deque[str] = deque(maxlen=_MAX_RECORDS)
         self._run_logger = get_logger(RUN_LOGGER).name
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -50,7 +50,10 @@ class RecentEvents(logging.Handler):
 
 
 def record_events() -> RecentEvents:
-    """Keep the recent events of this process from now on, for `details`. Called again, it returns the same handler."""
+    """Start to keep the recent events of this process for `details`; further calls return the same handler.
+
+    Records of level INFO and above are then passed to the application's handlers too, unless another level was set.
+    """
     root = logging.getLogger(ROOT_LOGGER)
     if root.level == logging.NOTSET:
         root.setLevel(logging.INFO)
@@ -58,18 +61,18 @@ def record_events() -> RecentEvents:
         if isinstance(handler, RecentEvents):
             return handler
         if handler.get_name() == _HANDLER_NAME:
-            root.removeHandler(handler)  # of a package that was imported before this one
+            root.removeHandler(handler)  # of an earlier import of this package
     events = RecentEvents()
     root.addHandler(events)
     return events
 
 
 def details(settings: Mapping[str, str], application: str = "") -> str:
-    """Several lines of text for a report.
+    """Compose the details for a report, in several lines.
 
     Args:
-        settings: the names and values of what is chosen, such as the device. Must hold nothing of the patient.
-        application: name and version of the program that runs this package, if one does.
+        settings: names and values of settings, such as the device. They must hold nothing of the patient.
+        application: name and version of the application that runs this package; empty if there is none.
     """
     events = record_events()
     lines = [
@@ -106,8 +109,8 @@ def _version(package: str) -> str:
 
 
 def _processor() -> str:
-    """Linux names the processor in a file only."""
     try:
+        # On Linux `platform.processor` is empty or names the architecture.
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()

@@ -1,14 +1,14 @@
-"""Exceptions and printed lines as text that holds nothing of the patient and no folder of the user.
+"""Describes exceptions and printed lines without names of patients and without folders of users.
 
-Names of volumes, segments and files get into the messages of errors: into our own, which name what a user has to look
-at, and into those of libraries. A log leaves the user's computer, so it shows code instead of values:
+The messages of errors name volumes, segments and files: those of this package do, to tell users where to look, and
+those of libraries may. A log leaves the user's computer, so it shows code instead of values:
 
 * Each frame of a traceback is a module, a line number and a function, never a path. Frames of this package show their
   statement too, so that the template of a message can be read although the message itself is left out.
 * The message of a `MedSAMError` is always left out, and so is the message of any other exception unless it was raised
   where no names are known: in the engine, or in the numerical libraries that it calls.
-* In what is kept, and in lines that other programs print, everything from the first path to the end of the line is
-  left out.
+* In the messages that are kept, and in lines that libraries print, everything from the first path to the end of the
+  line is left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import textwrap
 import traceback
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import FrameType
 from typing import Any
 
@@ -40,17 +41,16 @@ _ABOUT_CODE = (
     TypeError,
     ZeroDivisionError,
 )
-_MOST_LINES = 8
-"""Of a statement."""
+_MAX_STATEMENT_LINES = 8
 
-# A path begins a word: /x, ~/x, ./x, C:\x, \\server\x, scheme://x. Or a word
-# has a separator, and an ending follows.
+# A word that begins like a path (/x, ~/x, ./x, C:\x, \\server\x, scheme://x), or that holds a separator and is followed
+# by a file's ending.
 _PATH = re.compile(
     r"""(?<![\w.])(?:~?/(?=\S)|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|[A-Za-z][\w+.-]+://)"""
     r"""|(?<!\S)[^\s"'(\[]+[/\\].*\.[A-Za-z]"""
 )
 _QUOTED = re.compile(r"""(['"]).*\1""")
-# A frame of a traceback, of Python's or of faulthandler's, and the first line of a warning.
+# A frame in a traceback that Python or faulthandler prints, and the first line of a warning.
 _POSITIONS = (
     re.compile(r"""(?P<before>\s*File ")(?P<path>[^"]*)(?P<rest>", line \d+(?:,? in .*)?)"""),
     re.compile(r"""(?P<before>)(?P<path>\S.*?\.py)(?P<rest>:\d+: \w*Warning: .*)"""),
@@ -60,41 +60,56 @@ _OWN_FOLDERS = re.compile(rf".*[/\\](?={_OWN}[/\\])")
 
 
 def describe_exception(error: BaseException) -> str:
-    """The traceback of an exception and of those that caused it, as several lines without private values."""
+    """Format the traceback of an exception and of its causes, in several lines, without private values."""
     return "\n".join(line for part in _chain(error) for line in part)
 
 
 def summarize_exception(error: BaseException) -> str:
-    """The kind of an exception, and its message as far as that holds no private values, in one line."""
+    """Format the type of an exception, and its message if that holds no private values, in one line."""
     text = " ".join(_message(error).split())
     return f"{_kind(error)}: {text}" if text else _kind(error)
 
 
 def without_paths(text: str) -> str:
-    """`text` with everything from the first path to the end of each line left out.
+    """Leave out everything from the first path to the end of each line.
 
-    In the lines of a printed Python traceback only the folders are left out.
+    In the lines of a printed Python traceback or warning, leave out the folders only.
     """
     return "\n".join(map(_without_path, text.splitlines()))
 
 
+def without_folders(path: str) -> str:
+    """Shorten the path of a Python file to its part within this package or within the folder of libraries.
+
+    Other paths are left out.
+    """
+    for folders in (_OWN_FOLDERS, _LIBRARY_FOLDERS):
+        short = folders.sub("", path)
+        if short != path:
+            return short
+    # Frozen modules and code that comes from no file have names without a folder.
+    return LEFT_OUT if re.search(r"[/\\]", path) and not path.startswith(f"{_OWN}/") else path
+
+
 def _chain(error: BaseException) -> Iterator[list[str]]:
-    """The parts of a chain of exceptions, the first cause first."""
+    """The lines of each exception in a chain, beginning with the first cause, and how one led to the next."""
     links: list[tuple[BaseException, str]] = []
-    one: BaseException | None = error
-    told = ""
-    while one is not None and all(one is not seen for seen, _ in links):
-        links.append((one, told))
-        if one.__cause__ is not None:
-            one, told = one.__cause__, "The above exception was the direct cause of the following exception:"
-        elif one.__context__ is not None and not one.__suppress_context__:
-            one, told = one.__context__, "During handling of the above exception, another exception occurred:"
+    current: BaseException | None = error
+    relation = ""
+    while current is not None and all(current is not seen for seen, _ in links):
+        links.append((current, relation))
+        if current.__cause__ is not None:
+            relation = "The above exception was the direct cause of the following exception:"
+            current = current.__cause__
+        elif current.__context__ is not None and not current.__suppress_context__:
+            relation = "During handling of the above exception, another exception occurred:"
+            current = current.__context__
         else:
-            one = None
-    for link, words in reversed(links):
+            current = None
+    for link, relation in reversed(links):
         yield _lines(link)
-        if words:
-            yield ["", words, ""]
+        if relation:
+            yield ["", relation, ""]
 
 
 def _lines(error: BaseException) -> list[str]:
@@ -119,7 +134,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """What may be shown of an exception's message."""
+    """The part of an exception's message that holds no private values."""
     if isinstance(error, MedSAMError):
         return ""
     if isinstance(error, OSError):
@@ -131,7 +146,7 @@ def _message(error: BaseException) -> str:
         return ""
     text = str(error)
     if isinstance(error, (ValueError, LookupError)) and not about_code:
-        # Text that could not be converted, or a key that was not found.
+        # The text that could not be converted, or the key that was not found.
         text = _QUOTED.sub(LEFT_OUT, text)
     return without_paths(text)
 
@@ -148,7 +163,7 @@ def _module(frame: FrameType) -> str:
     names: Mapping[str, Any] = frame.f_globals
     name = names.get("__name__")
     if name == "__main__" and names.get("__spec__") is not None:
-        name = names["__spec__"].name  # run by `python -m`
+        name = names["__spec__"].name  # run with `python -m`
     return name if isinstance(name, str) else "?"
 
 
@@ -156,8 +171,9 @@ def _is_within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
 
+@lru_cache(maxsize=256)
 def _statement(file: str, line: int) -> str:
-    """The source of the innermost statement at a line; of a compound statement only its head."""
+    """The source of the innermost statement at a line; of a compound statement, its header only."""
     lines = linecache.getlines(file)
     try:
         tree = ast.parse("".join(lines))
@@ -173,26 +189,17 @@ def _statement(file: str, line: int) -> str:
     if not spans:
         return linecache.getline(file, line).strip()
     _, first, last = min(spans)
-    return textwrap.dedent("".join(lines[first - 1 : min(last, first - 1 + _MOST_LINES)])).rstrip()
+    return textwrap.dedent("".join(lines[first - 1 : min(last, first - 1 + _MAX_STATEMENT_LINES)])).rstrip()
 
 
 def _without_path(line: str) -> str:
     for position in _POSITIONS:
         found = position.fullmatch(line)
         if found is not None:
-            return f"{found['before']}{_position(found['path'])}{_cut_at_path(found['rest'])}"
+            return f"{found['before']}{without_folders(found['path'])}{_cut_at_path(found['rest'])}"
     return _cut_at_path(line)
 
 
 def _cut_at_path(line: str) -> str:
     found = _PATH.search(line)
     return line if found is None else f"{line[: found.start()]}{LEFT_OUT}"
-
-
-def _position(path: str) -> str:
-    """The path of a Python file within this package or the folder that libraries are installed in."""
-    for folders in (_OWN_FOLDERS, _LIBRARY_FOLDERS):
-        short = folders.sub("", path)
-        if short != path:
-            return short
-    return path if path.startswith("<") else LEFT_OUT

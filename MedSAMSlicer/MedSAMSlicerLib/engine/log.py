@@ -1,12 +1,12 @@
-"""The loggers of this package: all below "MedSAMSlicer", with records that hold nothing of the patient.
+"""The loggers of this package, all below "MedSAMSlicer"; their records hold nothing of the patient.
 
-A module gets its logger by ``_log = get_logger(__name__)`` and uses it as any other. Messages are built from sizes,
-counts, seconds, and keys of models and devices: never from names of nodes, segments or files. Exceptions and paths
-among the arguments of a message, and tracebacks, are rewritten before any handler sees them; see `exception_text`.
+A module calls ``_log = get_logger(__name__)`` and uses the logger as any other. Messages hold sizes, counts, seconds, and
+keys of models and devices, never names of nodes, segments or files. Tracebacks, and exceptions and paths among the
+arguments of a message, are rewritten before any handler sees the record; see `exception_text`.
 
 Nothing is printed unless an application installs a handler: Slicer's root logger writes to the error log, the command
-line adds handlers for ``--verbose`` and ``--log``, and inference processes write to standard error, which arrives in
-the log of the process that started them; see `child_log`.
+line adds handlers for ``--verbose`` and ``--log``, and child processes write to standard error, which arrives in the log
+of their parent; see `child_log`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from .errors import Cancelled, MedSAMError, WorkerError
-from .exception_text import LEFT_OUT, describe_exception, summarize_exception
+from .exception_text import LEFT_OUT, describe_exception, summarize_exception, without_folders
 
 ROOT_LOGGER = "MedSAMSlicer"
 RUN_LOGGER = "MedSAMSlicerLib.run"
@@ -25,7 +25,7 @@ RUN_LOGGER = "MedSAMSlicerLib.run"
 REPEAT_SECONDS = 10.0
 _PACKAGE = __name__.partition(".")[0]
 _last_logged = ("", 0.0)
-"""The last error, and when it came, in seconds of a clock that never runs backwards."""
+"""Text of the last error, and the monotonic time of its last occurrence in seconds."""
 
 # Without a handler Python would print warnings and errors to standard error.
 if not logging.getLogger(ROOT_LOGGER).handlers:
@@ -39,7 +39,7 @@ def get_logger(module: str) -> logging.Logger:
         module: ``__name__``; "MedSAMSlicerLib.engine.stack" gives the logger "MedSAMSlicer.engine.stack".
     """
     logger = logging.getLogger(ROOT_LOGGER + module.removeprefix(_PACKAGE))
-    # A package that is imported again brings its own filter.
+    # A second import of this package replaces the filter of the first one.
     logger.filters[:] = [one for one in logger.filters if getattr(one, "name", None) != _PrivacyFilter.NAME]
     logger.addFilter(_PrivacyFilter())
     return logger
@@ -48,9 +48,8 @@ def get_logger(module: str) -> logging.Logger:
 def log_error(logger: logging.Logger, error: BaseException, message: str, *arguments: object) -> None:
     """Log an error with its traceback, unless it was logged before or is a `Cancelled`.
 
-    What a user can mend by other input is a warning; anything else is an error. An error that comes again and again,
-    for example with every preview while the mouse moves, is
-    logged when `REPEAT_SECONDS` have passed without it.
+    Errors that other input avoids are logged as warnings, all others as errors. An error that repeats, for example with
+    every preview while the mouse moves, is logged again only after `REPEAT_SECONDS` without it.
 
     Args:
         message, arguments: what failed, as for `logging.Logger.log`.
@@ -73,7 +72,7 @@ def _is_repetition(message: str, error: BaseException) -> bool:
 
 
 class _PrivacyFilter(logging.Filter):
-    """Rewrites what could hold names of a patient, before handlers of other packages format it."""
+    """Rewrites the parts of a record that may hold names, before handlers of other packages format it."""
 
     NAME = "MedSAMSlicer privacy"
 
@@ -85,6 +84,8 @@ class _PrivacyFilter(logging.Filter):
         if error is not None:
             record.exc_text = describe_exception(error)
         record.exc_info = record.stack_info = None
+        # Slicer's log shows it, and the package may lie in a folder that is named after its user.
+        record.pathname = without_folders(record.pathname)
         if isinstance(record.args, Mapping):
             record.args = {name: _without_names(value) for name, value in record.args.items()}
         elif record.args:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..environment import leave_one_core, share_processor
 from ..errors import as_user_error
+from ..log import get_logger, log_error
 from ..model_choice import ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
@@ -28,6 +29,7 @@ from ..results import Prediction
 from ..runtimes.check_image import phantom_slice
 from .job import Say, add_attached, run_task
 
+_log = get_logger("MedSAMSlicerLib.engine.jobs.device_check")
 REFERENCE = ("cpu", "torch")
 LEAST_DICE = 0.99
 """Rounding changes single pixels at the edge of a mask; a faulty driver gives another shape, or an empty mask."""
@@ -98,7 +100,9 @@ def check_ways(
                 # The service has fallen back to the processor.
                 raise MemoryError(f"{device} has not enough memory")
         except Exception as error:
-            yield WayResult(device, runtime, name_of(device), None, None, False, str(as_user_error(error)))
+            failure = as_user_error(error)
+            log_error(_log, failure, "the check of %s with %s failed", device, runtime)
+            yield WayResult(device, runtime, name_of(device), None, None, False, str(failure))
             continue
         if (device, runtime) == REFERENCE:
             reference = prediction

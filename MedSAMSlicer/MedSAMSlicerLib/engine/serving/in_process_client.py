@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import Cancelled, InputError, MedSAMError, as_user_error
 from ..i18n import tr as _
+from ..log import get_logger, log_error
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Service
 from ..prompts import Box, SlicePrompt, StackPrompt
 from ..results import Prediction, SliceResult
@@ -17,6 +18,7 @@ from ..stack import SliceSource
 from .inference_client import RunListener, Stage, StageReporter, ignore
 from .run_log import RunLog
 
+_log = get_logger(__name__)
 Job = Callable[[], None]
 Answer = TypeVar("Answer")
 
@@ -173,7 +175,9 @@ def _job(
         try:
             answer = work()
         except Exception as error:
-            on_failed(as_user_error(error))
+            failure = as_user_error(error)
+            log_error(_log, failure, "a request failed")
+            on_failed(failure)
         else:
             on_done(answer)
 

@@ -1,4 +1,4 @@
-"""What the log says of a run: what began, and what came of it."""
+"""Logs the beginning and the end of a run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class RunLog:
         slices: the number of slices that have a result.
 
     Args:
-        choice: the model that is to run.
+        choice: the model to run.
         source: the stack.
-        prompt: what marks the object.
-        clock: seconds, never running backwards.
+        prompt: the prompt of the run.
+        clock: returns monotonic time in seconds.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RunLog:
         )
 
     def finished(self, info: RunInfo) -> None:
-        """The run has ended with a result."""
+        """Log that the run has ended with a result."""
         spent, loaded = info.timings, info.loaded
         what = self._model if loaded is None else f"{loaded.model} on {loaded.device} with {loaded.runtime}"
         _log.info(
@@ -64,7 +64,7 @@ class RunLog:
         )
 
     def failed(self, error: MedSAMError) -> None:
-        """The run has ended without a result."""
+        """Log that the run has ended without a result, and why."""
         what = "cancelled" if isinstance(error, Cancelled) else "failed"
         seconds = self._clock() - self._begin
         _log.info("run %s: %s; %d slices answered in %.2f s", what, self._stack, self.slices, seconds)
@@ -72,5 +72,5 @@ class RunLog:
 
     @property
     def _model(self) -> str:
-        """The key of the model; what a user typed instead of one is not repeated."""
+        """The key of the model. Unknown keys are text that a user has typed, and are not repeated."""
         return self._choice.model if self._choice.model in CATALOGUE else "an unknown model"

@@ -152,8 +152,21 @@ def test_a_log_that_cannot_be_written_is_one_line_and_nothing_is_done(
     with refused("its folder does not exist") as run:
         run(*arguments, tmp_path / "no" / "run.log")
     with refused("another ending than .log or .txt") as run:
-        run(*arguments, image_file)
+        run(*arguments, tmp_path / "run.nrrd")
         run("models", "list", "--log", tmp_path / "run")
+    cases = tmp_path / "cases.txt"
+    cases.write_text("id,modality,image,label,value,axis,window\n")
+    with refused("is the same file as the input") as run:
+        run(
+            "evaluate",
+            cases,
+            "--prompt",
+            "box3d",
+            "--output",
+            tmp_path / "r.csv",
+            "--log",
+            tmp_path / "." / "cases.txt",
+        )
     (tmp_path / "folder.log").mkdir()
     with refused("folder.log was not written") as run:
         run(*arguments, tmp_path / "folder.log")

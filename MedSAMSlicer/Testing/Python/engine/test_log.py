@@ -6,7 +6,7 @@ import ast
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from MedSAMSlicerLib.engine.exception_text import without_paths
 from MedSAMSlicerLib.engine.intensity import choose_window
 from MedSAMSlicerLib.engine.log import get_logger, log_error
 from MedSAMSlicerLib.engine.stack import ArrayStack
+from support.recorded_events import forget_events
 
 NAME = "Müller^Hans 19540312"
 FOLDER = "/home/hans.mueller/CT"
@@ -200,6 +201,35 @@ class TestLogOfAChildProcess:
         child.close()
         child.close()
         assert [record.getMessage()[-8:] for record in caplog.records] == ["xxxxxxxx", "fatal: \ufffd"]
+
+
+def test_records_do_not_show_where_the_package_is_installed(caplog: pytest.LogCaptureFixture) -> None:
+    log_error(LOGGER, WorkerError("gone"), "the process ended")
+    LOGGER.info("by a script elsewhere")
+    assert [record.pathname for record in caplog.records] == ["MedSAMSlicerLib/engine/log.py", "<left out>"]
+
+
+@pytest.fixture
+def application_of_warnings() -> Iterator[None]:
+    """The root logger lets warnings pass. Slicer's lets everything pass, but a script may have raised its level."""
+    root, own = logging.getLogger(), logging.getLogger("MedSAMSlicer")
+    levels = root.level, own.level
+    root.setLevel(logging.WARNING)
+    own.setLevel(logging.NOTSET)
+    forget_events()
+    yield
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
+
+
+def test_recorded_events_reach_the_handlers_of_the_application(
+    application_of_warnings: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    LOGGER.info("too early")
+    record_events()
+    LOGGER.info("run begins")
+    LOGGER.debug("left out")
+    assert [record.getMessage() for record in caplog.records] == ["run begins"]
 
 
 class TestDetails:
