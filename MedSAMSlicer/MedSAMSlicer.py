@@ -71,10 +71,13 @@ class MedSAMSlicer(ScriptedLoadableModule):
 class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
     """The module's panel."""
 
+    logic = None
     panel = None
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
+        # `slicer.util.getModuleLogic` looks for the logic of a scripted module here.
+        self.logic = MedSAMSlicerLogic()
         from MedSAMSlicerLib.panel.panel import Panel
 
         self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAMSlicer.ui"))
@@ -91,10 +94,136 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
         """The module is about to be unloaded or reloaded."""
         if self.panel is not None:
             self.panel.close()
+        if self.logic is not None:
+            self.logic.close()
 
 
 class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
-    """What scripts may ask the module. Installs and downloads nothing."""
+    """The Python API in Slicer: ``slicer.util.getModuleLogic("MedSAMSlicer")``. Installs and downloads nothing.
+
+    Works without the Segment Editor, without a main window and without a network. Inference runs in one process of its
+    own, which is kept for the next segmentation. Every error is a `MedSAMSlicerLib.engine.errors.MedSAMError`, whose
+    text is one line for the user; after an error nothing has been written.
+    """
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        self.segmentationRunner = None
+
+    def segment(
+        self,
+        volumeNode,
+        roiNode=None,
+        segmentationNode=None,
+        segmentName="Segment",
+        *,
+        box=None,
+        keySlices=None,
+        sliceRange=None,
+        axis=None,
+        window="auto",
+        model="litemedsam",
+        device="auto",
+        mode="add",
+        progress=None,
+    ) -> str:
+        """Segment an object, wait until its segment is written, and return the ID of the segment.
+
+        Slicer goes on processing events meanwhile. The arguments are those of `startSegmentation`.
+
+        Raises:
+            MedSAMError: an argument cannot be used, another segmentation is running, the segmentation failed or was
+                cancelled, a node was deleted, or the application is closing.
+        """
+        return self._runner().segment(
+            volumeNode,
+            roiNode,
+            segmentationNode,
+            segmentName,
+            box=box,
+            key_slices=keySlices,
+            slice_range=sliceRange,
+            axis=axis,
+            window=window,
+            model=model,
+            device=device,
+            mode=mode,
+            progress=progress,
+        )
+
+    def startSegmentation(
+        self,
+        volumeNode,
+        roiNode=None,
+        segmentationNode=None,
+        segmentName="Segment",
+        *,
+        box=None,
+        keySlices=None,
+        sliceRange=None,
+        axis=None,
+        window="auto",
+        model="litemedsam",
+        device="auto",
+        mode="add",
+        progress=None,
+        finished=None,
+    ):
+        """Start to segment an object, and return at once. One segmentation runs at a time.
+
+        Args:
+            volumeNode: vtkMRMLScalarVolumeNode.
+            roiNode: vtkMRMLMarkupsROINode around the object, of any rotation; no mask leaves it.
+            segmentationNode: vtkMRMLSegmentationNode; None: a new one in the geometry of the volume, with display nodes.
+            segmentName: name of the segment, which is created if there is none of that name.
+            box: instead of an ROI, ((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included.
+            keySlices: instead of an ROI, slice index -> (x0, y0, x1, y1) in slice pixels, edges included; or a mapping
+                with one or more of "box": (x0, y0, x1, y1), "points": [(x, y, True or False), ...] (True: in the
+                object) and "mask": (rows, columns) array, as far as the model takes points and masks.
+            sliceRange: with keySlices, first and last slice that may hold the object; None: as far as it extends.
+            axis: index axis along which slices are counted, "I", "J" or "K"; None: that of the coarsest spacing. Along
+                K, x counts voxels along I and y along J; along J, I and K; along I, J and K.
+            window: "auto", "display", the name of a CT preset such as "lung", or "LEVEL,WIDTH".
+            model: key of the model, one of `usableModels`.
+            device: "auto", "cpu", "cuda" or "mps".
+            mode: "add" the object to the segment, "replace" the segment by it, or "remove" it from the segment.
+            progress: called with a `scene.worker.progress.Progress` at each stage and for each slice.
+            finished: called once, at the end, with the ID of the segment (a str) or with the error (a `MedSAMError`).
+
+        Returns:
+            `scene.editing.segment_task.SegmentTask`: `cancel()`, `running`, `progress`, `segment_id`, `error`, `result`.
+
+        Raises:
+            MedSAMError: an argument cannot be used, or another segmentation is running.
+        """
+        return self._runner().start(
+            volumeNode,
+            roiNode,
+            segmentationNode,
+            segmentName,
+            box=box,
+            key_slices=keySlices,
+            slice_range=sliceRange,
+            axis=axis,
+            window=window,
+            model=model,
+            device=device,
+            mode=mode,
+            progress=progress,
+            finished=finished,
+        )
+
+    def close(self) -> None:
+        """Cancel the running segmentation and end the inference process."""
+        if self.segmentationRunner is not None:
+            self.segmentationRunner.close()
+
+    def _runner(self):
+        if self.segmentationRunner is None:
+            from MedSAMSlicerLib.logic.segmentation_runner import SegmentationRunner
+
+            self.segmentationRunner = SegmentationRunner()
+        return self.segmentationRunner
 
     def missingPackages(self) -> list[str]:
         """Names of the Python packages that have to be installed first."""

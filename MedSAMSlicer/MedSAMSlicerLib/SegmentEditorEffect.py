@@ -19,13 +19,13 @@ from .effect.controller import EffectController
 from .effect.options_frame import OptionsFrame
 from .effect.options_state import options_state
 from .effect.overlays import Overlays
-from .effect.qprocess_transport import inference_process
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import finished_text, found_something, help_text
 from .engine.details import record_events
 from .engine.errors import MedSAMError
 from .engine.log import get_logger, log_error
+from .logic.qprocess_transport import inference_process
 from .panel import settings
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry

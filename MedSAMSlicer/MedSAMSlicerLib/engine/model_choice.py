@@ -29,6 +29,19 @@ class ModelChoice:
     device: str = "auto"
     runtime: str = "auto"
 
+    @classmethod
+    def preferring(cls, model: str, device: str, preferred: tuple[str, str]) -> ModelChoice:
+        """The model on a device, with "auto" resolved by what suits this computer.
+
+        Args:
+            model, device: as in the attributes.
+            preferred: device and runtime that suit this computer, each perhaps "auto". The runtime was chosen for that
+                device, and is not used on another one.
+        """
+        best, runtime = preferred
+        chosen = best if device == "auto" else device
+        return cls(model=model, device=chosen, runtime=runtime if chosen == best else "auto")
+
 
 @dataclass(frozen=True)
 class LoadedModel:

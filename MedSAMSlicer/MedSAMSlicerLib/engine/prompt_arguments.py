@@ -37,7 +37,7 @@ def prompt_from_box(box: BoxArgument, axis: str, dimensions: tuple[int, int, int
     """
     array_axis(axis)
     try:
-        ranges = [(int(low), int(high)) for low, high in box]
+        ranges = [(_whole(low), _whole(high)) for low, high in box]
     except (TypeError, ValueError):
         ranges = []
     if len(ranges) != 3:
@@ -73,7 +73,7 @@ def prompt_from_key_slices(
         InputError: there is no key slice, a prompt has another form, or a key slice lies outside `slice_range`.
     """
     try:
-        given = {int(index): slice_prompt_from(value) for index, value in dict(key_slices).items()}
+        given = {_whole(index): slice_prompt_from(value) for index, value in dict(key_slices).items()}
     except (TypeError, ValueError):
         raise InputError(
             _("key slices {given!r} cannot be read: give a mapping such as {{20: (x0, y0, x1, y1)}}").format(
@@ -83,7 +83,7 @@ def prompt_from_key_slices(
     first_and_last = None
     if slice_range is not None:
         try:
-            first, last = (int(index) for index in slice_range)
+            first, last = (_whole(index) for index in slice_range)
         except (TypeError, ValueError):
             raise InputError(
                 _("slice range {given!r} cannot be read: give the first and the last slice").format(given=slice_range)
@@ -117,6 +117,13 @@ def slice_prompt_from(value: KeySliceArgument) -> SlicePrompt:
         None if points is None else _points(points),
         None if mask is None else _mask(mask),
     )
+
+
+def _whole(value: Any) -> int:
+    """A whole number of any type. Raises TypeError or ValueError if it is none."""
+    if isinstance(value, str) or int(value) != value:
+        raise ValueError(value)
+    return int(value)
 
 
 def _box(value: Box | Sequence[float]) -> Box:

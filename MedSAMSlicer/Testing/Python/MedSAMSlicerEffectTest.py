@@ -16,8 +16,8 @@ import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
 from MedSAMSlicerLib.effect.registration import register_effect
+from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
 from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
 FOLDER = Path(__file__).resolve().parent

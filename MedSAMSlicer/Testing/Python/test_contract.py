@@ -88,7 +88,7 @@ MISSPELT = [
     ("effect/options_frame.py", "keysTable.setItem(", "keysTable.addItem(", "addItem"),
     ("effect/options_frame.py", "keysTable.selectRow(", "keysTable.setCurrentRow(", "setCurrentRow"),
     ("effect/slice_views.py", "view.mrmlSliceNode())", "view.viewNode())", "viewNode"),
-    ("effect/qprocess_transport.py", "process.closeWriteChannel()", "process.CloseWriteChannel()", "CloseWriteChannel"),
+    ("logic/qprocess_transport.py", "process.closeWriteChannel()", "process.CloseWriteChannel()", "CloseWriteChannel"),
     ("scene/writing/result_writer.py", "vtkSegmentation.SegmentModified", "vtkSegmentation.SegmentModifid", "SegmentModifid"),
     ("SegmentEditorEffect.py", "interactor.GetKeySym()", "interactor.GetKeySim()", "GetKeySim"),
     ("SegmentEditorEffect.py", "interactor.GetEventPosition()", "interactor.GetSliceToRAS()", "GetSliceToRAS"),

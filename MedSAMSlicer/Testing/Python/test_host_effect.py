@@ -32,7 +32,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         scriptedEffect.perSegment = True
         scriptedEffect.requireSegments = True
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
-        self.told = []
+        self.recorded = []
 
     def clone(self):
         import qSlicerSegmentationsEditorEffectsPythonQt as effects
@@ -57,30 +57,30 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         return slicer.util.mainWindow().cursor
 
     def updateGUIFromMRML(self):
-        self.told.append("updateGUIFromMRML")
+        self.recorded.append("updateGUIFromMRML")
         self.size.value = self.scriptedEffect.integerParameter("Size")
 
     def activate(self):
-        self.told.append("activate")
+        self.recorded.append("activate")
 
     def deactivate(self):
-        self.told.append("deactivate")
+        self.recorded.append("deactivate")
 
     def sourceVolumeNodeChanged(self):
-        self.told.append("sourceVolumeNodeChanged")
+        self.recorded.append("sourceVolumeNodeChanged")
 
     def processViewNodeEvents(self, callerViewNode, eventId, viewWidget):
-        self.told.append("view " + callerViewNode.GetName())
+        self.recorded.append("view " + callerViewNode.GetName())
 
     def processInteractionEvents(self, callerInteractor, eventId, viewWidget):
         if viewWidget.className() != "qMRMLSliceWidget":
             return False
         if eventId == vtk.vtkCommand.KeyPressEvent:
-            self.told.append("key " + callerInteractor.GetKeySym())
+            self.recorded.append("key " + callerInteractor.GetKeySym())
             return callerInteractor.GetKeySym() == "Escape"
         if eventId != vtk.vtkCommand.LeftButtonPressEvent:
             return False
-        self.told.append(("press", callerInteractor.GetEventPosition(), bool(callerInteractor.GetShiftKey())))
+        self.recorded.append(("press", callerInteractor.GetEventPosition(), bool(callerInteractor.GetShiftKey())))
         labelmap = self.scriptedEffect.defaultModifierLabelmap()
         i, j, k = self.xyToIjk(callerInteractor.GetEventPosition(), viewWidget, labelmap)
         voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])

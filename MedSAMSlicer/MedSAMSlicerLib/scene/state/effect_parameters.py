@@ -125,11 +125,8 @@ class EffectParameters:
 
     @property
     def choice(self) -> ModelChoice:
-        """Model, device and runtime. The preferred runtime only applies to the preferred device."""
-        device, (best, runtime) = self.get("Device"), self._preferred()
-        if device == "auto":
-            device = best
-        return ModelChoice(model=self.get("Model"), device=device, runtime=runtime if device == best else "auto")
+        """Model, device and runtime."""
+        return ModelChoice.preferring(self.get("Model"), self.get("Device"), self._preferred())
 
     @property
     def prompt_kinds(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Notices when what a session works on leaves the scene."""
+"""Notices when a volume, a segmentation or a segment that is worked on leaves the scene."""
 
 from __future__ import annotations
 
@@ -14,24 +14,32 @@ from .geometry import label
 
 
 def check_nodes(
-    volume_node: slicer.vtkMRMLScalarVolumeNode, segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    segmentation_node: slicer.vtkMRMLSegmentationNode | None,
+    segment_id: str | None,
 ) -> None:
-    """Raises InputError if a node is None or in no scene, the scenes differ, or the segment does not exist."""
-    for node, missing in (
-        (volume_node, _("no volume is selected: choose one")),
-        (segmentation_node, _("no segmentation is selected: choose one")),
-    ):
+    """Raises InputError if a node or the segment is missing or in no scene, or the nodes are of different scenes.
+
+    Args:
+        segment_id: None: no segment is expected, and perhaps no segmentation.
+    """
+    nodes = [(volume_node, _("no volume is selected: choose one"))]
+    if segmentation_node is not None or segment_id is not None:
+        nodes.append((segmentation_node, _("no segmentation is selected: choose one")))
+    for node, missing in nodes:
         if node is None:
             raise InputError(missing)
         if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
             raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
+    if segmentation_node is None:
+        return
     if volume_node.GetScene() is not segmentation_node.GetScene():
         raise InputError(
             _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
                 volume_node=label(volume_node)
             )
         )
-    if not _has_segment(segmentation_node, segment_id):
+    if segment_id is not None and not _has_segment(segmentation_node, segment_id):
         raise InputError(
             _("{segmentation_node} has no segment '{segment_id}': choose another segment").format(
                 segmentation_node=label(segmentation_node), segment_id=segment_id
@@ -43,8 +51,8 @@ class NodeWatch:
     """Observes a volume, a segmentation and one of its segments. Holds its owner weakly, and stops with it.
 
     Args:
-        volume_node, segmentation_node: nodes of one scene.
-        segment_id: a segment of the segmentation.
+        volume_node, segmentation_node: nodes of one scene; the segmentation is None if there is none.
+        segment_id: a segment of the segmentation; None if there is none.
         on_leaving: a method, called with the reason when one of them leaves the scene.
 
     Raises:
@@ -54,8 +62,8 @@ class NodeWatch:
     def __init__(
         self,
         volume_node: slicer.vtkMRMLScalarVolumeNode,
-        segmentation_node: slicer.vtkMRMLSegmentationNode,
-        segment_id: str,
+        segmentation_node: slicer.vtkMRMLSegmentationNode | None,
+        segment_id: str | None,
         on_leaving: Callable[[InputError], None],
     ) -> None:
         self._volume_node, self._segmentation_node, self._segment_id = volume_node, segmentation_node, segment_id
@@ -89,22 +97,26 @@ class NodeWatch:
 
         def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
             watch = weak()
-            if watch is not None and not _has_segment(watch._segmentation_node, watch._segment_id):
+            if watch is not None and watch._segment_is_gone():
                 text = _("segment '{segment}' was deleted during the run: nothing was written, choose another")
                 watch._leaving(text.format(segment=watch._segment_id))
 
-        scene, segmentation = self._volume_node.GetScene(), self._segmentation_node.GetSegmentation()
-        tags = [
-            (subject, subject.AddObserver(event, observer))
-            for subject, event, observer in (
-                (scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_node),
-                (scene, slicer.vtkMRMLScene.StartCloseEvent, on_close),
-                (segmentation, slicer.vtkSegmentation.SegmentRemoved, on_segment),
-            )
+        scene = self._volume_node.GetScene()
+        events = [
+            (scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_node),
+            (scene, slicer.vtkMRMLScene.StartCloseEvent, on_close),
         ]
+        if self._segmentation_node is not None and self._segment_id is not None:
+            segmentation = self._segmentation_node.GetSegmentation()
+            events.append((segmentation, slicer.vtkSegmentation.SegmentRemoved, on_segment))
+        tags = [(subject, subject.AddObserver(event, observer)) for subject, event, observer in events]
         # A scene closes itself in its destructor, where calling an observer in Python crashes. So the observers keep
         # the scene alive until they are removed, and are removed with the watch even if nobody stops it.
         self._stop = weakref.finalize(self, _remove_observers, tags)
+
+    def _segment_is_gone(self) -> bool:
+        node, segment_id = self._segmentation_node, self._segment_id
+        return node is not None and segment_id is not None and not _has_segment(node, segment_id)
 
     def _leaving(self, reason: str) -> None:
         if (tell := self._tell()) is not None:

@@ -57,7 +57,7 @@ class EffectFixture:
 
     def serve(self, service: str) -> None:
         """Have inference processes run an engine of the tests from now on."""
-        from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
         name = service if ":" in service else f"support.threshold_service:{service}"

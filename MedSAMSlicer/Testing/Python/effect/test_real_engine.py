@@ -16,7 +16,7 @@ FIRST, LAST = 9, 12
 
 @pytest.fixture
 def effect_fixture(host: Any, repository: Path, litemedsam_weights: Path) -> EffectFixture:
-    from MedSAMSlicerLib.effect.qprocess_transport import inference_process
+    from MedSAMSlicerLib.logic.qprocess_transport import inference_process
     from MedSAMSlicerLib.panel import settings
 
     # OpenVINO would first be made to know the network, which takes longer than this story.

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import slicer
@@ -101,6 +101,10 @@ class Host:
         setattr(self.modules, path.stem.lower(), module)
         return made
 
+    def hide_main_window(self) -> None:
+        """As if Slicer had been started with --no-main-window: there is no main window and no layout manager."""
+        self.app.__dict__["_window"] = None
+
     def complete_startup(self) -> None:
         """Modules are loaded: effects register now."""
         self.app.startupCompleted.emit()
@@ -109,6 +113,8 @@ class Host:
         """The Segment Editor, with its singleton parameter node and Slicer's handling of scenes that close."""
         self.editor = double("qMRMLSegmentEditorWidget")()
         self.editor.setMRMLScene(self.scene)
+        # Slicer keeps the widget of each scripted module that was opened under this name.
+        self.modules.SegmentEditorWidget = SimpleNamespace(editor=self.editor)
         self._give_node()
         self._tags = [
             self.scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, lambda *_: self._closing()),
@@ -179,7 +185,7 @@ class Host:
         if self.app is None:
             return
         self._remote_io.RemoveDataIOFromScene()
-        manager = self.app.layoutManager()
+        manager = self.app.__dict__["_layout"]
         application_logic = self.app.applicationLogic()
         application_logic.GetSliceLogics().RemoveAllItems()
         with _without_warnings():

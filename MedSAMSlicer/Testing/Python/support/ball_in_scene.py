@@ -97,6 +97,11 @@ class BallInScene:
         """(k, j, i) bool: the segment in the volume's voxels."""
         return self._segment_in(self.segmentation, name, self.volume)
 
+    def nodes_of_class(self, class_name: str) -> list[Any]:
+        """The nodes of a class in the scene."""
+        scene = self.scene_builder.scene
+        return [scene.GetNthNodeByClass(n, class_name) for n in range(scene.GetNumberOfNodesByClass(class_name))]
+
     def fingerprint(self) -> list[Any]:
         """All that the segmentation holds, to the last bit."""
         segmentation = self.segmentation.GetSegmentation()

@@ -11,6 +11,7 @@ import slicer
 from ..clock import clock
 from ..doubles import Double, double, implements
 from ..facts import APPLICATION
+from .timers import exit_all_loops
 
 
 @implements(APPLICATION)
@@ -44,7 +45,7 @@ class Application(Double):
         return self.__dict__["_modules"]
 
     def layoutManager(self) -> Any:
-        return self.__dict__["_layout"]
+        return self.__dict__["_layout"] if self.__dict__["_window"] is not None else None
 
     def coreIOManager(self) -> Any:
         return self.__dict__["_io"]
@@ -53,7 +54,8 @@ class Application(Double):
         return self.__dict__["_io"]
 
     def topLevelWidgets(self) -> tuple[Any, ...]:
-        return (self.__dict__["_window"],)
+        window = self.__dict__["_window"]
+        return () if window is None else (window,)
 
     def activeWindow(self) -> Any:
         return self.__dict__["_window"]
@@ -72,6 +74,12 @@ class Application(Double):
 
     def processEvents(self, *_flags: Any) -> None:
         clock.process()
+
+    def exit(self, code: int = 0) -> None:
+        exit_all_loops(code)
+
+    def quit(self) -> None:
+        exit_all_loops(0)
 
     def palette(self, *_widget: Any) -> Any:
         return double("QPalette")()

@@ -1,4 +1,4 @@
-"""QTimer and QElapsedTimer on the test's clock."""
+"""QTimer, QElapsedTimer and QEventLoop on the test's clock."""
 
 from __future__ import annotations
 
@@ -84,3 +84,40 @@ class ElapsedTimer(Double):
 
     def isValid(self) -> bool:
         return "_start" in self.__dict__
+
+
+_running_loops: list[EventLoop] = []
+_LONGEST_LOOP_SECONDS = 300.0
+
+
+@implements("QEventLoop")
+class EventLoop(Double):
+    """Processes events in real time until it is told to exit, or the application is."""
+
+    def exec(self, *_flags: int) -> int:
+        self.__dict__["_exit_code"] = None
+        _running_loops.append(self)
+        try:
+            clock.wait_until(lambda: self.__dict__["_exit_code"] is not None, _LONGEST_LOOP_SECONDS)
+        finally:
+            _running_loops.remove(self)
+        return int(self.__dict__["_exit_code"])
+
+    def exit(self, code: int = 0) -> None:
+        self.__dict__["_exit_code"] = code
+
+    def quit(self) -> None:
+        self.exit()
+
+    def isRunning(self) -> bool:
+        return self in _running_loops
+
+    def processEvents(self, *_arguments: int) -> bool:
+        clock.process()
+        return True
+
+
+def exit_all_loops(code: int) -> None:
+    """What `QCoreApplication::exit` does to the event loops of the thread."""
+    for loop in _running_loops:
+        loop.exit(code)

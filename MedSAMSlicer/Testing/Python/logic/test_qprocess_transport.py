@@ -30,7 +30,7 @@ class Heard:
 @pytest.fixture
 def start(host: Host) -> Callable[..., tuple[Any, Heard]]:
     def begin(*command: str) -> tuple[Any, Heard]:
-        from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
 
         transport, heard = QProcessTransport(command or [sys.executable, "-c", ECHO], dict(os.environ)), Heard()
         transport.start(heard.listener)

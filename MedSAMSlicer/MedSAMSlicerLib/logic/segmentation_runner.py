@@ -1,0 +1,176 @@
+"""Segmentations that scripts start: in an inference process of their own, one at a time."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..engine.errors import InputError, MedSAMError, WorkerError
+from ..engine.model_choice import ModelChoice
+from ..engine.models.catalogue import DEFAULT_MODEL, find_model
+from ..engine.prompt_arguments import BoxArgument, KeySliceArgument
+from ..panel import settings
+from ..panel.setup import embedding_memory
+from ..scene.editing.segment_task import SegmentTask
+from ..scene.state.effect_parameters import DEVICES
+from ..scene.state.modes import MODES, Mode
+from ..scene.state.script_prompt import script_prompt
+from ..scene.worker.progress import Progress
+from ..scene.worker.transports import Transport
+from ..scene.worker.worker_client import WorkerClient
+from ..scene.writing.segment_target import SegmentTarget
+from .qprocess_transport import inference_process
+
+STEP_MILLISECONDS = 20
+DEFAULT_SEGMENT_NAME = "Segment"
+
+
+class SegmentationRunner:
+    """Starts segmentations, advances them from a timer, and keeps the inference process for the next one.
+
+    Args:
+        make_transport: makes the transport to one inference process; called when one is needed.
+    """
+
+    def __init__(self, make_transport: Callable[[], Transport] = inference_process) -> None:
+        self._client = WorkerClient(make_transport)
+        # Qt's connections keep the client alive, and with it the process. Slicer itself ends the process at exit.
+        weakref.finalize(self, self._client.close).atexit = False
+        self._task: SegmentTask | None = None
+        self._timer: qt.QTimer | None = None
+        self._loop: qt.QEventLoop | None = None
+        self._forgetting = False
+        embedding_memory.register(self)
+
+    def start(
+        self,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        roi_node: slicer.vtkMRMLMarkupsROINode | None = None,
+        segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
+        segment_name: str = DEFAULT_SEGMENT_NAME,
+        *,
+        box: BoxArgument | None = None,
+        key_slices: Mapping[int, KeySliceArgument] | None = None,
+        slice_range: Sequence[int] | None = None,
+        axis: str | None = None,
+        window: str = "auto",
+        model: str = DEFAULT_MODEL,
+        device: str = "auto",
+        mode: str = "add",
+        progress: Callable[[Progress], None] | None = None,
+        finished: Callable[[str | MedSAMError], None] | None = None,
+    ) -> SegmentTask:
+        """Start a segmentation and return at once; see `MedSAMSlicerLogic.startSegmentation`."""
+        if self._task is not None and self._task.running:
+            raise InputError(_("another segmentation is running: wait for it, or cancel it"))
+        _check_class("volumeNode", volume_node, "vtkMRMLScalarVolumeNode")
+        _check_class("roiNode", roi_node, "vtkMRMLMarkupsROINode", optional=True)
+        _check_class("segmentationNode", segmentation_node, "vtkMRMLSegmentationNode", optional=True)
+        if not segment_name:
+            raise InputError(_("the segment has no name: give segmentName"))
+        _check_choice("mode", mode, MODES)
+        _check_choice("device", device, DEVICES)
+        prompt = script_prompt(volume_node, roi_node, box, key_slices, slice_range, axis)
+        find_model(model).check_prompts(prompt.stack.kinds)
+        # Environment variables tell inference processes of the settings.
+        settings.apply()
+        on_progress = progress or (lambda _progress: None)
+        self._task = SegmentTask(
+            self._client,
+            volume_node,
+            prompt,
+            SegmentTarget(volume_node, segmentation_node, segment_name, _save_for_undo),
+            window=window,
+            choice=ModelChoice.preferring(model, device, settings.preferred()),
+            mode=cast(Mode, mode),
+            on_progress=on_progress,
+            on_finished=lambda outcome: self._finish(outcome, finished),
+        )
+        self._timer = qt.QTimer()
+        self._timer.interval = STEP_MILLISECONDS
+        self._timer.connect("timeout()", self._step)
+        self._timer.start()
+        return self._task
+
+    def segment(self, *arguments: Any, **options: Any) -> str:
+        """As `start`, and wait for the end while Slicer processes events. Returns the ID of the segment.
+
+        Raises:
+            InputError: as for `start`.
+            MedSAMError: the segmentation has failed; nothing was written.
+        """
+        task = self.start(*arguments, **options)
+        self._loop = loop = qt.QEventLoop()
+        # Also ends when the application quits, which a loop over `processEvents` would not notice.
+        loop.exec()
+        self._loop = None
+        if task.running:
+            task.stop(WorkerError(_("the application is closing: nothing was written")))
+            self.close()
+        if task.error is not None:
+            raise task.error
+        assert task.segment_id is not None
+        return task.segment_id
+
+    def forget_encoded_slices(self) -> None:
+        """End the process when the running segmentation has ended; the next process starts without embeddings."""
+        self._forgetting = True
+        self._forget_if_idle()
+
+    def close(self) -> None:
+        """Cancel the running segmentation and end the inference process. Another one may be started afterwards."""
+        task = self._task
+        if task is not None:
+            task.cancel()
+        self._client.close()
+        if task is not None:
+            task.step()
+
+    def _step(self) -> None:
+        if self._task is not None:
+            self._task.step()
+
+    def _finish(self, outcome: str | MedSAMError, finished: Callable[[str | MedSAMError], None] | None) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            # The connection would keep this object alive, in a cycle through Qt that Python cannot collect.
+            self._timer.disconnect("timeout()", self._step)
+            self._timer = None
+        if self._loop is not None:
+            self._loop.quit()
+        self._forget_if_idle()
+        if finished is not None:
+            finished(outcome)
+
+    def _forget_if_idle(self) -> None:
+        if self._forgetting and self._client.idle:
+            self._forgetting = False
+            self._client.close()
+
+
+def _save_for_undo(segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Take an undo step in the Segment Editor, if it was opened and edits this segmentation."""
+    module_widget = getattr(slicer.modules, "SegmentEditorWidget", None)
+    editor: slicer.qMRMLSegmentEditorWidget | None = None if module_widget is None else module_widget.editor
+    if editor is not None and editor.segmentationNode() is segmentation_node:
+        editor.saveStateForUndo()
+
+
+def _check_class(name: str, node: Any, class_name: str, optional: bool = False) -> None:
+    if node is None and optional:
+        return
+    if node is None or not hasattr(node, "IsA") or not node.IsA(class_name):
+        kind = node.GetClassName() if hasattr(node, "GetClassName") else type(node).__name__
+        raise InputError(_("{name} is a {kind}: give a {expected}").format(name=name, kind=kind, expected=class_name))
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(
+            _("{name} is {value!r}: choose one of {choices}").format(name=name, value=value, choices=", ".join(choices))
+        )

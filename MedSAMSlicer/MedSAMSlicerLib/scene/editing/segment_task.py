@@ -1,0 +1,154 @@
+"""The task of a script: segments one object of a volume and writes it into a segment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import slicer
+
+from ...engine.errors import Cancelled, InputError, MedSAMError, as_user_error
+from ...engine.i18n import tr as _
+from ...engine.log import get_logger, log_error
+from ...engine.model_choice import ModelChoice, RunInfo
+from ...engine.results import StackResult
+from ...engine.serving.inference_client import InferenceClient, ignore
+from ...engine.volume_prompt import VolumePrompt
+from ..state.modes import Mode
+from ..volume.slice_stack import SliceStack
+from ..volume.window_search import WindowSearch, displayed_window, modality_of
+from ..worker.progress import Progress
+from ..writing.segment_target import SegmentTarget
+from ..writing.segment_writer import Written
+from .segmentation_run import SegmentationRun
+
+_log = get_logger(__name__)
+SEARCH_SECONDS = 0.02
+"""Longest time that a step spends on reading voxels for the intensity window, so that the application responds."""
+
+
+class SegmentTask:
+    """Finds the intensity window, runs the engine and writes the result into a segment, in one undo step.
+
+    The owner calls `step` from a timer while `running`. Until the result is written, neither the scene nor the
+    segmentation changes. When the volume, the segmentation or the segment leaves the scene, the task fails.
+
+    Attributes:
+        running: True until the task has finished or failed.
+        progress: progress of the run; None before it has started.
+        segment_id: ID of the segment; None until the result is written.
+        error: why the task has failed, `Cancelled` after `cancel`; None if it has not.
+        result: masks and confidences by slice; None until the task has finished.
+        info: model, device, timings and notes; None until the run has finished.
+        written: voxels written, and voxels lost outside the segmentation; None until the result is written.
+
+    Args:
+        client: the engine; it runs one task at a time.
+        volume_node: the volume.
+        prompt: the object, in voxels of the volume.
+        target: the segment, which may not exist yet.
+        window: as for `choose_window`, or "display": as the volume is displayed.
+        choice: model, device and runtime.
+        mode: how the result changes the segment: "add", "replace" or "remove".
+        on_progress: called with each new `progress`.
+        on_finished: called once, at the end, with `segment_id` or with `error`.
+
+    Raises:
+        InputError: the prompt, the window or a node cannot be used, or the client is busy.
+    """
+
+    def __init__(
+        self,
+        client: InferenceClient,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        prompt: VolumePrompt,
+        target: SegmentTarget,
+        *,
+        window: str = "auto",
+        choice: ModelChoice | None = None,
+        mode: Mode = "add",
+        on_progress: Callable[[Progress], None] = ignore,
+        on_finished: Callable[[str | MedSAMError], None] = ignore,
+    ) -> None:
+        if client.running:
+            raise InputError(_("another segmentation is running: wait for it, or cancel it"))
+        wanted = displayed_window(volume_node) if window == "display" else window
+        self._client, self._volume_node, self._prompt, self._target = client, volume_node, prompt, target
+        self._choice, self._mode = choice or ModelChoice(), mode
+        self._on_progress, self._on_finished = on_progress, on_finished
+        self._stack = SliceStack(volume_node, prompt.axis)
+        self._search = WindowSearch(wanted, self._stack, modality_of(volume_node))
+        self._run: SegmentationRun | None = None
+        self._stop_reason: MedSAMError | None = None
+        self.running = True
+        self.progress: Progress | None = None
+        self.segment_id: str | None = None
+        self.error: MedSAMError | None = None
+        self.result: StackResult | None = None
+        self.info: RunInfo | None = None
+        self.written: Written | None = None
+        target.watch(self.stop)
+
+    def step(self) -> None:
+        """Continue the task; returns within a few hundredths of a second."""
+        if not self.running:
+            return
+        if self._run is not None:
+            self._client.step()
+            return
+        try:
+            if self._stop_reason is not None:
+                raise self._stop_reason
+            window = self._search.advance(SEARCH_SECONDS)
+            if window is not None:
+                self._run = SegmentationRun(
+                    self._client,
+                    self._stack,
+                    self._prompt.stack,
+                    window,
+                    self._choice,
+                    oriented_box=self._prompt.oriented_box,
+                    on_progress=self._report,
+                    on_finished=self._write,
+                    on_failed=self._fail,
+                )
+        except MedSAMError as error:
+            self._fail(error)
+
+    def cancel(self) -> None:
+        """End the task without a result, within half a second of `step` calls."""
+        self.stop(Cancelled(_("cancelled: nothing was written")))
+
+    def stop(self, reason: MedSAMError) -> None:
+        """As `cancel`, with another reason for `error`. The first reason counts."""
+        if self._run is not None:
+            self._run.stop(reason)
+        # Otherwise the next step ends the task: this may be called while a node is being removed.
+        self._stop_reason = self._stop_reason or reason
+
+    def _report(self, progress: Progress) -> None:
+        self.progress = progress
+        self._on_progress(progress)
+
+    def _write(self, result: StackResult) -> None:
+        self.info = None if self._run is None else self._run.info
+        try:
+            if not result.pixels:
+                raise InputError(_("the model found no object: check the prompt and the window"))
+            # The volume may have changed since the run started, so that the result does not fit it any more.
+            mask = SliceStack(self._volume_node, self._prompt.axis).to_volume(result.to_stack())
+            self.segment_id, self.written = self._target.write(mask, self._mode)
+        except Exception as error:
+            log_error(_log, error, "the result could not be written")
+            self._fail(as_user_error(error))
+            return
+        self.result = result
+        self._end(self.segment_id)
+
+    def _fail(self, error: MedSAMError) -> None:
+        self.error = error
+        self._end(error)
+
+    def _end(self, outcome: str | MedSAMError) -> None:
+        self.running = False
+        self._target.unwatch()
+        self._on_finished(outcome)
