@@ -108,6 +108,10 @@ class CroppedMask:
         result[common.slices_in(box)] = self.voxels[common.slices_in(self.box)]
         return result
 
+    def without(self, other: CroppedMask) -> CroppedMask:
+        """This mask's voxels that are not in another mask of the same grid."""
+        return CroppedMask.of(self.voxels & ~other.inside(self.box), self.box.first)
+
 
 def _box(first: np.ndarray, shape: np.ndarray) -> VoxelBox:
     (k, j, i), (slices, rows, columns) = first.tolist(), shape.tolist()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import slicer
 import vtk
 
-from ...engine.i18n import tr as _
+from ...engine.errors import one_line
 from ..state.modes import Mode
-from ..volume.geometry import label
 from ..volume.node_watch import check_nodes
 from .segment_editor import WriteError
 
@@ -72,7 +71,7 @@ class LogicEditor:
         def on_error(_caller: vtk.vtkObject, _event: str, text: str) -> None:
             # Scenes without subject hierarchy items are complained about after the segment was written.
             if "Subject hierarchy" not in text:
-                errors.append(" ".join(text.split()))
+                errors.append(one_line(text))
 
         segmentation_node = self._node.GetSegmentationNode()
         observer = self.logic.AddObserver(vtk.vtkCommand.ErrorEvent, on_error)
@@ -88,11 +87,7 @@ class LogicEditor:
         finally:
             self.logic.RemoveObserver(observer)
         if errors:
-            raise WriteError(
-                _("{segmentation_node} could not be changed and is as it was: {errors}").format(
-                    segmentation_node=label(segmentation_node), errors=errors[0]
-                )
-            )
+            raise WriteError(segmentation_node, errors[0])
 
     def close(self) -> None:
         """Remove the editor node from the scene. Undo of what was written is lost."""

@@ -7,11 +7,22 @@ from typing import Protocol
 import slicer
 
 from ...engine.errors import MedSAMError
+from ...engine.i18n import tr as _
 from ..state.modes import Mode
+from ..volume.geometry import label
 
 
 class WriteError(MedSAMError):
-    """The segment editor failed while it wrote a result. The segmentation is as it was before."""
+    """The segment editor failed while it wrote a result. The segmentation is as it was before.
+
+    Args:
+        segmentation_node: the segmentation.
+        reason: what the editor reports, in one line.
+    """
+
+    def __init__(self, segmentation_node: slicer.vtkMRMLSegmentationNode, reason: str) -> None:
+        text = _("{segmentation_node} could not be changed and is as it was: {reason}")
+        super().__init__(text.format(segmentation_node=label(segmentation_node), reason=reason))
 
 
 class SegmentEditor(Protocol):

@@ -19,6 +19,7 @@ from .modifier_labelmap import make_labelmap, place_mask, reference_geometry
 from .segment_editor import SegmentEditor, WriteError
 from .segment_voxels import SegmentVoxels
 
+_NOTHING = CroppedMask(VoxelBox((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), bool))
 _LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
 
@@ -57,6 +58,34 @@ class Written:
     voxels_masked: int
     voxels_outside: int
     change: SegmentChange | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """What a write is to change.
+
+    Attributes:
+        mask: the mask, in the segmentation's reference geometry.
+        stale: voxels to remove from the segment before the mask is added.
+        mode: how the mask changes the segment.
+    """
+
+    mask: CroppedMask
+    stale: CroppedMask
+    mode: Mode
+
+    def box(self, segment: SegmentVoxels) -> VoxelBox:
+        """A box around every voxel that may change."""
+        box = self.mask.box.union(self.stale.box)
+        content = segment.bounding_box() if self.mode == "replace" else None
+        return box if content is None else box.union(content)
+
+    def unmasked(self, box: VoxelBox, before: np.ndarray) -> np.ndarray:
+        """What the segment becomes in a box where masking allows every change; `before` is what it was there."""
+        mask = self.mask.inside(box)
+        if self.mode == "add":
+            return (before & ~self.stale.inside(box)) | mask
+        return mask if self.mode == "replace" else before & ~mask
 
 
 class SegmentWriter:
@@ -105,84 +134,60 @@ class SegmentWriter:
         self._check(volume_node)
         reference = reference_geometry(self._segmentation_node, volume_node)
         placed = place_mask(np.asarray(mask, dtype=bool), volume_node, self._segmentation_node, reference)
-        new, segment = placed.mask, SegmentVoxels(self._segmentation_node, self._segment_id, reference)
-        stale = None if replaced is None or mode != "add" else _without(replaced, new)
-
-        converts = not segment.on_grid
-        box = self._affected(segment, new, stale, mode)
-        if box.empty and not converts:
+        stale = _NOTHING if replaced is None or mode != "add" else replaced.without(placed.mask)
+        edit = _Edit(placed.mask, stale, mode)
+        segment = SegmentVoxels(self._segmentation_node, self._segment_id, reference)
+        if segment.on_grid and edit.box(segment).empty:
             return Written(0, 0, placed.voxels_outside)
         with self._named_geometry(reference, volume_node), self._restored_on_failure():
             self._editor.save_state_for_undo()
-            if converts:
-                # Adding nothing makes the editor resample the segment to the reference geometry. Otherwise "replace"
-                # would misread the old content's indices, and there would be no state before the write to compare with.
-                first = VoxelBox(VoxelBox.from_extent(reference.GetExtent()).first, (1, 1, 1))
-                self._editor.modify(make_labelmap(reference, first if new.box.empty else new.box), "add")
-                box = self._affected(segment, new, stale, mode)
+            resampled = self._resample(segment, reference)
+            box = edit.box(segment)
             before = self._read(segment, box)
-            self._modify(reference, box, before, new, stale, mode)
-            change = SegmentChange(segment, box, new.inside(box), before, self._read(segment, box))
-            masked = self._count_masked(change, stale, mode)
+            self._modify(edit, box, reference, before)
+            change = SegmentChange(segment, box, edit.mask.inside(box), before, self._read(segment, box))
+            masked = int(np.count_nonzero(change.after != edit.unmasked(box, before)))
+            if masked and not self._masks:
+                raise WriteError(self._segmentation_node, _("{count} voxels were not written").format(count=masked))
         written = change.mask & (change.after if mode != "remove" else ~change.after)
-        count = int(np.count_nonzero(written))
-        return Written(count, masked, placed.voxels_outside, None if converts else change)
+        voxels = int(np.count_nonzero(written))
+        return Written(voxels, masked, placed.voxels_outside, None if resampled else change)
 
-    def _modify(
-        self,
-        reference: slicer.vtkOrientedImageData,
-        box: VoxelBox,
-        before: np.ndarray,
-        new: CroppedMask,
-        stale: CroppedMask | None,
-        mode: Mode,
-    ) -> None:
-        if stale is not None and not stale.box.empty:
+    def _resample(self, segment: SegmentVoxels, reference: slicer.vtkOrientedImageData) -> bool:
+        """Have the editor bring the segment to the reference geometry. False if it is stored there already."""
+        if segment.on_grid:
+            return False
+        # Adding nothing does it. Without it "replace" would take the indices of the old content for those of the mask,
+        # and the segment before the write could not be compared with the segment after it.
+        first = VoxelBox(VoxelBox.from_extent(reference.GetExtent()).first, (1, 1, 1))
+        self._editor.modify(make_labelmap(reference, first), "add")
+        return True
+
+    def _modify(self, edit: _Edit, box: VoxelBox, reference: slicer.vtkOrientedImageData, before: np.ndarray) -> None:
+        mask, stale = edit.mask, edit.stale
+        if not stale.box.empty:
             self._editor.modify(make_labelmap(reference, stale.box, stale.voxels), "remove")
-        if mode == "replace" and before.any():
-            # Masking is evaluated inside the labelmap only: it has to cover the old content too.
-            self._editor.modify(make_labelmap(reference, box, new.inside(box)), "replace")
-        elif not new.box.empty:
-            # Segment Editor cannot replace an empty segment that has no geometry yet.
-            self._editor.modify(make_labelmap(reference, new.box, new.voxels), "remove" if mode == "remove" else "add")
-
-    @staticmethod
-    def _affected(segment: SegmentVoxels, new: CroppedMask, stale: CroppedMask | None, mode: Mode) -> VoxelBox:
-        """A box around every voxel that the write may change."""
-        box = new.box if stale is None else new.box.union(stale.box)
-        content = segment.bounding_box() if mode == "replace" else None
-        return box if content is None else box.union(content)
+        if edit.mode == "replace" and before.any():
+            # Editors evaluate masking only inside the labelmap, so it has to cover the old content too.
+            self._editor.modify(make_labelmap(reference, box, mask.inside(box)), "replace")
+        elif not mask.box.empty:
+            # Editors cannot replace an empty segment, which has no geometry: the mask is added to it.
+            mode: Mode = "remove" if edit.mode == "remove" else "add"
+            self._editor.modify(make_labelmap(reference, mask.box, mask.voxels), mode)
 
     def _read(self, segment: SegmentVoxels, box: VoxelBox) -> np.ndarray:
         voxels = segment.read(box)
         if voxels is None:
-            raise self._failure(_("it has no labelmap in its reference geometry"))
+            raise WriteError(self._segmentation_node, _("the segment has no labelmap in the reference geometry"))
         return voxels
 
-    def _count_masked(self, change: SegmentChange, stale: CroppedMask | None, mode: Mode) -> int:
-        """Voxels that differ from what was asked for. Raises WriteError if masking cannot be the reason."""
-        wanted = change.mask
-        if mode == "add":
-            kept = change.before if stale is None else change.before & ~stale.inside(change.box)
-            wanted = kept | change.mask
-        elif mode == "remove":
-            wanted = change.before & ~change.mask
-        different = int(np.count_nonzero(change.after != wanted))
-        if different and not self._is_masked:
-            raise self._failure(_("{count} voxels were not written").format(count=different))
-        return different
-
     @property
-    def _is_masked(self) -> bool:
-        """Whether the editor may keep voxels as they are."""
+    def _masks(self) -> bool:
+        """Whether the editor is set to keep voxels as they are."""
         node, everywhere = self._editor.node, slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
         if node is None:
             return False
         return bool(node.GetMaskMode() != everywhere or node.GetSourceVolumeIntensityMask())
-
-    def _failure(self, reason: str) -> WriteError:
-        text = _("{segmentation_node} could not be changed and is as it was: {errors}")
-        return WriteError(text.format(segmentation_node=label(self._segmentation_node), errors=reason))
 
     @property
     def _segmentation(self) -> slicer.vtkSegmentation:
@@ -259,8 +264,3 @@ class SegmentWriter:
             raise
         finally:
             history.SetSegmentation(None)
-
-
-def _without(mask: CroppedMask, other: CroppedMask) -> CroppedMask:
-    """The voxels of the first mask that are not in the other."""
-    return CroppedMask.of(mask.voxels & ~other.inside(mask.box), mask.box.first)

@@ -58,6 +58,14 @@ def test_a_cropped_mask_is_false_outside_its_box() -> None:
     assert not cropped.inside(VoxelBox((50, 50, 50), (2, 2, 2))).any()
 
 
+def test_what_a_cropped_mask_has_without_another() -> None:
+    one, other = random_mask(0.2, 1), random_mask(0.8, 2)
+    other[:, :, :4] = False
+    left = CroppedMask.of(one, GRID.first).without(CroppedMask.of(other, GRID.first))
+    np.testing.assert_array_equal(left.inside(GRID), one & ~other)
+    assert CroppedMask.of(one).without(CroppedMask.of(one)).box.empty
+
+
 def test_a_cropped_mask_is_a_copy() -> None:
     mask = random_mask(1.1)
     cropped = CroppedMask.of(mask)

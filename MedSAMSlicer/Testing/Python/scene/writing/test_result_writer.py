@@ -187,7 +187,7 @@ def test_a_failed_write_changes_neither_segment_nor_flags(one: ResultFixture) ->
 
         def modify(self, labelmap: Any, mode: str) -> None:
             one.fixture.editor.modify(labelmap, mode)
-            raise WriteError("half-way")
+            raise WriteError(one.fixture.segmentation, "half-way")
 
     one.finish(RESULT)
     one.write()
