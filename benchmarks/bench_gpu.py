@@ -235,7 +235,8 @@ def _slices(path: Path | None) -> tuple[np.ndarray, tuple[float, float, float]]:
 def _runtime(device: str, precision: str) -> Any:
     """A fresh runtime of LiteMedSAM, without the check that chooses the precision."""
     from MedSAMSlicerLib.engine.models.catalogue import find_model
-    from MedSAMSlicerLib.engine.models.weights import find_weights, load_state
+    from MedSAMSlicerLib.engine.models.checkpoints import load_state
+    from MedSAMSlicerLib.engine.models.weights import find_weights
     from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 
     torch.backends.cudnn.allow_tf32 = False

@@ -15,9 +15,10 @@ from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import find_model
+from MedSAMSlicerLib.engine.models.checkpoints import load_state
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.models.network import PromptableNetwork
-from MedSAMSlicerLib.engine.models.weights import find_weights, load_state
+from MedSAMSlicerLib.engine.models.weights import find_weights
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.stack import ArrayStack

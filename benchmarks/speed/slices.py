@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import find_model
-from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
+from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.weights import find_weights, verify_weights
 from MedSAMSlicerLib.engine.prompts import Box
 
@@ -46,6 +47,7 @@ def has_bfloat16() -> bool:
 
 def _in_bfloat16() -> Predictor:
     """The encoder in bfloat16, which is measured but not used (docs/models.md)."""
+    from MedSAMSlicerLib.engine.runtimes.openvino_models import convert_in_process
     from MedSAMSlicerLib.engine.runtimes.openvino_runtime import OpenVINORuntime
 
     spec = find_model(CHOICE.model)
@@ -55,7 +57,9 @@ def _in_bfloat16() -> Predictor:
     def no_fallback() -> Any:
         raise AssertionError("only boxes are asked")
 
-    runtime = OpenVINORuntime(file.identity, file.convert, no_fallback, computing_threads(), "bfloat16")
+    runtime = OpenVINORuntime(
+        file.identity, partial(convert_in_process, file), no_fallback, computing_threads(), "bfloat16"
+    )
     return Predictor(file.family, runtime, "bfloat16", EmbeddingCache(0))
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ..engine.errors import WeightsError
 from ..engine.jobs.device_check import seconds_per_slice
 from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
-from ..engine.models.weights import download_weights, find_weights, how_to_get, import_weights, verify_weights
+from ..engine.models.downloads import download_weights
+from ..engine.models.weights import find_weights, import_weights, verify_weights
 from .console import say
 from .log_options import add_log_options
 from .measurements import keep_measurement, known_measurements
@@ -76,7 +76,7 @@ def _presence(spec: ModelSpec) -> tuple[str, str | None]:
     try:
         path = find_weights(spec)
     except WeightsError:
-        return f"not here; {how_to_get(spec)}", None
+        return f"not here; {spec.how_to_get}", None
     try:
         sha256 = verify_weights(spec, path)
     except WeightsError as error:
@@ -137,12 +137,5 @@ def _verify() -> None:
 
 
 def _download(spec: ModelSpec) -> None:
-    with tqdm(unit="B", unit_scale=True, desc=spec.weights.filename, disable=None) as bar:
-
-        def show(done: int, total: int) -> bool:
-            bar.total = total or None
-            bar.update(done - bar.n)
-            return True
-
-        path = download_weights(spec, show)
+    path = download_weights(spec, progress=sys.stderr.isatty())
     say(f"Downloaded and verified: {path}")

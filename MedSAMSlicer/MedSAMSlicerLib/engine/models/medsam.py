@@ -13,7 +13,7 @@ from scipy.special import expit
 from ..prompts import Box
 from ..resize import masks_resize, spline_resize
 from .family import Family, min_max, rgb
-from .vit_sizes import VIT_B, VitSize
+from .vit import VIT_B, VitSize, vit_network
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -37,8 +37,6 @@ class MedSAM(Family):
         self.input_size = input_size
 
     def build_network(self) -> PromptableNetwork:
-        from .vit import vit_network
-
         return vit_network(self.size, self.input_size)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:

@@ -1,26 +1,59 @@
-"""The network that all SAM-like families are: an image encoder of their own with SAM's other two parts."""
+"""The network of every model family: an image encoder with SAM's prompt encoder and mask decoder."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator
 
 from torch import nn
 
-from ..errors import WeightsError
-from ..i18n import tr as _
-from .sam_parts import MaskDecoder, PromptEncoder, TwoWayTransformer
-from .weights import another_model, how_to_get, load_state, titles_of
 
-if TYPE_CHECKING:
-    from .catalogue import ModelSpec
-    from .family import Family
+@contextlib.contextmanager
+def _skip_init(package: str) -> Iterator[None]:
+    """Import modules of a package without running its ``__init__``. Afterwards it counts as not imported."""
+    spec = None if package in sys.modules else importlib.util.find_spec(package)
+    if spec is None:
+        yield
+        return
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+            del sys.modules[name]
+
+
+# The package's __init__ imports torchvision for what is not used here. That doubles the time to start an inference
+# process with PyTorch and adds 180 MB to its memory.
+with _skip_init("segment_anything"):
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
+    from segment_anything.modeling.common import LayerNorm2d
+    from segment_anything.modeling.image_encoder import window_partition, window_unpartition
+
+__all__ = [
+    "EMBEDDING_CHANNELS",
+    "ImageEncoderViT",
+    "LayerNorm2d",
+    "MaskDecoder",
+    "PromptableNetwork",
+    "TwoWayTransformer",
+    "window_partition",
+    "window_unpartition",
+]
 
 EMBEDDING_CHANNELS = 256
 
 
 class PromptableNetwork(nn.Module):
-    """Image encoder, prompt encoder and mask decoder under the names that all SAM-like weights files use."""
+    """Image encoder, prompt encoder and mask decoder, with the parameter names of all SAM-like weights files.
+
+    Args:
+        image_encoder: maps float32 (n, 3, input_size, input_size) to (n, 256, embedding_size, embedding_size).
+        input_size: side of the square input in pixels.
+        embedding_size: side of the square embedding.
+    """
 
     def __init__(self, image_encoder: nn.Module, input_size: int, embedding_size: int) -> None:
         super().__init__()
@@ -38,34 +71,3 @@ class PromptableNetwork(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
-
-
-def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:
-    """The network with the weights of a verified file, on the CPU.
-
-    Raises:
-        WeightsError: the file holds something else, or another model's weights; then the message names it.
-    """
-    network = family.build_network()
-    state = load_state(spec, path)
-    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    theirs = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if ours != theirs:
-        known_as = [title for title in titles_of(theirs) if title != spec.title]
-        found = another_model(known_as, spec) if known_as else _difference(ours, theirs)
-        raise WeightsError(
-            _("{path} holds another network than {model}: {found}; {help}").format(
-                path=path, model=spec.title, found=found, help=how_to_get(spec)
-            )
-        )
-    # The tensors are taken as they are: a copy would double the memory of a large model.
-    network.load_state_dict(state, assign=True)
-    family.fold(network)
-    return network
-
-
-def _difference(ours: dict[str, tuple[int, ...]], theirs: dict[str, tuple[int, ...]]) -> str:
-    other = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    return _("{count} tensors are missing, too many or of another shape, such as {name}").format(
-        count=len(other), name=other[0]
-    )

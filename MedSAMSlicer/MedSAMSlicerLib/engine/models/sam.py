@@ -11,11 +11,10 @@ import numpy as np
 from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
-from ..i18n import tr as _
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 from ..resize import longest_side_size, masks_resize, scores_resize
 from .family import Family, rgb
-from .vit_sizes import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize
+from .vit import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize, vit_network
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -55,8 +54,6 @@ class PromptedByAll(Family):
         raise NotImplementedError
 
     def build_network(self) -> PromptableNetwork:
-        from .vit import vit_network
-
         return vit_network(self.size, self.input_size)
 
     def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
@@ -80,10 +77,8 @@ class PromptedByAll(Family):
         assert mask.logits is not None
         if mask.logits.shape != (self.logits_size, self.logits_size):
             raise InputError(
-                _(
-                    "a mask prompt of {shape} logits does not fit the model, which takes {side} x {side}: "
-                    "give those of an earlier prediction by the same model"
-                ).format(shape=mask.logits.shape, side=self.logits_size)
+                f"a mask prompt of {mask.logits.shape} logits does not fit the model, which takes "
+                f"{self.logits_size} x {self.logits_size}: give those of an earlier prediction by the same model"
             )
         return mask.logits[None]
 

@@ -15,7 +15,7 @@ from ..prompts import MaskPrompt, SlicePrompt
 from ..resize import masks_resize, scores_resize
 from .family import rgb
 from .sam import PIXEL_MEAN, PIXEL_STD, PromptedByAll
-from .vit_sizes import VIT_B, VitSize
+from .vit import VIT_B, VitSize
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork

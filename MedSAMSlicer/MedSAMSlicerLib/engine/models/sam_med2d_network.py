@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .network import PromptableNetwork
-from .sam_parts import window_partition, window_unpartition
-from .vit import vit_network
-from .vit_sizes import VitSize
+from .network import PromptableNetwork, window_partition, window_unpartition
+from .vit import VitSize, vit_network
 
 BOTTLENECK = 4
 

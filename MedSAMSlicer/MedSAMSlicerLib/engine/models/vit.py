@@ -1,25 +1,57 @@
-"""SAM's vision transformers, as the `segment-anything` package builds them."""
+"""SAM's vision transformers: their sizes, and the network with one of them as image encoder.
+
+Only `vit_network` imports torch, because the model families name a size before a network is needed.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    from .network import PromptableNetwork
 
-from .network import EMBEDDING_CHANNELS, PromptableNetwork
-from .sam_parts import ImageEncoderViT
-from .vit_sizes import PATCH_SIZE, VitSize
-
+PATCH_SIZE = 16
 WINDOW_SIZE = 14
 
 
-def vit_network(size: VitSize, input_size: int) -> PromptableNetwork:
-    """SAM with an image encoder of that size and a square input of `input_size` pixels, on the CPU.
+@dataclass(frozen=True)
+class VitSize:
+    """Size of an image encoder.
 
-    Its parameters hold no values, not even random ones, which for the largest encoder would take longer to draw than
-    the weights take to load.
+    Attributes:
+        width: channels of a token.
+        depth: number of transformer blocks.
+        heads: attention heads of each block.
+        global_blocks: indices of the blocks with attention over the whole image; the others attend within windows.
     """
+
+    width: int
+    depth: int
+    heads: int
+    global_blocks: tuple[int, ...]
+
+
+VIT_B = VitSize(768, 12, 12, (2, 5, 8, 11))
+VIT_L = VitSize(1024, 24, 16, (5, 11, 17, 23))
+VIT_H = VitSize(1280, 32, 16, (7, 15, 23, 31))
+
+
+def vit_network(size: VitSize, input_size: int) -> PromptableNetwork:
+    """SAM's network with uninitialised parameters, on the CPU.
+
+    For the largest encoder, drawing random numbers would take longer than loading the weights.
+
+    Args:
+        size: size of the image encoder.
+        input_size: side of the square input in pixels.
+    """
+    import torch
+    from torch import nn
+
+    from .network import EMBEDDING_CHANNELS, ImageEncoderViT, PromptableNetwork
+
     with torch.device("meta"):
         encoder = ImageEncoderViT(
             img_size=input_size,

@@ -8,9 +8,8 @@ import torch
 
 from ..environment import computing_threads
 from ..errors import is_out_of_memory, one_line
-from ..i18n import tr as _
 from ..log import get_logger
-from ..models.network_loading import NetworkFile
+from ..models.checkpoints import NetworkFile
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
 from .torch_runtime import TorchRuntime
@@ -46,12 +45,8 @@ def accelerated_runtime(
         full = check_answer(on_device("float32"), file.family)
         verdict, runtime = _tried(full, lambda: on_device(half), file)
         verdicts.put(subject, verdict)
-    note = (
-        _("Encoder in half precision on {device} ({reason})")
-        if verdict.holds
-        else _("Encoder in single precision on {device} ({reason})")
-    )
-    notes.insert(0, note.format(device=device_name, reason=verdict.reason))
+    precision = "half" if verdict.holds else "single"
+    notes.insert(0, f"Encoder in {precision} precision on {device_name} ({verdict.reason})")
     return runtime or on_device(half if verdict.holds else "float32"), notes
 
 

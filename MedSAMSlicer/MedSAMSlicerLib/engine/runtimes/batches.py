@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import is_out_of_memory
-from ..i18n import tr as _
 from ..log import get_logger
 
 if TYPE_CHECKING:
@@ -98,5 +97,7 @@ class Batches:
 
     def _shrink(self, failed: int) -> None:
         self._most = max(1, failed // 2)
-        note = _("the graphics device had not enough memory for {failed} {what} at once: {most} at once from here on")
-        self._notes.append(note.format(failed=failed, what=self._what, most=self._most))
+        self._notes.append(
+            f"the graphics device had not enough memory for {failed} {self._what} at once: "
+            f"{self._most} at once from here on"
+        )

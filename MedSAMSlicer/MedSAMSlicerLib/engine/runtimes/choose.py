@@ -1,15 +1,15 @@
-"""Which runtime a network is run with: OpenVINO on processors that have it installed, PyTorch everywhere else."""
+"""Chooses the runtime of a network: OpenVINO on processors if it is installed, PyTorch otherwise."""
 
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..environment import computing_threads
-from ..errors import InputError
-from ..i18n import tr as _
+from ..errors import InputError, one_line
 from ..log import get_logger
-from ..models.network_loading import NetworkFile
+from ..models.checkpoints import NetworkFile
 from .device_fallback import DeviceFallback
 
 if TYPE_CHECKING:
@@ -20,38 +20,33 @@ RUNTIMES = ("auto", "torch", "openvino")
 
 
 def check_runtime(wanted: str, device: str) -> None:
-    """Refuse a runtime that cannot be had, before any work is done for it.
+    """Check that a runtime can be used, before any work is done.
 
     Raises:
         InputError: it is unknown, not installed, or does not run on the device.
     """
     if wanted not in RUNTIMES:
-        raise InputError(
-            _("runtime {runtime!r} is unknown: choose one of {runtimes}").format(
-                runtime=wanted, runtimes=", ".join(RUNTIMES)
-            )
-        )
+        raise InputError(f"runtime {wanted!r} is unknown: choose one of {', '.join(RUNTIMES)}")
     if wanted == "openvino":
         if not _openvino_installed():
-            raise InputError(_("runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch"))
+            raise InputError("runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch")
         if device != "cpu":
-            raise InputError(
-                _("runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu").format(
-                    device=device
-                )
-            )
+            raise InputError(f"runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu")
 
 
 def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
-    """The runtime for "auto", "torch" or "openvino", and lines that the user should read.
-
-    On a graphics device the runtime adds to these lines when its memory is not enough.
+    """Load a network into a runtime.
 
     Args:
+        wanted: "auto", "torch" or "openvino".
         device: "cpu", "cuda" or "mps".
+        network: verified weights.
+
+    Returns:
+        The runtime and notes for the user. On a graphics device the runtime appends a note when it runs out of memory.
 
     Raises:
-        InputError: as `check_runtime`; or OpenVINO was asked for and cannot run the network.
+        InputError: as for `check_runtime`, or `wanted` is "openvino" and OpenVINO cannot run the network.
     """
     check_runtime(wanted, device)
 
@@ -73,32 +68,31 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
     if wanted == "torch" or not _openvino_installed():
         return with_torch(), []
     try:
+        from .openvino_models import convert_in_process
         from .openvino_runtime import OpenVINORuntime
 
-        return OpenVINORuntime(network.identity, network.convert, with_torch, computing_threads()), []
+        convert = partial(convert_in_process, network)
+        return OpenVINORuntime(network.identity, convert, with_torch, computing_threads()), []
     except (ImportError, OSError, RuntimeError) as error:
         _log.warning("OpenVINO cannot run this model", exc_info=error)
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(str(error), 200) or type(error).__name__
         if wanted == "openvino":
-            raise InputError(
-                _("OpenVINO cannot run this model ({reason}): choose --runtime torch").format(reason=reason)
-            ) from error
-        note = _("OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower")
-        return with_torch(), [note.format(reason=reason)]
+            raise InputError(f"OpenVINO cannot run this model ({reason}): choose --runtime torch") from error
+        return with_torch(), [f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"]
 
 
 def ladder_of(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
-    """The runtime as `make_runtime` makes it, with the processor to fall back on.
+    """The runtime of `make_runtime`, which falls back to the processor when a graphics device runs out of memory.
 
     Raises:
-        InputError: as `make_runtime`.
+        InputError: as for `make_runtime`.
     """
 
     def make(on: str) -> tuple[Runtime, list[str]]:
-        # In the middle of a run nobody waits for a conversion, which takes up to a minute: whoever watches this process
-        # would take it to hang. PyTorch is loaded already.
-        hurried = on != device and not _converted_already(network)
-        return make_runtime("torch" if hurried else wanted, on, network)
+        # A conversion takes up to a minute. In the middle of a run this process would seem to hang, and PyTorch is loaded
+        # already.
+        needs_conversion = on != device and not _is_converted(network)
+        return make_runtime("torch" if needs_conversion else wanted, on, network)
 
     if device == "cpu":
         return DeviceFallback(make, ["cpu"])
@@ -107,7 +101,7 @@ def ladder_of(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
     return DeviceFallback(make, [device, "cpu"], release_all)
 
 
-def _converted_already(network: NetworkFile) -> bool:
+def _is_converted(network: NetworkFile) -> bool:
     if not _openvino_installed():
         return False
     from .openvino_models import is_complete, kept_folder

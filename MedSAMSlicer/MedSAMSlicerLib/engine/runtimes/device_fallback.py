@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import is_out_of_memory
-from ..i18n import tr as _
 from ..log import get_logger
 
 if TYPE_CHECKING:
@@ -109,12 +108,10 @@ class DeviceFallback:
 
     def _next_device(self) -> None:
         left, self._device = self._device, self._further.pop(0)
-        note = (
-            _("the device {left} has not enough memory: the processor goes on, until the model is loaded again")
-            if self._device == "cpu"
-            else _("the device {left} has not enough memory: {next} goes on, until the model is loaded again")
+        further = "the processor" if self._device == "cpu" else self._device
+        self._notes.append(
+            [f"the device {left} has not enough memory: {further} goes on, until the model is loaded again"]
         )
-        self._notes.append([note.format(left=left, next=self._device)])
 
     def _made(self) -> Runtime:
         runtime, notes = self._make(self._device)

@@ -1,4 +1,4 @@
-"""Which devices there are to compute on."""
+"""Devices of this computer that networks can run on."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import platform
 from pathlib import Path
 
 from ..errors import InputError
-from ..i18n import tr as _
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-# What drivers of NVIDIA (Jetson among them), of AMD and of Windows' Linux put there.
+# Device files of the drivers of NVIDIA (including Jetson), of AMD and of the Windows Subsystem for Linux.
 _LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
 
 
 def available_devices() -> list[str]:
-    """Devices that are really there, the fastest first; always ends with "cpu"."""
+    """Devices that PyTorch can use, the fastest first; the last one is always "cpu"."""
     found = []
     if may_have_accelerator():
         import torch
@@ -28,9 +27,9 @@ def available_devices() -> list[str]:
 
 
 def may_have_accelerator() -> bool:
-    """Whether torch has to be asked: False where a driver that it needs is missing.
+    """Whether there may be a graphics device: False if a driver that PyTorch needs is missing.
 
-    Importing torch to hear that there is nothing takes seconds and half a gigabyte of memory.
+    Importing torch only to learn that there is none would take seconds and half a gigabyte of memory.
     """
     if platform.system() == "Linux":
         return any(any(Path("/dev").glob(name)) for name in _LINUX_DRIVERS)
@@ -43,28 +42,22 @@ def choose_device(wanted: str) -> str:
     """The device for "auto", "cpu", "cuda" or "mps".
 
     Raises:
-        InputError: it is unknown, or not there.
+        InputError: it is unknown or not available.
     """
     if wanted not in DEVICES:
-        raise InputError(
-            _("device {device!r} is unknown: choose one of {devices}").format(device=wanted, devices=", ".join(DEVICES))
-        )
+        raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
     if wanted == "cpu":
         return wanted
     available = available_devices()
     if wanted == "auto":
         return available[0]
     if wanted not in available:
-        raise InputError(
-            _("device {device!r} is not available on this computer: choose {devices}").format(
-                device=wanted, devices=" or ".join(available)
-            )
-        )
+        raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
     return wanted
 
 
 def name_of_device(device: str) -> str:
-    """What the hardware calls itself."""
+    """Name that the hardware reports, with the number of threads on a processor. Imports torch."""
     import torch
 
     if device == "cuda":

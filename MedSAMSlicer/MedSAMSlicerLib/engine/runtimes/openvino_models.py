@@ -7,7 +7,11 @@ second process can leave half of one.
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +19,10 @@ import numpy as np
 import openvino
 
 from ..atomic_files import remove_abandoned, replace_atomically
-from ..environment import cache_folder
+from ..environment import cache_folder, child_environment
+from ..models.checkpoints import NetworkFile
 
+_CONVERSION = "MedSAMSlicerLib.engine.jobs.convert_openvino"
 # Raise it when what is converted, or how, changes.
 REVISION = 2
 ENCODER, DECODER = "encoder.xml", "decoder.xml"
@@ -64,6 +70,46 @@ def is_complete(folder: Path) -> bool:
 def discard(folder: Path) -> None:
     """Remove a converted network that cannot be used, so that it is converted again."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def convert_in_process(network: NetworkFile, folder: Path) -> None:
+    """Convert a network of the catalogue in a process of its own, which ends with this one.
+
+    The conversion imports torch and takes up to a minute and a gigabyte of memory, once; running the result needs
+    neither.
+
+    Args:
+        network: weights of a model in the catalogue; the other process verifies the file once more.
+        folder: an empty folder to write encoder and decoder to.
+
+    Raises:
+        RuntimeError: the conversion failed; the message says why in one line.
+    """
+    command = [sys.executable, "-m", _CONVERSION, "--attached", "--model", network.spec.key]
+    command += ["--weights", str(network.path.resolve()), "--output", str(folder.resolve())]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=child_environment(),
+            # On Windows a console would open.
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        ) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
+        # The standard input stays open meanwhile: the job is cancelled when it ends.
+        lines = process.stdout.read().splitlines()
+        process.stdin.close()
+        process.wait()
+        last = json.loads(lines[-1]) if lines else {}
+        if last.get("kind") == "done":
+            return
+        errors.seek(0)
+        output = errors.read().decode(errors="replace").strip().splitlines() or [f"status {process.returncode}"]
+    raise RuntimeError(f"the conversion failed: {last.get('message', output[-1])}")
 
 
 def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[np.ndarray]], list[np.ndarray]]:

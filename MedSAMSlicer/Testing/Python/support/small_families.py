@@ -6,6 +6,7 @@ encoder and decoder; LiteMedSAM's encoder at a smaller input. What they find mea
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,9 +19,9 @@ import torch
 
 from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sam_med2d
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
+from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.family import Family
-from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
-from MedSAMSlicerLib.engine.models.vit_sizes import VIT_B, VIT_H, VIT_L, VitSize
+from MedSAMSlicerLib.engine.models.vit import VIT_B, VIT_H, VIT_L, VitSize
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.seeded_weights import fill_with_seeded_weights
 
@@ -66,7 +67,8 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
     """
     monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
     # Another process would know nothing of them.
-    monkeypatch.setattr(NetworkFile, "convert", _convert_here)
+    if importlib.util.find_spec("openvino"):
+        monkeypatch.setattr("MedSAMSlicerLib.engine.runtimes.openvino_models.convert_in_process", _convert_here)
     for key in SMALL_FAMILIES:
         spec = CATALOGUE[key]
         spec = replace(spec, marks={name: shapes(key)[name] for name in spec.marks})

@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from MedSAMSlicerLib.engine.child_log import is_log_line
-from MedSAMSlicerLib.engine.jobs.weights_job import remove_stale_parts
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.weights_site import MEDSAM_AT, WeightsSite
 
@@ -103,20 +102,14 @@ class TestDownload:
         assert lines[-1] == {"kind": "cancelled"}
         assert list((cache / "weights").iterdir()) == []
 
-    def test_what_a_killed_download_left_is_removed_later_and_a_living_one_is_not(
-        self, cache: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(cache))
-        folder = cache / "weights"
-        folder.mkdir(parents=True)
-        for name in ("old.part", "new.part", "medsam_vit_b.pth", "old-pip.part/a.whl", "new-pip.part/a.whl"):
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(b"x")
+    def test_what_a_killed_download_left_is_removed_by_the_next_one(self, site: WeightsSite, cache: Path) -> None:
+        left = cache / "weights" / ".part-0"
+        left.parent.mkdir(parents=True)
+        left.write_bytes(b"half")
         two_hours_ago = time.time() - 7200
-        for name in ("old.part", "medsam_vit_b.pth", "old-pip.part/a.whl", "old-pip.part", "new-pip.part"):
-            os.utime(folder / name, (two_hours_ago, two_hours_ago))
-        remove_stale_parts()
-        assert sorted(path.name for path in folder.iterdir()) == ["medsam_vit_b.pth", "new-pip.part", "new.part"]
+        os.utime(left, (two_hours_ago, two_hours_ago))
+        status, _ = run([site.url, "0" * 32, "download", "medsam"], cache, code=MEDSAM_AT)
+        assert status == 3 and not left.exists()
 
 
 class TestImportAndVerify:

@@ -1,4 +1,4 @@
-"""Checkpoints as people have them are understood, and told apart without being opened."""
+"""Checkpoints are read however they are wrapped, told apart by their networks, and refused if they are malicious."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.checkpoints import tensor_shapes
+from MedSAMSlicerLib.engine.models.checkpoints import read_tensors, titles_of
 from MedSAMSlicerLib.engine.prompts import Box
 from support.shapes import textured_slice
 from support.small_families import SMALL_FAMILIES, use_small_families, write_small_weights
@@ -77,9 +77,10 @@ def saved(folder: Path, content: object, name: str = "checkpoint.pth") -> Path:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_names_and_shapes_are_read_without_opening(state: State, tmp_path: Path, way: Callable) -> None:
-    found = tensor_shapes(saved(tmp_path, way(state)))
-    assert found == {name: tuple(tensor.shape) for name, tensor in state.items()}
+def test_names_and_shapes_are_read_without_the_numbers(state: State, tmp_path: Path, way: Callable) -> None:
+    found = read_tensors(saved(tmp_path, way(state)), "meta")
+    assert {name: tensor.shape for name, tensor in found.items()} == {name: t.shape for name, t in state.items()}
+    assert all(tensor.device.type == "meta" for tensor in found.values())
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -168,52 +169,87 @@ def test_tensors_that_do_not_fit_are_counted_and_named(cache: Path, state: State
         load_predictor(ModelChoice("sam_med2d", runtime="torch"))
 
 
-def test_what_is_no_checkpoint_holds_nothing(cache: Path, state: State, tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple:
-            return (Path.touch, (tmp_path / "sprung",))
+class Trap:
+    """Creates a file if it is unpickled without restrictions."""
 
-    trap = tmp_path / "trap.pth"
-    with zipfile.ZipFile(trap, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"a": Trap()}, protocol=2))
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.file,))
+
+
+def test_a_malicious_checkpoint_is_refused_and_its_code_is_not_run(
+    cache: Path, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sprung, traps = tmp_path / "sprung", tmp_path / "traps"
+    traps.mkdir()
+    trap = Trap(sprung)
+    paths = [saved(traps, content, f"{n}.pth") for n, content in enumerate((trap, {"a": trap}, {**state, "a": trap}))]
+    torch.save({"model": state, "optimizer": trap}, traps / "old.pth", _use_new_zipfile_serialization=False)
+    (traps / "pickle.pth").write_bytes(pickle.dumps({**state, "a": trap}))
+    for path in [*paths, traps / "old.pth", traps / "pickle.pth"]:
+        with pytest.raises(
+            WeightsError,
+            match=r"is not a checkpoint of SAM-Med2D: it (cannot be opened as weights|is not in the format)",
+        ):
+            weights.import_weights(CATALOGUE["sam_med2d"], path)
+        with pytest.raises(WeightsError, match=r"is not a checkpoint of MedSAM \(ViT-B\)"):
+            weights.import_weights(CATALOGUE["medsam"], path, own=True)
+    assert not sprung.exists() and not list(cache.rglob("*.pth*"))
+
+
+def test_the_old_format_which_weights_only_has_not_always_guarded_is_refused(
+    cache: Path, state: State, tmp_path: Path
+) -> None:
+    """CVE-2025-32434: PyTorch before 2.6 runs code in files of the format that it wrote before 1.6."""
+    torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match=r"it is not in the format of PyTorch 1\.6 and later"):
+        weights.import_weights(CATALOGUE["sam_med2d"], tmp_path / "old.pth")
+
+
+def test_what_is_no_checkpoint_is_refused(cache: Path, state: State, tmp_path: Path) -> None:
     good = saved(tmp_path, state)
     cut = tmp_path / "cut.pth"
     cut.write_bytes(good.read_bytes()[:-500])
     text = tmp_path / "text.pth"
     text.write_text("not weights")
     others = [saved(tmp_path, content, f"{n}.pth") for n, content in enumerate(([1, 2], {"a": 3}, {}, "weights"))]
-    for path in (trap, cut, text, tmp_path / "gone.pth", *others):
-        assert tensor_shapes(path) is None
-    for path in (trap, cut, text, *others):
-        with pytest.raises(WeightsError, match="it holds no such network"):
+    for path in (cut, text, *others):
+        with pytest.raises(
+            ValueError, match=r"it cannot be opened|it is not in the format|it does not hold a table of tensors"
+        ):
+            read_tensors(path, "meta")
+        with pytest.raises(WeightsError, match=r"is not a checkpoint of SAM-Med2D: it .*; get sam-med2d_b\.pth"):
             weights.import_weights(CATALOGUE["sam_med2d"], path)
-    assert not (tmp_path / "sprung").exists()
+    with pytest.raises(WeightsError, match="it holds no such network"):
+        weights.import_weights(CATALOGUE["sam_med2d"], saved(tmp_path, {"a.weight": torch.ones(2, 3)}))
 
 
 def test_a_damaged_list_of_contents_is_never_more_than_unreadable(tmp_path: Path) -> None:
     state = {"a.weight": torch.ones(2, 3), "a.bias": torch.zeros(3), "b": torch.ones(1, 4, 4)}
     with zipfile.ZipFile(saved(tmp_path, state)) as archive:
-        intact = archive.read("checkpoint/data.pkl")
+        members = {name: archive.read(name) for name in archive.namelist()}
     random = np.random.default_rng(1)
     damaged = tmp_path / "damaged.pth"
     unreadable = 0
-    for _ in range(300):
-        contents = bytearray(intact)
+    for _ in range(100):
+        contents = bytearray(members["checkpoint/data.pkl"])
         for position in random.integers(len(contents), size=3):
             contents[position] = random.integers(256)
         with zipfile.ZipFile(damaged, "w") as archive:
-            archive.writestr("checkpoint/data.pkl", bytes(contents))
-        found = tensor_shapes(damaged)
-        unreadable += found is None
-        assert found is None or all(isinstance(name, str) for name in found)
-    assert unreadable > 50
+            for name, content in {**members, "checkpoint/data.pkl": bytes(contents)}.items():
+                archive.writestr(name, content)
+        try:
+            assert all(isinstance(name, str) for name in read_tensors(damaged, "meta"))
+        except ValueError:
+            unreadable += 1
+    assert unreadable > 20
 
 
 def test_marks_are_tensors_of_their_own_network_and_of_no_other_architecture() -> None:
     titles = {
-        key: weights.titles_of(
-            {name: tuple(t.shape) for name, t in spec.load_family().build_network().state_dict().items()}
-        )
+        key: titles_of({name: tuple(t.shape) for name, t in spec.load_family().build_network().state_dict().items()})
         for key, spec in CATALOGUE.items()
     }
     twins = [CATALOGUE["medsam"].title, CATALOGUE["sam_vit_b"].title]

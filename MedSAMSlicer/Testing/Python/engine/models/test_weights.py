@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import requests
 import torch
 
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, WEIGHTS_VARIABLE
-from MedSAMSlicerLib.engine.errors import Cancelled, WeightsError
+from MedSAMSlicerLib.engine.errors import WeightsError
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
+from MedSAMSlicerLib.engine.models.checkpoints import load_state
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_a_pickle_is_never_run(cache: Path, tmp_path: Path) -> None:
 
     trap.write_bytes(pickle.dumps(Trap()))
     with pytest.raises(WeightsError, match="cannot be opened as weights"):
-        weights.load_state(CATALOGUE["medsam"], trap)
+        load_state(CATALOGUE["medsam"], trap)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -113,56 +115,21 @@ def test_importing_verifies_and_leaves_no_half_file(cache: Path, tmp_path: Path,
     assert not list(cache.rglob("*.pth*"))
 
 
-class SliceMask:
-    """What `requests.get` gives for a file on a server."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content, self.headers = content, {"content-length": str(len(content))}
-
-    def __enter__(self) -> SliceMask:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.content = b""
-
-    def raise_for_status(self) -> None:
-        if not self.content:
-            raise requests.HTTPError("404")
-
-    def iter_content(self, size: int) -> list[bytes]:
-        half = len(self.content) // 2
-        return [self.content[:half], self.content[half:]]
-
-
-def test_a_download_is_verified_and_reports_its_progress(
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(
     cache: Path, spec: ModelSpec, good_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    monkeypatch.setattr(requests, "get", lambda url, **_: asked.append(url) or SliceMask(good_file.read_bytes()))
-    progress: list[tuple[int, int]] = []
-    path = weights.download_weights(spec, lambda done, total: progress.append((done, total)) or True)
-    assert asked == [spec.weights.url] and path.read_bytes() == good_file.read_bytes()
-    size = good_file.stat().st_size
-    assert progress == [(size // 2, size), (size, size)]
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
 
-
-@pytest.mark.parametrize("content", [b"tampered with", b""])
-def test_a_bad_download_leaves_nothing(
-    cache: Path, spec: ModelSpec, content: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "get", lambda *_a, **_k: SliceMask(content))
-    with pytest.raises(WeightsError):
-        weights.download_weights(spec)
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(WeightsError, match="cannot be written to .*No space left on device.: make .* free some space"):
+        weights.import_weights(spec, good_file)
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
-def test_a_cancelled_download_leaves_nothing(
-    cache: Path, spec: ModelSpec, good_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(requests, "get", lambda *_a, **_k: SliceMask(good_file.read_bytes()))
-    with pytest.raises(Cancelled):
-        weights.download_weights(spec, lambda _done, _total: False)
-    assert not [path for path in cache.rglob("*") if path.is_file()]
+def test_addresses_are_encrypted() -> None:
+    urls = [spec.weights.url for spec in CATALOGUE.values() if spec.weights.url]
+    assert urls and all(url.startswith("https://") for url in urls)
 
 
 def test_nothing_is_downloaded_unasked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
+from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.runtimes import batches, choose
 from MedSAMSlicerLib.engine.runtimes.device_fallback import DeviceFallback

@@ -15,7 +15,7 @@ import torch
 
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from MedSAMSlicerLib.engine.models.network_loading import NetworkFile
+from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.runtimes import accelerated
 from MedSAMSlicerLib.engine.runtimes.accelerated import accelerated_runtime
 from MedSAMSlicerLib.engine.runtimes.half_precision import CheckAnswer, judge

@@ -17,11 +17,12 @@ from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, child_environment
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
-from MedSAMSlicerLib.engine.runtimes.openvino_apart import convert_apart
-from MedSAMSlicerLib.engine.runtimes.openvino_models import converted_folder, is_complete
+from MedSAMSlicerLib.engine.runtimes.openvino_models import convert_in_process, converted_folder, is_complete
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from support.parity import dice
 from support.shapes import textured_slice
@@ -145,8 +146,10 @@ print(loaded.runtime, "torch" in sys.modules, "segment_anything" in sys.modules)
 
 
 def test_a_conversion_that_fails_says_why(litemedsam_weights: Path, tmp_path: Path) -> None:
+    spec = CATALOGUE["medsam"]
+    network = NetworkFile(spec, spec.load_family(), litemedsam_weights, "0" * 64)
     with pytest.raises(RuntimeError, match="conversion failed: .*medsam_vit_b.pth"):
-        convert_apart("medsam", litemedsam_weights, tmp_path)
+        convert_in_process(network, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ import pytest
 from host import slicer_python
 from MedSAMSlicerLib.panel.setup import packages
 
-OURS = ["cachetools", "platformdirs", "segment-anything"]
+OURS = ["cachetools", "platformdirs", "pooch", "segment-anything"]
 PYTORCH = ["torch", "torchvision"]
 
 
@@ -36,7 +36,7 @@ class Computer:
         if self.pip_fails_with is not None:
             raise self.pip_fails_with
         self.versions |= {name: "6.0" for name in OURS if name in str(requirements)}
-        self.versions |= {"cachetools": "6.0", "platformdirs": "4.3", "segment-anything": "1.0"}
+        self.versions |= {"cachetools": "6.0", "platformdirs": "4.3", "pooch": "1.9", "segment-anything": "1.0"}
 
     def ensure(self, requirements: Any, **options: Any) -> None:
         self.pip.append((requirements, options))
@@ -88,7 +88,7 @@ def test_a_fresh_slicer_lacks_torch_and_what_the_file_lists(computer: Computer) 
 
 def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
     computer.versions |= {"torch": "2.14.1+cu130", "torchvision": "0.29.1", "cachetools": "4.2.4"}
-    computer.versions |= {"platformdirs": "4.3.6", "segment-anything": "1.0"}
+    computer.versions |= {"platformdirs": "4.3.6", "pooch": "1.9", "segment-anything": "1.0"}
     assert names(packages.missing(packages.needed_packages())) == ["cachetools"]
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_imported_to_look(repository: Any) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=repository / "MedSAMSlicer", capture_output=True, text=True, check=True
     )
-    assert finished.stdout.strip() == "5 []"
+    assert finished.stdout.strip() == "6 []"
 
 
 class TestInstalling:

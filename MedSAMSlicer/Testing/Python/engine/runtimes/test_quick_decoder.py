@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.models.quick_decoder import QuickDecoder
-from MedSAMSlicerLib.engine.models.sam_parts import MaskDecoder, TwoWayTransformer
+from MedSAMSlicerLib.engine.models.network import MaskDecoder, TwoWayTransformer
+from MedSAMSlicerLib.engine.runtimes.quick_decoder import QuickDecoder
 
 CHANNELS, SIDE = 32, 12
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .sam_parts import MaskDecoder
+from ..models.network import MaskDecoder
 
 # With more tokens of a prompt the package's way is the shorter one: 2.0 GFLOP and 0.17 more for each token beyond two, beside
 # its 3.6 and 0.02.
