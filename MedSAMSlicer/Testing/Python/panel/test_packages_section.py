@@ -120,6 +120,13 @@ def test_the_samples_are_in_the_sample_data_module(widget: Any) -> None:
 
 def test_scripts_may_ask_what_is_missing(fresh: None, widget: Any) -> None:
     logic = sys.modules["MedSAMSlicer"].MedSAMSlicerLogic()
-    assert logic.missingPackages() == ["torch", "torchvision", "cachetools", "platformdirs", "pooch", "segment-anything"]
+    assert logic.missingPackages() == [
+        "torch",
+        "torchvision",
+        "cachetools",
+        "platformdirs",
+        "pooch",
+        "segment-anything",
+    ]
     assert logic.usableModels() == []
     assert logic.device() == "auto"
