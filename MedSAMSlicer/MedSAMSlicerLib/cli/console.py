@@ -1,4 +1,4 @@
-"""What the command line prints: lines on standard output, one line on standard error when something is wrong."""
+"""Output of the command line: lines on standard output, one line on standard error for an error."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..engine.errors import InputError, MedSAMError
 
 
 def prepare_output() -> None:
-    """Let file names that the terminal's encoding lacks be printed: they must not end a run whose work is done."""
+    """Print characters that the terminal's encoding lacks as escapes: a file name must not end a finished run."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> None:
-    """Print on standard output, now and not when Python exits, so that it is known whether it got there.
+def print_line(text: str) -> None:
+    """Print a line on standard output and flush it, so that a failure is noticed here and not when Python exits.
 
-    Where the reader has gone (for example `| head`) nothing is said any more: it has seen what it wanted.
+    Nothing is printed any more once the reader, for example `head`, has closed the pipe.
 
     Raises:
         InputError: standard output cannot be written, for example because its disk is full.
@@ -32,15 +32,15 @@ def say(text: str) -> None:
         raise InputError(f"standard output cannot be written ({error.strerror}): send it elsewhere") from error
 
 
-def complain(error: MedSAMError) -> None:
-    """Print the error on standard error, as one line."""
-    # File names may hold line breaks; other blanks in them are left as they are.
+def print_error(error: MedSAMError) -> None:
+    """Print an error on standard error, in one line."""
+    # File names may contain line breaks; other blanks in them stay as they are.
     line = " ".join(part.strip() for part in str(error).splitlines())
     print(f"medsam-slicer: {line}", file=sys.stderr)
 
 
 def _silence() -> None:
-    # Python flushes standard output once more when it exits; that must not fail again.
+    # Python flushes standard output again when it exits; that must not fail a second time.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

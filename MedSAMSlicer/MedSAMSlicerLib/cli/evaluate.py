@@ -20,7 +20,7 @@ from ..evaluation.evaluate import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, resul
 from ..evaluation.evaluate_case import CaseScore, Task
 from ..evaluation.simulated_prompts import PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
-from .console import say
+from .console import print_line
 from .log_options import add_log_options, start_logging
 from .model_options import add_model_arguments
 
@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plots",
         metavar="DIR",
-        help="folder for plots, made if it is not there: agreement per modality, DSC by confidence",
+        help="folder for plots, created if necessary: agreement per modality, DSC by confidence",
     )
-    parser.add_argument("--processes", type=int, metavar="N", help="cases that run side by side (default: one a core)")
+    parser.add_argument("--processes", type=int, metavar="N", help="cases that run in parallel (default: one per core)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, no table")
     add_log_options(parser)
 
@@ -93,11 +93,11 @@ def run(options: argparse.Namespace) -> None:
         from ..evaluation.plots import plot_writers
 
         files |= {str(Path(options.plots) / name): writer for name, writer in plot_writers(scores).items()}
-    with _folder_made(options.plots):
+    with _created_folder(options.plots):
         write_together(files)
     if not options.quiet:
-        say(summary(scores))
-        say(f"Written: {', '.join(files)}")
+        print_line(summary(scores))
+        print_line(f"Written: {', '.join(files)}")
     if failed:
         left = f"{len(failed)} of {len(cases)} cases could not be used and are in no table or figure"
         raise InputError(f"{left}: {'; '.join(failed)}")
@@ -124,7 +124,7 @@ def _check_outputs(options: argparse.Namespace, cases: list[Case]) -> None:
 
 
 @contextmanager
-def _folder_made(path: str | None) -> Iterator[None]:
+def _created_folder(path: str | None) -> Iterator[None]:
     """Create the folder if it does not exist, and remove it again if the body fails."""
     made = None
     if path and not Path(path).is_dir():

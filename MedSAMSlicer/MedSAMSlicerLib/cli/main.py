@@ -19,7 +19,7 @@ from .. import __version__
 from ..engine.environment import share_processor
 from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from ..engine.log import get_logger, log_error
-from .console import complain, prepare_output, say
+from .console import prepare_output, print_error, print_line
 from .log_options import logging_to
 
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
@@ -44,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
     def print_help(self, file: object = None) -> None:
         """Print it as everything else is printed; `file` is there for argparse."""
-        say(self.format_help().rstrip())
+        print_line(self.format_help().rstrip())
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> tuple[argparse.Namespace, list[str]]:  # type: ignore[override]
         """As argparse's, but what is unknown is refused here: only this parser knows whose help tells more."""
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failure = as_user_error(error)
     if failure is None:
         return 0
-    complain(failure)
+    print_error(failure)
     return failure.exit_status
 
 

@@ -1,4 +1,4 @@
-"""How long a slice took on this computer: a small file in the cache folder that `models list` shows."""
+"""Stores the seconds per slice measured on this computer in the cache folder, for `models list`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FILENAME = "seconds-per-slice.json"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was measured of one model in one way of running it.
+class Measurement:
+    """Measured speed of a model on a device with a runtime.
 
     Attributes:
         model, weights_sha256, device, runtime: as in `LoadedModel`.
-        seconds: for one slice, encoded and decoded.
+        seconds: time to encode and decode one slice.
     """
 
     model: str
@@ -32,44 +32,46 @@ class Measured:
     seconds: float
 
     @property
-    def _way(self) -> tuple[str, str, str, str]:
+    def _key(self) -> tuple[str, str, str, str]:
         return (self.model, self.weights_sha256, self.device, self.runtime)
 
 
-def measured_file() -> Path:
-    """Where it lies; may not exist."""
+def measurements_file() -> Path:
+    """Path of the file; it may not exist."""
     return cache_folder() / FILENAME
 
 
-def known_measurements() -> list[Measured]:
-    """All that were kept, the newest last. A file that cannot be understood counts as none, and is replaced."""
+def known_measurements() -> list[Measurement]:
+    """All stored measurements, newest last. A file that cannot be parsed counts as empty and is replaced later."""
     try:
-        entries = json.loads(measured_file().read_text(encoding="utf-8"))
+        entries = json.loads(measurements_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [one for one in map(_understood, entries if isinstance(entries, list) else []) if one is not None]
+    return [one for one in map(_parsed, entries if isinstance(entries, list) else []) if one is not None]
 
 
-def keep_measurement(loaded: LoadedModel, seconds: float) -> Measured:
-    """Keep what a slice took, in the place of what was kept of the same model, weights, device and runtime.
+def keep_measurement(loaded: LoadedModel, seconds: float) -> Measurement:
+    """Store a measurement, in place of an older one of the same model, weights, device and runtime.
 
     Raises:
         InputError: the file cannot be written.
     """
-    new = Measured(loaded.model, loaded.weights_sha256, loaded.device, loaded.runtime, seconds)
-    kept = [*(one for one in known_measurements() if one._way != new._way), new]
-    path = measured_file()
+    new = Measurement(loaded.model, loaded.weights_sha256, loaded.device, loaded.runtime, seconds)
+    kept = [*(one for one in known_measurements() if one._key != new._key), new]
+    path = measurements_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([asdict(one) for one in kept], indent=1) + "\n"
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return new
 
 
-def _understood(entry: object) -> Measured | None:
+def _parsed(entry: object) -> Measurement | None:
     if not isinstance(entry, Mapping):
         return None
-    values: dict[str, Any] = {name.name: entry.get(name.name) for name in fields(Measured)}
+    values: dict[str, Any] = {name.name: entry.get(name.name) for name in fields(Measurement)}
     seconds = values.pop("seconds")
     if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
         return None
-    return Measured(seconds=float(seconds), **values) if all(isinstance(one, str) for one in values.values()) else None
+    return (
+        Measurement(seconds=float(seconds), **values) if all(isinstance(one, str) for one in values.values()) else None
+    )

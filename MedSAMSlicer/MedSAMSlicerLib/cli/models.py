@@ -12,7 +12,7 @@ from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
 from ..engine.models.downloads import download_weights
 from ..engine.models.weights import find_weights, import_weights, verify_weights
-from .console import say
+from .console import print_line
 from .log_options import add_log_options
 from .measurements import keep_measurement, known_measurements
 from .model_options import add_device_arguments
@@ -62,13 +62,13 @@ def _list() -> None:
         default = " (default)" if spec.key == DEFAULT_MODEL else ""
         prompts = ", ".join(kind for kind in PROMPT_KINDS if kind in spec.prompts)
         size = f"{spec.input_size} x {spec.input_size}"
-        say(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
-        say(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
-        say(f"  cite: {spec.citation}")
+        print_line(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
+        print_line(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
+        print_line(f"  cite: {spec.citation}")
         presence, sha256 = _presence(spec)
-        say(f"  weights: {presence}")
+        print_line(f"  weights: {presence}")
         if sha256 is not None:
-            say(f"  seconds a slice: {_seconds_of(spec, sha256)}")
+            print_line(f"  seconds a slice: {_seconds_of(spec, sha256)}")
 
 
 def _presence(spec: ModelSpec) -> tuple[str, str | None]:
@@ -107,15 +107,15 @@ def _measure(options: argparse.Namespace) -> None:
         choice = ModelChoice(spec.key, device=options.device, runtime=options.runtime)
         loaded = service.load(choice)
         seconds = keep_measurement(loaded, seconds_per_slice(service, choice)).seconds
-        say(f"{spec.key}: {seconds:.2g} s a slice on {loaded.device} with {loaded.runtime}")
+        print_line(f"{spec.key}: {seconds:.2g} s a slice on {loaded.device} with {loaded.runtime}")
 
 
 def _import(spec: ModelSpec, source: Path, own: bool) -> None:
     placed = import_weights(spec, source, own)
     if spec.weights.checksum is None or own:
-        say(f"Imported, checksum recorded: {placed}")
+        print_line(f"Imported, checksum recorded: {placed}")
     else:
-        say(f"Imported and verified: {placed}")
+        print_line(f"Imported and verified: {placed}")
 
 
 def _verify() -> None:
@@ -125,12 +125,12 @@ def _verify() -> None:
         try:
             path = find_weights(spec)
         except WeightsError:
-            say(f"{spec.key}: not here")
+            print_line(f"{spec.key}: not here")
             continue
         try:
-            say(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
+            print_line(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
         except WeightsError as error:
-            say(f"{spec.key}: WRONG, {path}")
+            print_line(f"{spec.key}: WRONG, {path}")
             wrong.append(error)
     if wrong:
         raise wrong[0]
@@ -138,4 +138,4 @@ def _verify() -> None:
 
 def _download(spec: ModelSpec) -> None:
     path = download_weights(spec, progress=sys.stderr.isatty())
-    say(f"Downloaded and verified: {path}")
+    print_line(f"Downloaded and verified: {path}")

@@ -28,7 +28,7 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
     )
     prompt.add_argument("--roi", metavar="FILE.mrk.json", help="a Slicer Markups ROI, any rotation")
     prompt.add_argument(
-        "--slice", type=int, metavar="N", help="slice that --rect, --point and --mask are for; the extent is found"
+        "--slice", type=int, metavar="N", help="slice of --rect, --point and --mask; the extent of the object is found"
     )
     prompt.add_argument(
         "--rect",
@@ -50,7 +50,7 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
     prompt.add_argument(
         "--mask",
         metavar="FILE",
-        help="labelmap on the image's grid, whose part on --slice is a first guess; for models that take masks",
+        help="labelmap on the image's grid: its part on --slice is a rough mask; for models that take masks",
     )
 
 

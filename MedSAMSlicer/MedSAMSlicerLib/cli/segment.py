@@ -25,7 +25,7 @@ from ..io.output_files import Writer, check_apart, check_output, write_together
 from ..io.report import build_report, write_report
 from ..io.segmentations import SEGMENTATION_ENDINGS
 from ..io.windowed_image import windowed_image
-from .console import say
+from .console import print_line
 from .log_options import add_log_options
 from .model_options import add_model_arguments
 from .prompt_options import add_prompt_arguments, check_prompt_options, prompt_from_options, prompt_kinds
@@ -34,7 +34,7 @@ DESCRIPTION = (
     "Contours one object in a NRRD, NIfTI or MetaImage file, or in a folder with one DICOM series. "
     "Voxel indices count from 0 in the image's own index order; ranges include both ends."
 )
-# Every rectangle is a run of the decoder on every slice, and its mask is held until all are there.
+# Each rectangle is a run of the decoder on every slice, and all masks of a slice are in memory at once.
 MOST_RECTANGLES = 100
 # One run predicts each slice a few times in a row: a few embeddings of 4 MB are enough.
 _EMBEDDINGS_MB = 16
@@ -63,14 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="ask N slightly different rectangles on every slice that the model is asked about, and report where they disagree",
+        help="predict each prompted slice from N slightly different rectangles, and report where the masks disagree",
     )
     options.add_argument(
         "--keep-embeddings",
         type=int,
         metavar="MB",
-        help="keep encoded slices in so many megabytes of the cache folder: a later run on the same slices encodes "
-        "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: they stay in memory and go with the run)",
+        help="store embeddings of slices in up to MB megabytes of the cache folder: a later run on the same slices encodes "
+        "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: none are stored)",
     )
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
     add_log_options(parser)
@@ -131,9 +131,9 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     """Check everything that can be checked before minutes are spent."""
     check_prompt_options(options)
     if _disk_megabytes(options) < 0:
-        raise InputError(f"--keep-embeddings {options.keep_embeddings} is no room: give megabytes, or 0 for none")
+        raise InputError(f"--keep-embeddings {options.keep_embeddings} is negative: give megabytes, or 0 for none")
     if options.consensus != 0 and not 2 <= options.consensus <= MOST_RECTANGLES:
-        why = "compares nothing" if options.consensus < 2 else "asks too many rectangles on every slice"
+        why = "compares nothing" if options.consensus < 2 else "takes too many runs of the decoder on every slice"
         raise InputError(f"--consensus {options.consensus} {why}: give 2 to {MOST_RECTANGLES}")
     if options.axis is not None:
         array_axis(options.axis)
@@ -183,12 +183,12 @@ def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[s
     to_review = [entry["index"] for entry in report["slices"] if entry["flagged"]]
     found = [entry["index"] for entry in report["slices"] if entry["area_mm2"] > 0]
     summary = f"{name}: {report['volume_ml']:.3g} ml on slices {found[0]} to {found[-1]} along {axis}"
-    say(f"{summary}, {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
+    print_line(f"{summary}, {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
     for note in report["notes"]:
-        say(note)
+        print_line(note)
     disputed = [entry["index"] for entry in report["slices"] if entry.get("consensus", 1) < DISPUTED_BELOW]
     if disputed:
-        say(f"Rectangles disagree on {len(disputed)} slices: {', '.join(map(str, disputed))}")
+        print_line(f"Rectangles disagree on {len(disputed)} slices: {', '.join(map(str, disputed))}")
     if to_review:
-        say(f"Review {len(to_review)} of {len(report['slices'])} slices: {', '.join(map(str, to_review))}")
-    say(f"Written: {', '.join(written)}")
+        print_line(f"Review {len(to_review)} of {len(report['slices'])} slices: {', '.join(map(str, to_review))}")
+    print_line(f"Written: {', '.join(written)}")

@@ -1,4 +1,4 @@
-"""Headers of the slices of a DICOM series: which files belong to it, where each lies."""
+"""Reads and checks the headers of the slices of a DICOM series."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TAGS = [
     "SpacingBetweenSlices",
     "SliceThickness",
 ]
-# Group 0002 or 0008, little endian: how DICOM files begin that were stored without preamble.
+# DICOM files without preamble begin with group 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 
 
@@ -40,11 +40,11 @@ class SliceHeader:
 
     Attributes:
         size: rows, columns.
-        pixel_spacing: millimetres between rows, between columns.
-        orientation: (2, 3); unit vectors in LPS along which columns and rows are counted.
-        position: (3,); centre of the first pixel in LPS millimetres.
-        modality: "CT", "MR", ...; None if the file does not tell.
-        thickness: millimetres that the slice stands for, or None if the file does not tell.
+        pixel_spacing: mm between rows, between columns.
+        orientation: (2, 3) unit vectors in LPS, in the directions of increasing column and row index.
+        position: (3,) centre of the first pixel in LPS mm.
+        modality: "CT", "MR", ...; None if the file does not state it.
+        thickness: distance between slices or slice thickness in mm; None if the file does not state it.
     """
 
     file: Path
@@ -57,15 +57,15 @@ class SliceHeader:
 
 
 def headers_of_only_series(folder: Path) -> list[SliceHeader]:
-    """Headers of the one image series in `folder`, in order of file names. Other files are passed over.
+    """Headers of the only image series in `folder`, sorted by file name. Files of other kinds are skipped.
 
     Raises:
-        InputError: the folder cannot be read, holds no DICOM image or several series, or a slice is multi-frame, in
-            colour or without position.
+        InputError: the folder cannot be read, contains no DICOM image or several series, or a slice is multi-frame, in
+            colour or without a position.
     """
     series: dict[str, list[tuple[Path, pydicom.Dataset]]] = {}
     with warnings.catch_warnings():
-        # Scanners break many rules of value length and form that do not matter here; what matters is checked below.
+        # Scanners violate many rules on value representation that do not matter here; what matters is checked below.
         warnings.simplefilter("ignore")
         for file in _files(folder):
             dataset = _read(file)
@@ -97,7 +97,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> pydicom.Dataset | None:
-    """The header of a DICOM file, or None if the file is of another kind."""
+    """Header of a DICOM file, or None if the file is of another kind."""
     try:
         with file.open("rb") as stream:
             bare = stream.read(2) in _BARE_STARTS
@@ -107,7 +107,7 @@ def _read(file: Path) -> pydicom.Dataset | None:
         return None
     except OSError as error:
         raise InputError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
-    except Exception as error:  # pydicom lets whatever a broken header causes through
+    except Exception as error:  # pydicom raises various exceptions on broken headers
         raise InputError(
             f"{file} has a DICOM header that cannot be read ({type(error).__name__}): export the series again"
         ) from error
@@ -130,7 +130,7 @@ def _header(file: Path, dataset: pydicom.Dataset) -> SliceHeader:
         lengths = np.linalg.norm(orientation, axis=1)
         upright = abs(orientation[0] @ orientation[1]) < 1e-3 and np.allclose(lengths, 1, atol=1e-2)
         usable = upright and between_rows > 0 and between_columns > 0 and np.isfinite(position).all()
-    except (AttributeError, TypeError, ValueError) as error:  # a tag is missing, empty or no number
+    except (AttributeError, TypeError, ValueError) as error:  # a tag is missing, empty or not a number
         raise _unplaced(file) from error
     if not usable:
         raise _unplaced(file)
@@ -149,7 +149,7 @@ def _header(file: Path, dataset: pydicom.Dataset) -> SliceHeader:
 
 def _unplaced(file: Path) -> InputError:
     return InputError(
-        f"{file} does not tell where in the patient it lies (pixel spacing, orientation or position missing or wrong): "
+        f"{file} has no position in the patient (pixel spacing, orientation or position is missing or wrong): "
         "give a series of CT, MR or PET slices"
     )
 

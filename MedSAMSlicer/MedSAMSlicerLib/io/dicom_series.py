@@ -1,7 +1,7 @@
-"""A folder with one DICOM series as one 3D image.
+"""Reads a folder with one DICOM series as a 3D image.
 
-pydicom reads the headers, because every tag of every slice is judged; GDCM (SimpleITK) reads the pixels, because it
-decodes the compressed transfer syntaxes and applies rescale slope and intercept.
+pydicom reads the headers, because the tags of every slice are checked. GDCM (SimpleITK) reads the pixels, because it
+decodes compressed transfer syntaxes and applies rescale slope and intercept.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _log = get_logger(__name__)
 
 
 def load_series(folder: Path) -> Image:
-    """Read the one DICOM series that lies in `folder`; folders inside it are not searched.
+    """Read the only DICOM series in `folder`; subfolders are not searched.
 
-    Slices are sorted along their normal. Voxels are int16 if all rescaled values are whole and fit, else int32 or
-    float32; their values are not judged.
+    Slices are sorted along their normal. Voxels are int16 if all rescaled values are whole numbers that fit, otherwise
+    int32 or float32. Voxel values are not checked.
 
     Raises:
         InputError: no image series or several; multi-frame or colour images; slices without position, of different
@@ -73,7 +73,7 @@ def _grid(header: SliceHeader) -> str:
 
 
 def _slice_spacing(folder: Path, headers: list[SliceHeader], normal: np.ndarray) -> float:
-    """Millimetres between slices that are sorted along `normal`."""
+    """Distance in mm between slices that are sorted along `normal`."""
     if len(headers) == 1:
         if headers[0].thickness is None:
             raise InputError(f"{folder} holds one slice whose thickness is not known: give a series of slices")
@@ -87,7 +87,7 @@ def _slice_spacing(folder: Path, headers: list[SliceHeader], normal: np.ndarray)
             f"at {at[n]:.2f} mm; {int((steps < _TOLERANCE_FLOOR_MM).sum())} such in all): "
             "keep one phase, echo or repetition in the folder"
         )
-    # The lower median: with two steps, one of them over a gap, the other one is right.
+    # The lower median: of two steps, one of them across a gap, it is the right one.
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     tolerance = max(_TOLERANCE_FLOOR_MM, _SPACING_TOLERANCE * usual)
     wrong = np.flatnonzero(np.abs(steps - usual) > tolerance)
@@ -108,7 +108,7 @@ def _slice_spacing(folder: Path, headers: list[SliceHeader], normal: np.ndarray)
 
 
 def _check_upright(folder: Path, headers: list[SliceHeader], normal: np.ndarray) -> None:
-    """Refuse slices that are stacked aslant: no image grid with right angles can hold them."""
+    """Check that slices are stacked along their normal: the axes of an image grid are perpendicular."""
     offsets = np.array([header.position for header in headers]) - headers[0].position
     sideways = np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1)
     if sideways.max() <= max(_TOLERANCE_FLOOR_MM, _DRIFT_PIXELS * min(headers[0].pixel_spacing)):
@@ -123,7 +123,7 @@ def _check_upright(folder: Path, headers: list[SliceHeader], normal: np.ndarray)
 
 
 def _voxels(headers: list[SliceHeader]) -> np.ndarray:
-    """(k, j, i) rescaled values, in the smallest of int16, int32 and float32 that holds them."""
+    """(k, j, i) rescaled values in the smallest sufficient type of int16, int32 and float32."""
     rows, columns = headers[0].size
     voxels = np.zeros((len(headers), rows, columns), np.int16)
     reader = sitk.ImageFileReader()
@@ -133,7 +133,7 @@ def _voxels(headers: list[SliceHeader]) -> np.ndarray:
         try:
             with native_messages_logged():
                 image = reader.Execute()
-        except RuntimeError as error:  # all that SimpleITK raises
+        except RuntimeError as error:  # SimpleITK raises nothing else
             _log.debug("a DICOM series cannot be read: %s", error)
             raise InputError(
                 f"{header.file} cannot be decoded: damaged, or compressed in an unknown way; export the series again"
@@ -141,9 +141,9 @@ def _voxels(headers: list[SliceHeader]) -> np.ndarray:
         values = sitk.GetArrayViewFromImage(image)
         if values.shape != (1, rows, columns):
             raise InputError(
-                f"{header.file} does not hold the one slice that its header tells: export the series again"
+                f"{header.file} does not contain the one slice that its header describes: export the series again"
             )
-        # Slices may differ in slope, so the type that suits the first one need not suit them all.
+        # Slices may differ in slope, so the type of the first one may not suffice for all.
         dtype = _dtype_for(voxels.dtype, values)
         if dtype != voxels.dtype:
             voxels = voxels.astype(dtype)
@@ -152,7 +152,7 @@ def _voxels(headers: list[SliceHeader]) -> np.ndarray:
 
 
 def _dtype_for(so_far: np.dtype, values: np.ndarray) -> np.dtype:
-    """The smallest type that holds all that `so_far` holds, and `values`."""
+    """The smallest type that can represent everything that `so_far` can, and `values`."""
     if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
         return np.dtype(np.float32)
     for dtype in (np.int16, np.int32):

@@ -1,4 +1,4 @@
-"""How a slice is turned so that a radiologist finds it the usual way round."""
+"""Orients slices the way radiologists view them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What points right and down on the screen, in LPS, for slices seen along each patient axis: patient left, posterior
-# and inferior. Sagittal slices show anterior on the left.
+# LPS directions that point right and down on the screen, for slices perpendicular to each patient axis: patient left,
+# posterior and inferior. Sagittal slices show anterior on the left.
 _SCREEN = {0: ((0, 1, 0), (0, 0, -1)), 1: ((1, 0, 0), (0, 0, -1)), 2: ((1, 0, 0), (0, 1, 0))}
 _PLANES = ("sagittal", "coronal", "axial")
 _LETTERS = (("R", "L"), ("A", "P"), ("I", "S"))
-# Scans are tilted a little to fit the head; beyond this, slices no longer show what the plane's name promises.
+# Head scans are tilted by some degrees; beyond this, a slice no longer shows the plane that its name says.
 _MOST_TILTED_DEGREES = 10.0
 
 
 @dataclass(frozen=True)
 class Display:
-    """How (rows, columns) slices of one stack are shown.
+    """Orientation of (rows, columns) slices of a stack on the screen.
 
     Attributes:
-        transpose: rows and columns change places first.
-        flip_rows, flip_columns: then these are turned over.
-        plane: "axial", "coronal" or "sagittal", the nearest one.
+        transpose: whether rows and columns are exchanged first.
+        flip_rows, flip_columns: whether their order is then reversed.
+        plane: the nearest of "axial", "coronal" and "sagittal".
         oblique: whether the slices are tilted more than 10 degrees from that plane.
         letters: patient directions at the left, right, top and bottom edge.
         pixel_mm: (rows, columns) spacing on the screen.
@@ -38,18 +38,18 @@ class Display:
 
     @property
     def title(self) -> str:
-        """What the slices are, for a heading."""
+        """Description of the slices for a heading."""
         return f"oblique slices, nearest to {self.plane}" if self.oblique else f"{self.plane} slices"
 
     def turn(self, image: np.ndarray) -> np.ndarray:
-        """A (rows, columns) slice as it is shown."""
+        """A (rows, columns) slice in screen orientation."""
         image = image.T if self.transpose else image
         image = image[::-1] if self.flip_rows else image
         return image[:, ::-1] if self.flip_columns else image
 
 
 def display_of(ijk_to_lps: np.ndarray, axis: str) -> Display:
-    """The display of slices along index axis I, J or K of a volume, whatever its orientation."""
+    """The display of slices along index axis I, J or K of a volume of any orientation."""
     matrix = ijk_to_lps[:3, :3]
     spacing = np.linalg.norm(matrix, axis=0)
     along = "IJK".index(axis)

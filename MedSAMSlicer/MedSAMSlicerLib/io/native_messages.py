@@ -1,4 +1,4 @@
-"""Keeps what C++ libraries print away from the user's terminal."""
+"""Keeps the output of C++ libraries off the terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _log = get_logger(__name__)
 
 @contextmanager
 def native_messages_logged() -> Iterator[None]:
-    """Within it, what native code prints to standard error is only counted, in this module's debug log.
+    """Capture what native code prints to standard error in the body; only the number of lines is logged.
 
-    ITK, MetaIO, niftilib and GDCM print by themselves, next to the exception that they raise; a user is to read one
-    line. The descriptor belongs to the whole process: keep the block short.
+    ITK, MetaIO, niftilib and GDCM print in addition to raising an exception, but an error is one line. The file
+    descriptor belongs to the whole process: keep the body short.
     """
     try:
         terminal = os.dup(_STDERR)
-    except OSError:  # a process without standard error has nothing to keep clean
+    except OSError:  # the process has no standard error
         yield
         return
     with tempfile.TemporaryFile() as kept:

@@ -1,4 +1,4 @@
-"""A picture of a result for people: slices with image, prompt, result and, where known, the reference contour."""
+"""Draws a preview of a result: slices with image, prompt, contour and, if known, the reference contour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PANELS = 6
 COLUMNS = 3
-# Anatomy around the object that a reader needs to find the way.
+# Margin of anatomy around the object, for orientation.
 SURROUNDINGS_MM = 25.0
 SMALLEST_VIEW_MM = 90.0
 RESULT, TRUTH, BOX, REVIEW, POINT = "#ffc000", "#35d0ff", "#ffffff", "#ff5a4d", "#7dff6a"
@@ -39,10 +39,10 @@ def write_preview(
     """Write a PNG, whole or not at all.
 
     Args:
-        window: the one that the model saw.
-        results: slices of the result along `axis`, in order.
+        window: intensity window through which the model saw the image.
+        results: slices of the result along `axis`, lowest index first.
         truth: bool (k, j, i) reference mask, drawn as a second contour.
-        title: heading; the image's name if None.
+        title: heading; None: name of the image, plane and window.
 
     Raises:
         InputError: the file cannot be written.
@@ -82,7 +82,7 @@ def write_preview(
 
 
 def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | None) -> list[int]:
-    """Evenly over the object's extent, ends included, and the first key slice among them."""
+    """Indices evenly spaced over the extent of the object, its ends and the first key slice included."""
     held = [result.index for result in results if result.mask.any()] or [result.index for result in results]
     if truth is not None:
         held += np.flatnonzero(truth.any(axis=(1, 2))).tolist()
@@ -96,7 +96,7 @@ def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.n
 
 
 def _view(results: list[SliceResult], prompt: StackPrompt, truth: np.ndarray | None, stack: ArrayStack) -> Box:
-    """What to show of every slice: object, prompts and surroundings, in slice pixels."""
+    """The part of every slice that is shown: object, prompts and surroundings, in slice pixels."""
     _slices, rows, columns = stack.shape
     held = np.zeros((rows, columns), bool)
     for result in results:
@@ -155,7 +155,7 @@ def _draw(
 
 
 def _outline(axes: Axes, mask: np.ndarray, colour: str, style: str, width: float) -> None:
-    """The edge of the mask along pixel borders, so that what is drawn is what is written."""
+    """Draw the outline of the mask along pixel edges, exactly as it is written."""
     if not mask.any():
         return
     padded = np.pad(mask, 1)
@@ -171,7 +171,7 @@ def _outline(axes: Axes, mask: np.ndarray, colour: str, style: str, width: float
 def _draw_points(
     axes: Axes, points: Points, shape: tuple[int, ...], cut: tuple[slice, slice], display: Display
 ) -> None:
-    """A plus where the object was said to be, a minus where it was said not to be."""
+    """Draw a plus at points in the object and a minus at points outside."""
     for (x, y), positive in zip(points.coordinates, points.positive, strict=True):
         spot = np.zeros(shape, bool)
         spot[min(max(round(y), 0), shape[0] - 1), min(max(round(x), 0), shape[1] - 1)] = True
@@ -185,7 +185,7 @@ def _write_texts(
     from matplotlib.patheffects import withStroke
 
     def write(x: float, y: float, text: str, colour: str = "white", **options: Any) -> None:
-        # A dark rim keeps letters readable on bright tissue.
+        # A dark outline keeps text readable on bright tissue.
         rim = [withStroke(linewidth=2.5, foreground="black")]
         axes.text(x, y, text, color=colour, transform=axes.transAxes, fontsize=10, path_effects=rim, **options)
 
@@ -212,7 +212,7 @@ def _write_texts(
 
 
 def _write_key(figure: object, truth: bool, prompt: StackPrompt) -> None:
-    """What each line means, written in its own colour along the lower edge."""
+    """Write a legend along the lower edge, each entry in its own colour."""
     entries = [("result: orange line", RESULT)]
     if truth:
         entries.append(("reference contour: blue line", TRUTH))

@@ -1,4 +1,4 @@
-"""The report of one run: what was done, with what, and what came out, slice by slice."""
+"""The JSON report of a run: input, model, prompts, timings, and the result on each slice."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def build_report(
     volume_ml: float,
     total_seconds: float,
 ) -> dict[str, Any]:
-    """Report as JSON values: slices count along `axis`, areas are in mm2, boxes are x0, y0, x1, y1 and points x, y in slice pixels.
+    """Build the report as JSON values.
+
+    Slices are counted along `axis`, areas are in mm2; boxes (x0, y0, x1, y1) and points (x, y) are in slice pixels.
 
     Args:
-        results: in the order of the slices.
-        consensus: by slice, if it was asked for; adds the agreement and the disputed area to these slices.
-        volume_ml: of the whole result.
-        total_seconds: wall time of the whole run; those in `info` are parts of it.
+        results: slices, lowest index first.
+        consensus: slice index -> agreement of jittered rectangles, if requested.
+        volume_ml: volume of the result in millilitres.
+        total_seconds: wall time of the whole run, which includes the seconds in `info`.
 
     Raises:
-        ValueError: `info` is that of a run that has not loaded its model.
+        ValueError: no model was loaded in the run that `info` describes.
     """
     if info.loaded is None:
         raise ValueError("a report needs a run that has loaded its model")
@@ -107,7 +109,7 @@ def _consensus_of(found: Consensus | None, pixel_mm2: float) -> dict[str, float]
 
 
 def _number(value: float) -> float | None:
-    """The value as JSON knows numbers; None for what JSON has no word for."""
+    """A JSON number; None for NaN and infinity, which JSON cannot represent."""
     return float(value) if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""An image as the model sees it, in the least memory: grey levels of a byte, and only the slices that are looked at."""
+"""Converts an image to the grey levels that the model sees, to save memory: one byte for each voxel that is needed."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ from .image import Image
 
 
 class AppliedWindow(Window):
-    """A window that the voxels have been seen through already: it is told as it was, and changes nothing more."""
+    """A window that has been applied to the voxels already: it describes them, and `apply` returns them unchanged."""
 
     @classmethod
     def of(cls, window: Window) -> AppliedWindow:
         return cls(**asdict(window))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """The grey levels themselves, uint8."""
+        """Return the grey levels, uint8, unchanged."""
         return values
 
 
 def windowed_image(
-    image: Image, window: Window, axis: str, reach: tuple[int, int] | None
+    image: Image, window: Window, axis: str, slice_range: tuple[int, int] | None
 ) -> tuple[Image, AppliedWindow]:
-    """The image on the same grid with uint8 grey levels, and the window to show these with.
+    """Apply a window to an image.
 
     Args:
-        axis: I, J or K, which `reach` counts along.
-        reach: first and last slice that are needed; all others read as zero, and along K take no memory. None: all.
+        axis: index axis, "I", "J" or "K", along which `slice_range` counts.
+        slice_range: first and last slice that are needed, included; None: all. The other slices are zero, and along K
+            take no memory.
+
+    Returns:
+        The image with uint8 grey levels on the same grid, and the window that describes them.
     """
-    first, last = reach or (0, image.voxels.shape[array_axis(axis)] - 1)
-    # The system gives memory to what is written to: zeros that nobody has touched take none.
+    first, last = slice_range or (0, image.voxels.shape[array_axis(axis)] - 1)
+    # Operating systems allocate memory when it is written to: untouched zeros take none.
     voxels = np.zeros(image.voxels.shape, np.uint8)
     slices, values = (np.moveaxis(array, array_axis(axis), 0) for array in (voxels, image.voxels))
     for index in range(first, last + 1):
