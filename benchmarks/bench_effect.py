@@ -119,6 +119,7 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     effect = host.editor.activeEffect().self()
     if options.engine == "bright":
         from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
+
         from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
         command, environment = worker_command("support.effect_services:NeedsReviewService"), worker_environment([TESTS])
@@ -140,13 +141,16 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
     contouring, rectangle = effect.contouring, effect.contouring.rectangle
     asked: dict[Any, float] = {}
     waited: list[float] = []
-    answered = contouring.preview.queue._on_preview
+    seen: list[Any] = []
 
-    def note(request: Any, prediction: Any) -> None:
-        answered(request, prediction)
-        waited.append(time.perf_counter() - asked[request.box])
+    def note() -> None:
+        """After the effect has drawn: it was connected first."""
+        shown = rectangle.shown
+        if shown is not None and shown not in seen[-1:]:
+            seen.append(shown)
+            waited.append(time.perf_counter() - asked[shown.box])
 
-    contouring.preview.queue._on_preview = note
+    contouring.state.changed.connect(note)
     host.user.press("Red", (140, 100))
     host.user.move("Red", (180, 140))
     asked[rectangle.drag.box] = time.perf_counter()

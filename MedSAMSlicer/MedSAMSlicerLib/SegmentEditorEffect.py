@@ -36,10 +36,12 @@ _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
 
 
 class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
-    """Scripts may set options (`scene.state.effect_parameters`) and call what is in `effect.commands`.
+    """Passes events of Slicer on to the tools of the selected segment, and shows what they have.
+
+    Scripts may set options (`scene.state.effect_parameters`) and call the commands (`effect.commands`).
 
     Attributes:
-        make_transport: makes the transport to an inference process; another may be set before the effect is used.
+        make_transport: makes the transport to an inference process; may be replaced before the effect is used.
     """
 
     def __init__(self, scriptedEffect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
@@ -58,9 +60,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._view: slicer.qMRMLSliceWidget | None = None
         self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
         self._active = self._drawing = self._negative = False
-        self._told: MedSAMError | None = None
+        self._reported: MedSAMError | None = None
 
-    # What Slicer asks of every effect
+    # Interface of Slicer's effects
 
     def clone(self) -> Any:
         return new_scripted_effect()
@@ -80,7 +82,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if node is not None:
             EffectParameters(node).set_defaults()
         if self._active:
-            # All that Slicer says when the editor gets another node while an effect is active.
+            # Slicer sends nothing else when the Segment Editor gets another parameter node while an effect is active.
             self.updateGUIFromMRML()
 
     def setupOptionsFrame(self) -> None:
@@ -88,7 +90,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self.scriptedEffect.addOptionsWidget(self._frame.widget)
 
     def activate(self) -> None:
-        # A scene that was saved without this extension may have overwritten the node since.
+        # Loading a scene that was saved without this extension may have overwritten the node.
         self.setMRMLDefaults()
         self._active = True
         self._overlays.attach()
@@ -101,7 +103,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._changed()
 
     def deactivate(self) -> None:
-        """Another effect was chosen, or none, or another module: Slicer doesn't say which. A run goes on."""
+        """Another effect was chosen, or none, or another module. Slicer does not say which, so a run continues."""
         self._active = False
         self._observe(None)
         if self._shortcuts is not None:
@@ -126,7 +128,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._changed()
 
     def updateMRMLFromGUI(self) -> None:
-        """Widgets write what the user sets at once."""
+        """Nothing to do: widgets write options at once."""
 
     def sourceVolumeNodeChanged(self) -> None:
         if self._active:
@@ -154,7 +156,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if not slice_views.is_slice_view(viewWidget):
             return False
         events = vtk.vtkCommand
-        # The second press of a double click comes as an event of its own; Slicer would maximise the view.
+        # The second press of a double click is an event of its own. If it were not handled, Slicer would maximise the view.
         pressed = event in (events.LeftButtonPressEvent, events.LeftButtonDoubleClickEvent)
         if pressed:
             self._follow()
@@ -166,7 +168,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             if slice_views.on_a_handle(editor.parameters.reference("ROI")):
                 return False
             self._view = viewWidget
-            # Slicer fades layers by dragging with Ctrl; a click with it has no other meaning in slice views.
+            # In slice views, Slicer uses Ctrl only for dragging (it fades layers), so Ctrl+click is free.
             self._negative = bool(interactor.GetControlKey())
             return editor.mouse.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
@@ -187,7 +189,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         return False
 
     def _key_pressed(self, key: str) -> bool:
-        """Keys over a slice view; False leaves a key to others."""
+        """Handle a key over a slice view. Returns False for keys that others may handle."""
         if key == "Escape":
             return (self._shortcuts is not None and self._shortcuts.escaped) or self.escape()
         if key == "BackSpace":
@@ -210,7 +212,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._controller.follow(node)
 
     def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
-        """Nothing else tells an effect that another segment was selected."""
+        """Observe the parameter node: Slicer does not tell effects that another segment was selected."""
         before, tag = self._observed
         if before is not node:
             if before is not None:
@@ -219,7 +221,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._observed = (node, seen)
 
     def _changed(self) -> None:
-        """Something looks different; while a rectangle is drawn only in its own view, to keep up with the mouse."""
+        """Redraw. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
         self._controller.wake()
         if self._controller.problem_now is not None:
             log_error(_log, self._controller.problem_now, "shown to the user")
@@ -227,13 +229,13 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             drawing = self.contouring is not None and self.contouring.rectangle.drawing
             before = self._drawing
             self._drawing = drawing
-            # The first change takes an earlier result from all views.
+            # All views once, to remove an earlier result from them.
             self._overlays.update(self.contouring, only=self._view if drawing and before else None)
             self._show()
-        elif self._controller.problem_now is not self._told:
-            self._told = self._controller.problem_now
-            if self._told is not None:
-                slicer.util.showStatusMessage(f"MedSAM: {self._told}", STATUS_MILLISECONDS)
+        elif self._controller.problem_now is not self._reported:
+            self._reported = self._controller.problem_now
+            if self._reported is not None:
+                slicer.util.showStatusMessage(f"MedSAM: {self._reported}", STATUS_MILLISECONDS)
 
     def _show(self) -> None:
         if self._frame is not None and self._active:
@@ -249,18 +251,18 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             )
 
     def _finished(self) -> None:
-        """A run has come to its end, perhaps while the user is elsewhere."""
-        contouring = self.contouring
-        if contouring is None:
+        """A run has finished, perhaps while another effect or module is active."""
+        editor = self.contouring
+        if editor is None:
             return
         if not self._active:
-            # Not even at once is written what nobody sees: it waits, as a preview, for whoever comes back.
-            slicer.util.showStatusMessage(finished_text(contouring), STATUS_MILLISECONDS)
-        elif contouring.parameters.flag("ApplyAtOnce") and found_something(contouring):
+            # Nothing is written unseen, not even with ApplyAtOnce: the result stays a preview until the user returns.
+            slicer.util.showStatusMessage(finished_text(editor), STATUS_MILLISECONDS)
+        elif editor.parameters.flag("ApplyAtOnce") and found_something(editor):
             self.apply()
 
     def _view_geometry(self) -> ViewGeometry | None:
-        """The view that the user works in, or the first one."""
+        """The view that the user works in, or the first view; None without views."""
         views = [self._view] if self._view is not None else slice_views.slice_views()
         return slice_views.geometry_of(views[0]) if views else None
 

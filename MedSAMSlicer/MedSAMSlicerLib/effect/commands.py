@@ -142,21 +142,21 @@ class Commands:
             editor.state.problem = error
         self._changed()
 
-    def _apply(self, contouring: ContourEditor) -> None:
+    def _apply(self, editor: ContourEditor) -> None:
         if self._controller.writer is None:
             return
         if not self._controller.is_for(self.scriptedEffect.parameterSetNode()):
-            # Only possible while another effect, or none, is active: this one follows what is selected.
+            # Only possible while this effect is not active, because it follows the selection otherwise.
             raise InputError(
                 _("segment '{segment}' is not the one that is selected: select it, then apply").format(
-                    segment=contouring.state.segment_name
+                    segment=editor.state.segment_name
                 )
             )
         written = self._controller.writer.write(EditorAdapter(self.scriptedEffect))
         _log.info("result applied: %d voxels, %d outside of the segmentation", written.voxels, written.voxels_outside)
         if written.voxels_outside:
             text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
-            contouring.state.notes = [text.format(count=written.voxels_outside)]
+            editor.state.notes = [text.format(count=written.voxels_outside)]
 
     @staticmethod
     def _go_to_next_review(editor: ContourEditor) -> None:

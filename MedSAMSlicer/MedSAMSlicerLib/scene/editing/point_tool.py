@@ -118,7 +118,7 @@ class PointTool:
         key = self._key(plane, index)
         mask = segment_on_slice(state.segmentation_node, state.segment_id, stack, index)
         if not mask.any():
-            raise InputError(_("the segment is empty on this slice: go to a slice where it is not, or draw it first"))
+            raise InputError(_("the segment is empty on this slice: go to a slice that shows it, or draw it first"))
         box, points = (None, None) if key is None else (key.box, key.points)
         self._change(plane, index, KeySlice(box, "segment", points, StoredMask.of_mask(mask)))
 

@@ -51,7 +51,7 @@ class RectangleDrag:
         self.pixel = (float(column), float(row))
         inside = -0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5
         if not (0 <= self.index < slices and inside):
-            raise InputError(_("the rectangle begins outside of the volume: begin it on the image"))
+            raise InputError(_("the rectangle starts outside of the volume: start it on the image"))
         self.box: Box | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What a segment holds on one slice of a stack."""
+"""The mask of a segment on one slice of a stack."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from ..volume.view_plane import Stack
 def segment_on_slice(
     segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str, stack: Stack, index: int
 ) -> np.ndarray:
-    """bool (rows, columns): each pixel of the slice is what the segment's voxel is that its centre lies in.
+    """Samples a segment on a slice, by nearest neighbour.
 
-    Transforms of both are gone through, so the slice may lie in any way to the segment's voxels. All False for a segment
-    that is empty, or has no labelmap.
+    The slice may have any orientation relative to the voxels of the segment; transforms of both nodes are applied.
+
+    Args:
+        segmentation_node, segment_id: the segment.
+        stack, index: the slice.
+
+    Returns:
+        bool (rows, columns); all False if the segment is empty or has no labelmap.
 
     Raises:
-        InputError: the segmentation lies under a transform that is not linear, or there is no such slice.
+        InputError: the segmentation is under a transform that is not linear, or there is no such slice.
     """
     rows, columns = stack.shape[1:]
     found = np.zeros((rows, columns), bool)
@@ -37,7 +43,7 @@ def segment_on_slice(
     to_voxels = np.linalg.inv(node_to_world(segmentation_node) @ to_array(matrix)) @ stack.slice_to_world(index)
     pixels = np.zeros((rows * columns, 3))
     pixels[:, 1], pixels[:, 0] = (n.ravel() for n in np.indices((rows, columns)))
-    # Where a centre lies on the face between two voxels, rounding errors must not decide pixel by pixel.
+    # The small offset keeps rounding errors from deciding pixel by pixel where centres lie on a face between voxels.
     ijk = np.floor(transform_points(to_voxels, pixels) + 0.5 + 1e-6).astype(int) - image.GetExtent()[::2]
     voxels = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
     inside = ((ijk >= 0) & (ijk < voxels.shape[::-1])).all(axis=1)

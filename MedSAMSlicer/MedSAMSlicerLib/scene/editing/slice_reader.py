@@ -1,4 +1,4 @@
-"""Slices of a volume as models see them: the window found in the background, the last slices kept."""
+"""Slices of a volume as the model sees them: finds the intensity window step by step, caches the last slices."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from ..volume.slice_stack import SliceStack
 from ..volume.view_plane import Plane, Stack
 from ..volume.window_search import WindowSearch, displayed_window, modality_of
 
-_KEPT = 8
+_CACHED_SLICES = 8
 
 
 class SliceReader:
     """Reads slices through the window that the options name.
 
-    The window is searched for in `advance`, and again when the option or the voxels change.
+    `advance` searches for the window, which may need all voxels; it starts again when the option or the voxels change.
+
+    Args:
+        volume_node: only read.
+        parameters: name the window.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -38,38 +43,38 @@ class SliceReader:
 
     @property
     def window(self) -> Window | None:
-        """The window, None while it is being searched for. Raises InputError if there can be none."""
+        """The window; None until `advance` has found it. Raises InputError if there can be none."""
         self._settle()
         return None if self._search is None else self._search.window
 
     @property
     def searching(self) -> bool:
-        """Whether `advance` has something to do. What is wrong with the window is told by whoever needs it."""
+        """Whether `advance` has something to do. False if there can be no window: whoever needs one reports that."""
         try:
             return self.window is None
         except MedSAMError:
             return False
 
     def advance(self, seconds: float) -> Window | None:
-        """Search for about that long. Raises InputError if there can be no window."""
+        """Search for about `seconds`. Returns `window`. Raises InputError if there can be none."""
         self._settle()
         return None if self._search is None else self._search.advance(seconds)
 
     def image(self, plane: Plane, stack: Stack, index: int) -> np.ndarray:
-        """uint8 (rows, columns) of a slice; the window must have been found."""
+        """uint8 (rows, columns) grey levels of slice `index`, once the window has been found."""
         window = self.window
         assert window is not None
         key = (plane, index, window, self._voxels_changed(), tuple(stack.slice_to_world(0).ravel()))
         if key not in self._images:
             self._images[key] = window.apply(stack.slice_values(index))
-            while len(self._images) > _KEPT:
+            while len(self._images) > _CACHED_SLICES:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)
         return self._images[key]
 
     @property
     def state(self) -> tuple[object, ...]:
-        """Differs when slices look different."""
+        """Window and voxels: two states are equal if the slices look the same."""
         return (self._searched, self._voxels_changed())
 
     def _settle(self) -> None:

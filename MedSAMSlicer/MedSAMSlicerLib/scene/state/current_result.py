@@ -1,4 +1,4 @@
-"""The result that is seen over the image, what it was made from, and what of it a new run would leave unchanged."""
+"""The current result of a segment, what it was made from, and which part of it a new run has to replace."""
 
 from __future__ import annotations
 
@@ -37,72 +37,66 @@ class ResultBasis:
 
 
 class CurrentResult:
-    """Nothing, or one result.
+    """The result of the last finished run, if there is one.
 
     Attributes:
-        result: None if there is none.
-        image: what the result looks like in the views or, during a run, what has been found of the next one.
-        applied: whether the result, as it is now, was written to the segment, and not taken back by Undo.
-        undone: whether it was taken back by Undo.
+        result: masks of the stack; None if there is no result.
+        prompts: the prompts that it was made from.
+        image: image of the result for the views; during a run, of what that run has found so far and will not replace.
+        applied: whether the segment holds the result: it was written, and not undone.
+        undone: whether writing it was undone.
     """
 
     def __init__(self) -> None:
         self.result: StackResult | None = None
+        self.prompts: Prompts | None = None
         self.image: StackImage | None = None
         self.applied = self.undone = False
-        self._prompts: Prompts | None = None
         self._basis: ResultBasis | None = None
 
     @property
-    def prompts(self) -> Prompts | None:
-        """The prompts that the result was made from."""
-        return self._prompts
-
-    @property
     def plane(self) -> Plane | None:
-        return None if self._prompts is None else self._prompts.plane
+        """Plane of the slices; None if there is no result."""
+        return None if self.prompts is None else self.prompts.plane
 
     @property
     def lineage(self) -> int | None:
-        """Differs between results that are not corrections of each other."""
-        return None if self._prompts is None else self._prompts.lineage
+        """See `Prompts.lineage`: equal for a result and its corrections."""
+        return None if self.prompts is None else self.prompts.lineage
 
-    def part_for(self, prompts: Prompts, basis: ResultBasis) -> PartialRun | None:
-        """Part of the stack that a run with these prompts has to go over; None: all of it.
-
-        Args:
-            basis: what a result depends on besides its key slices.
-        """
-        if self.result is None or self._prompts is None or basis != self._basis:
-            return None
-        before = {index: key.given for index, key in self._prompts.keys.items()}
-        after = {index: key.given for index, key in prompts.keys.items()}
-        slices = self.result.shape[0]
-        part = partial_run_for(before, after, slices)
-        return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
+    # What a prediction can start from
 
     def given_on(self, index: int) -> object | None:
-        """What the result was made from on a key slice, as `KeySlice.given`; None on any other slice."""
-        key = None if self.result is None or self._prompts is None else self._prompts.keys.get(index)
+        """What was given on a key slice of the result, as `KeySlice.given`; None on other slices."""
+        key = None if self.result is None or self.prompts is None else self.prompts.keys.get(index)
         return None if key is None else key.given
 
     def found_on(self, index: int) -> SliceResult | None:
-        """What the result has on a slice; None if there is nothing."""
+        """Result of a slice; None if its mask is empty or there is none."""
         if self.result is None or index not in self.result or not self.result[index].mask.any():
             return None
         return self.result[index]
 
     def mask_on(self, index: int, model: str) -> StoredMask | None:
-        """What the result has on a slice, for that model to start from; None if that is nothing.
-
-        The logits that the same model gave; the mask if it was another.
-        """
+        """What a model can start from on a slice: its own logits, or else the mask; None if that is empty."""
         found = self.found_on(index)
         if found is None:
             return None
         if found.low_res_logits is not None and self._basis is not None and model == self._basis.choice.model:
             return StoredMask.of_logits(found.low_res_logits, model)
         return StoredMask.of_mask(found.mask)
+
+    # Runs
+
+    def part_for(self, prompts: Prompts, basis: ResultBasis) -> PartialRun | None:
+        """The part of the stack that a run with these prompts has to segment; None: all of it."""
+        if self.result is None or self.prompts is None or basis != self._basis:
+            return None
+        before = {index: key.given for index, key in self.prompts.keys.items()}
+        after = {index: key.given for index, key in prompts.keys.items()}
+        slices = self.result.shape[0]
+        part = partial_run_for(before, after, slices)
+        return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
 
     def begin(self, stack: Stack, part: PartialRun | None) -> None:
         """Show what a run that begins will not replace."""
@@ -117,13 +111,14 @@ class CurrentResult:
 
     def finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis) -> None:
         """Use the result of a finished run."""
-        self.result, self._prompts, self._basis = result, prompts, basis
+        self.result, self.prompts, self._basis = result, prompts, basis
         self.applied = self.undone = False
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
-        """The run has ended without a result: show the earlier one again, if there is one.
+        """Show the result again, after a run without one. Shows nothing if the volume has another size by now.
 
-        A volume that has another size by now cannot show it. Raises InputError if it cannot be used at all.
+        Raises:
+            InputError: the volume cannot be used.
         """
         self.image = None
         if self.result is None or self.plane is None or (stack := stack_of(self.plane)).shape != self.result.shape:
@@ -134,5 +129,5 @@ class CurrentResult:
 
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
-        self.result = self.image = self._prompts = None
+        self.result = self.image = self.prompts = None
         self._basis, self.applied, self.undone = None, False, False

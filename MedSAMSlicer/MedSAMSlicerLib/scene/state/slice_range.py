@@ -32,22 +32,25 @@ def chosen_slice_range(parameters: EffectParameters, plane: Plane, keys: Iterabl
         if len(keys) > 1:
             raise InputError(
                 _(
-                    "there are {count} key slices and the reach is one slice: choose another reach, or remove some"
+                    "there are {count} key slices, but only one slice is to be segmented: choose another extent, or "
+                    "remove key slices"
                 ).format(count=len(keys))
             )
         return (keys[0], keys[0])
     start, end = parameters.number("ReachStart"), parameters.number("ReachEnd")
     if start < 0 or end < 0:
-        raise InputError(_("the reach has no start or no end: go to that slice and click 'From here' or 'To here'"))
+        raise InputError(_("the range has no start or no end: go to that slice and click 'From here' or 'To here'"))
     if parameters.get("ReachPlane") != plane.text():
-        raise InputError(_("start and end of the reach are of slices in another plane: set them again in this one"))
+        raise InputError(
+            _("start and end of the range are slices of another plane: set them again in a view of this one")
+        )
     first, last = min(start, end), max(start, end)
     outside = [index for index in keys if not first <= index <= last]
     if outside:
         raise InputError(
-            _("key slice {index} lies outside slices {first} to {last}: widen the reach, or remove it").format(
-                index=outside[0], first=first, last=last
-            )
+            _(
+                "key slice {index} is outside of slices {first} to {last}: extend the range, or remove the key slice"
+            ).format(index=outside[0], first=first, last=last)
         )
     return (first, last)
 

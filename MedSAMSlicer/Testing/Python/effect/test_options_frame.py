@@ -229,7 +229,7 @@ def german(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
 def test_errors_from_below_the_effect_come_in_the_users_language(
     effect_fixture: Any, german: dict[tuple[str, str], str]
 ) -> None:
-    german["editing.rectangle_tool", "the rectangle begins outside of the volume: begin it on the image"] = (
+    german["editing.rectangle_tool", "the rectangle starts outside of the volume: start it on the image"] = (
         "bitte im Bild beginnen"
     )
     effect_fixture.zoom_out("Red")

@@ -158,3 +158,14 @@ def test_options_that_make_no_sense_are_told_when_they_matter(editor_fixture: Co
     editor_fixture.wait()
     assert "shows nothing" in str(editor_fixture.contouring.problem)
     assert editor_fixture.contouring.result is None
+
+
+def test_a_rectangle_waits_for_the_window_that_was_chosen_just_before(editor_fixture: ContourEditorFixture) -> None:
+    """A script sets an option and the mouse moves before the timer has found the window."""
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.parameters.set("Window", "130,255")
+    mouse = editor_fixture.contouring.mouse
+    assert mouse.press(editor_fixture.view(9), (60, 60), False)
+    mouse.move((140, 140))
+    editor_fixture.wait(lambda: editor_fixture.contouring.rectangle.shown is not None)
+    assert (editor_fixture.contouring.rectangle.image.values[0].astype(bool) == editor_fixture.truth[9]).all()

@@ -57,15 +57,15 @@ def test_another_window_or_model_makes_all_of_it_anew(
     assert len(service.computed) == len(editor_fixture.contouring.result)
 
 
-def test_reach_of_one_slice(editor_fixture: ContourEditorFixture) -> None:
+def test_only_one_slice(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.parameters.set("Reach", "slice")
     editor_fixture.draw(editor_fixture.view(7))
     assert editor_fixture.mask.any(axis=(1, 2)).nonzero()[0].tolist() == [7]
     editor_fixture.draw(editor_fixture.view(9), add=True)
-    assert "choose another reach" in str(editor_fixture.contouring.problem)
+    assert "choose another extent" in str(editor_fixture.contouring.problem)
 
 
-def test_reach_from_slice_to_slice(editor_fixture: ContourEditorFixture) -> None:
+def test_a_range_of_slices(editor_fixture: ContourEditorFixture) -> None:
     set_slice_range_end(editor_fixture.parameters, "ReachStart", 9, Plane("K"))
     editor_fixture.draw(editor_fixture.view(7))
     assert "From here" in str(editor_fixture.contouring.problem)
