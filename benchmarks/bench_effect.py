@@ -118,8 +118,7 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     host.editor.setActiveEffectByName("MedSAM")
     effect = host.editor.activeEffect().self()
     if options.engine == "bright":
-        from MedSAMSlicerLib.effect.qprocess_transport import QProcessTransport
-
+        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
 
         command, environment = worker_command("support.effect_services:NeedsReviewService"), worker_environment([TESTS])
