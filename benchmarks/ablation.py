@@ -1,27 +1,26 @@
 #!/usr/bin/env python3
-"""What each named constant of the propagation does: agreement with the truth when it alone is changed.
+"""Measures what each setting of the propagation does: the Dice coefficient if that setting alone is changed.
 
     python benchmarks/ablation.py CASES.csv --prompt box3d|midslice|keyslices:N [--processes N] [--output TABLE.csv]
 
-Every case is encoded once and every question put to the model once, however many variants ask it: set
-$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the encodings for the next run. The first line of the table is the code as it is. A second table leaves one data set
-out at a time; a file gets each case's DSC too.
+Each case is encoded once, and each distinct prompt is decoded once for all variants. Set
+$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the embeddings for the next run. The first line of the table has the default
+settings. A second table leaves out one data set at a time. The output file has each case's Dice coefficient too.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import importlib
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +32,11 @@ from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache  # n
 from MedSAMSlicerLib.engine.inference.embedding_store import open_embedding_store  # noqa: E402
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor  # noqa: E402
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noqa: E402
+from MedSAMSlicerLib.engine.masks import dice  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, Timings  # noqa: E402
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt  # noqa: E402
 from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
+from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis, default_axis  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
@@ -43,62 +44,61 @@ from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from
 from MedSAMSlicerLib.io.image_files import read_image  # noqa: E402
 from MedSAMSlicerLib.io.segmentations import read_label  # noqa: E402
 
-# No embedding of a case may be let go: answers are remembered by it.
+# Large enough for all embeddings of a case: predictions are remembered by their embedding.
 CACHE_BYTES = 8 << 30
-OPEN, IN_BOX, BETWEEN = "open_propagation", "box_propagation", "key_propagation"
-SMOOTHING, SECTION, THIN = "stack_smoothing", "expected_section", "thin_slices"
-ASKER = "slice_asker"
-# (module of the engine, constant, values to try): half and twice, or the neighbours that would make sense.
-OPEN_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
-    (OPEN, "CLOSE", (0.5, 1.5)),
-    (OPEN, "LOOSE", (2.0, 3.5)),
-    (OPEN, "SURE_PREDICTED_IOU", (0.85, 0.95)),
-    (OPEN, "SURE_OVERLAP", (0.85, 0.95)),
-    (OPEN, "NEWEST_SHARE", (0.1, 0.6)),
-    (OPEN, "SMALLEST_SPREAD", (6.0, 24.0)),
-    (OPEN, "SPREAD_OF_CONTRAST", (0.1, 0.5)),
-    (OPEN, "LARGEST_CHANGE", (1.0, 3.0)),
-    (OPEN, "SMALLEST_CONTRAST", (0.1, 0.4)),
-    (OPEN, "SMALLEST_PREDICTED_IOU", (0.4, 0.7)),
-    (OPEN, "SMALLEST_AREA", (0.02, 0.1)),
-    (OPEN, "SMALLEST_OVERLAP", (0.15, 0.5)),
-    (OPEN, "TELLING_CONTRAST", (0.25, 1.0)),
-    (OPEN, "HALF_LENGTH", (0.4, 0.9)),
-    (ASKER, "RING_STEP", (1 / 256, 1 / 64)),
-    (ASKER, "STABILITY_OFFSET", (0.5, 2.0)),
-]
-SMOOTHING_CONSTANTS: list[tuple[str, str, tuple[float, ...]]] = [
-    (SMOOTHING, "SPREAD_MM", (2.0, 4.0)),
-    (SMOOTHING, "LARGEST_SHARE", (0.05, 0.2)),
-    (SMOOTHING, "REACH", (2.0, 4.0)),
-    (SMOOTHING, "SUREST", (5.0, 20.0)),
-    (SMOOTHING, "SMALLEST_TRUST", (0.001, 0.1)),
-]
-CONSTANTS = {
-    "midslice": OPEN_CONSTANTS,
-    "box3d": [
-        (IN_BOX, "EXPECTED_WIDTH", (0.8, 1.0)),
-        (IN_BOX, "GENEROUS_WIDTH", (1.05, 1.4)),
-        (IN_BOX, "AGREEMENT", (0.05, 0.1)),
-        (IN_BOX, "FIRST_SHARE", (0.0, 0.5)),
-        (SECTION, "UPRIGHT_WEIGHT", (0.02, 0.15)),
-        (SECTION, "LARGEST_LEAN", (0.8, 0.99)),
-        (THIN, "FURTHEST_MM", (0.0, 7.0)),
-        (THIN, "LEAST_ASKED", (10.0, 25.0)),
-        (ASKER, "STABILITY_OFFSET", (0.5, 2.0)),
-        *SMOOTHING_CONSTANTS,
-    ],
-    "keyslices": [
-        (BETWEEN, "BULGE", (0.5, 1.0)),
-        (BETWEEN, "AGREEMENT", (0.05, 0.1)),
-        (BETWEEN, "FIRST_SHARE", (0.0, 0.5)),
-        (BETWEEN, "DOUBTED", (0.5, 0.7)),
-        (BETWEEN, "CLEARLY_BETTER", (0.0, 0.1)),
-        *SMOOTHING_CONSTANTS,
-    ],
+
+Changes = dict[str, tuple[float, ...]]
+"""Path of a setting in `PropagationSettings` -> values to try: about half and twice its default, or its neighbours."""
+
+SMOOTHING: Changes = {
+    "smoothing.spread_mm": (2.0, 4.0),
+    "smoothing.largest_spread": (0.05, 0.2),
+    "smoothing.truncate": (2.0, 4.0),
+    "smoothing.largest_logit": (5.0, 20.0),
+    "smoothing.smallest_trust": (0.001, 0.1),
+}
+CHANGES: dict[str, Changes] = {
+    "midslice": {
+        "outward.close_margin": (0.5, 1.5),
+        "outward.loose_margin": (2.0, 3.5),
+        "outward.sure_predicted_iou": (0.85, 0.95),
+        "outward.sure_dice": (0.85, 0.95),
+        "outward.newest_weight": (0.1, 0.6),
+        "outward.smallest_spread": (6.0, 24.0),
+        "outward.spread_per_contrast": (0.1, 0.5),
+        "outward.largest_change": (1.0, 3.0),
+        "outward.smallest_contrast": (0.1, 0.4),
+        "outward.smallest_predicted_iou": (0.4, 0.7),
+        "outward.smallest_area": (0.02, 0.1),
+        "outward.smallest_dice": (0.15, 0.5),
+        "outward.visible_contrast": (0.25, 1.0),
+        "outward.half_length": (0.4, 0.9),
+        "outward.ring_step": (1 / 256, 1 / 64),
+        "confidence.stability_offset": (0.5, 2.0),
+    },
+    "box3d": {
+        "in_box.expected_width": (0.8, 1.0),
+        "in_box.generous_width": (1.05, 1.4),
+        "in_box.median_box.tolerance": (0.05, 0.1),
+        "in_box.median_box.first_weight": (0.0, 0.5),
+        "in_box.upright_weight": (0.02, 0.15),
+        "in_box.largest_shear": (0.8, 0.99),
+        "skipping.largest_gap_mm": (0.0, 7.0),
+        "skipping.fewest_predicted": (10, 25),
+        "confidence.stability_offset": (0.5, 2.0),
+        **SMOOTHING,
+    },
+    "keyslices": {
+        "between_keys.bulge": (0.5, 1.0),
+        "between_keys.median_box.tolerance": (0.05, 0.1),
+        "between_keys.median_box.first_weight": (0.0, 0.5),
+        "between_keys.doubtful_predicted_iou": (0.5, 0.7),
+        "between_keys.smallest_gain": (0.0, 0.1),
+        **SMOOTHING,
+    },
 }
 COLUMNS = [
-    "constant",
+    "setting",
     "value",
     "mean_dsc",
     "median_dsc",
@@ -111,34 +111,37 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Variant:
-    """The code as it is, or with one constant changed."""
+    """The default settings, or one of them changed.
 
-    module: str = ""
-    constant: str = ""
+    Attributes:
+        path: the setting that is changed, for example "in_box.expected_width"; "" for the default settings.
+        value: its value.
+    """
+
+    path: str = ""
     value: float = 0.0
 
-    @contextmanager
-    def in_force(self) -> Iterator[None]:
-        if not self.constant:
-            yield
-            return
-        module = importlib.import_module(f"MedSAMSlicerLib.engine.{self.module}")
-        kept = getattr(module, self.constant)
-        setattr(module, self.constant, self.value)
-        try:
-            yield
-        finally:
-            setattr(module, self.constant, kept)
+    @property
+    def settings(self) -> PropagationSettings:
+        defaults = PropagationSettings()
+        return with_setting(defaults, self.path, self.value) if self.path else defaults
+
+
+def with_setting(settings: Any, path: str, value: float) -> Any:
+    """Settings, or a group of them, with the value at a dotted path replaced."""
+    name, _, rest = path.partition(".")
+    return replace(settings, **{name: with_setting(getattr(settings, name), rest, value) if rest else value})
 
 
 @dataclass(frozen=True)
-class Found:
-    """One case under one variant.
+class Score:
+    """Result of one case under one variant.
 
     Attributes:
-        dsc: of the whole object.
-        end_error: slices by which its first and last slice are missed, on average.
-        calls, slices: of the decoder, and answered.
+        dsc: Dice coefficient of the whole object.
+        end_error: distance of its first and last slice from those of the truth, on average, in slices.
+        calls: number of decoded prompts.
+        slices: number of segmented slices.
     """
 
     dsc: float
@@ -148,7 +151,7 @@ class Found:
 
 
 def remember_answers(runtime: Runtime) -> None:
-    """Have a runtime put each question about a box once; the embeddings must stay the same objects."""
+    """Make a runtime decode each box once per embedding. Embeddings are told apart by identity and must stay alive."""
     decode = runtime.decode
     answers: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -170,12 +173,12 @@ def remember_answers(runtime: Runtime) -> None:
 
 
 def variants_of(kind: PromptKind) -> list[Variant]:
-    changed = [Variant(module, name, value) for module, name, values in CONSTANTS[kind.name] for value in values]
-    return [Variant(), *changed]
+    """The default settings, then every change that concerns prompts of this kind."""
+    return [Variant(), *(Variant(path, value) for path, values in CHANGES[kind.name].items() for value in values)]
 
 
-def run_case(case: Case, kind: PromptKind) -> list[Found]:
-    """The case under every variant, in the order of `variants_of`."""
+def run_case(case: Case, kind: PromptKind) -> list[Score]:
+    """Segment a case with every variant, in the order of `variants_of`."""
     os.environ[THREADS_VARIABLE] = "1"
     predictor = load_predictor(
         ModelChoice(), EmbeddingCache(CACHE_BYTES, open_embedding_store(embeddings_disk_megabytes()))
@@ -188,42 +191,46 @@ def run_case(case: Case, kind: PromptKind) -> list[Found]:
     source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
     truth = np.moveaxis(truth, array_axis(axis), 0)
     prompt = prompt_from_truth(truth, kind, case=case.id)
-    found = []
+    scores = []
     for variant in variants_of(kind):
-        with variant.in_force():
-            predictor.timings = Timings()
-            masks = {result.index: result.mask for result in propagate(source, prompt, predictor)}
-            found.append(_found(predictor, masks, truth))
-    return found
+        predictor.timings = Timings()
+        masks = {result.index: result.mask for result in propagate(source, prompt, predictor, variant.settings)}
+        scores.append(_score(predictor, masks, truth))
+    return scores
 
 
-def _found(predictor: Predictor, masks: dict[int, np.ndarray], truth: np.ndarray) -> Found:
+def _score(predictor: Predictor, masks: dict[int, np.ndarray], truth: np.ndarray) -> Score:
     mask = np.zeros(truth.shape, bool)
     for index, one in masks.items():
         mask[index] = one
     held, true = (np.flatnonzero(one.any(axis=(1, 2))) for one in (mask, truth))
     ends = np.abs(held[[0, -1]] - true[[0, -1]]).mean() if held.size else len(true)
-    dsc = 2 * np.count_nonzero(mask & truth) / (np.count_nonzero(mask) + np.count_nonzero(truth))
-    return Found(float(dsc), float(ends), predictor.timings.decoder_calls, len(masks))
+    return Score(dice(mask, truth), float(ends), predictor.timings.decoder_calls, len(masks))
 
 
 def data_set(case: Case) -> str:
-    """What the case's name begins with, before any number: one organ or disease of one source."""
+    """Data set of a case: its id up to the first digit or underscore."""
     return re.split(r"[\d_]", case.id)[0]
 
 
 def chosen_without(
     scores: np.ndarray, sets: np.ndarray, variants: Sequence[Variant]
 ) -> Iterator[tuple[str, float, list[str]]]:
-    """For each constant its name, the mean DSC with the value that is best on all other data sets, and the sets for which
-    that is not the value it has.
+    """Choose each setting by cross-validation over the data sets.
+
+    For each data set, a setting gets the value that is best on all other data sets.
 
     Args:
-        scores: DSC (cases, variants), the code as it is first.
+        scores: Dice coefficients (cases, variants); the default settings first.
         sets: data set of each case.
+        variants: variants in the order of `scores`.
+
+    Yields:
+        Path of the setting, mean Dice coefficient over the data sets that were left out, and the data sets for which
+        another value than the default was chosen, with that value.
     """
-    for constant in dict.fromkeys((one.module, one.constant) for one in variants if one.constant):
-        tried = [0, *(n for n, one in enumerate(variants) if (one.module, one.constant) == constant)]
+    for path in dict.fromkeys(variant.path for variant in variants if variant.path):
+        tried = [0, *(n for n, variant in enumerate(variants) if variant.path == path)]
         held_out, others = np.zeros(len(scores)), []
         for name in dict.fromkeys(sets.tolist()):
             inside = sets == name
@@ -231,7 +238,7 @@ def chosen_without(
             held_out[inside] = scores[inside, best]
             if best:
                 others.append(f"{name} {variants[best].value:g}")
-        yield ".".join(constant), float(held_out.mean()), others
+        yield path, float(held_out.mean()), others
 
 
 def main() -> int:
@@ -249,17 +256,26 @@ def main() -> int:
         dsc = np.array([one[n].dsc for one in found])
         change = dsc - np.array([one[0].dsc for one in found])
         lost, gained = int(change.argmin()), int(change.argmax())
-        name = f"{variant.module}.{variant.constant}" if variant.constant else "as it is"
         calls = sum(one[n].calls for one in found) / sum(one[n].slices for one in found)
         ends = float(np.median([one[n].end_error for one in found]))
         extremes = [f"{change[i]:+.3f} {cases[i].id}" if change[i] else "" for i in (lost, gained)]
-        value = f"{variant.value:g}" if variant.constant else ""
-        rows.append([name, value, f"{dsc.mean():.4f}", f"{np.median(dsc):.4f}", *extremes, f"{ends:g}", f"{calls:.2f}"])
+        value = f"{variant.value:g}" if variant.path else ""
+        rows.append(
+            [
+                variant.path or "defaults",
+                value,
+                f"{dsc.mean():.4f}",
+                f"{np.median(dsc):.4f}",
+                *extremes,
+                f"{ends:g}",
+                f"{calls:.2f}",
+            ]
+        )
         print("  ".join(f"{cell:<24}" if i < 1 else f"{cell:<10}" for i, cell in enumerate(rows[-1])), flush=True)
     sets = np.array([data_set(case) for case in cases])
     scores = np.array([[one.dsc for one in of_case] for of_case in found])
     print(
-        "\nEach constant chosen without the data set that it is then used on: mean DSC, and for which sets it is another value"
+        "\nEach setting chosen without the data set that it is then used on: mean DSC, and other values that were chosen"
     )
     for name, held_out, others in chosen_without(scores, sets, variants_of(options.prompt)):
         print(f"{name:<48}{held_out:.4f}  {', '.join(others)}")

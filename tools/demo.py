@@ -21,6 +21,7 @@ import SimpleITK as sitk
 from demo_data import DemoCase, demo_case
 from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.intensity import choose_window
+from MedSAMSlicerLib.engine.masks import bounding_box, dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import ArrayStack, array_axis
@@ -33,12 +34,10 @@ WINDOW = "lung"
 
 
 def box_around(mask: np.ndarray) -> list[int]:
-    """I0 I1 J0 J1 K0 K1 of the smallest box around the true voxels of a (k, j, i) mask, ends included."""
-    edges: list[int] = []
-    for axis in (2, 1, 0):
-        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        edges += [int(held[0]), int(held[-1])]
-    return edges
+    """I0 I1 J0 J1 K0 K1, inclusive, of the bounding box of a (k, j, i) mask that is not empty."""
+    box = bounding_box(mask)
+    assert box is not None
+    return [edge for side in reversed(box) for edge in (side.start, side.stop - 1)]
 
 
 def read_segment(path: Path, like: Path) -> np.ndarray:
@@ -46,12 +45,6 @@ def read_segment(path: Path, like: Path) -> np.ndarray:
     mask, reference = sitk.ReadImage(str(path)), sitk.ReadImage(str(like))
     resampled = sitk.Resample(mask, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     return sitk.GetArrayFromImage(resampled) != 0
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice similarity coefficient of two boolean arrays of the same shape; 1 if both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else 1.0
 
 
 def segment_command(image: Path, box: list[int], output: Path) -> list[str]:

@@ -41,7 +41,7 @@ from .io.roi_file import read_roi
 from .io.segmentations import write_segmentation as _write_mask
 
 if TYPE_CHECKING:
-    from .engine.propagation.prompt_jitter import Consensus
+    from .engine.propagation.prompt_jitter import JitterAgreement
     from .engine.serving.service import SegmentationService
 
 __all__ = [
@@ -135,7 +135,7 @@ class Segmentation:
         Seconds for loading, encoding and decoding, and the number of encoder and decoder calls.
     notes : tuple of str
         Lines that a user should read, for example about a device that ran out of memory.
-    consensus : mapping of int to Consensus
+    consensus : mapping of int to JitterAgreement
         Slice index -> agreement of slightly different rectangles, if it was requested.
     """
 
@@ -147,7 +147,7 @@ class Segmentation:
     model: LoadedModel
     timings: Timings
     notes: tuple[str, ...]
-    consensus: Mapping[int, Consensus]
+    consensus: Mapping[int, JitterAgreement]
 
     @property
     def axis(self) -> str:
@@ -403,7 +403,7 @@ def segment(
         model = load_model(model, weights=weights, device=device, runtime=runtime)
 
     source, info, found = WindowedStack(stack, window), RunInfo(), StackResult(stack.shape)
-    agreement: dict[int, Consensus] = {}
+    agreement: dict[int, JitterAgreement] = {}
     for result in _results(model, source, prompt.stack, info):
         limited = prompt.limited(result, image.ijk_to_ras)
         found.add(limited)
@@ -467,9 +467,9 @@ def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunIn
     log.finished(info)
 
 
-def _consensus(model: Model, image: np.ndarray, box: Box, count: int) -> Consensus:
+def _consensus(model: Model, image: np.ndarray, box: Box, count: int) -> JitterAgreement:
     with _user_errors():
-        return model._service.consensus(model._choice, image, box, count)
+        return model._service.jitter_agreement(model._choice, image, box, count)
 
 
 @contextmanager

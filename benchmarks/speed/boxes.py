@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
@@ -130,8 +131,4 @@ def agreement(service: SegmentationService, reference: Predictor) -> dict[str, f
         ours[result.index - FIRST] = result.mask
     for step in segment_as_authors(source, reference, FIRST, LAST, BOX):
         authors[step.index - FIRST] = step.mask
-    return {name: _dice(found, truth) for name, found in (("ours", ours), ("authors", authors))}
-
-
-def _dice(one: np.ndarray, other: np.ndarray) -> float:
-    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+    return {name: dice(found, truth) for name, found in (("ours", ours), ("authors", authors))}

@@ -16,8 +16,9 @@ from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.models.weights import find_weights
 from ..evaluation.cases import Case, read_cases
-from ..evaluation.evaluate import RESULT_COLUMNS, SLICE_COLUMNS, evaluate, result_row, slice_rows, summary, write_table
+from ..evaluation.evaluate import evaluate
 from ..evaluation.evaluate_case import CaseScore, Task
+from ..evaluation.result_tables import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, summary, write_table
 from ..evaluation.simulated_prompts import PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
 from .console import print_line

@@ -178,7 +178,7 @@ def _segment(options: argparse.Namespace, image: Image, prompt: VolumePrompt, wi
 
 
 def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[str]) -> None:
-    from ..engine.propagation.prompt_jitter import DISPUTED_BELOW
+    from ..engine.propagation.settings import PropagationSettings
 
     to_review = [entry["index"] for entry in report["slices"] if entry["flagged"]]
     found = [entry["index"] for entry in report["slices"] if entry["area_mm2"] > 0]
@@ -186,7 +186,8 @@ def _print_summary(report: dict[str, Any], name: str, axis: str, written: list[s
     print_line(f"{summary}, {report['seconds']['total']:.1f} s with {report['model']} on {report['device']}")
     for note in report["notes"]:
         print_line(note)
-    disputed = [entry["index"] for entry in report["slices"] if entry.get("consensus", 1) < DISPUTED_BELOW]
+    limit = PropagationSettings().jitter.disputed_below
+    disputed = [entry["index"] for entry in report["slices"] if entry.get("consensus", 1) < limit]
     if disputed:
         print_line(f"Rectangles disagree on {len(disputed)} slices: {', '.join(map(str, disputed))}")
     if to_review:

@@ -1,7 +1,8 @@
-"""Windows: scanner values to the 0..255 that models were trained on. The source is only ever read.
+"""Intensity windows: from scanner values to the grey levels 0..255 that models were trained on.
 
-Follows the authors' ``pre_CT_MR.py`` (bowang-lab/MedSAM): CT is clipped to a window, other grey images to the 0.5
-and 99.5 percentiles of their foreground; then the clipped volume's own minimum and maximum become 0 and 255.
+The algorithm is that of ``pre_CT_MR.py`` of MedSAM's authors (bowang-lab/MedSAM): CT is clipped to a window, other grey
+images to the 0.5 and 99.5 percentiles of their foreground. The minimum and maximum of the clipped volume become 0 and
+255. Volumes are read, never modified.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .errors import InputError
 from .i18n import tr as _
 from .stack import ValueSource
 
-# Level and width in Hounsfield units.
+# Name -> level and width in Hounsfield units.
 CT_PRESETS: dict[str, tuple[float, float]] = {
     "soft-tissue": (40.0, 400.0),
     "lung": (-600.0, 1500.0),
@@ -26,23 +27,23 @@ CT_PRESETS: dict[str, tuple[float, float]] = {
     "liver": (60.0, 160.0),
 }
 PERCENTILES = (0.5, 99.5)
-# No tissue in MR, PET or ultrasound reads so low; air in CT reads -1000 HU, lung about -700.
+# In CT, air has about -1000 HU and lung -700 HU. MR, PET and ultrasound have no values as low as this.
 CT_HIGHEST_MINIMUM = -200.0
-# Interpolation leaves small negative values in images that have none (0.3 % of the maximum in a resampled DWI);
-# z-scored images reach -0.3 to -0.6 of it. Above this share, negative values are signal.
+# Negative values beyond this fraction of the maximum are signal. Interpolation leaves small negative values in images
+# without any (0.3 % of the maximum in a resampled DWI); z-scored images reach 30 to 60 % of it.
 SIGNED_SHARE = 0.05
 _COARSE_BINS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Window:
-    """Linear map of scanner values to grey levels.
+    """Linear map from scanner values to grey levels.
 
     Attributes:
-        lower, upper: values that become 0 and 255; those outside are clipped.
-        name: for the report and the panel.
-        background: voxels of exactly this value stay black even if it lies above `lower`; None: no such value.
-        asked: level and width that the user or a preset asked for, where the image's own range is narrower.
+        lower, upper: scanner values that become 0 and 255. Values outside are clipped.
+        name: name for reports and the user interface.
+        background: scanner value that becomes 0 even if it lies above `lower`; None for none.
+        asked: level and width of the preset or of the user, if `lower` and `upper` were limited to the image's range.
     """
 
     lower: float
@@ -52,7 +53,14 @@ class Window:
     asked: tuple[float, float] | None = None
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Array of scanner values, any shape -> uint8 of the same shape. Fractions are cut off, as by the authors."""
+        """Map scanner values to grey levels.
+
+        Args:
+            values: array of any shape.
+
+        Returns:
+            uint8 array of the same shape. Fractions are truncated, as by the authors.
+        """
         span = max(self.upper - self.lower, 1e-8)
         grey = np.clip(values, self.lower, self.upper).astype(np.float64)
         grey -= self.lower
@@ -64,7 +72,7 @@ class Window:
         return result
 
     def describe(self) -> str:
-        """For example "soft-tissue (level 40, width 400)"."""
+        """Description for the user, for example "soft-tissue (level 40, width 400)"."""
         level, width = self.asked or ((self.lower + self.upper) / 2, self.upper - self.lower)
         return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
 
@@ -73,7 +81,12 @@ Steps = Generator[None, None, Window]
 
 
 class WindowedStack:
-    """Slices of a `ValueSource` through a window: what models see. Satisfies `SliceSource`."""
+    """Slices of a stack as models see them: a `SliceSource` that applies a window to a `ValueSource`.
+
+    Args:
+        values: stack in scanner values.
+        window: window to apply.
+    """
 
     def __init__(self, values: ValueSource, window: Window) -> None:
         self._values = values
@@ -92,13 +105,18 @@ class WindowedStack:
 
 
 def choose_window(wanted: str, values: ValueSource, modality: str | None = None) -> Window:
-    """The window for "auto", a preset's name, or "LEVEL,WIDTH".
+    """Choose the intensity window of a volume.
 
-    "auto" takes the soft-tissue window for CT and percentiles of the foreground for everything else. An image is
-    CT if its DICOM modality says so or, without one, if its smallest value is at most `CT_HIGHEST_MINIMUM`.
+    Args:
+        wanted: "auto", the name of a preset, or "LEVEL,WIDTH". "auto" chooses the soft-tissue window for CT and
+            percentiles of the foreground for all other images.
+        values: the volume in scanner values.
+        modality: DICOM modality, if known. Otherwise an image counts as CT if its smallest value is at most
+            `CT_HIGHEST_MINIMUM`.
 
     Raises:
-        InputError: the text cannot be understood, the image is constant, or the window shows none of it.
+        InputError: `wanted` is not valid, the image is constant or not finite, or the window does not overlap its
+            values.
     """
     steps = window_steps(wanted, values, modality)
     while True:
@@ -109,10 +127,16 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
 
 
 def window_steps(wanted: str, values: ValueSource, modality: str | None = None) -> Steps:
-    """As `choose_window`, for whoever must stay responsive: yields after each slice that was read; returns the window.
+    """Choose the intensity window in steps, for callers that must stay responsive; see `choose_window`.
+
+    Yields:
+        None after each slice that was read.
+
+    Returns:
+        The window.
 
     Raises:
-        InputError: as `choose_window` does.
+        InputError: see `choose_window`.
     """
     extremes = yield from _extremes(values)
     if extremes[0] == extremes[1]:
@@ -146,7 +170,7 @@ def _named_window(wanted: str) -> Window:
 
 
 def _limited(window: Window, extremes: tuple[float, float]) -> Window:
-    """The window as the authors' min-max over the clipped volume leaves it."""
+    """Limit a window to the values of the image, which is what the authors' min-max scaling after clipping amounts to."""
     lower, upper = (float(np.clip(value, window.lower, window.upper)) for value in extremes)
     if lower == upper:
         raise InputError(
@@ -162,13 +186,13 @@ def _percentile_window(values: ValueSource, extremes: tuple[float, float]) -> St
     signed = extremes[0] < -SIGNED_SHARE * abs(extremes[1])
     background = extremes[0] if signed else 0.0
     lower, upper = yield from _percentiles_above(background, values, extremes[1])
-    if lower == upper:  # nearly binary images
+    if lower == upper:  # a nearly binary image
         lower, upper = background, extremes[1]
     return Window(lower, upper, "percentiles", background=background)
 
 
 def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]:
-    """Smallest and largest voxel value of the whole stack, read slice by slice.
+    """Smallest and largest voxel value of a stack, read slice by slice.
 
     Raises:
         InputError: a voxel is not a finite number.
@@ -191,9 +215,10 @@ def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]
 def _percentiles_above(
     background: float, values: ValueSource, maximum: float
 ) -> Generator[None, None, tuple[float, float]]:
-    """Exact percentiles (linear interpolation) of the voxels above `background`, in memory for one slice.
+    """Percentiles of the voxels above `background`, exact and with the memory of about one slice.
 
-    Counts all voxels in coarse bins first, then collects only the bins in which the percentiles lie.
+    The first pass counts voxels in coarse bins. The second pass collects the voxels of the bins that the percentiles lie in,
+    and interpolates linearly between ranks.
     """
     scale = (_COARSE_BINS - 1) / (maximum - background)
 
@@ -218,7 +243,7 @@ def _percentiles_above(
         collected.append(voxels[np.isin(bins_of(voxels), wanted_bins)])
         yield
     ordered = np.sort(np.concatenate(collected))
-    # Position in `ordered` of a rank in the whole: take away what lies in bins that were not collected.
+    # From ranks among all voxels to positions in `ordered`: subtract the voxels of bins that were not collected.
     starts = ends - counts
     kept_before = np.concatenate([[0], np.cumsum(counts[wanted_bins])])
     at_rank = {}

@@ -1,4 +1,4 @@
-"""What faces and the worker process ask of the engine; implemented by `service.SegmentationService`."""
+"""Choice of a model, what was loaded for it, and the interface of the service that runs it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .stack import SliceSource
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which model is to run, and where.
+    """Choice of a model and of the device that runs it.
 
     Attributes:
-        model: key of the catalogue.
-        weights: path of a weights file, or None for the one that is found.
+        model: key of the model in the catalogue.
+        weights: path of a weights file; None to search the weights folders.
         device: "auto", "cpu", "cuda" or "mps".
         runtime: "auto", "torch" or "openvino".
     """
@@ -45,7 +45,14 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """What was loaded in answer to a `ModelChoice` (nothing in it is "auto")."""
+    """Model that was loaded for a `ModelChoice`.
+
+    Attributes:
+        model: key of the model in the catalogue.
+        weights_sha256: checksum of its weights file.
+        device: "cpu", "cuda" or "mps".
+        runtime: "torch" or "openvino".
+    """
 
     model: str
     weights_sha256: str
@@ -55,7 +62,14 @@ class LoadedModel:
 
 @dataclass
 class Timings:
-    """Seconds that went into each kind of work, and how often it was done."""
+    """Time spent on each kind of work, in seconds, and number of calls.
+
+    Attributes:
+        load: seconds spent on loading the model.
+        encode, decode: seconds spent in encoder and decoder.
+        encoder_calls: number of encoded slices.
+        decoder_calls: number of decoded prompts.
+    """
 
     load: float = 0.0
     encode: float = 0.0
@@ -66,7 +80,13 @@ class Timings:
 
 @dataclass
 class RunInfo:
-    """Filled while a run goes on: what ran, how long, and lines that the user should read."""
+    """Information about a run, filled in while it goes on.
+
+    Attributes:
+        loaded: model that runs; None until it is loaded.
+        timings: time spent so far.
+        notes: messages for the user, one line each.
+    """
 
     loaded: LoadedModel | None = None
     timings: Timings = field(default_factory=Timings)
@@ -74,30 +94,53 @@ class RunInfo:
 
 
 class Service(Protocol):
-    """Engine as seen from outside. Calls come from one thread at a time."""
+    """Segmentation service: loads models and runs them. Not thread-safe.
+
+    Implemented by `serving.service.SegmentationService`.
+    """
 
     def load(self, choice: ModelChoice) -> LoadedModel:
-        """Load the model unless it is loaded already. Raises InputError or WeightsError."""
+        """Load a model, unless it is loaded already.
+
+        Raises:
+            InputError: the model, device or runtime is not available.
+            WeightsError: the weights are missing or wrong.
+        """
         ...
 
     def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
-        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content.
+        """Predict the mask of one slice. The embedding of the slice is cached.
+
+        Args:
+            choice: model to run.
+            image: uint8 (rows, columns).
+            prompt: prompt in slice pixels.
 
         Raises:
-            InputError: the model was not trained for a prompt of that kind.
+            InputError: the model was not trained with prompts of this kind, or the prompt lies outside the slice.
         """
         ...
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
-        """Put the embedding of one uint8 (rows, columns) slice into the cache."""
+        """Cache the embedding of one uint8 (rows, columns) slice."""
         ...
 
     def segment(
         self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
     ) -> Iterator[SliceResult]:
-        """Results slice by slice, each slice once, in the order in which they are found. Closing the iterator cancels."""
+        """Segment one object in a stack.
+
+        Args:
+            choice: model to run.
+            source: slices as the model sees them.
+            prompt: prompts of the object.
+            info: filled in during the run.
+
+        Yields:
+            Each segmented slice once, in no particular order. Closing the iterator cancels the run.
+        """
         ...
 
     def clear_cache(self) -> None:
-        """Forget all embeddings."""
+        """Remove all embeddings from the cache."""
         ...

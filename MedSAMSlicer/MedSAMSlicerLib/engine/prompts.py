@@ -1,7 +1,7 @@
-"""What the user tells a model: prompts on one slice, and prompts for a stack of slices.
+"""Prompts on one slice and prompts for a stack of slices.
 
-Slice pixels: ``x`` counts columns to the right, ``y`` counts rows downwards, both from 0 at the centre of the
-first pixel. A box includes the pixels of all its four edges, so a box of one pixel has ``x0 == x1``.
+Coordinates are slice pixels: ``x`` counts columns to the right and ``y`` counts rows downwards, from 0 at the centre of
+the first pixel. A box includes the pixels of all four edges, so that a box of one pixel has ``x0 == x1``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ import numpy as np
 
 from .errors import InputError
 from .i18n import tr as _
+from .masks import bounding_box
 
 
 @dataclass(frozen=True)
 class Box:
-    """Rectangle in slice pixels, edges included.
+    """Rectangle in slice pixels, including its edges.
+
+    Attributes:
+        x0, y0, x1, y1: left, upper, right and lower edge.
 
     Raises:
-        InputError: a coordinate is not finite, or the box is turned over.
+        InputError: a coordinate is not finite, or an edge is greater than the opposite one.
     """
 
     x0: float
@@ -46,12 +50,12 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Columns that the box covers."""
+        """Number of columns that the box covers."""
         return self.x1 - self.x0 + 1
 
     @property
     def height(self) -> float:
-        """Rows that the box covers."""
+        """Number of rows that the box covers."""
         return self.y1 - self.y0 + 1
 
     @property
@@ -80,19 +84,23 @@ class Box:
     @classmethod
     def from_mask(cls, mask: np.ndarray) -> Box | None:
         """Bounding box of the True pixels of a (rows, columns) mask, or None if the mask is empty."""
-        rows = np.flatnonzero(mask.any(axis=1))
-        if rows.size == 0:
+        found = bounding_box(mask)
+        if found is None:
             return None
-        columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-        return cls(int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1]))
+        rows, columns = found
+        return cls(columns.start, rows.start, columns.stop - 1, rows.stop - 1)
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points in slice pixels; `positive` says for each whether it lies in the object.
+    """Points inside and outside of an object.
+
+    Attributes:
+        coordinates: (x, y) of each point, in slice pixels.
+        positive: whether each point lies in the object.
 
     Raises:
-        InputError: there is no point, the two tuples differ in length, or a coordinate is not finite.
+        InputError: there is no point, the tuples differ in length, or a coordinate is not finite.
     """
 
     coordinates: tuple[tuple[float, float], ...]
@@ -101,7 +109,7 @@ class Points:
     def __post_init__(self) -> None:
         if not self.coordinates or len(self.coordinates) != len(self.positive):
             raise InputError(
-                _("{points} points came with {signs} signs: give each point one sign").format(
+                _("there are {signs} signs for {points} points: give each point one sign").format(
                     points=len(self.coordinates), signs=len(self.positive)
                 )
             )
@@ -112,24 +120,24 @@ class Points:
         return len(self.coordinates)
 
     def with_point(self, x: float, y: float, positive: bool) -> Points:
-        """These points and one more, such as the next click."""
+        """These points and one more."""
         return Points((*self.coordinates, (x, y)), (*self.positive, positive))
 
     def without_last(self) -> Points | None:
-        """All points but the last, None if it was the only one: one click undone."""
+        """All points but the last one; None if it is the only one."""
         return Points(self.coordinates[:-1], self.positive[:-1]) if len(self) > 1 else None
 
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
-    """What is known of the mask already: exactly one of the two.
+    """Approximate mask to start from, either as logits or as a binary mask.
 
     Attributes:
-        logits: float32 (h, w) at the decoder's resolution, as `Prediction.low_res_logits` of the same model and slice.
-        mask: bool (rows, columns) of the slice, from wherever it comes; each model turns it into logits of its own.
+        logits: float32 (h, w) at the decoder's resolution: `Prediction.low_res_logits` of the same model and slice.
+        mask: bool (rows, columns) of the slice, from any source. Each model converts it to logits.
 
     Raises:
-        InputError: neither or both are given, or one has another type or shape than that.
+        InputError: neither or both are given, or one has the wrong type or shape or is empty.
     """
 
     logits: np.ndarray | None = None
@@ -137,33 +145,38 @@ class MaskPrompt:
 
     def __post_init__(self) -> None:
         if (self.logits is None) == (self.mask is None):
-            raise InputError(_("a mask prompt is made of logits or of a mask of the slice: give one of the two"))
+            raise InputError(_("a mask prompt needs either logits or a mask of the slice: give one of the two"))
         if self.logits is not None and not (
             self.logits.ndim == 2 and self.logits.dtype == np.float32 and np.isfinite(self.logits).all()
         ):
             raise InputError(
-                _("logits of {kind} {shape} are no mask prompt: give finite float32 (h, w)").format(
+                _("logits of type {kind} and shape {shape} are not a mask prompt: give finite float32 (h, w)").format(
                     kind=self.logits.dtype, shape=self.logits.shape
                 )
             )
         if self.mask is not None and not (self.mask.ndim == 2 and self.mask.dtype == bool):
             raise InputError(
-                _("a mask of {kind} {shape} is no prompt: give bool (rows, columns)").format(
+                _("a mask of type {kind} and shape {shape} is not a prompt: give bool (rows, columns)").format(
                     kind=self.mask.dtype, shape=self.mask.shape
                 )
             )
         if self.mask is not None and not self.mask.any():
-            raise InputError(_("the mask prompt is empty on this slice: give a mask that holds the object"))
+            raise InputError(_("the mask prompt is empty on this slice: give a mask that contains the object"))
 
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """What the user says of one object on one slice: box, points and mask in any combination.
+    """Prompt for one object on one slice: any combination of box, points and mask.
 
-    Which of them a model understands is in its `ModelSpec.prompts`; the others are refused when they reach it.
+    `ModelSpec.prompts` says which of them a model accepts.
+
+    Attributes:
+        box: box around the object.
+        points: points inside and outside of the object.
+        mask: approximate mask of the object.
 
     Raises:
-        InputError: nothing is given, or negative points alone, which say where no object is and not where one is.
+        InputError: nothing is given, or only negative points, which do not locate the object.
     """
 
     box: Box | None = None
@@ -178,27 +191,30 @@ class SlicePrompt:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Those of "box", "points" and "mask" that are given."""
+        """Kinds of prompt that are given: any of "box", "points" and "mask"."""
         given = (("box", self.box), ("points", self.points), ("mask", self.mask))
         return frozenset(name for name, value in given if value is not None)
 
     @property
     def box_alone(self) -> Box | None:
-        """The box, if nothing else is given."""
+        """The box if nothing else is given; otherwise None."""
         return self.box if self.kinds == {"box"} else None
 
     def checked_for(self, rows: int, columns: int) -> SlicePrompt:
-        """The prompt itself, if it lies in a slice of that size.
+        """Check that the prompt fits a slice of `rows` x `columns`.
+
+        Returns:
+            The prompt itself.
 
         Raises:
-            InputError: the box or a point lies outside, or a mask of the slice has another size.
+            InputError: the box or a point lies outside the slice, or the mask has another size.
         """
         if self.box is not None and self.box.intersection(Box.of_slice(rows, columns)) != self.box:
             raise InputError(
                 _("box {box} lies outside the slice: {limits}").format(box=self.box.xyxy, limits=_limits(rows, columns))
             )
         for x, y in self.points.coordinates if self.points is not None else ():
-            # Half a pixel further: the outermost pixels can be clicked up to their outer edges.
+            # Pixels extend half a pixel beyond their centres.
             if not (-0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5):
                 raise InputError(
                     _("point {point} lies outside the slice: {limits}").format(
@@ -208,7 +224,7 @@ class SlicePrompt:
         mask = None if self.mask is None else self.mask.mask
         if mask is not None and mask.shape != (rows, columns):
             raise InputError(
-                _("a mask of {shape} pixels does not fit a slice of {expected}").format(
+                _("a mask of {shape} pixels does not fit a slice of {expected} pixels").format(
                     shape=mask.shape, expected=(rows, columns)
                 )
             )
@@ -220,7 +236,7 @@ def _limits(rows: int, columns: int) -> str:
 
 
 def as_slice_prompt(prompt: Box | SlicePrompt) -> SlicePrompt:
-    """A box as a prompt of nothing else; a prompt as it is."""
+    """The prompt itself, or a prompt with this box."""
     return SlicePrompt(box=prompt) if isinstance(prompt, Box) else prompt
 
 
@@ -229,13 +245,14 @@ class StackPrompt:
     """Prompts for one object in a stack of slices.
 
     Attributes:
-        slices: slice index -> prompt on that key slice, lowest index first; at least one. A box alone may be given as
-            a `Box` and is kept as a `SlicePrompt`.
-        slice_range: first and last slice that may hold the object, included; None: as far as the object goes.
-        box3d: in-plane face of the 3D box, in slice pixels: no mask leaves it on any slice. None: the whole slice.
+        slices: slice index -> prompt on that key slice, in increasing order; at least one. A box alone may be passed as
+            a `Box` and is stored as a `SlicePrompt`.
+        slice_range: first and last slice that may show the object, inclusive; None to find its extent.
+        box3d: in-plane face of the 3D box, in slice pixels. Masks do not extend beyond it on any slice. None for the
+            whole slice.
 
     Raises:
-        InputError: no key slice, a slice range turned over, or a key slice outside the slice range.
+        InputError: there is no key slice, the slice range is reversed, or a key slice lies outside of it.
     """
 
     slices: Mapping[int, SlicePrompt]
@@ -249,7 +266,7 @@ class StackPrompt:
         box3d: Box | None = None,
     ) -> None:
         if not slices:
-            raise InputError(_("no box was given: give a box on at least one slice"))
+            raise InputError(_("there is no prompt: give a box, points or a mask on at least one slice"))
         given = {index: as_slice_prompt(slices[index]) for index in sorted(slices)}
         object.__setattr__(self, "slices", MappingProxyType(given))
         object.__setattr__(self, "slice_range", slice_range)
@@ -265,19 +282,23 @@ class StackPrompt:
             outside = [index for index in self.slices if not first <= index <= last]
             if outside:
                 raise InputError(
-                    _("key slice {index} lies outside slices {first} to {last}: widen the reach").format(
+                    _("key slice {index} lies outside slices {first} to {last}: widen the slice range").format(
                         index=outside[0], first=first, last=last
                     )
                 )
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Those of "box", "points" and "mask" that are given on some slice."""
+        """Kinds of prompt that are given on any slice: any of "box", "points" and "mask"."""
         return frozenset().union(*(given.kinds for given in self.slices.values()))
 
     @classmethod
     def from_box3d(cls, first: int, last: int, box: Box) -> StackPrompt:
-        """A 3D box: the same rectangle on slices `first` to `last`, included; its middle slice is the key slice."""
+        """Prompt with a 3D box: the same box on slices `first` to `last`, inclusive. The middle slice is the key slice.
+
+        Raises:
+            InputError: `last` is less than `first`.
+        """
         if last < first:
             raise InputError(
                 _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
@@ -285,10 +306,13 @@ class StackPrompt:
         return cls({(first + last) // 2: box}, (first, last), box)
 
     def checked_for(self, shape: tuple[int, int, int]) -> StackPrompt:
-        """The prompt itself, if it lies in a stack of `shape` (slices, rows, columns).
+        """Check that the prompt fits a stack of `shape` (slices, rows, columns).
+
+        Returns:
+            The prompt itself.
 
         Raises:
-            InputError: a key slice, its prompt, the slice range or the 3D box lie outside the stack.
+            InputError: a key slice, its prompt, the slice range or the 3D box lies outside the stack.
         """
         slices, rows, columns = shape
         for index in [*self.slices, *(self.slice_range or ())]:

@@ -1,4 +1,4 @@
-"""Image resizing exactly as the models' authors do it, without the libraries that they use for it."""
+"""Image resizing that reproduces the results of the libraries used by the models' authors."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ _FIXED_POINT = 2048
 
 
 def longest_side_size(height: int, width: int, target: int) -> tuple[int, int]:
-    """(height, width) after scaling the longer side to `target` pixels and rounding half up; at least one pixel."""
+    """(height, width) after scaling the longer side to `target` pixels. Rounds half up, to at least one pixel."""
     scale = target / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def area_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize as OpenCV's ``INTER_AREA`` does, to the last bit.
+    """Resize with OpenCV's ``INTER_AREA`` interpolation, bit for bit.
 
-    When both sides shrink, each pixel is the mean of the area that it covers. Otherwise OpenCV takes linear
-    interpolation with weights of its own that keep most pixels equal to one source pixel.
+    If both sides shrink, each pixel is the mean of the area that it covers. Otherwise OpenCV interpolates linearly, with
+    weights that keep most pixels equal to one source pixel. Implements the documented behaviour of ``cv::resize``;
+    tested against OpenCV 4.10.
 
     Args:
         image: uint8 (rows, columns) or (rows, columns, channels).
+        height, width: size of the result in pixels.
 
     Returns:
-        uint8 of the same number of dimensions, `height` x `width`.
-
-    Source: the documented behaviour of ``cv::resize`` (OpenCV 4.10, checked against it).
+        uint8 (`height`, `width`) or (`height`, `width`, channels).
     """
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):
@@ -41,7 +41,7 @@ def _shrink(image: np.ndarray, height: int, width: int) -> np.ndarray:
     if rows % height == 0 and columns % width == 0:
         return _shrink_by_whole_factors(image, rows // height, columns // width)
     across, down = _area_weights(columns, width), _area_weights(rows, height)
-    # float32 sums in OpenCV's order: along a row first, then over rows.
+    # OpenCV sums in float32, first along rows and then over rows.
     reduced = np.zeros((rows, width, *image.shape[2:]), np.float32)
     for target, source, weight in across:
         reduced[:, target] += image[:, source].astype(np.float32) * weight
@@ -61,8 +61,8 @@ def _shrink_by_whole_factors(image: np.ndarray, down: int, across: int) -> np.nd
 
 
 def _area_weights(source_size: int, target_size: int) -> list[tuple[int, int, np.float32]]:
-    """(target pixel, source pixel, weight) of every part that a source pixel has in a target pixel."""
-    scale = 1 / (target_size / source_size)  # OpenCV's own rounding
+    """(target pixel, source pixel, weight) for every source pixel that overlaps a target pixel."""
+    scale = 1 / (target_size / source_size)  # rounded as in OpenCV
     parts: list[tuple[int, int, np.float32]] = []
     for target in range(target_size):
         begin, end = target * scale, (target + 1) * scale
@@ -93,10 +93,10 @@ def _enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _linear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two source pixels and their 11-bit fixed-point weights for each target pixel."""
+    """The two source pixels of each target pixel, and their (2, target_size) 11-bit fixed-point weights."""
     target = np.arange(target_size)
     inverse = target_size / source_size
-    scale = 1 / inverse  # OpenCV's own rounding: source_size / target_size differs in the last bit
+    scale = 1 / inverse  # rounded as in OpenCV: source_size / target_size differs in the last bit
     first = np.floor(target * scale).astype(int)
     fraction = ((target + 1) - (first + 1) * inverse).astype(np.float32)
     fraction = np.where(fraction <= 0, np.float32(0), fraction - np.floor(fraction)).astype(np.float32)
@@ -108,10 +108,11 @@ def _linear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.
 
 
 def bilinear_resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize as torch's ``interpolate(mode="bilinear", align_corners=False)`` does, to rounding.
+    """Resize like torch's ``interpolate(mode="bilinear", align_corners=False)``, up to rounding errors.
 
     Args:
         values: float32 (n, rows, columns).
+        height, width: size of the result in pixels.
 
     Returns:
         float32 (n, `height`, `width`).
@@ -123,12 +124,16 @@ def bilinear_resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def scores_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """As `bilinear_resize` wherever a positive value has a say; elsewhere -1, which is what counts there: not positive.
+    """Resize scores like `bilinear_resize`, but only where the result can be positive. Elsewhere the result is -1.
 
-    An object takes up a small part of most slices, so this is a small part of the work.
+    Most objects cover a small part of the slice, so this saves most of the work.
 
     Args:
         scores: float32 (n, rows, columns), positive inside an object.
+        height, width: size of the result in pixels.
+
+    Returns:
+        float32 (n, `height`, `width`).
     """
     result = np.full((len(scores), height, width), -1, np.float32)
     found = _resized_part(scores, height, width)
@@ -139,10 +144,11 @@ def scores_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def masks_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Where `bilinear_resize` gives positive values, computed as `scores_resize` does: no number is made outside of there.
+    """Masks of the positive values of `bilinear_resize`, computed only where they can be positive.
 
     Args:
         scores: float32 (n, rows, columns), positive inside an object.
+        height, width: size of the result in pixels.
 
     Returns:
         bool (n, `height`, `width`).
@@ -156,7 +162,7 @@ def masks_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _resized_part(scores: np.ndarray, height: int, width: int) -> tuple[slice, slice, np.ndarray] | None:
-    """Rows and columns of the result that a positive value has a say in, and float32 values there; None without any."""
+    """Rows and columns of the result that positive scores contribute to, and its float32 values there; None without any."""
     above, below, down = _bilinear_weights(scores.shape[1], height)
     left, right, across = _bilinear_weights(scores.shape[2], width)
     positive = scores > 0
@@ -172,16 +178,16 @@ def _resized_part(scores: np.ndarray, height: int, width: int) -> tuple[slice, s
 
 
 def _reached(positive: np.ndarray, first: np.ndarray, second: np.ndarray) -> slice | None:
-    """Target pixels from the first to the last that a positive source pixel has a say in, and one more on each side."""
+    """Target pixels from the first to the last that a positive source pixel contributes to, plus one on each side."""
     found = np.flatnonzero(positive[first] | positive[second])
     if not found.size:
         return None
-    # One more, because the next resizing step, if there is one, mixes neighbours.
+    # One more, because a second resizing step would mix neighbours.
     return slice(max(0, int(found[0]) - 1), min(len(first), int(found[-1]) + 2))
 
 
 def _bilinear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two source pixels for each target pixel, and the float32 weight of the second."""
+    """The two source pixels of each target pixel, and the float32 weight of the second one."""
     half = np.float32(0.5)
     place = (np.arange(target_size, dtype=np.float32) + half) * np.float32(source_size / target_size) - half
     place = np.maximum(place, 0)
@@ -190,13 +196,14 @@ def _bilinear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, n
 
 
 def spline_resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize by cubic B-splines as scikit-image's ``resize(order=3, anti_aliasing=True)`` does, then truncate.
+    """Resize with cubic B-splines like scikit-image's ``resize(order=3, anti_aliasing=True)``, and truncate to uint8.
 
     Args:
         image: uint8 (rows, columns) or (rows, columns, channels).
+        height, width: size of the result in pixels.
 
     Returns:
-        uint8 of the same number of dimensions, `height` x `width`, within the image's own range.
+        uint8 (`height`, `width`) or (`height`, `width`, channels), clipped to the range of the image.
     """
     target = (height, width, *image.shape[2:])
     values = image.astype(np.float64)

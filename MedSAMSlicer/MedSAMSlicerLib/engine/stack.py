@@ -1,8 +1,8 @@
-"""A volume as a stack of 2D slices along one of its index axes.
+"""Volumes as stacks of 2D slices along one of their index axes.
 
-Voxel arrays are in numpy order (k, j, i). Along axis K a slice has rows j and columns i; along J rows k and
-columns i; along I rows k and columns j. So columns are always the first of the two remaining axes, and rows
-the second. Slices are views where the array allows it: no copy of the volume is ever made.
+Voxel arrays are in numpy order (k, j, i). A slice along K has rows j and columns i; along J, rows k and columns i; along
+I, rows k and columns j: columns run along the first of the two remaining axes, rows along the second. Slices are
+views, so the volume is never copied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ARRAY_AXIS = {"K": 0, "J": 1, "I": 2}
 
 
 class ValueSource(Protocol):
-    """Slices in scanner values (Hounsfield units, MR signal, ...)."""
+    """Stack of slices in scanner values, such as Hounsfield units."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -29,16 +29,16 @@ class ValueSource(Protocol):
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Millimetres between slices, between rows, between columns."""
+        """Distances between slices, rows and columns in millimetres."""
         ...
 
     def slice_values(self, index: int) -> np.ndarray:
-        """(rows, columns) voxel values of one slice; not to be written to."""
+        """(rows, columns) voxel values of one slice. The array must not be modified."""
         ...
 
 
 class SliceSource(Protocol):
-    """Slices as models see them."""
+    """Stack of slices as models see them."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -47,16 +47,16 @@ class SliceSource(Protocol):
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Millimetres between slices, between rows, between columns."""
+        """Distances between slices, rows and columns in millimetres."""
         ...
 
     def slice_uint8(self, index: int) -> np.ndarray:
-        """(rows, columns) uint8 of one slice, windowed to 0..255."""
+        """uint8 (rows, columns) grey levels of one slice, after windowing."""
         ...
 
 
 def array_axis(axis: str) -> int:
-    """Dimension of a (k, j, i) array that index axis I, J or K runs along.
+    """Dimension of a (k, j, i) array along index axis I, J or K.
 
     Raises:
         InputError: `axis` is not I, J or K.
@@ -84,9 +84,12 @@ class ArrayStack:
     """A (k, j, i) voxel array as a `ValueSource` along one index axis.
 
     Args:
-        voxels: (k, j, i) array; read only through views.
+        voxels: (k, j, i) array, which is not copied.
         spacing_ijk: voxel size along I, J, K in millimetres.
-        axis: the index axis that the slices are counted along.
+        axis: index axis along which the slices are counted.
+
+    Raises:
+        InputError: the array is not three-dimensional, or `axis` is not I, J or K.
     """
 
     def __init__(self, voxels: np.ndarray, spacing_ijk: tuple[float, float, float], axis: str) -> None:
@@ -113,19 +116,19 @@ class ArrayStack:
 
 
 def from_slices_first(stack: np.ndarray, axis: str) -> np.ndarray:
-    """A (slices, rows, columns) array along `axis` as a view in (k, j, i) order."""
+    """View of a (slices, rows, columns) array along `axis` in (k, j, i) order."""
     return np.moveaxis(stack, 0, array_axis(axis))
 
 
 def default_axis(spacing_ijk: tuple[float, float, float], ijk_to_world: np.ndarray) -> str:
-    """The axis to propagate along: coarsest spacing; among equals, nearest to superior-inferior.
+    """Axis to propagate along: the one with the coarsest spacing, and among equals the one nearest to superior-inferior.
 
     Args:
-        spacing_ijk: voxel size along I, J, K in millimetres.
-        ijk_to_world: 3x3 or 4x4 matrix to RAS or LPS; only its directions are read.
+        spacing_ijk: voxel size along I, J, K in millimetres. Values within 1 % of the coarsest count as equal.
+        ijk_to_world: (3, 3) or (4, 4) matrix to RAS or LPS, of which only the directions are used.
 
     Returns:
-        "I", "J" or "K". Spacings within 1 % of each other count as equal.
+        "I", "J" or "K".
     """
     directions = np.asarray(ijk_to_world, dtype=float)[:3, :3]
     upright = np.abs(directions[2]) / np.linalg.norm(directions, axis=0)

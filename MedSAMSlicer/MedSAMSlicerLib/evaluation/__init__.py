@@ -1,1 +1,1 @@
-"""How well a model does on cases with truth: what a department needs to commission the tool on its own patients."""
+"""Evaluation of models on cases with known truth, for example to commission the tool in a department."""

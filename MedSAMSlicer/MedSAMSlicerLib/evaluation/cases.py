@@ -1,4 +1,4 @@
-"""The table of cases that are to be evaluated."""
+"""Table of the cases to evaluate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ class Case:
     """One object in one image, with its truth.
 
     Attributes:
-        image, label: files on the same voxel grid.
-        value: label values that are the object: "1", or "1+3" for two of them.
-        axis: I, J or K; empty: the default of the image.
-        window: as on the command line.
+        id: unique name of the case.
+        modality: modality of the image, by which results are grouped.
+        image, label: image and truth, on the same voxel grid.
+        value: values of the object in the label file: "1", or "1+3" for the union of two.
+        axis: axis of propagation: I, J or K; empty for the default of the image.
+        window: intensity window, as on the command line.
     """
 
     id: str
@@ -33,10 +35,10 @@ class Case:
 
 
 def read_cases(path: Path | str) -> list[Case]:
-    """Cases of a CSV file with the columns `COLUMNS`; paths are relative to the file.
+    """Read the cases of a CSV file with the columns `COLUMNS`. Paths in it are relative to its folder.
 
     Raises:
-        InputError: the file or a column is missing, there is no case, an id comes twice, or a file does not exist.
+        InputError: the file or a column is missing, there is no case, an id is not unique, or a file does not exist.
     """
     path = Path(path)
     try:
@@ -56,10 +58,10 @@ def read_cases(path: Path | str) -> list[Case]:
             f"{path} cannot be read ({reason}): give a CSV file with the columns {','.join(COLUMNS)}"
         ) from error
     if not cases:
-        raise InputError(f"{path} holds no case: add a line for each object")
+        raise InputError(f"{path} has no case: add a line for each object")
     for number, case in enumerate(cases):
         if case.id in {other.id for other in cases[:number]}:
-            raise InputError(f"{path}: the id {case.id!r} comes twice: give each case its own")
+            raise InputError(f"{path}: the id {case.id!r} is not unique: give each case its own id")
     return cases
 
 

@@ -1,8 +1,9 @@
-"""The authors' published 3D algorithm, kept as the baseline that ours is measured against.
+"""Baseline: the 3D algorithm that LiteMedSAM's authors published.
 
-Source: ``MedSAM_infer_npz_3D`` in ``CVPR24_LiteMedSAM_infer.py`` (bowang-lab/MedSAM, branch LiteMedSAM): from the
-middle slice upwards, then downwards; the next box is the bounding box of the previous mask at 256 pixels with a
-margin of 3; after an empty mask, the first box again. No stop rule, no confidence, spacing unused.
+Reimplements ``MedSAM_infer_npz_3D`` of ``CVPR24_LiteMedSAM_infer.py`` (bowang-lab/MedSAM, branch LiteMedSAM). It goes from
+the middle slice upwards, then downwards. The next box is the bounding box of the previous mask at 256 pixels with a
+margin of 3 pixels, or the first box if that mask is empty. There is no stop criterion and no confidence, and the
+spacing of the slices is not used.
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from ..engine.prompts import Box
 from ..engine.resize import area_resize, longest_side_size
 from ..engine.stack import SliceSource
 
-# Pixels of the network's input around the previous mask, as the authors have it.
+# Margin around the previous mask in pixels of the network's input.
 MARGIN = 3
 
 
 @dataclass(frozen=True)
 class ReferenceStep:
-    """One decoder call: slice, box in the 256 pixels of the network, predicted IoU, mask of the slice."""
+    """Prediction for one slice.
+
+    Attributes:
+        index: slice index.
+        network_box: x0, y0, x1, y1 in pixels of the network's input.
+        predicted_iou: the model's estimate of the intersection over union of its mask.
+        mask: bool (rows, columns).
+    """
 
     index: int
     network_box: tuple[int, int, int, int]
@@ -35,15 +43,18 @@ class ReferenceStep:
 def segment_as_authors(
     source: SliceSource, predictor: Predictor, first: int, last: int, box: Box, number: int = 1
 ) -> Iterator[ReferenceStep]:
-    """Slices of a 3D box in the order in which the authors' script visits them.
+    """Segment the slices of a 3D box as the authors' script does.
 
     Args:
-        source: the stack, uint8.
-        predictor: of LiteMedSAM; the algorithm works in its 256 pixels.
-        first, last: slices of the box, included.
-        box: the box on each slice.
-        number: which of several boxes this is, counted from 1. It matters: the authors shrink masks that hold the
-            number itself, so that for higher numbers a smaller part of a pixel is enough to count.
+        source: slices as the model sees them.
+        predictor: predictor of LiteMedSAM.
+        first, last: first and last slice of the box, inclusive.
+        box: the box on each slice, in slice pixels.
+        number: number of the object among several, from 1. It influences the result: the authors downscale masks with
+            this value as foreground, so that for higher numbers a pixel counts at a smaller overlap.
+
+    Yields:
+        The slices in the order of the authors' script.
     """
     slices, rows, columns = source.shape
     x0, y0, x1, y1 = (int(v) for v in predictor.family.network_box(box, rows, columns))

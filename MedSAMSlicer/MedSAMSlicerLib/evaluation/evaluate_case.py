@@ -1,4 +1,4 @@
-"""One case: prompt from the truth, segment, compare. Runs in a process of its own when cases run side by side."""
+"""Evaluation of one case: simulate the prompt, segment the object, compare it with the truth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..engine.errors import InputError, MedSAMError
 from ..engine.inference.predictor import Predictor, load_predictor
 from ..engine.intensity import WindowedStack, choose_window
+from ..engine.masks import dice
 from ..engine.model_choice import ModelChoice, RunInfo, Timings
 from ..engine.prompts import StackPrompt
 from ..engine.propagation.propagate import propagate
@@ -20,7 +21,7 @@ from ..io.image_files import read_image
 from ..io.segmentations import read_label
 from .cases import Case
 from .cvpr24_baseline import segment_as_authors
-from .metrics import Agreement, agreement, slice_dsc
+from .metrics import Agreement, agreement
 from .simulated_prompts import PromptKind, prompt_from_truth
 
 METHODS = ("ours", "reference")
@@ -28,10 +29,17 @@ METHODS = ("ours", "reference")
 
 @dataclass(frozen=True)
 class Task:
-    """How all cases of one evaluation are run.
+    """What is evaluated, the same for all cases.
+
+    Attributes:
+        kind: prompts that are simulated from the truth.
+        method: "ours", or "reference" for the algorithm of LiteMedSAM's authors.
+        choice: model to run.
+        jitter: largest shift of a box edge in pixels.
+        seed: seed of the shifts.
 
     Raises:
-        InputError: the method is unknown or does not know such prompts or that model, or a number is negative.
+        InputError: the method is unknown or does not support the prompts or the model, or a number is negative.
     """
 
     kind: PromptKind
@@ -53,7 +61,14 @@ class Task:
 
 @dataclass(frozen=True)
 class SliceScore:
-    """One slice of a result beside the truth; `dsc` is 1 where both are empty."""
+    """Score of one slice.
+
+    Attributes:
+        index: slice index.
+        dsc: Dice coefficient with the truth; 1 if both are empty.
+        predicted_iou, confidence, needs_review, key: see `SliceResult`.
+        in_truth: whether the slice shows the object.
+    """
 
     index: int
     dsc: float
@@ -66,9 +81,17 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """What came of one case. Seconds leave out reading the image and loading the model.
+    """Score of one case.
 
-    `unanswered`: slices that hold the object but for which no answer came, because the run ended before them.
+    Attributes:
+        case: the case.
+        model: key of the model.
+        agreement: metrics of the whole object.
+        seconds: duration of the segmentation, without reading the image and loading the model.
+        timings: time spent in encoder and decoder.
+        slices: scores of the segmented slices.
+        extent, true_extent: first and last slice of the segmentation and of the truth; None for an empty segmentation.
+        unanswered: number of slices with the object that the segmentation ended before.
     """
 
     case: Case
@@ -86,12 +109,14 @@ def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> Case
     """Evaluate one case.
 
     Args:
-        predictor: of `task.choice`, if it is loaded already. What its cache holds in memory is let go, so that
-            every case pays for its own encodings, unless they are kept on disk.
+        case: case to evaluate.
+        task: prompts, method and model.
+        predictor: predictor of `task.choice`, if it is loaded already. Its cache in memory is emptied, so that the time
+            of each case includes encoding; embeddings on disk are used.
 
     Raises:
-        InputError: the image, the label or the prompt cannot be used; the message names the case.
-        WeightsError: the model's weights are missing or wrong.
+        InputError: the image, the label or the prompt is not valid. The message names the case.
+        WeightsError: the weights are missing or wrong.
     """
     predictor = predictor or load_predictor(task.choice)[0]
     predictor.cache.forget()
@@ -139,7 +164,7 @@ def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, tas
     assert prompt.slice_range is not None and prompt.box3d is not None
     first, last = prompt.slice_range
     steps = segment_as_authors(source, predictor, first, last, prompt.box3d)
-    # The authors keep no confidence; the model's own opinion stands in for it.
+    # The authors' algorithm has no confidence: the predicted IoU takes its place.
     return sorted(
         (
             SliceResult(
@@ -154,7 +179,7 @@ def _segment(source: SliceSource, prompt: StackPrompt, predictor: Predictor, tas
 def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
     return SliceScore(
         index=result.index,
-        dsc=slice_dsc(result.mask, truth),
+        dsc=dice(result.mask, truth),
         predicted_iou=result.predicted_iou,
         confidence=result.confidence,
         needs_review=result.needs_review,
@@ -169,5 +194,5 @@ def _extent(mask: np.ndarray) -> tuple[int, int] | None:
 
 
 def _held(mask: np.ndarray) -> np.ndarray:
-    """Indices of the slices on which the mask is not empty."""
+    """Indices of the slices with a non-empty mask."""
     return np.flatnonzero(mask.any(axis=(1, 2)))

@@ -1,4 +1,4 @@
-"""How well a result agrees with the truth. Surface metrics are those of DeepMind's `surface-distance`."""
+"""Metrics of a segmentation against the truth. Surface metrics come from DeepMind's `surface-distance`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import surface_distance
 
+from ..engine.masks import dice
+
 TOLERANCE_MM = 2.0
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of a mask with the truth.
+    """Agreement of a segmentation with the truth.
 
     Attributes:
         dsc: Dice similarity coefficient, 0..1.
-        nsd_2mm: normalised surface Dice at 2 mm, 0..1.
-        hd95_mm: 95th percentile of surface distances, both ways, in millimetres; inf if the result is empty.
-        volume_error_pct: volume of the result less that of the truth, in percent of the truth.
+        nsd_2mm: normalised surface Dice at a tolerance of 2 mm, 0..1.
+        hd95_mm: 95th percentile of the surface distances in both directions, in millimetres; infinite if the
+            segmentation is empty.
+        volume_error_pct: volume of the segmentation minus that of the truth, in percent of the truth.
     """
 
     dsc: float
@@ -29,9 +32,11 @@ class Agreement:
 
 
 def agreement(result: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, float, float]) -> Agreement:
-    """Compare two bool arrays of the same shape; `spacing_mm` is the voxel size along their dimensions.
+    """Compare a segmentation with the truth.
 
-    The truth must not be empty.
+    Args:
+        result, truth: bool arrays of the same shape; the truth must not be empty.
+        spacing_mm: voxel size along their dimensions, in millimetres.
     """
     voxels, true_voxels = int(result.sum()), int(truth.sum())
     volume_error = 100 * (voxels - true_voxels) / true_voxels
@@ -40,10 +45,4 @@ def agreement(result: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, fl
     distances = surface_distance.compute_surface_distances(truth, result, spacing_mm)
     nsd = surface_distance.compute_surface_dice_at_tolerance(distances, TOLERANCE_MM)
     hd95 = surface_distance.compute_robust_hausdorff(distances, 95)
-    return Agreement(slice_dsc(result, truth), float(nsd), float(hd95), volume_error)
-
-
-def slice_dsc(result: np.ndarray, truth: np.ndarray) -> float:
-    """DSC of two bool arrays of any shape; 1 if both are empty."""
-    total = int(result.sum()) + int(truth.sum())
-    return 2 * int((result & truth).sum()) / total if total else 1.0
+    return Agreement(dice(result, truth), float(nsd), float(hd95), volume_error)

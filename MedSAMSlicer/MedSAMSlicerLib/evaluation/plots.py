@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: agreement per modality, and whether confidence tells good slices from bad ones."""
+"""Plots of an evaluation: agreement per modality, and confidence as a detector of poor slices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .evaluate_case import CaseScore
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A slice below this is one that a person has to redraw.
+# Slices with a lower Dice coefficient have to be redrawn.
 POOR_SLICE_DSC = 0.7
 
 
@@ -22,15 +22,18 @@ PLOTS = ("agreement.png", "confidence.png")
 
 
 def plot_writers(scores: Sequence[CaseScore]) -> dict[str, Callable[[Path], object]]:
-    """Name (`PLOTS`) -> what writes that picture, as PNG, to the path that it is given."""
+    """Functions that draw the plots: file name, one of `PLOTS` -> function that writes it to a path as PNG."""
     figures = (_agreement_figure(scores), _confidence_figure(scores))
     return {name: partial(figure.savefig, format="png", dpi=110) for name, figure in zip(PLOTS, figures, strict=True)}
 
 
 def poor_slice_auc(scores: Sequence[CaseScore]) -> float | None:
-    """Area under the ROC curve of confidence as a detector of slices with DSC below `POOR_SLICE_DSC`.
+    """Area under the ROC curve of confidence as a detector of slices with a DSC below `POOR_SLICE_DSC`.
 
-    Slices that are empty in truth and result alike are left out. None if there are no poor or no good slices.
+    Slices that are empty in both truth and segmentation are left out.
+
+    Returns:
+        The area, 0..1; None if there are no poor or no good slices.
     """
     from scipy.stats import mannwhitneyu
 
@@ -42,7 +45,7 @@ def poor_slice_auc(scores: Sequence[CaseScore]) -> float | None:
 
 
 def _slice_arrays(scores: Sequence[CaseScore]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(DSC, confidence, is poor) of all slices."""
+    """DSC, confidence and whether it is poor, of all slices that are not empty in both truth and segmentation."""
     slices = [one for score in scores for one in score.slices if one.in_truth or one.dsc < 1]
     dsc = np.array([one.dsc for one in slices])
     return dsc, np.array([one.confidence for one in slices]), dsc < POOR_SLICE_DSC
@@ -69,12 +72,12 @@ def _agreement_figure(scores: Sequence[CaseScore]) -> Figure:
         groups = [[value for value in group if np.isfinite(value)] for group in values]
         axes.boxplot(groups, showfliers=False, medianprops={"color": "black"})
         for position, group in enumerate(groups, start=1):
-            # Spread sideways by rank, so that equal values stay visible without chance.
+            # Spread sideways by rank: equal values stay visible, and the plot is reproducible.
             offsets = np.linspace(-0.15, 0.15, len(group)) if len(group) > 1 else np.zeros(len(group))
             axes.plot(np.add(position, offsets), group, "o", color="tab:blue", alpha=0.7, markersize=5)
         names = [f"{name} ({len(group)})" for name, group in zip(modalities, values, strict=True)]
         lost = [len(all_of) - len(shown) for all_of, shown in zip(values, groups, strict=True)]
-        # An empty result lies infinitely far away: it cannot be drawn, and must not be overlooked.
+        # The distance of an empty result is infinite: it cannot be drawn, so the label counts it.
         told = [f"{name}\n{n} infinite" if n else name for name, n in zip(names, lost, strict=True)]
         axes.set_xticks(range(1, len(modalities) + 1), told)
         axes.set_ylabel(label)
@@ -88,11 +91,11 @@ def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
     figure = _figure(2)
     scatter, calibration = figure.subplots(1, 2)
     dsc, confidence, poor = _slice_arrays(scores)
-    flagged = np.array(
+    review = np.array(
         [one.needs_review for score in scores for one in score.slices if one.in_truth or one.dsc < 1], bool
     )
-    scatter.plot(confidence[~flagged], dsc[~flagged], "o", color="tab:blue", alpha=0.4, label="not flagged")
-    scatter.plot(confidence[flagged], dsc[flagged], "o", color="tab:red", alpha=0.4, label="flagged for review")
+    scatter.plot(confidence[~review], dsc[~review], "o", color="tab:blue", alpha=0.4, label="no review needed")
+    scatter.plot(confidence[review], dsc[review], "o", color="tab:red", alpha=0.4, label="needs review")
     scatter.axhline(POOR_SLICE_DSC, color="black", linestyle=":", linewidth=1)
     scatter.set(xlabel="confidence", ylabel="DSC of the slice", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     auc = poor_slice_auc(scores)
@@ -111,8 +114,8 @@ def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
             highs.append(quartiles[2] - quartiles[1])
     calibration.errorbar(centres, medians, yerr=[lows, highs], fmt="o-", capsize=4)
     calibration.set(xlabel="confidence", ylabel="DSC: median and quartiles", xlim=(0, 1), ylim=(0, 1.02))
-    missed = f"{int((poor & ~flagged).sum())} of {int(poor.sum())} poor ones not"
-    calibration.set_title(f"{int(flagged.sum())} of {len(dsc)} slices flagged, {missed}")
+    missed = f"{int((poor & ~review).sum())} of {int(poor.sum())} poor ones do not"
+    calibration.set_title(f"{int(review.sum())} of {len(dsc)} slices need review, {missed}")
     for axes in (scatter, calibration):
         axes.grid(alpha=0.3)
     return figure

@@ -1,4 +1,4 @@
-"""Prompts as a user with perfect or unsteady hands would give them, derived from the truth."""
+"""Prompts simulated from the truth, exact or with random errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ KINDS = "box3d, midslice, keyslices:N or keyslices:all"
 
 @dataclass(frozen=True)
 class PromptKind:
-    """What is told of the truth.
+    """Kind of the simulated prompts.
 
     Attributes:
         name: "box3d", "midslice" or "keyslices".
-        count: number of key slices; None: all.
+        count: number of key slices; None for all.
     """
 
     name: str
@@ -27,7 +27,11 @@ class PromptKind:
 
     @classmethod
     def parse(cls, text: str) -> PromptKind:
-        """From "box3d", "midslice", "keyslices:3" or "keyslices:all". Raises InputError."""
+        """Parse "box3d", "midslice", "keyslices:N" or "keyslices:all".
+
+        Raises:
+            InputError: the text is none of these.
+        """
         if text in ("box3d", "midslice"):
             return cls(text)
         name, _, count = text.partition(":")
@@ -42,17 +46,19 @@ class PromptKind:
 def prompt_from_truth(
     truth: np.ndarray, kind: PromptKind, jitter: int = 0, seed: int = 0, case: str = ""
 ) -> StackPrompt:
-    """The prompt that `kind` tells of the truth.
+    """Simulate the prompt of a user who knows the truth.
 
-    - "box3d": the bounding box of the object.
-    - "midslice": its bounding rectangle on the middle slice of its extent, and no other knowledge.
-    - "keyslices": rectangles on slices evenly spread over its extent, first and last included; these two are told
-      to be its ends. Slices inside the extent where the object is absent get none.
+    - "box3d": the 3D bounding box of the object.
+    - "midslice": the bounding box on the middle slice of the object, without its extent.
+    - "keyslices": the bounding boxes on slices that are evenly distributed over the extent of the object, including both ends,
+      which become the slice range. Slices without the object are replaced by the nearest ones with it.
 
     Args:
         truth: bool (slices, rows, columns), not empty.
-        jitter: each edge of a box is moved by a uniform whole number of pixels in [-jitter, jitter], within the slice.
-        seed, case: the same seed and case always give the same jitter, whatever else is evaluated.
+        kind: kind of the prompt.
+        jitter: largest shift of a box edge in pixels. Shifts are uniformly distributed whole numbers.
+        seed: seed of the shifts.
+        case: id of the case. Together with the seed it determines the shifts, whatever else is evaluated.
     """
     _slices, rows, columns = truth.shape
     held = np.flatnonzero(truth.any(axis=(1, 2)))
@@ -63,7 +69,7 @@ def prompt_from_truth(
     def moved(box: Box | None) -> Box:
         assert box is not None
         x0, y0, x1, y1 = np.add(box.xyxy, random.integers(-jitter, jitter, 4, endpoint=True)).tolist()
-        # A narrow box may have been turned over; it is still the box between these two edges.
+        # The edges of a narrow box may have passed each other.
         inside = Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)).intersection(whole)
         return inside or box
 

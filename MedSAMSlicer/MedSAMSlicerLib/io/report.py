@@ -19,7 +19,7 @@ from .image import Image
 from .output_files import write_atomically
 
 if TYPE_CHECKING:
-    from ..engine.propagation.prompt_jitter import Consensus
+    from ..engine.propagation.prompt_jitter import JitterAgreement
 
 
 def build_report(
@@ -30,7 +30,7 @@ def build_report(
     window: Window,
     info: RunInfo,
     results: list[SliceResult],
-    consensus: Mapping[int, Consensus] | None = None,
+    consensus: Mapping[int, JitterAgreement] | None = None,
     volume_ml: float,
     total_seconds: float,
 ) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _key(index: int, given: SlicePrompt) -> dict[str, Any]:
     return entry
 
 
-def _consensus_of(found: Consensus | None, pixel_mm2: float) -> dict[str, float]:
+def _consensus_of(found: JitterAgreement | None, pixel_mm2: float) -> dict[str, float]:
     if found is None:
         return {}
     return {"consensus": found.agreement, "disputed_mm2": int(found.disputed.sum()) * pixel_mm2}

@@ -132,13 +132,6 @@ class TestFigures:
         found = demo.read_segment(tmp_path / "part.seg.nrrd", tmp_path / "image.nrrd")
         assert np.array_equal(found, sitk.GetArrayFromImage(label) != 0)
 
-    def test_dice_of_half_an_overlap(self) -> None:
-        one, other = np.zeros((2, 4, 4), bool), np.zeros((2, 4, 4), bool)
-        one[0, 0, 0:2] = True
-        other[0, 0, 1:3] = True
-        assert demo.dice(one, other) == 0.5
-        assert demo.dice(one, ~one) == 0.0
-
 
 class TestWholeRun:
     """With a stand-in for the command line, which writes what it would write."""

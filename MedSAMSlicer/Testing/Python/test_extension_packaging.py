@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import MedSAMSlicerLib
-from test_extension_floors import imported_modules
+from support.library_imports import PACKAGE, Library
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,13 +83,13 @@ def test_torch_and_torchvision_ranges_are_matched_pairs(repository: Path) -> Non
 
 def test_all_that_the_library_imports_is_stated(repository: Path) -> None:
     stated = {canonicalize_name(r.name) for file in requirement_files(repository) for r in requirements_in(file)}
-    library = repository / "MedSAMSlicer" / "MedSAMSlicerLib"
-    known = sys.stdlib_module_names | ONLY_IN_SLICER | {"MedSAMSlicerLib"}
+    library = Library(repository / "MedSAMSlicer" / PACKAGE)
+    known = sys.stdlib_module_names | ONLY_IN_SLICER | {PACKAGE}
     unstated = {
-        f"{file.relative_to(library)} imports {module}"
-        for file in library.rglob("*.py")
-        for module in (name.split(".")[0] for name in imported_modules(file, library))
-        if module not in known and canonicalize_name(DISTRIBUTION_OF.get(module, module)) not in stated
+        f"{file} imports {package}"
+        for file in library.files
+        for package in (name.split(".")[0] for name in library.imported_names(file))
+        if package not in known and canonicalize_name(DISTRIBUTION_OF.get(package, package)) not in stated
     }
     assert sorted(unstated) == []
 

@@ -1,7 +1,7 @@
-"""Keeps embeddings of slices, bounded in bytes; the least recently used go first.
+"""Least-recently-used cache of slice embeddings in memory, optionally backed by files.
 
-They are kept in float32. In half precision twice as many would fit, but LiteMedSAM's logits then differ by up to 3e-3
-from those of the authors' code, six times what counts as equal, and a slice would come out differently the second time.
+Embeddings are stored in float32. Half precision would fit twice as many, but changes LiteMedSAM's logits by up to 3e-3, six
+times the tolerance of the parity tests, and a slice would get another mask the second time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ DEFAULT_BYTES = DEFAULT_EMBEDDINGS_MB << 20
 
 
 class EmbeddingCache:
-    """Embeddings by model and image content, so that nothing but the same pixels ever finds them.
+    """Cache of embeddings by model and image content: only the same pixels and weights find an embedding.
 
     Args:
-        max_bytes: memory that embeddings may take together; 0 keeps none.
-        files: where they are kept on disk too; None: nowhere.
+        max_bytes: memory for all embeddings together; 0 stores none.
+        files: store on disk behind the cache; None for none.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_BYTES, files: EmbeddingStore | None = None) -> None:
@@ -31,11 +31,12 @@ class EmbeddingCache:
 
     @property
     def used_bytes(self) -> int:
-        """Memory that embeddings take now."""
+        """Memory that the embeddings take now."""
         return int(self._embeddings.currsize)
 
     @property
     def max_bytes(self) -> int:
+        """Memory that the embeddings may take."""
         return int(self._embeddings.maxsize)
 
     def __len__(self) -> int:
@@ -43,19 +44,24 @@ class EmbeddingCache:
 
     @staticmethod
     def key(model: str, image: np.ndarray) -> str:
-        """Key of a uint8 image under a model; `model` names the weights, device and runtime too."""
+        """Key of an embedding.
+
+        Args:
+            model: identifies the weights and the device and runtime that computed the embedding.
+            image: uint8 image of the slice, of any shape.
+        """
         digest = hashlib.blake2b(f"{model}|{image.shape}|".encode(), digest_size=20)
         digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()
 
     def put(self, key: str, embedding: np.ndarray) -> None:
-        """Keep an embedding, unless it is larger than the cache."""
+        """Store an embedding, unless it is larger than the cache."""
         self._remember(key, embedding)
         if self.files is not None:
             self.files.put(key, embedding)
 
     def get(self, key: str) -> np.ndarray | None:
-        """The embedding under `key` from memory or disk, or None."""
+        """Embedding of a key, from memory or disk; None if there is none."""
         found = self._embeddings.get(key)
         if found is None and self.files is not None:
             found = self.files.get(key)
@@ -68,11 +74,11 @@ class EmbeddingCache:
             self._embeddings[key] = embedding
 
     def forget(self) -> None:
-        """Let go of what is in memory."""
+        """Remove all embeddings from memory, but not from disk."""
         self._embeddings.clear()
 
     def clear(self) -> None:
-        """Forget everything, on disk too."""
+        """Remove all embeddings, from disk too."""
         self.forget()
         if self.files is not None:
             self.files.clear()

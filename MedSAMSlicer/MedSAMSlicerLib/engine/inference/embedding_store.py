@@ -1,7 +1,7 @@
-"""Embeddings kept on disk between runs, for those who ask for it: a second run on the same volume encodes nothing.
+"""Store of slice embeddings on disk, so that a later run on the same volume encodes nothing. Off by default.
 
-One file for each embedding. A file gets its name only when it is complete and carries a checksum of what it holds, so
-that neither a crash nor another process can have half of one read. Files that do not hold what they should are removed.
+Each embedding is a file of its own, written atomically and with a checksum: neither a crash nor another process can cause
+half a file to be read. Damaged files are removed.
 """
 
 from __future__ import annotations
@@ -25,32 +25,34 @@ _DIGEST_BYTES = 20
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StoredFile:
     path: Path
     size: int
     used: float
 
 
 class EmbeddingStore:
-    """Embeddings in a folder, bounded in bytes; the least recently used go first. Several processes may share it.
+    """Folder of embeddings with a limited size, from which the least recently used ones are removed first.
+
+    Several processes can share a folder.
 
     Args:
-        folder: made when the first embedding is kept.
-        max_bytes: what the files may take together.
+        folder: folder, created when the first embedding is stored.
+        max_bytes: largest size of all files together.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
-        self._trouble = False
+        self._failed = False
         remove_abandoned(folder)
 
     @property
     def used_bytes(self) -> int:
-        """What the files take now."""
-        return sum(kept.size for kept in self._kept())
+        """Size of all files together."""
+        return sum(file.size for file in self._files())
 
     def get(self, key: str) -> np.ndarray | None:
-        """float32 embedding under `key`, or None. What cannot be read is removed and counts as not there."""
+        """float32 embedding of a key; None if there is none. A damaged file is removed and counts as missing."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -58,62 +60,62 @@ class EmbeddingStore:
             return None
         payload = content[_DIGEST_BYTES:]
         if _digest(key, payload) != content[:_DIGEST_BYTES]:
-            _log.debug("a file of an embedding does not hold what it should: removed")
+            _log.debug("removed an embedding file with a wrong checksum")
             _remove(path)
             return None
         with contextlib.suppress(OSError):
-            # The time of last use; a folder that cannot be written to is read all the same.
+            # Marks the time of last use. A read-only folder can still be read.
             os.utime(path)
         return np.load(io.BytesIO(payload), allow_pickle=False)
 
     def put(self, key: str, embedding: np.ndarray) -> None:
-        """Keep an embedding, if it is not larger than all that may be kept. A full disk is no error: it is not kept."""
+        """Store an embedding, unless it is larger than the whole store. Write errors are logged, not raised."""
         buffer = io.BytesIO()
         np.save(buffer, embedding, allow_pickle=False)
         payload = buffer.getvalue()
         size = len(payload) + _DIGEST_BYTES
-        if self._trouble or size > self.max_bytes:
+        if self._failed or size > self.max_bytes:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._make_room(size)
-            # Not flushed to the disk, which would take longer than it saves: the digest reveals a damaged file.
+            # Without flushing, which would take longer than encoding again: the checksum reveals a damaged file.
             with replace_atomically(self._path(key), flush=False) as part:
                 part.write_bytes(_digest(key, payload) + payload)
-            # Another process may have kept one meanwhile.
+            # Another process may have stored an embedding in the meantime.
             self._make_room(0)
         except OSError as error:
-            self._trouble = True
-            _log.warning("embeddings are not kept on disk any more: %s", error)
+            self._failed = True
+            _log.warning("embeddings are no longer stored on disk: %s", error)
 
     def clear(self) -> None:
         """Remove all embeddings."""
-        for kept in self._kept():
-            _remove(kept.path)
+        for file in self._files():
+            _remove(file.path)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}{_ENDING}"
 
-    def _kept(self) -> list[_Kept]:
-        """What is there, the least recently used first."""
+    def _files(self) -> list[_StoredFile]:
+        """Stored files, least recently used first."""
         found = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
-                # Another process may remove it at any time.
+                # Another process may remove the file at any time.
                 with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
                     if entry.name.endswith(_ENDING):
-                        found.append(_Kept(Path(entry.path), status.st_size, status.st_mtime))
-        return sorted(found, key=lambda kept: kept.used)
+                        found.append(_StoredFile(Path(entry.path), status.st_size, status.st_mtime))
+        return sorted(found, key=lambda file: file.used)
 
     def _make_room(self, size: int) -> None:
-        kept = self._kept()
-        total = sum(one.size for one in kept)
-        for one in kept:
+        files = self._files()
+        total = sum(file.size for file in files)
+        for file in files:
             if total + size <= self.max_bytes:
                 return
-            _remove(one.path)
-            total -= one.size
+            _remove(file.path)
+            total -= file.size
 
 
 def open_embedding_store(megabytes: int) -> EmbeddingStore | None:
@@ -122,7 +124,7 @@ def open_embedding_store(megabytes: int) -> EmbeddingStore | None:
 
 
 def _digest(key: str, payload: bytes) -> bytes:
-    # The key goes in too: a file under another's name is as wrong as a damaged one.
+    # Includes the key: a file under another key's name is as wrong as a damaged one.
     return hashlib.blake2b(payload, digest_size=_DIGEST_BYTES, key=hashlib.blake2b(key.encode()).digest()[:32]).digest()
 
 

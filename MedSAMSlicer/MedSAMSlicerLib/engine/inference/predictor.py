@@ -20,8 +20,8 @@ from ..runtimes.choose import check_runtime, ladder_of
 from ..runtimes.device_fallback import DeviceFallback
 from ..runtimes.devices import choose_device
 from ..runtimes.runtime import Runtime
+from .background_encoder import BackgroundEncoder
 from .embedding_cache import EmbeddingCache
-from .encode_ahead import AheadEncoder
 
 _log = get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Predictor:
         self.prompts = frozenset(prompts)
         self.timings = Timings()
         self._identity = identity
-        self._ahead = AheadEncoder()
+        self._ahead = BackgroundEncoder()
         self._embedding_bytes = 0
 
     @property
@@ -82,7 +82,7 @@ class Predictor:
     def _settled(self, image: np.ndarray) -> np.ndarray | None:
         """Keep what was begun ahead; the slice's embedding if it is among that."""
         begin = time.perf_counter()
-        ahead = dict(self._ahead.settle())
+        ahead = dict(self._ahead.collect())
         if ahead:
             # Only what was waited for counts: the rest went on beside other work.
             self.timings.encode += time.perf_counter() - begin

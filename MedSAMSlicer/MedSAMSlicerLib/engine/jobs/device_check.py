@@ -22,6 +22,7 @@ import numpy as np
 from ..environment import leave_one_core, share_processor
 from ..errors import as_user_error
 from ..log import get_logger, log_error
+from ..masks import dice
 from ..model_choice import ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
@@ -106,8 +107,8 @@ def check_ways(
             continue
         if (device, runtime) == REFERENCE:
             reference = prediction
-        dice, agrees = _compared(prediction, reference)
-        yield WayResult(device, runtime, name_of(device), seconds, dice, agrees, _doubt(reference, dice, agrees))
+        overlap, agrees = _compared(prediction, reference)
+        yield WayResult(device, runtime, name_of(device), seconds, overlap, agrees, _doubt(reference, overlap, agrees))
 
 
 def fastest(results: Sequence[WayResult]) -> Way | None:
@@ -138,22 +139,21 @@ def _timed(run: Callable[[], Prediction]) -> tuple[Prediction, float]:
 def _compared(found: Prediction, reference: Prediction | None) -> tuple[float | None, bool]:
     if reference is None:
         return None, False
-    total = int(found.mask.sum()) + int(reference.mask.sum())
-    dice = 2 * int((found.mask & reference.mask).sum()) / total if total else 1.0
+    overlap = dice(found.mask, reference.mask)
     difference = abs(found.predicted_iou - reference.predicted_iou)
-    # Two empty masks agree but prove nothing; a comparison with not-a-number is False.
-    usable = total > 0 and bool(np.isfinite(found.low_res_logits).all())
-    return dice, usable and dice >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
+    # Two empty masks are equal but prove nothing; a comparison with not-a-number is False.
+    usable = bool(found.mask.any() and np.isfinite(found.low_res_logits).all())
+    return overlap, usable and overlap >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
 
 
-def _doubt(reference: Prediction | None, dice: float | None, agrees: bool) -> str:
+def _doubt(reference: Prediction | None, overlap: float | None, agrees: bool) -> str:
     if agrees:
         return ""
     if reference is None:
         return "the processor gave no result to compare this one with: choose the device cpu"
     if not reference.mask.any():
         return "the processor finds nothing on the test slice: verify the model's weights"
-    return f"its mask differs from the processor's (Dice {dice:.3f}): do not use this device"
+    return f"its mask differs from the processor's (Dice {overlap:.3f}): do not use this device"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

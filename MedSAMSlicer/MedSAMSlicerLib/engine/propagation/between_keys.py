@@ -1,79 +1,100 @@
-"""Key slices, and the slices between them.
+"""Slices between two key slices, predicted from both of them towards the middle.
 
-A key slice is segmented from what the user gave there. The slices between two of them are answered from both towards the
-middle, as in a 3D box: first with a generous rectangle that only the key slices have a say in. If the
-rectangle found does not agree with that of the neighbouring slice and with what lies between the two key slices, the
-median of the three is asked. Ablation: docs/propagation.md.
+Each slice is predicted as in a 3D box, by a vote of three boxes (`median_box`). The expected box lies between the boxes
+of the two key slices. Where the model doubts its mask the object may be bent: then the neighbouring mask's box is prompted
+too, and the better prediction is kept.
+
+Meeting in the middle follows micro-sam (`multi_dimensional_segmentation.py`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import zip_longest
 
 from ..prompts import Box
 from ..results import SliceResult
-from .box_math import between, bulging, largest_change, median_box
-from .in_box import AGREEMENT, FIRST_SHARE
+from .confidence import smoothed_result
+from .median_box import predict_with_median_box
+from .settings import BetweenKeysSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
-from .slice_skipping import smoothed_result
-from .smoothing import StackSmoother, trust_in
-
-# How far the expected rectangle lies from the straight line between two sections towards an ellipsoid's bulge.
-# Three key slices, 26 cases: mean DSC 0.810, 0.816 and 0.817 with 0.5, 0.75 and 1.
-BULGE = 0.75
-# An object that is bent leaves the way between two key slices. Where the model itself doubts its mask this much, a
-# rectangle around the neighbouring mask is asked too; it counts if the model thinks so much better of its answer. Three
-# key slices, 26 cases: mean DSC 0.813, 0.816 and 0.813 with 0.5, 0.6 and 0.7, and 0.816 with CLEARLY_BETTER at 0 and 0.1;
-# when the walk went one way, 0.801 without and 0.810 with both.
-DOUBTED = 0.6
-CLEARLY_BETTER = 0.05
+from .smoothing import StackSmoother
 
 
-def segment_between(asker: SlicePredictor, lower: SliceResult, upper: SliceResult) -> Iterator[SliceResult]:
-    """The slices between two key slices, from both towards the middle. Both results have a box."""
-    assert lower.box is not None and upper.box is not None
-    smoother = StackSmoother(lower.index, upper.index, asker.source.spacing[0])
+def propagate_between(
+    predictor: SlicePredictor, lower: SliceResult, upper: SliceResult, settings: PropagationSettings
+) -> Iterator[SliceResult]:
+    """Segment the slices between two key slices.
+
+    Args:
+        predictor: predictor of the stack.
+        lower, upper: results on the key slices, both with a box.
+        settings: settings of the propagation.
+
+    Yields:
+        Every slice between them, as soon as the slices that it is smoothed with are predicted.
+    """
+    smoother = StackSmoother(lower.index, upper.index, predictor.spacing_mm, settings.smoothing)
     for key in (lower, upper):
         if key.low_res_logits is not None:
-            # What the user prompted is not changed; it has its say in the slices beside it.
-            for _key in smoother.take(key.index, key.low_res_logits, trust_in(key.predicted_iou)):
-                pass
-    answers: dict[int, SliceMask] = {}
-    for index, answer in _walk(asker, lower, upper):
-        answers[index] = answer
-        for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
-            if ready not in answers:
+            # Key slices influence their neighbours but keep their own masks.
+            smoother.add(key.index, key.low_res_logits, key.predicted_iou)
+    predicted: dict[int, SliceMask] = {}
+    for index, mask in _predictions(predictor, lower, upper, settings.between_keys):
+        predicted[index] = mask
+        for ready, logits in smoother.add(index, mask.logits, mask.reliability):
+            if ready not in predicted:
                 continue
-            own = answers.pop(ready)
-            final = asker.with_logits(own, logits) if own.mask.any() else own
-            yield smoothed_result(asker, ready, final)
+            own = predicted.pop(ready)
+            # Neighbours do not add an object where the model finds none.
+            final = predictor.with_logits(own, logits) if own.mask.any() else own
+            yield smoothed_result(predictor, ready, final, settings.confidence)
 
 
-def _walk(asker: SlicePredictor, lower: SliceResult, upper: SliceResult) -> Iterator[tuple[int, SliceMask]]:
+def _predictions(
+    predictor: SlicePredictor, lower: SliceResult, upper: SliceResult, settings: BetweenKeysSettings
+) -> Iterator[tuple[int, SliceMask]]:
+    """Index and mask of the slices, alternately from the lower and the upper key slice until both meet in the middle."""
     assert lower.box is not None and upper.box is not None
-    # From both key slices by turns, until they meet in the middle.
     inner = range(lower.index + 1, upper.index)
     half = (len(inner) + 1) // 2
     pairs = zip_longest(inner[:half], reversed(inner[half:]))
-    order = [(way, index) for pair in pairs for way, index in enumerate(pair) if index is not None]
-    asker.follow([index for _way, index in order])
+    order = [(direction, index) for pair in pairs for direction, index in enumerate(pair) if index is not None]
+    predictor.announce([index for _direction, index in order])
     ends = [(lower.mask, lower.low_res_logits), (upper.mask, upper.low_res_logits)]
-    for way, index in order:
-        neighbour, beside = ends[way]
+    for direction, index in order:
+        neighbour, neighbour_logits = ends[direction]
         share = (index - lower.index) / (upper.index - lower.index)
-        bulge = bulging(lower.box, upper.box, share)
-        expected = between(between(lower.box, upper.box, share), bulge, BULGE)
-        (answer,) = asker.ask(index, [bulge])
-        found = Box.from_mask(answer.mask)
-        agreed = median_box([found or expected, Box.from_mask(neighbour) or expected, expected])
-        if found is None or largest_change(agreed, found) > AGREEMENT:
-            (second,) = asker.ask(index, [agreed], beside=beside)
-            answer = asker.merged(second, answer, FIRST_SHARE)
-        around = Box.from_mask(neighbour)
-        if answer.predicted_iou < DOUBTED and around is not None:
-            (followed,) = asker.ask(index, [around], beside=beside)
-            if followed.predicted_iou > answer.predicted_iou + CLEARLY_BETTER:
-                answer = followed
-        ends[way] = (answer.mask, answer.logits)
-        yield index, answer
+        bulging = bulging_box(lower.box, upper.box, share)
+        expected = box_between(box_between(lower.box, upper.box, share), bulging, settings.bulge)
+        mask = predict_with_median_box(
+            predictor, index, bulging, expected, neighbour, neighbour_logits, settings.median_box
+        )
+        nearby = Box.from_mask(neighbour)
+        if mask.predicted_iou < settings.doubtful_predicted_iou and nearby is not None:
+            followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits)
+            if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
+                mask = followed
+        ends[direction] = (mask.mask, mask.logits)
+        yield index, mask
+
+
+def box_between(one: Box, other: Box, share: float) -> Box:
+    """Linear interpolation between two boxes, edge by edge: `one` for a `share` of 0, `other` for 1."""
+    return Box(*(a + (b - a) * share for a, b in zip(one.xyxy, other.xyxy, strict=True)))
+
+
+def bulging_box(one: Box, other: Box, share: float) -> Box:
+    """Interpolation between two boxes whose size changes as the sections of an ellipsoid do.
+
+    The centre moves linearly. Round objects lie outside a linear interpolation of their sections' sizes.
+    """
+    straight = box_between(one, other, share)
+    sizes = []
+    for a, b in ((one.width, other.width), (one.height, other.height)):
+        from_larger = share if a >= b else 1 - share
+        sizes.append(min(a, b) + abs(a - b) * math.sqrt(1 - from_larger * from_larger))
+    x, y = (straight.x0 + straight.x1) / 2, (straight.y0 + straight.y1) / 2
+    width, height = sizes
+    return Box(x - (width - 1) / 2, y - (height - 1) / 2, x + (width - 1) / 2, y + (height - 1) / 2)

@@ -1,51 +1,74 @@
-"""How sure a slice's mask is, from what inference knows anyway: 0 (review it) to 1 (certain).
+"""Confidence of slice masks, and slice results that carry it.
 
-Two signs that cost nothing: the model's own opinion of its mask, and the stability of its border. Other signs, such as
-agreement with the neighbours, add little in a box and mislead outside of one (docs/propagation.md).
+Confidence is a logistic function of the mean of two signs that inference yields anyway: the predicted IoU, and the
+stability of the mask. It approximates the probability that the mask reaches a Dice coefficient of 0.7.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .slice_predictor import SliceMask
-
-# Logistic calibration: at the mean of the two signs that is MIDDLE, half of the slices reach a DSC of 0.7; STEEPNESS is
-# per unit of that mean. Fits: 0.796 and 21 on 594 slices of 17 development cases under `box3d` and `midslice` with the
-# decoder's own logits; 0.825 and 36 on 657 slices of 26 cases under `midslice`; 0.753 and 20.7 on 769 slices of 26 cases
-# under `box3d` with logits smoothed along the stack, which are lower. The two middles are not the fits: they are set so
-# that about a third of the slices is flagged. MIDDLE lies between its two fits, MIDDLE_SMOOTHED below its one of 0.753.
-# Confidence is therefore close to that probability, not exactly it: for smoothed slices a little too high.
-MIDDLE = 0.803
-MIDDLE_SMOOTHED = 0.745
-STEEPNESS = 21.0
-# Below this a person should look at the slice: about a third of the slices on the development data, which hold about
-# four fifths of the poor ones. With a data set left out when the limit is set, 35 to 40 % (docs/propagation.md).
-REVIEW_BELOW = 0.75
+from ..prompts import Box, SlicePrompt
+from ..results import SliceResult
+from .settings import ConfidenceSettings
+from .slice_predictor import SliceMask, SlicePredictor
 
 
-def slice_confidence(answer: SliceMask, middle: float = MIDDLE) -> float:
-    """0..1, close to the probability that the slice's DSC is at least 0.7; monotone in predicted IoU and in stability.
+def slice_confidence(mask: SliceMask, settings: ConfidenceSettings, smoothed: bool = False) -> float:
+    """Confidence of a mask, 0..1; 0 if the mask is empty. It increases with predicted IoU and with stability.
 
     Args:
-        middle: `MIDDLE` or, where the answer's logits were smoothed along the stack, `MIDDLE_SMOOTHED`.
+        mask: mask with its predicted IoU and stability.
+        settings: parameters of the logistic curve.
+        smoothed: whether the logits were smoothed along the stack. Smoothing lowers stability, so such masks have a
+            curve of their own.
     """
-    if not answer.mask.any():
+    if not mask.mask.any():
         return 0.0
-    sign = (float(np.clip(answer.predicted_iou, 0, 1)) + answer.stability) / 2
-    return 1 / (1 + math.exp(-STEEPNESS * (sign - middle)))
+    sign = (float(np.clip(mask.predicted_iou, 0, 1)) + mask.stability) / 2
+    middle = settings.middle_smoothed if smoothed else settings.middle
+    return 1 / (1 + math.exp(-settings.steepness * (sign - middle)))
 
 
-def needs_review(confidence: float) -> bool:
-    """Whether a person should look at a slice of this confidence."""
-    return confidence < REVIEW_BELOW
+def needs_review(confidence: float, settings: ConfidenceSettings) -> bool:
+    """Whether a person should check a slice of this confidence."""
+    return confidence < settings.review_below
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """DSC of two boolean masks of the same shape; 0 if both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else 0.0
+def key_result(index: int, mask: SliceMask, prompt: SlicePrompt, settings: ConfidenceSettings) -> SliceResult:
+    """Result of a key slice. Its box is the prompted one, or the mask's if no box was prompted."""
+    confidence = slice_confidence(mask, settings)
+    return SliceResult(
+        index=index,
+        mask=mask.mask,
+        box=prompt.box or Box.from_mask(mask.mask),
+        predicted_iou=mask.predicted_iou,
+        confidence=confidence,
+        needs_review=needs_review(confidence, settings),
+        key=True,
+        low_res_logits=mask.logits,
+    )
+
+
+def smoothed_result(
+    predictor: SlicePredictor, index: int, mask: SliceMask, settings: ConfidenceSettings
+) -> SliceResult:
+    """Result of a propagated slice whose logits were smoothed along the stack."""
+    return propagated_result(predictor, index, mask, slice_confidence(mask, settings, smoothed=True), settings)
+
+
+def propagated_result(
+    predictor: SlicePredictor, index: int, mask: SliceMask, confidence: float, settings: ConfidenceSettings
+) -> SliceResult:
+    """Result of a slice that the user did not prompt."""
+    return SliceResult(
+        index=index,
+        mask=mask.mask,
+        box=mask.box if predictor.box3d is None else mask.box.intersection(predictor.box3d),
+        predicted_iou=mask.predicted_iou,
+        confidence=confidence,
+        needs_review=needs_review(confidence, settings),
+        low_res_logits=predictor.correction_logits(mask),
+    )

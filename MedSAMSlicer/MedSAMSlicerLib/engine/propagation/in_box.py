@@ -1,10 +1,8 @@
-"""Inside a 3D box: three opinions on every slice's rectangle have to agree, and slices near each other on the mask.
+"""Propagation inside a 3D box, from its middle in both directions.
 
-The first question is a generous rectangle that no mask beside it has a say in: it cannot drift far. If the rectangle
-found agrees with that of the neighbouring slice and with what a leaning ellipsoid in the 3D box would show, that is the
-answer. Else the median of the three, edge by edge, is asked: an edge that one of them has lost is held by the other two.
-Masks come from logits smoothed along the stack; thin slices are not all asked about (`thin_slices`). Ablation:
-docs/propagation.md.
+Each slice is predicted by a vote of three boxes (`median_box`). The expected box is a section of an ellipsoid that
+touches the faces of the 3D box (`ellipsoid_prior`). Logits are smoothed along the stack (`smoothing`), and thin slices
+are interpolated (`slice_skipping`).
 """
 
 from __future__ import annotations
@@ -15,124 +13,138 @@ from itertools import zip_longest
 
 from ..prompts import Box, StackPrompt
 from ..results import SliceResult
-from .box_math import largest_change, median_box
+from .confidence import key_result, smoothed_result
 from .ellipsoid_prior import EllipsoidPrior
-from .key_slices import key_result
+from .median_box import predict_with_median_box
+from .settings import InBoxSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
-from .slice_skipping import SkippedSlices, asked_slices, smoothed_result
-from .smoothing import StackSmoother, trust_in
-
-# Width of an ellipsoid's section as a share of the 3D box, at its middle. True sections of the 26 development cases are
-# 0.88 of an ellipsoid's at every depth (median); objects that fill their box in the middle are the exception.
-EXPECTED_WIDTH = 0.9
-# The first question: this many times an ellipsoid's section, within the box. Tried with upright ellipsoids on 17 cases:
-# mean DSC 0.807 at 1.05, 0.836 at 1.2, 0.837 at 1.4; 1.2 follows a shrinking object better.
-GENEROUS_WIDTH = 1.2
-# The rectangle found is right if no edge lies further than this from the median's, as a share of its width or height.
-# Mean DSC on 26 cases is 0.814 to 0.816 from 0.03 to 0.1, with 1.55 to 1.19 calls a slice, and 0.810 at 0.15.
-AGREEMENT = 0.07
-# Share of the first answer's logits in the mask where a second was asked. Mean DSC on 26 cases 0.818, 0.817 and 0.812 with
-# 0, 0.3 and 0.5; but where the two differ the mixture is less stable, which tells poor slices: area under ROC 0.888
-# without, 0.903 with 0.3.
-FIRST_SHARE = 0.3
+from .slice_skipping import SkippedSlices, predicted_slices
+from .smoothing import StackSmoother
 
 
-def propagate_in_box(asker: SlicePredictor, prompt: StackPrompt) -> Iterator[SliceResult]:
-    """Masks of every slice of a 3D box, from its middle both ways. Nothing leaves the box.
+def propagate_in_box(
+    predictor: SlicePredictor, prompt: StackPrompt, settings: PropagationSettings
+) -> Iterator[SliceResult]:
+    """Segment every slice of a 3D box. Masks do not leave the box.
 
-    A slice's result comes when all slices are answered that have a say in it. Slices on which more was given than the
-    box, another rectangle, points or a mask, are answered from that: their masks are not smoothed, and guide the others.
+    Key slices with a prompt of their own (another box, points or a mask) are predicted from that prompt. They are not
+    smoothed, and guide the slices around them.
 
     Args:
-        prompt: with a slice range and a 3D box.
+        predictor: predictor of the stack, restricted to the 3D box.
+        prompt: prompt with a slice range and a 3D box.
+        settings: settings of the propagation.
+
+    Yields:
+        Every slice, as soon as the slices that it is smoothed with are predicted.
     """
     assert prompt.slice_range is not None and prompt.box3d is not None
     first, last = prompt.slice_range
-    fixed = {
-        index: asker.ask_as_given(index, given)
+    key_masks = {
+        index: predictor.predict_as_given(index, given)
         for index, given in prompt.slices.items()
         if given.box_alone != prompt.box3d
     }
-    asked = asked_slices(first, last, asker.source.spacing[0], tuple(prompt.slices))
-    walk = _BoxWalk(asker, prompt.box3d, asked, fixed)
-    smoother = StackSmoother(first, last, asker.source.spacing[0], asked)
-    opinions = SkippedSlices(asker, asked)
-    answers: dict[int, SliceMask] = {}
-    for index, answer in walk.answers():
-        answers[index] = answer
-        opinions.keep(index, answer.predicted_iou, bool(answer.mask.any()))
-        for ready, logits in smoother.take(index, answer.logits, trust_in(answer.predicted_iou * answer.stability)):
-            own = answers.pop(ready, None)
+    indices = predicted_slices(first, last, predictor.spacing_mm, settings.skipping, prompt.slices)
+    walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, settings.in_box)
+    smoother = StackSmoother(first, last, predictor.spacing_mm, settings.smoothing, indices)
+    skipped = SkippedSlices(predictor, indices, settings)
+    predicted: dict[int, SliceMask] = {}
+    for index, mask in walk.predictions():
+        predicted[index] = mask
+        skipped.observe(index, mask)
+        for ready, logits in smoother.add(index, mask.logits, mask.reliability):
+            own = predicted.pop(ready, None)
             if own is None:
-                yield opinions.result_between(ready, logits)
-            elif ready in fixed:
-                yield key_result(ready, own, prompt.slices[ready])
+                yield skipped.result(ready, logits)
+            elif ready in key_masks:
+                yield key_result(ready, own, prompt.slices[ready], settings.confidence)
             else:
-                # Where the model sees nothing its neighbours put nothing: an object may end inside the box.
-                final = asker.with_logits(own, logits) if own.mask.any() else own
-                found = smoothed_result(asker, ready, final)
-                yield replace(found, box=prompt.box3d, key=True) if ready in prompt.slices else found
+                # Neighbours do not add an object where the model finds none: it may end inside the box.
+                final = predictor.with_logits(own, logits) if own.mask.any() else own
+                result = smoothed_result(predictor, ready, final, settings.confidence)
+                yield replace(result, box=prompt.box3d, key=True) if ready in prompt.slices else result
 
 
 class _BoxWalk:
+    """Predictions from the middle of a 3D box towards both of its ends.
+
+    Args:
+        predictor: predictor of the stack.
+        box3d: the box on each slice, in slice pixels.
+        indices: slices to predict, in increasing order, from the first to the last of the box.
+        key_masks: masks of slices that are predicted already.
+        settings: settings of the propagation in a box.
+    """
+
     def __init__(
-        self, asker: SlicePredictor, bounds: Box, asked: Sequence[int], fixed: Mapping[int, SliceMask] | None = None
+        self,
+        predictor: SlicePredictor,
+        box3d: Box,
+        indices: Sequence[int],
+        key_masks: Mapping[int, SliceMask],
+        settings: InBoxSettings,
     ) -> None:
-        """`asked` are slices in rising order, from the first to the last of the box."""
-        self.asker, self.bounds, self.asked, self.fixed = asker, bounds, asked, fixed or {}
-        self.first, self.last = asked[0], asked[-1]
-        self.expected = EllipsoidPrior(bounds, self.first, self.last, len(asked))
-        slices = asker.source.shape[0]
-        self.open_below, self.open_above = self.first == 0, self.last == slices - 1
-        for index, answer in self.fixed.items():
-            self._learn(index, answer)
+        self._predictor, self._box3d, self._indices, self._key_masks = predictor, box3d, indices, key_masks
+        self._settings = settings
+        self._first, self._last = indices[0], indices[-1]
+        self._prior = EllipsoidPrior(box3d, self._first, self._last, settings, len(indices))
+        slices = predictor.source.shape[0]
+        self._cut_off_below, self._cut_off_above = self._first == 0, self._last == slices - 1
+        for index, mask in key_masks.items():
+            self._observe(index, mask)
 
-    def answers(self) -> Iterator[tuple[int, SliceMask]]:
-        """Every asked slice's answer, from the middle both ways by turns, so that both ends learn from what is between them."""
-        middle = (self.first + self.last) // 2
-        key = min(self.asked, key=lambda index: abs(index - middle))
-        ways = [[i for i in self.asked if i > key], [i for i in reversed(self.asked) if i < key]]
-        pairs = list(zip_longest(*ways))
-        self.asker.follow([key, *(index for pair in pairs for index in pair if index is not None)])
-        start = self._answer(key, None)
-        yield key, start
-        self._learn_once(key, start)
-        ends = [start, start]
+    def predictions(self) -> Iterator[tuple[int, SliceMask]]:
+        """Index and mask of every slice, alternately above and below the middle.
+
+        Both directions advance together, so that each learns the ellipsoid's shear from the other.
+        """
+        middle = (self._first + self._last) // 2
+        start = min(self._indices, key=lambda index: abs(index - middle))
+        above = [i for i in self._indices if i > start]
+        below = [i for i in reversed(self._indices) if i < start]
+        pairs = list(zip_longest(above, below))
+        self._predictor.announce([start, *(index for pair in pairs for index in pair if index is not None)])
+        mask = self._predict(start, None)
+        yield start, mask
+        self._observe_once(start, mask)
+        ends = [mask, mask]
         for pair in pairs:
-            reached = [(way, index) for way, index in enumerate(pair) if index is not None]
-            for way, index in reached:
-                ends[way] = self._answer(index, ends[way])
-                yield index, ends[way]
-            # Only now: a volume turned over gives the same masks.
-            for way, index in reached:
-                self._learn_once(index, ends[way])
+            reached = [(direction, index) for direction, index in enumerate(pair) if index is not None]
+            for direction, index in reached:
+                ends[direction] = self._predict(index, ends[direction])
+                yield index, ends[direction]
+            # After both directions: a flipped volume gives the same masks.
+            for direction, index in reached:
+                self._observe_once(index, ends[direction])
 
-    def _answer(self, index: int, neighbour: SliceMask | None) -> SliceMask:
-        if index in self.fixed:
-            return self.fixed[index]
-        expected = self.expected.section(index, EXPECTED_WIDTH)
-        generous = self.bounds if self._cut_off(index) else self.expected.section(index, GENEROUS_WIDTH)
-        (first,) = self.asker.ask(index, [generous], slack=0)
-        found = Box.from_mask(first.mask)
-        beside = found if neighbour is None else Box.from_mask(neighbour.mask)
-        # The median of two rectangles inside the bounds and one is inside them too.
-        agreed = median_box([beside or expected, found or expected, expected])
-        if found is not None and largest_change(agreed, found) <= AGREEMENT:
-            return first
-        logits = None if neighbour is None else neighbour.logits
-        (second,) = self.asker.ask(index, [agreed], beside=logits)
-        return self.asker.merged(second, first, FIRST_SHARE)
+    def _predict(self, index: int, neighbour: SliceMask | None) -> SliceMask:
+        if index in self._key_masks:
+            return self._key_masks[index]
+        expected = self._prior.section(index, self._settings.expected_width)
+        cut_off = self._is_cut_off(index)
+        generous = self._box3d if cut_off else self._prior.section(index, self._settings.generous_width)
+        return predict_with_median_box(
+            self._predictor,
+            index,
+            generous,
+            expected,
+            None if neighbour is None else neighbour.mask,
+            None if neighbour is None else neighbour.logits,
+            self._settings.median_box,
+            margin_factor=0,
+        )
 
-    def _learn_once(self, index: int, answer: SliceMask) -> None:
-        if index not in self.fixed:
-            self._learn(index, answer)
+    def _observe_once(self, index: int, mask: SliceMask) -> None:
+        if index not in self._key_masks:
+            self._observe(index, mask)
 
-    def _learn(self, index: int, answer: SliceMask) -> None:
-        found = Box.from_mask(answer.mask)
-        if found is not None:
-            self.expected.learn(index, found, trust_in(answer.predicted_iou * answer.stability))
+    def _observe(self, index: int, mask: SliceMask) -> None:
+        box = Box.from_mask(mask.mask)
+        if box is not None:
+            self._prior.observe(index, box, mask.reliability)
 
-    def _cut_off(self, index: int) -> bool:
-        """Whether the slice lies towards an end where the volume stops before the object may do so."""
-        middle = (self.first + self.last) / 2
-        return (index < middle and self.open_below) or (index > middle and self.open_above)
+    def _is_cut_off(self, index: int) -> bool:
+        """Whether the slice lies towards an end where the volume ends, so that the object may not taper off."""
+        middle = (self._first + self._last) / 2
+        return (index < middle and self._cut_off_below) or (index > middle and self._cut_off_above)

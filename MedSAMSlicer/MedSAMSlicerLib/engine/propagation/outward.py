@@ -1,173 +1,204 @@
-"""Beyond the outermost key slices, as far as the object goes.
+"""Propagation beyond the outermost key slices, as far as the object extends.
 
-Each slice is asked with a loose rectangle around the neighbouring mask and, unless all agree on that answer, with a close
-one: close ones lose an edge at every slice, loose ones leak. The answer that the model, the neighbouring mask and the
-grey levels agree on best is kept. The object has ended where its contrast is gone, its grey levels are others, or hardly anything is left.
+Each slice is prompted with a loose box around the neighbouring mask and, unless model and neighbour agree on its mask,
+with a close box too: close boxes lose an edge on every slice, loose boxes leak. The mask with the best sum of predicted IoU,
+agreement with the neighbour and agreement of grey levels is kept. The model finds an object in every box, so the
+image decides where the object ends: where its contrast is gone, its grey level has changed, or hardly any area or
+agreement with the neighbour is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
+from ..masks import dice
 from ..prompts import Box
 from ..results import SliceResult
-from .confidence import needs_review, overlap, slice_confidence
-from .slice_predictor import Appearance, SliceMask, SlicePredictor
-
-# Times the family's slack: 2 and 5 network pixels of 256 for LiteMedSAM. Mean DSC of one rectangle on 26 cases 0.736; with
-# the same room in millimetres 0.717, with 1 and 2.5 mm 0.698, with 3 and 8 mm 0.683; with a loose room that grows by a
-# quarter, half and all of the slice distance 0.731, 0.727 and 0.717.
-CLOSE, LOOSE = 1.0, 2.5
-# The close one is asked only where the loose one's answer may have leaked: unless the model thinks so well of it and it
-# agrees so well (DSC) with the neighbouring mask. 26 cases: mean DSC 0.718 and 2.05 calls a slice when always asked;
-# 0.721 with 0.9 and 0.9, 0.7205 and 1.42 calls with 0.8 and 0.9, 0.719 and 1.38 calls with 0.85 and 0.85.
-SURE_PREDICTED_IOU = 0.9
-SURE_OVERLAP = 0.9
-# Mean DSC of one rectangle on 26 cases as each constant below is changed alone stands beside it; 0.721 as they were then
-# (SMALLEST_SPREAD at 6). docs/propagation.md, "Each constant by itself", has more.
-# Share of the newest slice in what the object is taken to look like. 0.720 with 0.1, 0.721 with 0.6.
-NEWEST_SHARE = 0.3
-# Differences of grey levels are measured in the object's spread, but at least in these levels (of 255), the noise of a
-# windowed image. 0.703 with 3, 0.721 with 6 and 9, 0.736 with 12 to 24, of which one case is 0.012.
-SMALLEST_SPREAD = 12.0
-# ... and in this share of its contrast: a mask that takes in a little of the surroundings is still on the object. 0.720 with 0.1, 0.722
-# with 0.5.
-SPREAD_OF_CONTRAST = 0.25
-
-# The object has ended where its mean grey level is so many spreads from what it was (0.683 with 1, 0.723 with 3), ...
-LARGEST_CHANGE = 2.0
-# ... so small a share of the key slice's contrast with its surroundings is left (0.720 with 0.1, 0.713 with 0.4), ...
-SMALLEST_CONTRAST = 0.2
-# ... the model itself doubts so much (0.722 with 0.4, 0.702 with 0.7), ...
-SMALLEST_PREDICTED_IOU = 0.55
-# ... so small a share of the key slice's area is left (0.721 with 0.02 and with 0.1), ...
-SMALLEST_AREA = 0.04
-# ... or the mask agrees so little (DSC) with its neighbour (0.721 with 0.15, 0.719 with 0.5).
-SMALLEST_OVERLAP = 0.3
-# Contrast below this share of the spread says nothing of where the object ends (0.716 with 0.25, 0.721 with 1) ...
-TELLING_CONTRAST = 0.5
-# ... and then half of its length is taken to be at most this share of its largest diameter on the key slice (0.714 with
-# 0.4, 0.710 with 0.9).
-HALF_LENGTH = 0.6
+from .confidence import propagated_result, slice_confidence
+from .settings import OutwardSettings, PropagationSettings
+from .slice_predictor import SliceMask, SlicePredictor
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What propagation into the open starts from: the outermost key slice's mask and its appearance."""
+class Appearance:
+    """Grey levels (0..255) of an object and its surroundings.
+
+    Attributes:
+        mean, spread: mean and standard deviation inside the mask.
+        ring_mean: mean in a ring around the mask.
+    """
+
+    mean: float
+    spread: float
+    ring_mean: float
+
+    @property
+    def contrast(self) -> float:
+        """Difference between the object and its surroundings; negative for a dark object."""
+        return self.mean - self.ring_mean
+
+    @classmethod
+    def of(cls, image: np.ndarray, mask: np.ndarray, ring_step: float) -> Appearance:
+        """Measure the appearance of an object on one slice.
+
+        Args:
+            image: uint8 (rows, columns).
+            mask: bool (rows, columns), not empty.
+            ring_step: distance between mask and ring as a fraction of the longer side. The border itself, where object
+                and surroundings mix, is left out. The ring is twice as wide.
+        """
+        rows, columns = image.shape
+        step = max(1, round(max(rows, columns) * ring_step))
+        box = Box.from_mask(mask)
+        assert box is not None
+        # The ring reaches three steps beyond the mask.
+        part = (box.padded(4 * step, 4 * step).intersection(Box.of_slice(rows, columns)) or box).pixels
+        inside, levels = mask[part], image[part]
+        near = ndimage.binary_dilation(inside, iterations=step)
+        ring = ndimage.binary_dilation(near, iterations=2 * step) & ~near
+        values, outside = levels[inside], levels[ring]
+        mean = float(values.mean())
+        return cls(mean, float(values.std()), float(outside.mean()) if outside.size else mean)
+
+    def updated(self, newest: Appearance, weight: float) -> Appearance:
+        """Running mean of the appearance; `weight` is that of the newest slice, 0..1."""
+        old = 1 - weight
+        return Appearance(
+            old * self.mean + weight * newest.mean,
+            old * self.spread + weight * newest.spread,
+            old * self.ring_mean + weight * newest.ring_mean,
+        )
+
+
+@dataclass(frozen=True)
+class StartSlice:
+    """Outermost key slice, where the propagation starts.
+
+    Attributes:
+        index: slice index.
+        mask: bool (rows, columns), not empty.
+        logits: float32 logits of the mask at the decoder's resolution, if known.
+        appearance: appearance of the object on the slice.
+        half_length_mm: distance to which the object is followed at most, in millimetres; infinite if the object
+            is visible against its surroundings.
+    """
 
     index: int
     mask: np.ndarray
     logits: np.ndarray | None
     appearance: Appearance
-    reach_mm: float
+    half_length_mm: float
 
     @classmethod
-    def of(cls, asker: SlicePredictor, result: SliceResult) -> Origin | None:
-        """None where the key slice's mask is empty: there is nothing to follow."""
-        around = Box.from_mask(result.mask)
-        if around is None:
+    def from_result(
+        cls, result: SliceResult, predictor: SlicePredictor, settings: OutwardSettings
+    ) -> StartSlice | None:
+        """Start slice from the result of a key slice; None if its mask is empty."""
+        box = Box.from_mask(result.mask)
+        if box is None:
             return None
-        seen = asker.appearance(result.index, result.mask)
-        telling = abs(seen.contrast) > max(SMALLEST_SPREAD, TELLING_CONTRAST * seen.spread)
-        _mm, row_mm, column_mm = asker.source.spacing
-        diameter = max(around.width * column_mm, around.height * row_mm)
-        return cls(
-            result.index, result.mask, result.low_res_logits, seen, np.inf if telling else HALF_LENGTH * diameter
-        )
+        seen = Appearance.of(predictor.image(result.index), result.mask, settings.ring_step)
+        visible = abs(seen.contrast) > max(settings.smallest_spread, settings.visible_contrast * seen.spread)
+        _mm, row_mm, column_mm = predictor.source.spacing
+        diameter = max(box.width * column_mm, box.height * row_mm)
+        half_length = np.inf if visible else settings.half_length * diameter
+        return cls(result.index, result.mask, result.low_res_logits, seen, half_length)
 
 
-def propagate_outwards(
-    asker: SlicePredictor, origin: Origin, indices: range, stop: bool = True
+def propagate_outward(
+    predictor: SlicePredictor,
+    start: StartSlice,
+    indices: Sequence[int],
+    settings: PropagationSettings,
+    find_end: bool = True,
 ) -> Iterator[SliceResult]:
-    """Slices away from the origin, nearest first.
+    """Segment the slices on one side of a key slice.
 
     Args:
-        stop: end where the object does. False: the user said how far it reaches, so every slice is answered.
+        predictor: predictor of the stack.
+        start: key slice that the slices are next to.
+        indices: slices, nearest first.
+        settings: settings of the propagation.
+        find_end: stop where the object ends. If False, `indices` is the known extent of the object: every slice is
+            segmented while the previous mask is not empty, and slices beyond the apparent end get a confidence of 0.
+
+    Yields:
+        The slices in the order of `indices`.
     """
-    previous, beside, known = origin.mask, origin.logits, origin.appearance
-    asker.follow(indices, certain=not stop)
+    outward, confidence = settings.outward, settings.confidence
+    previous, logits, known = start.mask, start.logits, start.appearance
+    predictor.announce(indices, certain=not find_end)
     for index in indices:
-        distance = abs(index - origin.index) * asker.source.spacing[0]
-        around = Box.from_mask(previous)
-        if around is None or (stop and distance > origin.reach_mm):
+        distance = abs(index - start.index) * predictor.spacing_mm
+        box = Box.from_mask(previous)
+        if box is None or (find_end and distance > start.half_length_mm):
             return
-        answer, seen = _best(asker, index, around, previous, beside, known)
-        if seen is None or (stop and _ended(answer, seen, previous, known, origin)):
-            if stop:
+        mask, seen = _best_mask(predictor, index, box, previous, logits, known, outward)
+        if seen is None or (find_end and _has_ended(mask, seen, previous, known, start, outward)):
+            if find_end:
                 return
-            yield _result(asker, index, answer, 0.0)
+            yield propagated_result(predictor, index, mask, 0.0, confidence)
             continue
-        yield _result(asker, index, answer, slice_confidence(answer))
-        previous, beside, known = answer.mask, answer.logits, _mixed(known, seen)
+        yield propagated_result(predictor, index, mask, slice_confidence(mask, confidence), confidence)
+        previous, logits, known = mask.mask, mask.logits, known.updated(seen, outward.newest_weight)
 
 
-def _best(
-    asker: SlicePredictor,
+def _best_mask(
+    predictor: SlicePredictor,
     index: int,
-    around: Box,
+    box: Box,
     previous: np.ndarray,
-    beside: np.ndarray | None,
+    logits: np.ndarray | None,
     known: Appearance,
+    settings: OutwardSettings,
 ) -> tuple[SliceMask, Appearance | None]:
-    candidates = asker.ask(index, [around], LOOSE, beside)
-    if not _is_sure(candidates[0], previous):
-        candidates += asker.ask(index, [around], CLOSE, beside)
-    judged = []
+    """The better mask of the loose and the close box, and its appearance; None for an empty mask."""
+    candidates = [predictor.predict_box(index, box, settings.loose_margin, logits)]
+    if not _is_sure(candidates[0], previous, settings):
+        candidates.append(predictor.predict_box(index, box, settings.close_margin, logits))
+    rated = []
     for candidate in candidates:
         if candidate.mask.any():
-            seen = asker.appearance(index, candidate.mask)
+            seen = Appearance.of(predictor.image(index), candidate.mask, settings.ring_step)
             merit = (
                 candidate.predicted_iou
-                + overlap(candidate.mask, previous)
-                - min(1.0, _change(seen, known) / LARGEST_CHANGE)
+                + dice(candidate.mask, previous)
+                - min(1.0, _change(seen, known, settings) / settings.largest_change)
             )
-            judged.append((merit, candidate, seen))
-    if not judged:
+            rated.append((merit, candidate, seen))
+    if not rated:
         return candidates[0], None
-    _merit, answer, seen = max(judged, key=lambda entry: entry[0])
-    return answer, seen
+    _merit, mask, seen = max(rated, key=lambda entry: entry[0])
+    return mask, seen
 
 
-def _is_sure(answer: SliceMask, previous: np.ndarray) -> bool:
-    return answer.predicted_iou > SURE_PREDICTED_IOU and overlap(answer.mask, previous) > SURE_OVERLAP
+def _is_sure(mask: SliceMask, previous: np.ndarray, settings: OutwardSettings) -> bool:
+    return mask.predicted_iou > settings.sure_predicted_iou and dice(mask.mask, previous) > settings.sure_dice
 
 
-def _change(seen: Appearance, known: Appearance) -> float:
-    """How many spreads the mean grey level has moved."""
-    unit = max(known.spread, SMALLEST_SPREAD, SPREAD_OF_CONTRAST * abs(known.contrast))
+def _change(seen: Appearance, known: Appearance, settings: OutwardSettings) -> float:
+    """Change of the mean grey level, in spreads."""
+    unit = max(known.spread, settings.smallest_spread, settings.spread_per_contrast * abs(known.contrast))
     return abs(seen.mean - known.mean) / unit
 
 
-def _ended(answer: SliceMask, seen: Appearance, previous: np.ndarray, known: Appearance, origin: Origin) -> bool:
-    if np.isinf(origin.reach_mm) and seen.contrast / origin.appearance.contrast < SMALLEST_CONTRAST:
+def _has_ended(
+    mask: SliceMask,
+    seen: Appearance,
+    previous: np.ndarray,
+    known: Appearance,
+    start: StartSlice,
+    settings: OutwardSettings,
+) -> bool:
+    if np.isinf(start.half_length_mm) and seen.contrast / start.appearance.contrast < settings.smallest_contrast:
         return True
     return (
-        _change(seen, known) > LARGEST_CHANGE
-        or answer.predicted_iou < SMALLEST_PREDICTED_IOU
-        or answer.mask.sum() < SMALLEST_AREA * origin.mask.sum()
-        or overlap(answer.mask, previous) < SMALLEST_OVERLAP
-    )
-
-
-def _mixed(known: Appearance, seen: Appearance) -> Appearance:
-    old, new = 1 - NEWEST_SHARE, NEWEST_SHARE
-    return Appearance(
-        old * known.mean + new * seen.mean,
-        old * known.spread + new * seen.spread,
-        old * known.ring_mean + new * seen.ring_mean,
-    )
-
-
-def _result(asker: SlicePredictor, index: int, answer: SliceMask, confidence: float) -> SliceResult:
-    return SliceResult(
-        index=index,
-        mask=answer.mask,
-        box=answer.box,
-        predicted_iou=answer.predicted_iou,
-        confidence=confidence,
-        needs_review=needs_review(confidence),
-        low_res_logits=asker.kept_logits(answer),
+        _change(seen, known, settings) > settings.largest_change
+        or mask.predicted_iou < settings.smallest_predicted_iou
+        or mask.mask.sum() < settings.smallest_area * start.mask.sum()
+        or dice(mask.mask, previous) < settings.smallest_dice
     )

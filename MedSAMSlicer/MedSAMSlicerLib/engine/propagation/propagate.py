@@ -1,4 +1,4 @@
-"""From the prompted slices through the stack: which way of going suits which prompt."""
+"""Propagation of prompts through a stack: the entry point, which chooses the algorithm for the prompt."""
 
 from __future__ import annotations
 
@@ -9,49 +9,69 @@ from ..inference.predictor import Predictor
 from ..prompts import StackPrompt
 from ..results import SliceResult
 from ..stack import SliceSource
-from .between_keys import segment_between
+from .between_keys import propagate_between
+from .confidence import key_result
 from .in_box import propagate_in_box
-from .key_slices import segment_key
-from .outward import Origin, propagate_outwards
+from .outward import StartSlice, propagate_outward
+from .settings import PropagationSettings
 from .slice_predictor import SlicePredictor
 
 
-def propagate(source: SliceSource, prompt: StackPrompt, predictor: Predictor) -> Iterator[SliceResult]:
-    """Masks of one object, slice by slice, each slice once.
+def propagate(
+    source: SliceSource,
+    prompt: StackPrompt,
+    predictor: Predictor,
+    settings: PropagationSettings = PropagationSettings(),
+) -> Iterator[SliceResult]:
+    """Segment one object, slice by slice.
 
-    - A 3D box (reach and bounds): `box_propagation`, whatever else was given on some of its slices.
-    - Key slices: each from its own rectangle, points or mask, those between them by `key_propagation`, those beyond the
-      outermost ones by `open_propagation`: to the ends of the reach if there is one, else as far as the object goes.
-      With bounds, no mask leaves them.
+    - A slice range and a 3D box: `in_box`, with key slices as corrections inside the box.
+    - Key slices: each is predicted from its own prompt, the slices between them by `between_keys`, and those beyond the
+      outermost ones by `outward`: to the ends of the slice range, or as far as the object extends. Masks do not
+      leave the 3D box, if there is one.
+
+    Args:
+        source: slices as the model sees them.
+        prompt: prompts of the object.
+        predictor: loaded model.
+        settings: settings of the propagation.
+
+    Yields:
+        Each segmented slice once, in no particular order.
 
     Raises:
         InputError: the prompt lies outside the stack.
     """
     prompt.checked_for(source.shape)
-    asker = SlicePredictor(source, predictor, prompt.box3d)
+    slice_predictor = SlicePredictor(source, predictor, settings.confidence.stability_offset, prompt.box3d)
     if prompt.slice_range is not None and prompt.box3d is not None:
-        yield from propagate_in_box(asker, prompt)
-        return
+        yield from propagate_in_box(slice_predictor, prompt, settings)
+    else:
+        yield from _propagate_from_keys(slice_predictor, prompt, settings)
+
+
+def _propagate_from_keys(
+    predictor: SlicePredictor, prompt: StackPrompt, settings: PropagationSettings
+) -> Iterator[SliceResult]:
     found = []
     for index, given in prompt.slices.items():
-        key = segment_key(asker, index, given)
+        key = key_result(index, predictor.predict_as_given(index, given), given, settings.confidence)
         yield key
-        # Points in which the model sees nothing say nothing of the slices around them either.
+        # A key slice with points and an empty mask says nothing about its neighbours.
         if key.box is not None:
             found.append(key)
     if not found:
         return
-    answered = set(prompt.slices)
     for lower, upper in pairwise(found):
-        yield from (one for one in segment_between(asker, lower, upper) if one.index not in answered)
-    first, last = prompt.slice_range or (0, source.shape[0] - 1)
-    stop = prompt.slice_range is None
+        between = propagate_between(predictor, lower, upper, settings)
+        yield from (result for result in between if result.index not in prompt.slices)
+    first, last = prompt.slice_range or (0, predictor.source.shape[0] - 1)
     lowest, highest = found[0], found[-1]
-    for start, indices in (
+    for key, indices in (
         (highest, range(highest.index + 1, last + 1)),
         (lowest, range(lowest.index - 1, first - 1, -1)),
     ):
-        origin = Origin.of(asker, start)
-        if origin is not None:
-            outwards = propagate_outwards(asker, origin, indices, stop)
-            yield from (one for one in outwards if one.index not in answered)
+        start = StartSlice.from_result(key, predictor, settings.outward)
+        if start is not None:
+            outward = propagate_outward(predictor, start, indices, settings, find_end=prompt.slice_range is None)
+            yield from (result for result in outward if result.index not in prompt.slices)

@@ -1,4 +1,4 @@
-"""Asks a model about slices of a stack, and looks at what the image shows where it answers."""
+"""Prediction of masks on the slices of one stack."""
 
 from __future__ import annotations
 
@@ -8,34 +8,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from cachetools import LRUCache
-from scipy import ndimage
 
 from ..inference.predictor import Predictor
 from ..prompts import Box, MaskPrompt, SlicePrompt
 from ..results import Prediction
 from ..stack import SliceSource
 
-# Logits this far from the border count as sure; SAM's own measure of stability uses the same offset. Mean DSC in 3D boxes, 26
-# cases: 0.816, 0.817 and 0.817 with 0.5, 1 and 2.
-STABILITY_OFFSET = 1.0
-# The ring in which an object's surroundings are looked at begins this share of the slice's longer side outside of it, and is
-# twice as wide: 2 and 4 network pixels of 256. The border itself, where both sides are mixed, is left out.
-# Mean DSC with one rectangle, 26 cases: 0.730, 0.736 and 0.735 with 1/256, 1/128 and 1/64.
-RING_STEP = 1 / 128
-# More than are encoded ahead at once.
-KEPT_IMAGES = 12
+# Slice images kept in memory: more than are ever encoded ahead at once.
+_CACHED_IMAGES = 12
 
 
 @dataclass(frozen=True)
 class SliceMask:
-    """One mask with what is known about it.
+    """Mask of one slice and what the model says of it.
 
     Attributes:
-        box: what was asked, in slice pixels.
-        mask: bool (rows, columns), within the bounds that were set.
-        predicted_iou: as the model gives it.
-        stability: share of the mask that stays when the border moves by `STABILITY_OFFSET` logits, 0..1.
-        logits: float32 at the decoder's resolution.
+        box: box that was prompted, without margin, in slice pixels.
+        mask: bool (rows, columns), restricted to the 3D box.
+        predicted_iou: the model's estimate of the intersection over union of its mask; about 0..1, not clipped.
+        stability: area of the mask at a raised threshold divided by its area at a lowered one, 0..1; the stability
+            score of Segment Anything (`calculate_stability_score`).
+        logits: float32 (h, w) at the decoder's resolution.
     """
 
     box: Box
@@ -44,149 +37,146 @@ class SliceMask:
     stability: float
     logits: np.ndarray
 
-
-@dataclass(frozen=True)
-class Appearance:
-    """Grey levels (0..255) inside a mask and in a ring around it."""
-
-    mean: float
-    spread: float
-    ring_mean: float
-
     @property
-    def contrast(self) -> float:
-        return self.mean - self.ring_mean
+    def reliability(self) -> float:
+        """Predicted IoU times stability; about 0..1, not clipped."""
+        return self.predicted_iou * self.stability
 
 
 class SlicePredictor:
-    """Puts boxes to a model on the slices of one stack; masks never leave `bounds`."""
+    """Predicts masks on the slices of one stack.
 
-    def __init__(self, source: SliceSource, predictor: Predictor, bounds: Box | None = None) -> None:
-        self.source, self.predictor, self.bounds = source, predictor, bounds
+    Args:
+        source: slices as the model sees them.
+        predictor: loaded model.
+        stability_offset: logits by which the threshold is raised and lowered to measure stability.
+        box3d: in-plane face of the 3D box, in slice pixels. Masks are empty outside of it, and prompts do not extend
+            beyond it. None for the whole slice.
+    """
+
+    def __init__(
+        self, source: SliceSource, predictor: Predictor, stability_offset: float, box3d: Box | None = None
+    ) -> None:
+        self.source, self.predictor, self.box3d = source, predictor, box3d
         _slices, self.rows, self.columns = source.shape
-        # A slice is looked at several times, and may come from another process each time.
-        self._images: LRUCache[int, np.ndarray] = LRUCache(KEPT_IMAGES)
+        self._stability_offset = stability_offset
+        # A slice is read for several predictions, and may have to come from another process each time.
+        self._images: LRUCache[int, np.ndarray] = LRUCache(_CACHED_IMAGES)
         self._upcoming: deque[int] = deque()
         self._most_ahead = 0
 
-    def follow(self, order: Sequence[int], certain: bool = True) -> None:
-        """Slices will be asked for in this order: the next ones are encoded while one is worked on, where that is of use
-        (`Predictor.room_ahead`).
+    @property
+    def spacing_mm(self) -> float:
+        """Distance between slices in millimetres."""
+        return self.source.spacing[0]
+
+    def announce(self, order: Sequence[int], certain: bool = True) -> None:
+        """Announce which slices will be predicted next, so that they can be encoded in the background.
 
         Args:
-            certain: all of them will be asked for. False: it may end before, so that only one is encoded ahead.
+            order: slice indices, in the order of their prediction.
+            certain: whether all of them will be predicted. If False, at most one slice is encoded ahead.
         """
         self._upcoming, self._most_ahead = deque(order), len(order) if certain else 1
 
-    def ask(
-        self, index: int, boxes: Sequence[Box], slack: float = 1.0, beside: np.ndarray | None = None
-    ) -> list[SliceMask]:
-        """One answer for each box on a slice; the decoder runs once for all of them.
+    def predict_box(
+        self, index: int, box: Box, margin_factor: float = 1.0, neighbour_logits: np.ndarray | None = None
+    ) -> SliceMask:
+        """Predict the mask of the object in a box.
 
         Args:
-            slack: how many times the family's own slack each box is given; see `Family.with_margin`.
-            beside: logits of the mask of the slice beside. They go with each box where the model was trained to take
-                masks as prompts (SAM, SAM-Med2D), and are left out where it was not.
+            index: slice index.
+            box: box around the object, in slice pixels.
+            margin_factor: margin that is added to the box, as a multiple of the model's own margin; see
+                `Family.with_margin`.
+            neighbour_logits: float32 logits of the neighbouring slice's mask at the decoder's resolution. They are part
+                of the prompt if the model was trained with mask prompts, and are ignored otherwise.
         """
-        mask = None if beside is None or "mask" not in self.predictor.prompts else MaskPrompt(logits=beside)
-        loosened = [self._loosened(box, slack) for box in boxes]
-        image = self._image(index)
+        prompt = SlicePrompt(box=self._with_margin(box, margin_factor))
+        if neighbour_logits is not None and "mask" in self.predictor.prompts:
+            prompt = replace(prompt, mask=MaskPrompt(logits=neighbour_logits))
+        image = self.image(index)
         self._encode_ahead(index, image)
-        predictions = self.predictor.predict_prompts(image, [SlicePrompt(box=box, mask=mask) for box in loosened])
-        return [self._answer(box, prediction) for box, prediction in zip(boxes, predictions, strict=True)]
+        return self._slice_mask(box, self.predictor.predict_prompt(image, prompt))
 
-    def _loosened(self, box: Box, slack: float) -> Box:
-        """The box with the family's slack, no larger than the bounds."""
+    def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
+        """Predict a mask from the user's prompt. Without a box in the prompt, the result's box is that of its mask."""
+        if prompt.box is None:
+            prediction = self.predictor.predict_prompt(self.image(index), prompt)
+        else:
+            with_margin = replace(prompt, box=self._with_margin(prompt.box, 1.0))
+            prediction = self.predictor.predict_prompt(self.image(index), with_margin)
+        box = prompt.box or Box.from_mask(prediction.mask) or Box.of_slice(self.rows, self.columns)
+        return self._slice_mask(box, prediction)
+
+    def image(self, index: int) -> np.ndarray:
+        """uint8 (rows, columns) image of a slice."""
+        image = self._images.get(index)
+        if image is None:
+            image = self._images[index] = self.source.slice_uint8(index)
+        return image
+
+    def correction_logits(self, mask: SliceMask) -> np.ndarray | None:
+        """Logits that a correction of the slice starts from; None if the mask is empty or the model takes no masks."""
+        return mask.logits if "mask" in self.predictor.prompts and mask.mask.any() else None
+
+    def mixed(self, one: SliceMask, other: SliceMask, weight: float) -> SliceMask:
+        """`one`, with the weighted mean of both masks' logits; `weight` is that of `other`, 0..1.
+
+        The stability stays that of `one`.
+        """
+        logits = (1 - weight) * one.logits + weight * other.logits
+        return replace(one, mask=self._mask_of(logits), logits=logits)
+
+    def with_logits(self, mask: SliceMask, logits: np.ndarray) -> SliceMask:
+        """`mask` with other logits, float32 at the decoder's resolution, and the mask and stability that follow."""
+        return replace(mask, mask=self._mask_of(logits), stability=self._stability(logits), logits=logits)
+
+    def from_logits(self, logits: np.ndarray, predicted_iou: float) -> SliceMask:
+        """Mask of a slice that the model did not see, from float32 logits at the decoder's resolution."""
+        mask = self._mask_of(logits)
+        box = Box.from_mask(mask) or self.box3d or Box.of_slice(self.rows, self.columns)
+        return SliceMask(box, mask, predicted_iou, self._stability(logits), logits)
+
+    def _with_margin(self, box: Box, factor: float) -> Box:
+        """The box with the model's margin, within the 3D box."""
         family = self.predictor.family
-        loosened = family.with_margin(box, self.rows, self.columns, slack)
-        if self.bounds is None:
-            return loosened
-        return loosened.intersection(family.with_margin(self.bounds, self.rows, self.columns, 0)) or loosened
+        enlarged = family.with_margin(box, self.rows, self.columns, factor)
+        if self.box3d is None:
+            return enlarged
+        return enlarged.intersection(family.with_margin(self.box3d, self.rows, self.columns, 0)) or enlarged
 
     def _encode_ahead(self, index: int, image: np.ndarray) -> None:
         if not self._upcoming:
             return
         if index in self._upcoming:
             self._upcoming.remove(index)
-        # Before others are begun: it would wait for them.
+        # First this slice: it would have to wait for the others.
         self.predictor.embed(image)
         room = min(self.predictor.room_ahead, self._most_ahead, len(self._upcoming))
         if room:
-            self.predictor.embed_ahead([self._image(self._upcoming.popleft()) for _ in range(room)])
+            self.predictor.embed_ahead([self.image(self._upcoming.popleft()) for _ in range(room)])
 
-    def _image(self, index: int) -> np.ndarray:
-        image = self._images.get(index)
-        if image is None:
-            image = self._images[index] = self.source.slice_uint8(index)
-        return image
-
-    def ask_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
-        """The answer to what the user gave on a slice. Its box, where none was given, is that around the mask."""
-        loosened = prompt
-        if prompt.box is not None:
-            loosened = replace(prompt, box=self._loosened(prompt.box, 1.0))
-        prediction = self.predictor.predict_prompt(self._image(index), loosened)
-        around = prompt.box or Box.from_mask(prediction.mask) or Box.of_slice(self.rows, self.columns)
-        return self._answer(around, prediction)
-
-    def kept_logits(self, answer: SliceMask) -> np.ndarray | None:
-        """What a correction of the answer starts from: nothing where the model takes no masks or has found none."""
-        return answer.logits if "mask" in self.predictor.prompts and answer.mask.any() else None
-
-    def merged(self, answer: SliceMask, other: SliceMask, share: float) -> SliceMask:
-        """The answer with `share` of the other's logits mixed in."""
-        logits = (1 - share) * answer.logits + share * other.logits
-        return replace(answer, mask=self._mask_of(logits), logits=logits)
-
-    def answer_of(self, logits: np.ndarray, predicted_iou: float) -> SliceMask:
-        """What float32 logits at the decoder's resolution show on a slice that the model was not asked about."""
-        mask = self._mask_of(logits)
-        around = Box.from_mask(mask) or self.bounds or Box.of_slice(self.rows, self.columns)
-        return SliceMask(around, mask, predicted_iou, _stability(logits), logits)
-
-    def with_logits(self, answer: SliceMask, logits: np.ndarray) -> SliceMask:
-        """The answer with mask and stability of other logits, float32 at the decoder's resolution."""
-        return replace(answer, mask=self._mask_of(logits), stability=_stability(logits), logits=logits)
-
-    def appearance(self, index: int, mask: np.ndarray) -> Appearance:
-        """What the image shows inside a mask that is not empty, and around it."""
-        image = self._image(index)
-        step = max(1, round(max(self.rows, self.columns) * RING_STEP))
-        around = Box.from_mask(mask)
-        assert around is not None
-        # Room for the ring, three steps, and one more.
-        reach = around.padded(4 * step, 4 * step).intersection(Box.of_slice(self.rows, self.columns)) or around
-        cut = (slice(int(reach.y0), int(reach.y1) + 1), slice(int(reach.x0), int(reach.x1) + 1))
-        inside, image = mask[cut], image[cut]
-        near = ndimage.binary_dilation(inside, iterations=step)
-        ring = ndimage.binary_dilation(near, iterations=2 * step) & ~near
-        values, outside = image[inside], image[ring]
-        mean = float(values.mean())
-        return Appearance(mean, float(values.std()), float(outside.mean()) if outside.size else mean)
-
-    def _answer(self, box: Box, prediction: Prediction) -> SliceMask:
+    def _slice_mask(self, box: Box, prediction: Prediction) -> SliceMask:
         logits = prediction.low_res_logits
         return SliceMask(
             box=box,
-            mask=self._kept(prediction.mask),
+            mask=self._inside_box3d(prediction.mask),
             predicted_iou=prediction.predicted_iou,
-            stability=_stability(logits),
+            stability=self._stability(logits),
             logits=logits,
         )
 
     def _mask_of(self, logits: np.ndarray) -> np.ndarray:
-        return self._kept(self.predictor.mask_of(logits, self.rows, self.columns))
+        return self._inside_box3d(self.predictor.mask_of(logits, self.rows, self.columns))
 
-    def _kept(self, mask: np.ndarray) -> np.ndarray:
-        if self.bounds is None:
+    def _inside_box3d(self, mask: np.ndarray) -> np.ndarray:
+        if self.box3d is None:
             return mask
-        kept = np.zeros_like(mask)
-        x0, y0 = int(np.ceil(self.bounds.x0)), int(np.ceil(self.bounds.y0))
-        inside = (slice(y0, int(self.bounds.y1) + 1), slice(x0, int(self.bounds.x1) + 1))
-        kept[inside] = mask[inside]
-        return kept
+        restricted = np.zeros_like(mask)
+        restricted[self.box3d.pixels] = mask[self.box3d.pixels]
+        return restricted
 
-
-def _stability(logits: np.ndarray) -> float:
-    wide, narrow = int((logits > -STABILITY_OFFSET).sum()), int((logits > STABILITY_OFFSET).sum())
-    return narrow / wide if wide else 0.0
+    def _stability(self, logits: np.ndarray) -> float:
+        larger, smaller = (int((logits > offset).sum()) for offset in (-self._stability_offset, self._stability_offset))
+        return smaller / larger if larger else 0.0

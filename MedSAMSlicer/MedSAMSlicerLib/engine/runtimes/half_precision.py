@@ -17,6 +17,7 @@ import numpy as np
 from ..atomic_files import replace_atomically
 from ..environment import cache_folder
 from ..log import get_logger
+from ..masks import dice
 from ..prompts import SlicePrompt
 from .check_image import SIDE, phantom_slice
 
@@ -69,14 +70,13 @@ def judge(full: CheckAnswer, half: CheckAnswer) -> HalfVerdict:
     if not (np.isfinite(half.embedding).all() and np.isfinite(half.ious).all()):
         return HalfVerdict(False, "half precision gives numbers that are none")
     difference = float(np.abs(half.embedding - full.embedding).max() / np.abs(full.embedding).max())
-    both = (full.masks & half.masks).sum(axis=(1, 2))
-    dice = float((2 * both / (full.masks.sum(axis=(1, 2)) + half.masks.sum(axis=(1, 2)))).min())
-    said = (
-        f"Dice {dice:.4f} with single precision on the check slice, largest difference of an embedding {difference:.2g}"
-    )
+    overlap = min(dice(one, other) for one, other in zip(full.masks, half.masks, strict=True))
+    said = f"Dice {overlap:.4f} with single precision on the check slice, largest difference of an embedding {difference:.2g}"
     iou_difference = float(np.abs(half.ious - full.ious).max())
     holds = (
-        dice >= LEAST_DICE and iou_difference <= LARGEST_IOU_DIFFERENCE and difference <= LARGEST_EMBEDDING_DIFFERENCE
+        overlap >= LEAST_DICE
+        and iou_difference <= LARGEST_IOU_DIFFERENCE
+        and difference <= LARGEST_EMBEDDING_DIFFERENCE
     )
     return HalfVerdict(holds, said)
 

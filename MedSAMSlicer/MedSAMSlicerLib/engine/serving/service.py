@@ -13,7 +13,7 @@ from ..inference.predictor import Predictor, load_predictor
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from ..models.catalogue import find_model
 from ..prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
-from ..propagation.prompt_jitter import Consensus, box_consensus
+from ..propagation.prompt_jitter import JitterAgreement, jitter_agreement
 from ..propagation.propagate import propagate
 from ..results import Prediction, SliceResult
 from ..stack import SliceSource
@@ -74,9 +74,9 @@ class SegmentationService:
             yield result
         self._tell(info)
 
-    def consensus(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> Consensus:
-        """What `count` slightly different rectangles make of one uint8 (rows, columns) slice; see `box_consensus`."""
-        return box_consensus(self._ready(choice)[0], image, box, count)
+    def jitter_agreement(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> JitterAgreement:
+        """Agreement of the masks of `count` jittered boxes on one uint8 (rows, columns) slice."""
+        return jitter_agreement(self._ready(choice)[0], image, box, count)
 
     def clear_cache(self) -> None:
         """Forget all embeddings."""

@@ -22,9 +22,10 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from MedSAMSlicerLib.cli.main import main
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.propagation.prompt_jitter import Consensus
+from MedSAMSlicerLib.engine.propagation.prompt_jitter import JitterAgreement
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.engine.stack import SliceSource
@@ -57,7 +58,7 @@ class Phantom:
 
     def dice(self, mask: np.ndarray, truth: np.ndarray | None = None) -> float:
         truth = self.truth if truth is None else truth
-        return 2 * np.count_nonzero(mask & truth) / (np.count_nonzero(mask) + np.count_nonzero(truth))
+        return dice(mask, truth)
 
 
 @pytest.fixture(scope="session")
@@ -122,8 +123,8 @@ class MemoizingService:
         for result in results:
             yield replace(result, mask=result.mask.copy())
 
-    def consensus(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> Consensus:
-        return self._service.consensus(choice, image, box, count)
+    def jitter_agreement(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> JitterAgreement:
+        return self._service.jitter_agreement(choice, image, box, count)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import slicer
 import slicer.util
 
 from effect.conftest import SHAPE, EffectFixture
+from MedSAMSlicerLib.engine.masks import dice
 
 FIRST, SECOND = (30, 40), (30, 66)
 """(j, i) of the middles of two bright balls on slice 10."""
@@ -43,11 +44,6 @@ def seen(effect_fixture: Any) -> np.ndarray:
     image = effect_fixture.contouring.preview.image
     assert image is not None
     return np.asarray(image.values[0] > 0)
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Where the outermost slices hold a few pixels only, propagation may end before them."""
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
 def marks(effect_fixture: Any, view: str = "Red") -> np.ndarray:

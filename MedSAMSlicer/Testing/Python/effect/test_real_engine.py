@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from effect.conftest import EffectFixture
+from MedSAMSlicerLib.engine.masks import dice
 
 pytest.importorskip("torch", reason="the engine needs torch")
 FIRST, LAST = 9, 12
@@ -29,10 +29,6 @@ def effect_fixture(host: Any, repository: Path, litemedsam_weights: Path) -> Eff
         parameter(name, str(value))
     parameter("Reach", "range")
     return made
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
 
 
 def test_a_ball_is_contoured_by_litemedsam_previewed_applied_and_undone(effect_fixture: EffectFixture) -> None:

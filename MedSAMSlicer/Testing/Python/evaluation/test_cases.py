@@ -35,8 +35,8 @@ def test_paths_are_relative_to_the_file(folder: Path) -> None:
     ("text", "words"),
     [
         ("id,image\n", "no column modality"),
-        (HEADER, "holds no case"),
-        (HEADER + "a,CT,image.nrrd,label.nrrd,1,K,\na,CT,image.nrrd,label.nrrd,1,K,\n", "comes twice"),
+        (HEADER, "has no case"),
+        (HEADER + "a,CT,image.nrrd,label.nrrd,1,K,\na,CT,image.nrrd,label.nrrd,1,K,\n", "is not unique"),
         (HEADER + "a,CT,image.nrrd,,1,K,\n", "line 2: column label is empty"),
         (HEADER + "a,CT,image.nrrd,other.nrrd,1,K,\n", "other.nrrd does not exist"),
         (HEADER + "a,CT,image.nrrd,label.nrrd,1,Z,\n", "choose I, J or K"),

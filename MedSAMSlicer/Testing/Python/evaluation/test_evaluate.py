@@ -19,7 +19,10 @@ from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.evaluation import evaluate
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
-from MedSAMSlicerLib.evaluation.evaluate import (
+from MedSAMSlicerLib.evaluation.evaluate_case import CaseScore, SliceScore, Task, run_case
+from MedSAMSlicerLib.evaluation.metrics import Agreement
+from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
+from MedSAMSlicerLib.evaluation.result_tables import (
     RESULT_COLUMNS,
     SLICE_COLUMNS,
     result_row,
@@ -27,9 +30,6 @@ from MedSAMSlicerLib.evaluation.evaluate import (
     summary,
     write_table,
 )
-from MedSAMSlicerLib.evaluation.evaluate_case import CaseScore, SliceScore, Task, run_case
-from MedSAMSlicerLib.evaluation.metrics import Agreement
-from MedSAMSlicerLib.evaluation.plots import PLOTS, POOR_SLICE_DSC, plot_writers, poor_slice_auc
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
 from support.failing_models import NOTES, load_crashing, load_missing
 from support.shapes import ellipsoid

@@ -151,11 +151,11 @@ def test_a_report_that_cannot_be_written(image: Image, info: RunInfo, tmp_path: 
 
 
 def test_a_consensus_that_was_asked_for_is_told_of_its_slices_only() -> None:
-    from MedSAMSlicerLib.engine.propagation.prompt_jitter import Consensus
+    from MedSAMSlicerLib.engine.propagation.prompt_jitter import JitterAgreement
     from MedSAMSlicerLib.io.report import _consensus_of
 
     disputed = np.zeros((4, 5), bool)
     disputed[1, 1:4] = True
-    found = Consensus(0.75, np.ones((4, 5), bool), disputed)
+    found = JitterAgreement(0.75, np.ones((4, 5), bool), disputed)
     assert _consensus_of(found, 2.0) == {"consensus": 0.75, "disputed_mm2": 6.0}
     assert _consensus_of(None, 2.0) == {}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, Points
 from MedSAMSlicerLib.engine.results import Prediction
 
@@ -15,13 +16,6 @@ ALL = pytest.mark.skipif(
     not os.environ.get("MEDSAM_SLICER_REFERENCE_ALL"), reason="half a minute or more: set MEDSAM_SLICER_REFERENCE_ALL=1"
 )
 """Files that are compared when somebody asks for all of them: before a release, or after a change of a network."""
-
-
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """DSC of two masks of the same shape; 1 if both are empty."""
-    one, other = one.astype(bool), other.astype(bool)
-    total = one.sum() + other.sum()
-    return float(2 * (one & other).sum() / total) if total else 1.0
 
 
 def embedding_difference(embedding: np.ndarray, reference: Mapping[str, np.ndarray]) -> float:

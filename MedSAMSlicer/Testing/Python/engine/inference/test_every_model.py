@@ -16,7 +16,7 @@ from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
-from MedSAMSlicerLib.engine.propagation.outward import CLOSE, LOOSE
+from MedSAMSlicerLib.engine.propagation.settings import OutwardSettings
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import RunListener
@@ -29,6 +29,7 @@ ROWS, COLUMNS = 60, 84
 BOX = Box(20, 15, 62, 48)
 IMAGE = textured_slice(ROWS, COLUMNS, 5)
 CLICKS = Points(((40, 30), (12, 50.5)), (True, False))
+FACTORS = (OutwardSettings().close_margin, OutwardSettings().loose_margin)
 DISC = ellipsoid((1, ROWS, COLUMNS), (0, 30, 42), (1, 14, 18))[0]
 
 
@@ -219,13 +220,13 @@ def test_damaged_weights_and_those_of_every_other_family_are_refused_in_one_line
 
 @EVERY
 def test_a_loose_rectangle_is_wider_than_a_close_one_and_stays_in_the_input(key: str, predictor: Predictor) -> None:
-    close, loose = (predictor.family.with_margin(BOX, ROWS, COLUMNS, factor) for factor in (CLOSE, LOOSE))
+    close, loose = (predictor.family.with_margin(BOX, ROWS, COLUMNS, factor) for factor in FACTORS)
     wider = np.subtract(loose.xyxy, close.xyxy)
     assert (wider[:2] < 0).all() and (wider[2:] > 0).all()
     assert np.abs(wider).max() < 0.05 * COLUMNS
     # Slices are padded to a square; half a pixel more, because some families count from the pixels' edges.
     square = Box.of_slice(COLUMNS, COLUMNS).padded(0.5, 0.5)
-    beyond = predictor.family.with_margin(Box.of_slice(ROWS, COLUMNS), ROWS, COLUMNS, LOOSE)
+    beyond = predictor.family.with_margin(Box.of_slice(ROWS, COLUMNS), ROWS, COLUMNS, FACTORS[1])
     assert beyond.intersection(square) == beyond
     answers = predictor.predict_prompts(IMAGE, [SlicePrompt(box=box) for box in (close, loose)])
     assert np.abs(answers[0].low_res_logits - answers[1].low_res_logits).max() > 1e-6

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
-from support.parity import ALL, dice, embedding_difference
+from support.parity import ALL, embedding_difference
 from support.seeded_weights import seeded_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")

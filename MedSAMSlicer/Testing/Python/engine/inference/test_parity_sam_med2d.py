@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.models.sam_med2d import FAMILY, SamMed2D, nearest_pixels
 from MedSAMSlicerLib.engine.prompts import MaskPrompt, SlicePrompt
-from support.parity import IOU_TOLERANCE, LOGITS_TOLERANCE, assert_same_answer, dice, reference_prompts
+from support.parity import IOU_TOLERANCE, LOGITS_TOLERANCE, assert_same_answer, reference_prompts
 from support.seeded_weights import seeded_predictor
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")

@@ -11,11 +11,11 @@ import torch
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import devices
-from support.parity import dice
 from support.shapes import textured_slice
 from support.threshold_model import threshold_predictor
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.stack import ArrayStack
-from support.parity import dice
 from support.shapes import ellipsoid
 
 SHAPE = (8, 48, 60)

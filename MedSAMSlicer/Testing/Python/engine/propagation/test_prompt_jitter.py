@@ -1,11 +1,11 @@
-"""Rectangles drawn a little differently agree where the image decides, and differ where the rectangle does."""
+"""Masks of jittered boxes agree where the image decides on the contour, and differ where the box does."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.propagation.prompt_jitter import box_consensus
+from MedSAMSlicerLib.engine.propagation.prompt_jitter import jitter_agreement
 from support.threshold_model import threshold_predictor
 
 
@@ -15,29 +15,29 @@ def image() -> np.ndarray:
     return grey
 
 
-def test_an_object_well_inside_the_rectangle_is_undisputed() -> None:
+def test_an_object_well_inside_the_box_is_undisputed() -> None:
     predictor = threshold_predictor()
-    found = box_consensus(predictor, image(), Box(18, 13, 52, 47), 8)
+    found = jitter_agreement(predictor, image(), Box(18, 13, 52, 47), 8)
     assert found.agreement == 1 and not found.disputed.any()
     assert np.array_equal(found.majority, image() > 128)
     assert (predictor.timings.encoder_calls, predictor.timings.decoder_calls) == (1, 8)
 
 
-def test_an_edge_that_only_the_rectangle_decides_is_disputed() -> None:
-    found = box_consensus(threshold_predictor(), image(), Box(25, 20, 34, 39), 8)
+def test_an_edge_that_depends_on_the_box_is_disputed() -> None:
+    found = jitter_agreement(threshold_predictor(), image(), Box(25, 20, 34, 39), 8)
     assert found.agreement < 1
     columns = np.flatnonzero(found.disputed.any(axis=0))
     assert columns.size and np.abs(columns - 34).min() <= 2, "the right edge cuts through the object"
 
 
-def test_the_same_seed_gives_the_same_answer() -> None:
+def test_the_same_seed_gives_the_same_boxes() -> None:
     one, same, other = (
-        box_consensus(threshold_predictor(), image(), Box(25, 20, 34, 39), 5, seed) for seed in (1, 1, 2)
+        jitter_agreement(threshold_predictor(), image(), Box(25, 20, 34, 39), 5, seed) for seed in (1, 1, 2)
     )
     assert np.array_equal(one.disputed, same.disputed) and one.agreement == same.agreement
     assert not np.array_equal(one.disputed, other.disputed)
 
 
-def test_nothing_found_is_no_agreement() -> None:
-    found = box_consensus(threshold_predictor(), np.full((60, 70), 50, np.uint8), Box(5, 5, 30, 30), 4)
+def test_empty_masks_have_no_agreement() -> None:
+    found = jitter_agreement(threshold_predictor(), np.full((60, 70), 50, np.uint8), Box(5, 5, 30, 30), 4)
     assert found.agreement == 0 and not found.majority.any()

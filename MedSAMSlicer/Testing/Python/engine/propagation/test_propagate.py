@@ -7,11 +7,11 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import array_axis
-from support.parity import dice
 from support.shapes import ellipsoid, stack_of
 from support.threshold_model import ThresholdFamily, ThresholdRuntime, threshold_predictor
 

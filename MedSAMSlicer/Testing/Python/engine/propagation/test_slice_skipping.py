@@ -1,4 +1,4 @@
-"""Thin slices of a 3D box: which are asked about, and what stands on those between."""
+"""Thin slices of a 3D box: which are predicted, and how those between are interpolated."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from MedSAMSlicerLib.engine.propagation.slice_skipping import asked_slices, step_of
+from MedSAMSlicerLib.engine.propagation.settings import SkippingSettings
+from MedSAMSlicerLib.engine.propagation.slice_skipping import predicted_slices, slice_step
 from MedSAMSlicerLib.engine.results import SliceResult
-from support.parity import dice
 from support.shapes import ellipsoid, stack_of
 from support.threshold_model import threshold_predictor
 
@@ -56,20 +57,20 @@ def stacked(results: dict[int, SliceResult]) -> np.ndarray:
         (1, 0.1, 1),
     ],
 )
-def test_slices_are_left_out_only_where_those_beside_are_near_and_many(count: int, slice_mm: float, step: int) -> None:
-    assert step_of(count, slice_mm) == step
+def test_slices_are_skipped_only_if_they_are_thin_and_many(count: int, slice_mm: float, step: int) -> None:
+    assert slice_step(count, slice_mm, SkippingSettings()) == step
 
 
 @pytest.mark.parametrize("count", [30, 31, 44, 45])
 @pytest.mark.parametrize("slice_mm", [0.6, 1.0, 2.0])
-def test_both_ends_are_asked_and_no_gap_is_wider_than_the_step(count: int, slice_mm: float) -> None:
-    asked = asked_slices(7, 6 + count, slice_mm)
-    assert asked[0] == 7 and asked[-1] == 6 + count
-    assert max(b - a for a, b in pairwise(asked)) == step_of(count, slice_mm)
-    assert [13 + count - index for index in reversed(asked)] == asked, "turned over, the same"
+def test_both_ends_are_predicted_and_no_gap_exceeds_the_step(count: int, slice_mm: float) -> None:
+    predicted = predicted_slices(7, 6 + count, slice_mm, SkippingSettings())
+    assert predicted[0] == 7 and predicted[-1] == 6 + count
+    assert max(b - a for a, b in pairwise(predicted)) == slice_step(count, slice_mm, SkippingSettings())
+    assert [13 + count - index for index in reversed(predicted)] == predicted, "the same for a flipped volume"
 
 
-def test_half_of_the_slices_are_encoded_and_the_object_is_whole() -> None:
+def test_half_of_the_slices_are_encoded_and_the_object_is_complete() -> None:
     every, calls = run(TRUTH, BOX3D, 5.0)
     thin, fewer = run(TRUTH, BOX3D, 1.0)
     assert calls == LAST - FIRST + 1 and fewer <= calls / 2 + 2
@@ -77,20 +78,20 @@ def test_half_of_the_slices_are_encoded_and_the_object_is_whole() -> None:
     left = [index for index, one in thin.items() if one.interpolated]
     assert not any(one.interpolated for one in every.values())
     assert len(left) == calls - fewer and not {FIRST, LAST} & set(left)
-    # Nothing shows where one of the two around it was asked: it is as sure as they are.
+    # An interpolated slice takes over the predicted IoU of its neighbours.
     assert all(thin[index].mask.any() and 0 < thin[index].predicted_iou <= 1 for index in left)
 
 
-def test_a_volume_turned_over_gives_the_same() -> None:
-    leaning = ellipsoid(SHAPE, (30, 30, 35), (20, 14, 16)) & ~ellipsoid(SHAPE, (18, 24, 30), (8, 8, 8))
-    # Faint, so that nowhere as much speaks for the object as against it.
-    upright, _ = run(leaning, BOX3D, 1.0, inside=140)
-    over, _ = run(leaning[::-1], BOX3D, 1.0, inside=140)
+def test_a_flipped_volume_gives_the_same_masks() -> None:
+    oblique = ellipsoid(SHAPE, (30, 30, 35), (20, 14, 16)) & ~ellipsoid(SHAPE, (18, 24, 30), (8, 8, 8))
+    # Faint, so that no logit is exactly 0.
+    upright, _ = run(oblique, BOX3D, 1.0, inside=140)
+    over, _ = run(oblique[::-1], BOX3D, 1.0, inside=140)
     assert (stacked(over)[::-1] == stacked(upright)).all()
     assert [over[60 - index].predicted_iou for index in upright] == [one.predicted_iou for one in upright.values()]
 
 
-def test_what_the_user_gave_on_a_slice_is_asked_there() -> None:
+def test_a_prompted_slice_is_not_skipped() -> None:
     plain, _ = run(TRUTH, BOX3D, 1.0)
     index = next(index for index, one in plain.items() if one.interpolated)
     given = Box(30, 25, 38, 33)
@@ -99,7 +100,7 @@ def test_what_the_user_gave_on_a_slice_is_asked_there() -> None:
     assert Box.from_mask(results[index].mask) == given
 
 
-def test_nothing_lies_between_two_slices_that_show_nothing() -> None:
+def test_a_slice_between_two_empty_ones_is_empty() -> None:
     gone = TRUTH.copy()
     gone[20:] = False
     results, _ = run(gone, BOX3D, 1.0)

@@ -16,6 +16,7 @@ import pytest
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, child_environment
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
@@ -24,7 +25,6 @@ from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
 from MedSAMSlicerLib.engine.runtimes.openvino_models import convert_in_process, converted_folder, is_complete
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-from support.parity import dice
 from support.shapes import textured_slice
 from support.small_network import SMALL, small_network
 

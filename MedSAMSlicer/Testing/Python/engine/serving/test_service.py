@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
-from support.parity import dice
 from support.shapes import ellipsoid, stack_of
 
 

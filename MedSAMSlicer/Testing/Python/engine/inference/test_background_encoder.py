@@ -68,7 +68,7 @@ def test_it_goes_on_beside_other_work_and_one_at_a_time(monkeypatch: pytest.Monk
     predictor.embed_ahead([OTHER])
     may_go_on.set()
     predictor.embed(ONE)
-    assert len(running) == 1 and running[0].startswith("encode-ahead")
+    assert len(running) == 1 and running[0].startswith("background-encoder")
 
 
 def test_its_error_reaches_whoever_asks_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_a_run_encodes_ahead_where_the_processor_is_free(
     assert sorted(found) == sorted(in_turn)
     assert all(np.array_equal(found[index], mask) for index, mask in in_turn.items())
     assert predictor.timings.encoder_calls == 10 == len(threads)
-    assert sum(name.startswith("encode-ahead") for name in threads) == (9 if ahead else 0)
+    assert sum(name.startswith("background-encoder") for name in threads) == (9 if ahead else 0)
 
 
 class BatchRuntime(ThresholdRuntime):

@@ -1,0 +1,192 @@
+"""Settings of the propagation: every constant of the algorithms, with its unit and a sensible range.
+
+`docs/propagation.md` says how the defaults were chosen; `benchmarks/ablation.py` measures what each of them does.
+All settings are immutable. Vary one with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MedianBoxSettings:
+    """When a slice is predicted a second time, and how the two predictions are combined; see `median_box`.
+
+    Attributes:
+        tolerance: largest distance between an edge of the box found and the same edge of the median box, as a fraction
+            of the median box's width or height. Beyond it the median box is prompted. 0.03 to 0.1.
+        first_weight: weight of the first prediction's logits in the combined logits. 0 to 0.5.
+    """
+
+    tolerance: float = 0.07
+    first_weight: float = 0.3
+
+
+@dataclass(frozen=True)
+class InBoxSettings:
+    """Propagation inside a 3D box; see `in_box`.
+
+    Attributes:
+        expected_width: size of the expected section, as a multiple of the ellipsoid's section. 0.8 to 1.
+        generous_width: size of the box that is prompted first, as a multiple of the ellipsoid's section. 1.05 to 1.4.
+        upright_weight: weight of the assumption that the ellipsoid is upright. All slices of the box together weigh
+            about 0.3 if they agree on a shear. 0.02 to 0.15.
+        largest_shear: largest shear of the ellipsoid, in half widths of the box; below 1, where the sections vanish.
+            0.8 to 0.99.
+        median_box: when and how slices are predicted a second time.
+    """
+
+    expected_width: float = 0.9
+    generous_width: float = 1.2
+    upright_weight: float = 0.05
+    largest_shear: float = 0.95
+    median_box: MedianBoxSettings = MedianBoxSettings()
+
+
+@dataclass(frozen=True)
+class BetweenKeysSettings:
+    """Propagation between two key slices; see `between_keys`.
+
+    Attributes:
+        bulge: shape of the expected box between the key slices' boxes: 0 interpolates sizes linearly, 1 as the
+            sections of an ellipsoid. 0.5 to 1.
+        doubtful_predicted_iou: predicted IoU below which the neighbouring mask's box is prompted too. 0.5 to 0.7.
+        smallest_gain: predicted IoU by which the prediction for the neighbouring mask's box must be better to replace
+            the other one. 0 to 0.1.
+        median_box: when and how slices are predicted a second time.
+    """
+
+    bulge: float = 0.75
+    doubtful_predicted_iou: float = 0.6
+    smallest_gain: float = 0.05
+    median_box: MedianBoxSettings = MedianBoxSettings()
+
+
+@dataclass(frozen=True)
+class OutwardSettings:
+    """Propagation beyond the outermost key slices; see `outward`.
+
+    Attributes:
+        close_margin: margin of the close box around the neighbouring mask, as a multiple of the model's own margin
+            (`Family.with_margin`). 0.5 to 1.5.
+        loose_margin: margin of the loose box, in the same unit. 2 to 3.5.
+        sure_predicted_iou: predicted IoU above which the loose box's mask may be accepted without prompting the close
+            box. 0.85 to 0.95.
+        sure_dice: Dice coefficient with the neighbouring mask above which it may be accepted. 0.85 to 0.95.
+        newest_weight: weight of the newest slice in the running mean of the object's appearance. 0.1 to 0.6.
+        smallest_spread: smallest unit in which changes of the mean grey level are measured, in grey levels of 0..255:
+            the noise of a windowed image. 6 to 24.
+        spread_per_contrast: smallest such unit as a fraction of the object's contrast. 0.1 to 0.5.
+        largest_change: the object has ended if its mean grey level changes by more, in the unit above. 1 to 3.
+        smallest_contrast: the object has ended if less of its contrast is left, as a fraction of the contrast on the
+            key slice. 0.1 to 0.4.
+        smallest_predicted_iou: the object has ended if the predicted IoU is lower. 0.4 to 0.7.
+        smallest_area: the object has ended if its area is smaller, as a fraction of the area on the key slice.
+            0.02 to 0.1.
+        smallest_dice: the object has ended if the Dice coefficient with the neighbouring mask is lower. 0.15 to 0.5.
+        visible_contrast: contrast below which an object counts as invisible against its surroundings, as a fraction of
+            the standard deviation of its grey levels. 0.25 to 1.
+        half_length: distance from the key slice beyond which an invisible object is not followed, as a fraction of its
+            largest diameter on that slice. 0.4 to 0.9.
+        ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
+            The ring of surroundings is twice as wide. 1/256 to 1/64.
+    """
+
+    close_margin: float = 1.0
+    loose_margin: float = 2.5
+    sure_predicted_iou: float = 0.9
+    sure_dice: float = 0.9
+    newest_weight: float = 0.3
+    smallest_spread: float = 12.0
+    spread_per_contrast: float = 0.25
+    largest_change: float = 2.0
+    smallest_contrast: float = 0.2
+    smallest_predicted_iou: float = 0.55
+    smallest_area: float = 0.04
+    smallest_dice: float = 0.3
+    visible_contrast: float = 0.5
+    half_length: float = 0.6
+    ring_step: float = 1 / 128
+
+
+@dataclass(frozen=True)
+class SmoothingSettings:
+    """Smoothing of logits along the stack; see `smoothing`.
+
+    Attributes:
+        spread_mm: standard deviation of the Gaussian, in millimetres. 2 to 4.
+        largest_spread: largest standard deviation, as a fraction of the number of slices that are smoothed, so that
+            small objects are not blurred away. 0.05 to 0.2.
+        truncate: distance at which the Gaussian is cut off, in standard deviations. 2 to 4.
+        largest_logit: logits are clipped to this magnitude. 5 to 20.
+        smallest_trust: smallest weight of a slice. 0.001 to 0.1.
+    """
+
+    spread_mm: float = 3.0
+    largest_spread: float = 0.1
+    truncate: float = 3.0
+    largest_logit: float = 10.0
+    smallest_trust: float = 0.01
+
+
+@dataclass(frozen=True)
+class SkippingSettings:
+    """Which slices of a 3D box are interpolated instead of predicted; see `slice_skipping`.
+
+    Attributes:
+        largest_gap_mm: every second slice is skipped if predicted slices are then no further apart, in millimetres;
+            0 skips none. 0 to 7.
+        fewest_predicted: and if at least this many slices are predicted. 10 to 25.
+    """
+
+    largest_gap_mm: float = 4.0
+    fewest_predicted: int = 15
+
+
+@dataclass(frozen=True)
+class ConfidenceSettings:
+    """Confidence of slices; see `confidence`.
+
+    Attributes:
+        stability_offset: logits by which the threshold is raised and lowered to measure the stability of a mask.
+            0.5 to 2.
+        middle: mean of predicted IoU and stability at which the confidence is 0.5. 0.7 to 0.85.
+        middle_smoothed: the same for logits that were smoothed along the stack. 0.7 to 0.85.
+        steepness: slope of the logistic curve, per unit of that mean. 15 to 40.
+        review_below: confidence below which a slice needs review. 0.6 to 0.85.
+    """
+
+    stability_offset: float = 1.0
+    middle: float = 0.803
+    middle_smoothed: float = 0.745
+    steepness: float = 21.0
+    review_below: float = 0.75
+
+
+@dataclass(frozen=True)
+class JitterSettings:
+    """Sensitivity of a mask to how its box was drawn; see `prompt_jitter`.
+
+    Attributes:
+        largest_shift: largest shift of an edge, as a fraction of the box's width or height. 0.02 to 0.1.
+        smallest_shift: the largest shift is never less than this many slice pixels. 0.5 to 2.
+        disputed_below: agreement below which a slice depends on how its box was drawn. 0.8 to 0.95.
+    """
+
+    largest_shift: float = 0.05
+    smallest_shift: float = 1.0
+    disputed_below: float = 0.9
+
+
+@dataclass(frozen=True)
+class PropagationSettings:
+    """All settings of `propagate`, grouped by algorithm."""
+
+    in_box: InBoxSettings = InBoxSettings()
+    between_keys: BetweenKeysSettings = BetweenKeysSettings()
+    outward: OutwardSettings = OutwardSettings()
+    smoothing: SmoothingSettings = SmoothingSettings()
+    skipping: SkippingSettings = SkippingSettings()
+    confidence: ConfidenceSettings = ConfidenceSettings()
+    jitter: JitterSettings = JitterSettings()
