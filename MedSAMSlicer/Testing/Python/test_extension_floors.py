@@ -1,7 +1,7 @@
 """The layout of the package: which folder may import which, no circles, and nothing heavy where Slicer has to stay quick.
 
-engine <- io <- evaluation and engine <- scene; the faces (command line, effect, panel) and the modules that Slicer loads
-are on top of them.
+engine <- io <- evaluation and engine <- scene; on top of them the faces: API, command line, panel, logic of the module,
+effect, and the file that Slicer loads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "io": SLICER | QT | TORCH,
     "evaluation": SLICER | QT | TORCH,
     "scene": QT | TORCH,  # it runs in Slicer's main process, which never imports torch
+    "logic": TORCH,
     "effect": TORCH,
     "panel": TORCH,
     "panel.setup": {"vtk", "vtkmodules"} | QT | TORCH,
@@ -49,9 +50,10 @@ FACES = {
     "cli": [*ENGINE, "io", "evaluation", "api"],
     "panel.setup": ENGINE,
     "panel": [*BELOW_FACES, "panel.setup", "api"],
-    "effect": [*BELOW_FACES, "panel", "panel.setup", "api"],
+    "logic": [*BELOW_FACES, "panel", "panel.setup", "api"],
+    "effect": [*BELOW_FACES, "panel", "panel.setup", "logic", "api"],
     # The file that Slicer loads.
-    "SegmentEditorEffect": [*BELOW_FACES, "panel", "panel.setup", "effect"],
+    "SegmentEditorEffect": [*BELOW_FACES, "panel", "panel.setup", "logic", "effect"],
 }
 MAY_IMPORT: dict[str, set[str]] = {
     **{folder: set(ENGINE[:n]) for n, folder in enumerate(ENGINE)},
