@@ -119,6 +119,9 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         *,
         box=None,
         keySlices=None,
+        points=None,
+        pointLabels=None,
+        mask=None,
         sliceRange=None,
         axis=None,
         window="auto",
@@ -142,6 +145,9 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             segmentName,
             box=box,
             key_slices=keySlices,
+            points=points,
+            point_labels=pointLabels,
+            mask=mask,
             slice_range=sliceRange,
             axis=axis,
             window=window,
@@ -160,6 +166,9 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         *,
         box=None,
         keySlices=None,
+        points=None,
+        pointLabels=None,
+        mask=None,
         sliceRange=None,
         axis=None,
         window="auto",
@@ -176,14 +185,17 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             roiNode: vtkMRMLMarkupsROINode around the object, of any rotation; no mask leaves it.
             segmentationNode: vtkMRMLSegmentationNode; None: a new one in the geometry of the volume, with display nodes.
             segmentName: name of the segment, which is created if there is none of that name.
-            box: instead of an ROI, ((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included.
-            keySlices: instead of an ROI, slice index -> (x0, y0, x1, y1) in slice pixels, edges included; or a mapping
-                with one or more of "box": (x0, y0, x1, y1), "points": [(x, y, True or False), ...] (True: in the
-                object) and "mask": (rows, columns) array, as far as the model takes points and masks.
-            sliceRange: with keySlices, first and last slice that may hold the object; None: as far as it extends.
+            box: in place of an ROI, ((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included.
+            keySlices: slice index -> (x0, y0, x1, y1) in slice pixels, edges included; or a mapping with one or more of
+                "box": (x0, y0, x1, y1), "points": [(x, y, True or False), ...] (True: in the object) and "mask": (rows,
+                columns) array.
+            points, pointLabels: (N, 3) voxel indices (i, j, k) and, for each, whether it lies in the object (default).
+            mask: bool (K, J, I) array, a rough mask. Models that take no points or masks refuse them.
+            sliceRange: first and last slice that may show the object, included; None: as far as it extends. An ROI and a
+                box have their own.
             axis: index axis along which slices are counted, "I", "J" or "K"; None: that of the coarsest spacing. Along
                 K, x counts voxels along I and y along J; along J, I and K; along I, J and K.
-            window: "auto", "display", the name of a CT preset such as "lung", or "LEVEL,WIDTH".
+            window: "auto", "display" (as the volume is displayed), a CT preset such as "lung", or (level, width).
             model: key of the model, one of `usableModels`.
             device: "auto", "cpu", "cuda" or "mps".
             mode: "add" the object to the segment, "replace" the segment by it, or "remove" it from the segment.
@@ -203,6 +215,9 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             segmentName,
             box=box,
             key_slices=keySlices,
+            points=points,
+            point_labels=pointLabels,
+            mask=mask,
             slice_range=sliceRange,
             axis=axis,
             window=window,
@@ -256,6 +271,8 @@ class MedSAMSlicerTest(ScriptedLoadableModuleTest):
         self.test_panel_opens_and_says_what_to_do_next()
         self.setUp()
         self.test_nothing_heavy_was_imported_by_the_panel()
+        self.setUp()
+        self.test_scripts_find_the_logic()
 
     def test_panel_opens_and_says_what_to_do_next(self) -> None:
         from MedSAMSlicerLib import __version__
@@ -274,3 +291,15 @@ class MedSAMSlicerTest(ScriptedLoadableModuleTest):
         missing = logic.missingPackages()
         self.assertEqual(before, "torch" in sys.modules)
         self.assertTrue(all(isinstance(name, str) for name in missing))
+
+    def test_scripts_find_the_logic(self) -> None:
+        from MedSAMSlicerLib.engine.errors import MedSAMError
+
+        logic = slicer.util.getModuleLogic("MedSAMSlicer")
+        self.assertIs(logic, slicer.util.getModuleLogic("MedSAMSlicer"))
+        volumeNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        try:
+            logic.segment(volumeNode, keySlices={20: (318, 333, 404, 398)})
+            self.fail("a volume without voxels was segmented")
+        except MedSAMError as error:
+            self.assertIn("no voxels", str(error))

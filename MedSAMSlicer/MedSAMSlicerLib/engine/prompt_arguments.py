@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, one_line
 from .i18n import tr as _
 from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .stack import AXES, array_axis
@@ -22,6 +22,11 @@ KeySliceArgument = Box | SlicePrompt | Sequence[float] | Mapping[str, Any]
 """(x0, y0, x1, y1), edges included; a mapping with "box", "points" and "mask"; or a `Box` or `SlicePrompt`."""
 
 _KINDS = ("box", "points", "mask")
+
+
+def shown(value: object) -> str:
+    """An argument in the text of an error: on one line, also if it is an array, and not too long."""
+    return one_line(repr(value), 80)
 
 
 def prompt_from_box(box: BoxArgument, axis: str, dimensions: tuple[int, int, int]) -> StackPrompt:
@@ -41,7 +46,7 @@ def prompt_from_box(box: BoxArgument, axis: str, dimensions: tuple[int, int, int
     except (TypeError, ValueError):
         ranges = []
     if len(ranges) != 3:
-        raise InputError(_("box {box!r} is no 3D box: give ((i0, i1), (j0, j1), (k0, k1))").format(box=box))
+        raise InputError(_("box {box} is no 3D box: give ((i0, i1), (j0, j1), (k0, k1))").format(box=shown(box)))
     for name, (low, high), size in zip(AXES, ranges, dimensions, strict=True):
         if high < low:
             raise InputError(
@@ -76,8 +81,8 @@ def prompt_from_key_slices(
         given = {_whole(index): slice_prompt_from(value) for index, value in dict(key_slices).items()}
     except (TypeError, ValueError):
         raise InputError(
-            _("key slices {given!r} cannot be read: give a mapping such as {{20: (x0, y0, x1, y1)}}").format(
-                given=key_slices
+            _("key slices {given} cannot be read: give a mapping such as {{20: (x0, y0, x1, y1)}}").format(
+                given=shown(key_slices)
             )
         ) from None
     first_and_last = None
@@ -86,7 +91,9 @@ def prompt_from_key_slices(
             first, last = (_whole(index) for index in slice_range)
         except (TypeError, ValueError):
             raise InputError(
-                _("slice range {given!r} cannot be read: give the first and the last slice").format(given=slice_range)
+                _("slice range {given} cannot be read: give the first and the last slice").format(
+                    given=shown(slice_range)
+                )
             ) from None
         first_and_last = (first, last)
     return StackPrompt(given, first_and_last)
@@ -132,7 +139,7 @@ def _box(value: Box | Sequence[float]) -> Box:
     try:
         x0, y0, x1, y1 = (float(edge) for edge in value)
     except (TypeError, ValueError):
-        raise InputError(_("{given!r} is no box on a slice: give (x0, y0, x1, y1)").format(given=value)) from None
+        raise InputError(_("{given} is no box on a slice: give (x0, y0, x1, y1)").format(given=shown(value))) from None
     return Box(x0, y0, x1, y1)
 
 
@@ -143,8 +150,8 @@ def _points(value: Points | Iterable[Sequence[float]]) -> Points:
         given = [(float(x), float(y), bool(positive)) for x, y, positive in value]
     except (TypeError, ValueError):
         raise InputError(
-            _("points {given!r} cannot be read: give (x, y, True) in the object or (x, y, False) outside").format(
-                given=value
+            _("points {given} cannot be read: give (x, y, True) in the object or (x, y, False) outside").format(
+                given=shown(value)
             )
         ) from None
     return Points(tuple((x, y) for x, y, _positive in given), tuple(positive for _x, _y, positive in given))

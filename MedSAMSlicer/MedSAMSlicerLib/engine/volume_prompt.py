@@ -15,7 +15,7 @@ import numpy as np
 from .errors import InputError
 from .i18n import tr as _
 from .oriented_box import OrientedBox
-from .prompt_arguments import BoxArgument, KeySliceArgument, prompt_from_box, prompt_from_key_slices
+from .prompt_arguments import BoxArgument, KeySliceArgument, prompt_from_box, prompt_from_key_slices, shown
 from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .results import SliceResult
 from .stack import array_axis, slice_to_ijk
@@ -142,9 +142,11 @@ def _labelled(
         at = np.asarray(points, float)
         signs = np.ones(len(at), bool) if labels is None else np.asarray(labels, bool)
     except (TypeError, ValueError):
-        raise InputError(_("points {given!r} cannot be read: give (i, j, k) for each").format(given=points)) from None
+        raise InputError(
+            _("points {given} cannot be read: give (i, j, k) for each").format(given=shown(points))
+        ) from None
     if at.ndim != 2 or at.shape[1] != 3:
-        raise InputError(_("points {given!r} cannot be read: give (i, j, k) for each").format(given=points))
+        raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=shown(points)))
     if signs.shape != (len(at),):
         raise InputError(
             _("{points} points came with {signs} signs: give each point one sign").format(

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -56,9 +57,12 @@ class SegmentationRunner:
         *,
         box: BoxArgument | None = None,
         key_slices: Mapping[int, KeySliceArgument] | None = None,
+        points: Sequence[Sequence[float]] | np.ndarray | None = None,
+        point_labels: Sequence[bool] | np.ndarray | None = None,
+        mask: np.ndarray | None = None,
         slice_range: Sequence[int] | None = None,
         axis: str | None = None,
-        window: str = "auto",
+        window: str | Sequence[float] = "auto",
         model: str = DEFAULT_MODEL,
         device: str = "auto",
         mode: str = "add",
@@ -75,7 +79,17 @@ class SegmentationRunner:
             raise InputError(_("the segment has no name: give segmentName"))
         _check_choice("mode", mode, MODES)
         _check_choice("device", device, DEVICES)
-        prompt = script_prompt(volume_node, roi_node, box, key_slices, slice_range, axis)
+        prompt = script_prompt(
+            volume_node,
+            roi_node,
+            box=box,
+            key_slices=key_slices,
+            points=points,
+            point_labels=point_labels,
+            mask=mask,
+            slice_range=slice_range,
+            axis=axis,
+        )
         find_model(model).check_prompts(prompt.stack.kinds)
         # Environment variables tell inference processes of the settings.
         settings.apply()
@@ -85,7 +99,7 @@ class SegmentationRunner:
             volume_node,
             prompt,
             SegmentTarget(volume_node, segmentation_node, segment_name, _save_for_undo),
-            window=window,
+            window=window if isinstance(window, str) else ",".join(f"{value:.17g}" for value in window),
             choice=ModelChoice.preferring(model, device, settings.preferred()),
             mode=cast(Mode, mode),
             on_progress=on_progress,

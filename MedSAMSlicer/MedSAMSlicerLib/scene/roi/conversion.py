@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import slicer
 
@@ -11,25 +9,10 @@ from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.oriented_box import IndexBox, OrientedBox, index_box
-from ...engine.prompts import Box, StackPrompt
+from ...engine.prompts import Box
+from ...engine.volume_prompt import VolumePrompt, stack_prompt
 from ..volume.geometry import label, node_to_world, to_array, to_matrix
 from ..volume.slice_stack import SliceStack
-
-
-@dataclass(frozen=True, init=False)
-class RoiPrompt(StackPrompt):
-    """A 3D box that was made from an ROI.
-
-    Attributes:
-        oriented_box: the ROI itself, which limits the masks; None if it follows the axes of the voxels, so that the 3D
-            box says the same.
-    """
-
-    oriented_box: OrientedBox | None = None
-
-    def __init__(self, box: StackPrompt, oriented_box: OrientedBox | None) -> None:
-        super().__init__(box.slices, box.slice_range, box.box3d)
-        object.__setattr__(self, "oriented_box", oriented_box)
 
 
 def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> np.ndarray:
@@ -86,19 +69,27 @@ def roi_to_index_box(
     return index_box(corners, ijk_to_ras, dims_ijk, label(roi_node))
 
 
-def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack) -> RoiPrompt:
-    """The ROI as a 3D box in the slices of `stack`, clipped to the volume.
+def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode | None, stack: SliceStack) -> VolumePrompt:
+    """The ROI as a 3D box in the slices of `stack`, clipped to the volume; rotated, it limits the masks too.
 
     Raises:
         InputError: the ROI is empty or inside out, or no part of it lies in the volume.
     """
-    ranges = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
-    (first, last), (y0, y1), (x0, x1) = (ranges[n] for n in stack.ijk_axes)
-    box = StackPrompt.from_box3d(first, last, Box(x0, y0, x1, y1))
-    oriented_box = OrientedBox.from_corners(
-        roi_corners(roi_node), stack.ijk_to_world, stack.dimensions, label(roi_node)
-    )
-    return RoiPrompt(box, oriented_box)
+    box, oriented_box = roi_to_boxes(roi_node, stack)
+    return VolumePrompt(stack.axis, stack_prompt(stack.dimensions, stack.axis, box=box), oriented_box)
+
+
+def roi_to_boxes(
+    roi_node: slicer.vtkMRMLMarkupsROINode | None, stack: SliceStack
+) -> tuple[IndexBox, OrientedBox | None]:
+    """The ROI as a box of voxels and, if it does not follow the axes of the voxels, as an oriented box.
+
+    Raises:
+        InputError: as for `roi_to_prompt`.
+    """
+    box = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
+    corners, name = roi_corners(roi_node), label(roi_node)
+    return box, OrientedBox.from_corners(corners, stack.ijk_to_world, stack.dimensions, name)
 
 
 def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, first: int, last: int, box: Box) -> None:

@@ -112,8 +112,8 @@ class Prompts:
         """
         axis = default_axis_of(volume_node)
         prompt = roi_to_prompt(roi_node, SliceStack(volume_node, axis))
-        keys = {index: KeySlice(given.box, "roi") for index, given in prompt.slices.items()}
-        return cls(Plane(axis), keys, prompt.slice_range, prompt.box3d, prompt.oriented_box)
+        keys = {index: KeySlice(given.box, "roi") for index, given in prompt.stack.slices.items()}
+        return cls(Plane(axis), keys, prompt.stack.slice_range, prompt.stack.box3d, prompt.oriented_box)
 
     def with_key(self, index: int, key: KeySlice, stack: Stack) -> Prompts:
         """Adds or replaces a key slice. A 3D box grows to contain it.

@@ -83,6 +83,7 @@ def test_a_mask_prompt_is_taken_as_it_is() -> None:
         ({3: {}}, "the prompt is empty"),
         ({3: {"rectangle": (1, 2, 3, 4)}}, "no 'rectangle'"),
         ({3: {"points": [(1, 2)]}}, "\\(x, y, True\\)"),
+        ({3: np.arange(400).reshape(20, 20)}, "no box on a slice"),
         ({3: {"points": [(1, 2, False)]}}, "all points are negative"),
         ({3: {"mask": np.zeros((3, 3))}}, "empty"),
     ],

@@ -15,7 +15,7 @@ import slicer
 import slicer.util
 
 from host.application import Host
-from logic.conftest import LogicFixture
+from logic.conftest import SHAPE, LogicFixture
 
 # From prompt to segment
 
@@ -73,6 +73,15 @@ def test_an_roi_a_box_and_key_slices_name_the_same_object(logic_fixture: LogicFi
     assert len(set(ids)) == 3
     # By default a segment takes the voxels of the others, as in the Segment Editor.
     assert [int(logic_fixture.voxels(segmentation, one).sum()) for one in ids] == [0, 0, logic_fixture.truth.sum()]
+
+
+def test_prompts_can_be_combined_for_models_that_take_them(logic_fixture: LogicFixture) -> None:
+    segmentation = logic_fixture.segmentation()
+    segment_id = logic_fixture.logic.segment(
+        logic_fixture.volume, segmentationNode=segmentation, box=((8, 32), (3, 27), (4, 16)), window=(127.5, 255),
+        points=[(20, 15, 10), (2, 2, 12)], pointLabels=[True, False], model="sam_med2d",
+    )  # fmt: skip
+    np.testing.assert_array_equal(logic_fixture.voxels(segmentation, segment_id), logic_fixture.truth)
 
 
 @pytest.mark.parametrize("mode", ["add", "replace", "remove"])
@@ -243,12 +252,14 @@ def test_a_second_call_is_refused_while_one_waits(logic_fixture: LogicFixture) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"keySlices": None}, "0 prompts"),
-        ({"box": ((8, 32), (3, 27), (4, 16))}, "2 prompts"),
+        ({"keySlices": None}, "the prompt is empty"),
+        ({"roiNode": "R", "keySlices": None}, "roiNode is a str"),
         ({"keySlices": None, "box": ((8, 32), (3, 27), (4, 20))}, "K runs from 0 to 19"),
         ({"keySlices": {20: (1, 1, 5, 5)}}, "slice 20"),
         ({"keySlices": {10: (1, 1, 5)}}, "no box on a slice"),
         ({"keySlices": {10: {"points": [(20, 15, True)]}}}, "was not trained for points"),
+        ({"points": [(20, 15, 10)]}, "was not trained for points"),
+        ({"mask": np.ones(SHAPE, bool)}, "was not trained for masks"),
         ({"keySlices": None, "box": ((8, 32), (3, 27), (4, 16)), "sliceRange": (3, 9)}, "slice range"),
         ({"sliceRange": (11, 15)}, "outside slices 11 to 15"),
         ({"axis": "X"}, "axis 'X'"),

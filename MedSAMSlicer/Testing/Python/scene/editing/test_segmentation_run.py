@@ -107,7 +107,7 @@ def test_no_mask_leaves_an_oriented_box(scene_builder: Any, turn: Any) -> None:
     stack, client, recorder = SliceStack(volume, "K"), InProcessClient(ThresholdService()), CallbackRecorder()
     prompt = roi_to_prompt(roi, stack)
     SegmentationRun(
-        client, stack, prompt, WINDOW, ModelChoice(), oriented_box=prompt.oriented_box, **recorder.callbacks
+        client, stack, prompt.stack, WINDOW, ModelChoice(), oriented_box=prompt.oriented_box, **recorder.callbacks
     )
     step_until(lambda: recorder.over, client.step)
     found = recorder.finished[0].to_stack()

@@ -49,7 +49,7 @@ def test_no_voxel_inside_a_turned_roi_is_lost(scene_builder, geometry, axis, tur
     assert in_roi.any()
 
     stack = SliceStack(volume, axis)
-    prompt = roi_to_prompt(roi, stack).checked_for(stack.shape)
+    prompt = roi_to_prompt(roi, stack).stack.checked_for(stack.shape)
 
     box = np.zeros(stack.shape, bool)
     first, last = prompt.slice_range
@@ -79,7 +79,7 @@ def test_an_roi_along_the_axes_of_an_oblique_volume_is_exact(scene_builder, geom
     stack = SliceStack(scene_builder.volume_in(geometry), axis)
     roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 2, 5, Box(1, 3, 6, 7))
-    prompt = roi_to_prompt(roi, stack)
+    prompt = roi_to_prompt(roi, stack).stack
     assert prompt.slice_range == (2, 5)
     assert prompt.box3d == Box(1, 3, 6, 7)
 
@@ -91,7 +91,7 @@ def test_boxes_of_one_voxel_and_of_the_whole_volume_come_back(scene_builder, whe
     stack = SliceStack(volume, axis)
     roi = scene_builder.roi(center=(1, 2, 3), size=(4, 5, 6), turned=turn(80, 0, 10))
     prompt_to_roi(roi, stack, first, last, Box(*edges))
-    prompt = roi_to_prompt(roi, stack)
+    prompt = roi_to_prompt(roi, stack).stack
     assert (*prompt.slice_range, prompt.box3d.xyxy) == (first, last, edges)
 
 
@@ -131,7 +131,7 @@ def test_around_sheared_voxels_the_roi_holds_them_all(scene_builder, axis):
     stack = SliceStack(scene_builder.volume_in("gantry tilt"), axis)
     roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
     prompt_to_roi(roi, stack, 3, 5, Box(4, 4, 6, 6))
-    prompt = roi_to_prompt(roi, stack)
+    prompt = roi_to_prompt(roi, stack).stack
     assert prompt.slice_range[0] <= 3
     assert prompt.slice_range[1] >= 5
     assert Box(4, 4, 6, 6).intersection(prompt.box3d) == Box(4, 4, 6, 6)
@@ -149,7 +149,7 @@ def test_an_roi_under_transforms_is_placed_in_world(scene_builder, axis, turn):
     parents = [np.diag([2.0, 2.0, 2.0]), np.c_[turn(30, 60, 0), [1.0, 2.0, 3.0]]]
     roi = scene_builder.roi(center=(9, 9, 9), size=(1, 1, 1), turned=turn(5, 5, 5), parents=parents)
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
-    prompt = roi_to_prompt(roi, stack)
+    prompt = roi_to_prompt(roi, stack).stack
     assert (prompt.slice_range, prompt.box3d) == ((1, 4), Box(2, 2, 7, 5))
 
 
@@ -173,7 +173,7 @@ def test_a_bounding_box_roi_lets_go_of_its_points_when_it_is_placed(scene_builde
         roi.AddControlPoint(point)
     stack = SliceStack(scene_builder.volume_in("oblique"), "K")
     prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
-    assert roi_to_prompt(roi, stack).box3d == Box(2, 2, 7, 5)
+    assert roi_to_prompt(roi, stack).stack.box3d == Box(2, 2, 7, 5)
 
 
 def test_what_sticks_out_of_the_volume_is_clipped(scene_builder):
@@ -262,7 +262,7 @@ def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(scene_buil
         roi_to_index_box(roi, UNIT_GRID, DIMS)
     stack = SliceStack(scene_builder.volume(np.zeros(DIMS[::-1], np.int16)), "K")
     prompt_to_roi(roi, stack, 2, 3, Box(4, 5, 6, 7))
-    assert roi_to_prompt(roi, stack).slice_range == (2, 3)
+    assert roi_to_prompt(roi, stack).stack.slice_range == (2, 3)
 
 
 def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(scene_builder):

@@ -39,7 +39,7 @@ def test_it_holds_what_slicer_says_it_holds(
     solid = oriented_box(roi, stack)
     found = np.ones(centres.shape[:3], bool) if solid is None else voxels(solid, stack)
     if solid is None:
-        box = roi_to_prompt(roi, stack)
+        box = roi_to_prompt(roi, stack).stack
         found = np.zeros(stack.shape, bool)
         x0, y0, x1, y1 = (int(n) for n in box.box3d.xyxy)
         found[box.slice_range[0] : box.slice_range[1] + 1, y0 : y1 + 1, x0 : x1 + 1] = True
@@ -54,7 +54,7 @@ def test_it_holds_what_slicer_says_it_holds(
 def test_an_roi_along_the_volumes_axes_is_its_box_of_voxels(scene_builder: Any, axis: str) -> None:
     stack = SliceStack(scene_builder.volume_in("left-handed and oblique"), axis)
     roi = scene_builder.roi(center=(0, 0, 0), size=(1, 1, 1))
-    prompt = roi_to_prompt(scene_builder.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack)
+    prompt = roi_to_prompt(scene_builder.roi(center=stack.slice_to_world(3)[:3, 3], size=(4, 4, 4)), stack).stack
     prompt_to_roi(roi, stack, *prompt.slice_range, prompt.box3d)
     assert oriented_box(roi, stack) is None
 
