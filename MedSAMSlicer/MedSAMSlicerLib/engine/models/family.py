@@ -1,7 +1,7 @@
-"""What a model family has to provide: its network, and the way from slices and prompts to the network and back.
+"""Interface of a model family: its network, its preprocessing, and its conversion of prompts and masks.
 
-Only `Family.build_network` and `Family.fold` import torch. Where a converted network runs with OpenVINO nothing else
-needs it, and importing it would take seconds and half a gigabyte of memory.
+Only `Family.build_network` and `Family.fold` import torch. OpenVINO runs converted networks without it, which saves
+seconds and half a gigabyte of memory.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NetworkPrompt:
-    """A prompt in the pixels of the network's input. At least one of box, points and mask.
+    """A prompt in pixels of the network's input. At least one of box, points and mask is given.
 
     Attributes:
         box: float32 (4,) x0, y0, x1, y1.
         points: float32 (n, 2) x, y.
-        labels: float32 (n,), 1 for positive and 0 for negative points; None exactly where `points` is.
-        mask: float32 (1, h, w) as it enters the prompt encoder, at the decoder's resolution.
+        labels: float32 (n,), 1 for positive and 0 for negative points; None if `points` is None.
+        mask: float32 (1, h, w), input of the prompt encoder, at the resolution of the decoder's logits.
     """
 
     box: np.ndarray | None = None
@@ -40,12 +40,12 @@ class NetworkPrompt:
 
     @property
     def composition(self) -> tuple[bool, int, bool]:
-        """Box or not, number of points, mask or not: prompts alike in this go through the decoder together."""
+        """Whether there is a box, the number of points, whether there is a mask. Equal compositions can be batched."""
         return (self.box is not None, 0 if self.points is None else len(self.points), self.mask is not None)
 
 
 class Family(ABC):
-    """One model family. Stateless: the weights live in the network that `build_network` makes.
+    """A model family. It has no state: the weights are in the network that `build_network` returns.
 
     Attributes:
         input_size: side of the square network input in pixels.
@@ -55,18 +55,18 @@ class Family(ABC):
 
     @abstractmethod
     def build_network(self) -> PromptableNetwork:
-        """The network without its weights, on the CPU, with exactly the authors' parameter names."""
+        """Build the network on the CPU, without weights, with the parameter names of the authors' weights files."""
 
-    def fold(self, network: PromptableNetwork) -> None:  # noqa: B027 - most families have nothing to merge
-        """Merge what is constant once the weights are loaded."""
+    def fold(self, network: PromptableNetwork) -> None:  # noqa: B027 - most families have nothing to fold
+        """Merge layers that can be merged once the weights are loaded, in place."""
 
     @abstractmethod
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """uint8 (rows, columns) or (rows, columns, 3) RGB -> float32 (3, input_size, input_size)."""
+        """Convert a uint8 slice (rows, columns[, 3]) to the network's input, float32 (3, input_size, input_size)."""
 
     @abstractmethod
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
-        """Box on a slice of `rows` x `columns` -> float32 (4,) in pixels of the network's input."""
+        """Convert a box on a slice of `rows` x `columns` pixels to float32 (4,) in pixels of the network's input."""
 
     def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
         """The box enlarged by the margin around the object that the model was trained with, clipped to the slice.
@@ -78,19 +78,24 @@ class Family(ABC):
         return box
 
     def network_points(self, points: Points, rows: int, columns: int) -> np.ndarray:
-        """Points on a slice -> float32 (n, 2) in pixels of the network's input; for models that take points."""
+        """Convert points on a slice to float32 (n, 2) in pixels of the network's input.
+
+        Raises:
+            NotImplementedError: the model takes no points.
+        """
         raise NotImplementedError(f"{type(self).__name__} takes no points")
 
     def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
-        """Mask prompt -> float32 (1, h, w) as it enters the prompt encoder; for models that take masks.
+        """Convert a mask prompt to float32 (1, h, w), input of the prompt encoder.
 
         Raises:
-            InputError: the logits have another resolution than the decoder's.
+            InputError: the prompt is given as logits of another resolution than the decoder's.
+            NotImplementedError: the model takes no masks.
         """
         raise NotImplementedError(f"{type(self).__name__} takes no masks")
 
     def network_prompt(self, prompt: SlicePrompt, rows: int, columns: int) -> NetworkPrompt:
-        """Everything that was given on a slice of `rows` x `columns`, for the network."""
+        """Convert all prompts on a slice of `rows` x `columns` pixels."""
         points = prompt.points
         return NetworkPrompt(
             box=None if prompt.box is None else self.network_box(prompt.box, rows, columns),
@@ -100,20 +105,20 @@ class Family(ABC):
         )
 
     def is_ambiguous(self, prompt: SlicePrompt) -> bool:
-        """Whether the authors ask for several masks of such a prompt, to take the one with the best predicted IoU."""
+        """Whether the authors predict several masks for this kind of prompt and take the one with the best predicted IoU."""
         return False
 
     @abstractmethod
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        """float32 decoder logits (n, h, w) -> bool (n, rows, columns) masks of the slice."""
+        """Convert float32 decoder logits (n, h, w) to bool masks of the slice (n, rows, columns)."""
 
 
 def rgb(image: np.ndarray) -> np.ndarray:
-    """(rows, columns) grey -> (rows, columns, 3); colour images unchanged."""
+    """Repeat a grey image (rows, columns) to (rows, columns, 3). Colour images are returned unchanged."""
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
 def min_max(image: np.ndarray) -> np.ndarray:
-    """uint8 of any shape -> float32 stretched to [0, 1] over all pixels and channels together."""
+    """Rescale uint8 of any shape to float32 in [0, 1], by the minimum and maximum over all pixels and channels."""
     low, high = int(image.min()), int(image.max())
     return ((image - low) / max(high - low, 1e-8)).astype(np.float32)

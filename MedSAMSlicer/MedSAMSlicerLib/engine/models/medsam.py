@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .network import PromptableNetwork
 
 INPUT_SIZE = 1024
-# Margin around the object as a share of the slice's side: about the middle of the 0 to 20 of 1024 pixels that the authors move
-# boxes outwards in training.
+# Margin around the object as a share of the slice's side. In training, the authors enlarge boxes by 0 to 20 of 1024
+# pixels on each side; this is about the middle.
 MARGIN = 8 / 1024
 
 
@@ -28,7 +28,7 @@ class MedSAM(Family):
     """MedSAM.
 
     Args:
-        size: of the image encoder.
+        size: size of the image encoder.
         input_size: side of the square network input in pixels.
     """
 
@@ -40,7 +40,7 @@ class MedSAM(Family):
         return vit_network(self.size, self.input_size)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        # The aspect ratio is not kept: the authors stretch every slice to the square.
+        # The authors stretch every slice to the square, without keeping the aspect ratio.
         resized = min_max(rgb(spline_resize(image, self.input_size, self.input_size)))
         return np.ascontiguousarray(resized.transpose(2, 0, 1))
 
@@ -53,7 +53,7 @@ class MedSAM(Family):
         return box.padded(margin * columns, margin * rows).intersection(Box.of_slice(rows, columns)) or box
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        # Probabilities, not logits, are interpolated here: the order changes the contour.
+        # Like the authors, interpolate probabilities instead of logits, which changes the contour.
         return masks_resize(expit(logits) - np.float32(0.5), rows, columns)
 
 

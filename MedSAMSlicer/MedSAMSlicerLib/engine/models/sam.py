@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from .network import PromptableNetwork
 
 INPUT_SIZE = 1024
-# Of ImageNet's photographs, for values from 0 to 255, in the order R, G, B.
+# Statistics of ImageNet for values from 0 to 255, in the order R, G, B.
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_STD = np.array([58.395, 57.12, 57.375], np.float32)
-# The decoder answers with this many pixels for each token of the encoder, along each side.
+# Pixels of the decoder's logits per token of the encoder, along each side.
 LOGITS_PER_TOKEN = 4
 # Margin per unit of `factor` above 1, as a share of the slice's longer side. With the factor of the loose box in
 # `propagation.outward` that is 3 pixels of 256, as for LiteMedSAM.
 EXTRA_MARGIN = 2 / 256
-# How sure a mask that somebody drew is of each of its pixels; see `coverage_to_logits`.
+# Probability that a pixel inside a drawn mask belongs to the object; see `coverage_to_logits`.
 DRAWN_MASK_CERTAINTY = 0.999
 
 
 class PromptedByAll(Family):
-    """What SAM and SAM-Med2D have in common: prompts of every kind, scaled with the slice.
+    """Base class of SAM and SAM-Med2D, which take prompts of every kind, scaled with the slice.
 
     Args:
-        size: of the image encoder.
+        size: size of the image encoder.
         input_size: side of the square network input in pixels.
     """
 
@@ -46,11 +46,11 @@ class PromptedByAll(Family):
 
     @property
     def logits_size(self) -> int:
-        """Side of the decoder's logits, which masks as prompts have too."""
+        """Side of the decoder's logits and of mask prompts."""
         return self.input_size // PATCH_SIZE * LOGITS_PER_TOKEN
 
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
-        """Height and width that a slice takes up in the network's input."""
+        """Height and width of a slice of `rows` x `columns` pixels in the network's input."""
         raise NotImplementedError
 
     def build_network(self) -> PromptableNetwork:
@@ -83,7 +83,7 @@ class PromptedByAll(Family):
         return mask.logits[None]
 
     def coverage(self, mask: np.ndarray) -> np.ndarray:
-        """bool (rows, columns) of a slice -> float32 share of each of the decoder's pixels that the mask covers."""
+        """Share of each pixel of the decoder's logits that a bool mask (rows, columns) covers, as float32."""
         import torch
         import torch.nn.functional as F
 
@@ -96,18 +96,18 @@ class PromptedByAll(Family):
 
 
 def coverage_to_logits(coverage: np.ndarray) -> np.ndarray:
-    """float32 shares from 0 to 1 -> logits that a decoder would give of a mask that it is nearly sure of.
+    """Convert float32 coverage from 0 to 1 to logits like those of a decoder that is nearly certain.
 
-    SAM was trained on the logits of its own previous answer, and its authors publish no way from a drawn mask to
-    logits. This one takes the inverse of the sigmoid, cut off at `DRAWN_MASK_CERTAINTY` (about +-6.9), as micro-sam
-    does (Archit et al., Segment Anything for Microscopy, Nature Methods 22:579, 2025).
+    SAM was trained with the logits of its own previous prediction, and its authors publish no conversion of drawn masks.
+    This is the inverse of the sigmoid, clipped at `DRAWN_MASK_CERTAINTY` (logits of about +-6.9), as in micro-sam
+    (Archit et al., Segment Anything for Microscopy, Nature Methods 22:579, 2025).
     """
     share = np.clip(coverage, 1 - DRAWN_MASK_CERTAINTY, DRAWN_MASK_CERTAINTY)
     return np.log(share / (1 - share)).astype(np.float32)
 
 
 class Sam(PromptedByAll):
-    """SAM with an image encoder of any size."""
+    """SAM with an image encoder of any size, which resizes the longest side of a slice and pads the other."""
 
     def __init__(self, size: VitSize, input_size: int = INPUT_SIZE) -> None:
         super().__init__(size, input_size)
@@ -118,18 +118,18 @@ class Sam(PromptedByAll):
     def prepare(self, image: np.ndarray) -> np.ndarray:
         height, width = self.resized(*image.shape[:2])
         resized = rgb(np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)))
-        # Padded after normalising: the padding is not black but of the mean colour.
+        # The authors pad after normalization: the padding has the mean colour instead of black.
         prepared = np.zeros((3, self.input_size, self.input_size), np.float32)
         prepared[:, :height, :width] = ((resized - PIXEL_MEAN) / PIXEL_STD).transpose(2, 0, 1)
         return prepared
 
     def is_ambiguous(self, prompt: SlicePrompt) -> bool:
-        """A single click may mean a part, an object or a group of them; anything more says which."""
+        """True for a single point, which may mean a part, an object or a group of objects."""
         return prompt.kinds == {"points"} and prompt.points is not None and len(prompt.points) == 1
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = self.resized(rows, columns)
-        # In two steps, as the authors do: one step from the logits to the slice gives other contours.
+        # Like the authors, in two steps; one step from the logits to the slice would change the contour.
         whole = scores_resize(logits, self.input_size, self.input_size)
         return masks_resize(whole[:, :height, :width], rows, columns)
 

@@ -1,7 +1,7 @@
 """SAM-Med2D: SAM's ViT-B at 256x256 with adapter layers, trained on medical images; prompted by boxes, points, masks.
 
-Steps follow the authors' ``predictor_sammed.py`` (OpenGVLab/SAM-Med2D), the use of masks and of several masks for one
-prompt their ``train.py``, ``test.py`` and notebook.
+Steps follow the authors' ``predictor_sammed.py`` (OpenGVLab/SAM-Med2D); mask prompts and multimask output follow their
+``train.py``, ``test.py`` and notebook.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ INPUT_SIZE = 256
 
 
 def nearest_pixels(source: int, target: int) -> np.ndarray:
-    """For each of `target` pixels the one of `source` that OpenCV's ``INTER_NEAREST`` takes: that of its left corner.
+    """Index of the source pixel for each of `target` pixels, as in OpenCV's ``INTER_NEAREST``.
 
-    The quotient is rounded as OpenCV does it: where a corner falls on the border between two pixels, for 186 pixels
-    for example, source / target would sometimes give the other one.
+    OpenCV takes the pixel that holds the left corner of the target pixel, and rounds the scale as below. With
+    source / target, corners on the border of two pixels would sometimes give the other pixel, for example for 186 pixels.
     """
     scale = 1 / (target / source)
     return np.minimum(np.floor(np.arange(target) * scale).astype(int), source - 1)
@@ -37,9 +37,11 @@ class SamMed2D(PromptedByAll):
     """SAM-Med2D.
 
     Args:
-        colour_order: of the channels that enter the network. The authors' training and test code reads colour images
-            as BGR and never swaps them, so that is what their weights know; their `SammedPredictor.set_image` calls
-            its input RGB. Grey images are the same either way.
+        size: size of the image encoder.
+        input_size: side of the square network input in pixels.
+        colour_order: order of the channels in the network's input, "BGR" or "RGB". The authors' training and test code
+            reads colour images as BGR, so the weights expect that, although `SammedPredictor.set_image` documents RGB.
+            For grey images both are the same.
     """
 
     def __init__(self, size: VitSize = VIT_B, input_size: int = INPUT_SIZE, colour_order: str = "BGR") -> None:
@@ -52,7 +54,7 @@ class SamMed2D(PromptedByAll):
         return adapted_network(self.size, self.input_size)
 
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
-        # The aspect ratio is not kept: the authors' predictor stretches every slice to the square.
+        # The authors' predictor stretches every slice to the square, without keeping the aspect ratio.
         return self.input_size, self.input_size
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -62,12 +64,12 @@ class SamMed2D(PromptedByAll):
         return np.ascontiguousarray(((nearest - PIXEL_MEAN) / PIXEL_STD).transpose(2, 0, 1))
 
     def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
-        """Probabilities, not logits: that is what the authors train, test and show their model with."""
+        """Convert a mask prompt to float32 (1, h, w) probabilities, with which the authors train and test."""
         logits = super().network_mask(mask, rows, columns)
         return expit(logits)
 
     def is_ambiguous(self, prompt: SlicePrompt) -> bool:
-        """The authors train and test with several masks for whatever prompt, boxes included."""
+        """True: the authors train and test with several masks for every kind of prompt."""
         return True
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:

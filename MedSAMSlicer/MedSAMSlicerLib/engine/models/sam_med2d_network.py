@@ -1,4 +1,7 @@
-"""SAM-Med2D's network: SAM's vision transformer with an adapter beside the feed-forward part of every block."""
+"""Network of SAM-Med2D: SAM's vision transformer with an adapter parallel to the MLP of every block.
+
+Architecture: Cheng et al., "SAM-Med2D", arXiv:2308.16184 (2023). Parameter names are those of the authors' weights file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ BOTTLENECK = 4
 
 
 class AdapterLayer(nn.Module):
-    """Weighs the channels by what the whole image holds, then looks at each token's surroundings."""
+    """Channel attention over the whole image, then spatial attention around each token.
+
+    Args:
+        width: channels of a token.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -31,7 +38,7 @@ class AdapterLayer(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, height, width, channels) -> the same shape."""
+        """Tokens (batch, height, width, channels) -> tokens of the same shape."""
         image = tokens.permute(0, 3, 1, 2)
         gate = self.channel(image.mean(dim=(2, 3)))
         image = image + self.spatial(gate[:, :, None, None] * image)
@@ -39,11 +46,11 @@ class AdapterLayer(nn.Module):
 
 
 class AdaptedBlock(nn.Module):
-    """A block of SAM's encoder whose feed-forward part has an adapter beside it.
+    """Block of SAM's encoder with an adapter parallel to its MLP.
 
     Args:
-        block: SAM's, of which it takes the parts.
-        width: numbers in a token.
+        block: block of `ImageEncoderViT`, whose submodules are used.
+        width: channels of a token.
     """
 
     def __init__(self, block: nn.Module, width: int) -> None:
@@ -55,7 +62,7 @@ class AdaptedBlock(nn.Module):
         self.Adapter = AdapterLayer(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, height, width, channels) -> the same shape."""
+        """Tokens (batch, height, width, channels) -> tokens of the same shape."""
         tokens = tokens + self._attend(self.norm1(tokens))
         normed = self.norm2(tokens)
         return tokens + self.mlp(normed) + self.Adapter(normed)
@@ -68,7 +75,7 @@ class AdaptedBlock(nn.Module):
 
 
 def adapted_network(size: VitSize, input_size: int) -> PromptableNetwork:
-    """SAM of that size and a square input of `input_size` pixels with adapters, on the CPU; no values yet."""
+    """`vit_network` with adapters: uninitialised parameters, on the CPU."""
     network = vit_network(size, input_size)
     blocks = network.image_encoder.get_submodule("blocks").children()
     with torch.device("meta"):

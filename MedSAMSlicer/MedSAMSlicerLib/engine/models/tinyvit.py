@@ -1,4 +1,4 @@
-"""TinyViT image encoder as LiteMedSAM uses it, for inference only.
+"""TinyViT image encoder of LiteMedSAM, for inference only.
 
 Architecture: Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers", ECCV 2022; the
 variant with 1x1 patch embedding, a last stage without downsampling and SAM's neck is that of LiteMedSAM
@@ -26,7 +26,7 @@ OUT_CHANNELS = 256
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, then batch normalisation. `fold` merges the two for inference."""
+    """Convolution without bias, followed by batch normalization. `fold` merges the two for inference."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ConvNorm(nn.Module):
         return self.bn(self.c(x))
 
     def fold(self) -> None:
-        """Put the normalisation into the convolution's weights. Load the weights first."""
+        """Merge the normalization into the convolution. To be called after the weights are loaded."""
         if isinstance(self.bn, nn.BatchNorm2d):
             bn = self.bn
             assert bn.running_mean is not None and bn.running_var is not None
@@ -48,7 +48,7 @@ class ConvNorm(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-    """Two 1x1 convolutions: LiteMedSAM keeps the full 256x256 resolution in its first stage."""
+    """Two 1x1 convolutions; LiteMedSAM keeps the full 256x256 resolution in its first stage."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class PatchEmbedding(nn.Module):
 
 
 class InvertedBottleneck(nn.Module):
-    """Block of the first stage: expand, convolve each channel by itself, contract, add."""
+    """Block of the first stage (MBConv): expansion, depthwise convolution, projection, residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class InvertedBottleneck(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Passage from one stage to the next."""
+    """Downsampling between two stages."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -87,10 +87,9 @@ class Downsample(nn.Module):
 
 
 def relative_offsets(window: int) -> Tensor:
-    """Index of the bias that each pair of tokens of a window shares.
+    """Index of the relative position bias for each pair of tokens in a window.
 
-    Pairs share a bias if their absolute offsets along rows and columns agree. Offsets are numbered in the order
-    in which the pairs with the window's first token meet them, which is row by row.
+    Pairs with the same absolute offsets along rows and columns share a bias. Offsets are numbered row by row.
 
     Returns:
         int64 (window^2, window^2).
@@ -101,7 +100,7 @@ def relative_offsets(window: int) -> Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Multi-head attention within one window, with a learnt bias for each relative offset."""
+    """Multi-head attention within windows, with a learned relative position bias."""
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
         super().__init__()
@@ -115,21 +114,21 @@ class WindowAttention(nn.Module):
         self.bias: Tensor | None = None
 
     def fold(self) -> None:
-        """Look the biases up once. Load the weights first."""
+        """Expand the biases to all pairs of tokens. To be called after the weights are loaded."""
         self.bias = self.attention_biases[:, self.offsets].detach()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(windows, tokens, channels) -> the same shape."""
         windows, count, channels = tokens.shape
         bias = self.attention_biases[:, self.offsets] if self.bias is None else self.bias
-        # The weights order q, k and v within each head, not across heads.
+        # In the weights, q, k and v alternate within each head.
         qkv = self.qkv(self.norm(tokens)).view(windows, count, self.heads, 3, channels // self.heads)
         q, k, v = qkv.permute(3, 0, 2, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype).unsqueeze(0))
         return self.proj(attended.transpose(1, 2).reshape(windows, count, channels))
 
     def _apply(self, fn, recurse: bool = True):  # type: ignore[no-untyped-def]
-        # The looked-up bias follows the module to another device or precision.
+        # The expanded bias follows the module to another device or precision.
         super()._apply(fn, recurse)
         if self.bias is not None:
             self.bias = fn(self.bias)
@@ -148,7 +147,7 @@ class FeedForward(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Block of the later stages: attention in windows, a 3x3 convolution per channel, feed-forward."""
+    """Block of the later stages: window attention, 3x3 depthwise convolution, MLP."""
 
     def __init__(self, channels: int, heads: int, window: int) -> None:
         super().__init__()
@@ -164,10 +163,10 @@ class AttentionBlock(nn.Module):
         return x + self.mlp(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def attend(self, x: Tensor) -> Tensor:
-        """(batch, height, width, channels) -> the same shape, each window attending to itself."""
+        """Window attention: (batch, height, width, channels) -> the same shape."""
         batch, height, width, channels = x.shape
         size = self.window
-        # Padding takes part in attention unmasked, as in training; normalisation turns it into its own bias.
+        # As in training, padding is not masked; normalization maps it to its bias.
         x = F.pad(x, (0, 0, 0, -width % size, 0, -height % size))
         down, across = x.shape[1] // size, x.shape[2] // size
         windows = x.view(batch, down, size, across, size, channels).transpose(2, 3)
@@ -212,7 +211,7 @@ class TinyViT(nn.Module):
         return self.neck(self.layers(self.patch_embed(image)))
 
     def fold(self) -> TinyViT:
-        """Merge what is constant after loading: normalisations into convolutions, biases looked up."""
+        """Merge normalizations into convolutions and expand the position biases. To be called after loading weights."""
         with torch.no_grad():
             for module in list(self.modules()):
                 if isinstance(module, ConvNorm | WindowAttention):
