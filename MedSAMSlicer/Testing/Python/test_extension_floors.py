@@ -68,14 +68,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Folder, or file directly in the package -> others of them that it may import, at type checking time too."""
 
-NOT_YET: set[tuple[str, str]] = {
-    ("engine.models.network_loading", "engine.runtimes.openvino_apart"),
-    ("engine.models.network", "engine.models.catalogue"),
-    ("engine.models.network", "engine.models.family"),
-    ("engine.models.network", "engine.models.weights"),
-}
-"""Imports (file, imported file) that still break the rules above. To be emptied; nothing may be added."""
-
 
 def not_allowed(library: Library) -> set[tuple[str, str]]:
     """Imports (module, imported module) from a folder that the module's folder may not import."""
@@ -109,26 +101,18 @@ def test_every_folder_has_its_place(library: Library) -> None:
 
 
 def test_imports_go_downwards(library: Library) -> None:
-    assert sorted(not_allowed(library) - NOT_YET) == []
-
-
-def test_exceptions_are_still_needed(library: Library) -> None:
-    graph = library.graph()
-    assert sorted(NOT_YET - {(module, imported) for module, found in graph.items() for imported in found}) == []
+    assert sorted(not_allowed(library)) == []
 
 
 def test_no_files_import_each_other_in_a_circle(library: Library) -> None:
-    graph = library.graph()
-    for module, imported in NOT_YET:
-        graph.get(module, set()).discard(imported)
-    assert circle(graph) == []
+    assert circle(library.graph()) == []
 
 
 def test_no_folders_import_each_other_in_a_circle(library: Library) -> None:
     folders: dict[str, set[str]] = {}
     for module, found in library.graph().items():
         folder = library.folder(module)
-        others = {library.folder(imported) for imported in found if (module, imported) not in NOT_YET}
+        others = {library.folder(imported) for imported in found}
         folders.setdefault(folder, set()).update(others - {folder})
     assert circle(folders) == []
 
