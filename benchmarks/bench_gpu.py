@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor  # noqa: E402
+from MedSAMSlicerLib.engine.masks import dice  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo  # noqa: E402
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.devices import name_of_device  # noqa: E402
@@ -138,7 +139,7 @@ def whole_box(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
     on_processor, seconds, _ = _run(CHOICE, stack, prompt)
     on_device, device_seconds, info = _run(chosen, stack, prompt)
     return {
-        "dice": _dice(on_processor, on_device),
+        "dice": dice(on_processor, on_device),
         "seconds": {"cpu": seconds, "device_with_load": device_seconds},
         "notes": info.notes,
         "ran_on": None if info.loaded is None else info.loaded.device,
@@ -212,7 +213,7 @@ def out_of_memory(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
         found[f"{megabytes} MB"] = {
-            "dice": _dice(expected, masks),
+            "dice": dice(expected, masks),
             "seconds": seconds,
             "ended_on": None if info.loaded is None else info.loaded.device,
             "notes": info.notes,
@@ -253,10 +254,6 @@ def _run(choice: ModelChoice, stack: GreyStack, prompt: StackPrompt) -> tuple[np
     for result in SegmentationService(1 << 30).segment(choice, stack, prompt, info):
         masks[result.index] = result.mask
     return masks, time.perf_counter() - begin, info
-
-
-def _dice(one: np.ndarray, other: np.ndarray) -> float:
-    return float(2 * (one & other).sum() / max(1, one.sum() + other.sum()))
 
 
 def _spread(work: Callable[[], object], repeats: int, share: int = 1) -> dict[str, float]:

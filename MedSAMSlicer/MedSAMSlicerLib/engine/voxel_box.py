@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .masks import bounding_box
+
 Index = tuple[int, int, int]
 
 
@@ -29,15 +31,11 @@ class VoxelBox:
         Args:
             first: index of the array's first voxel in the grid.
         """
-        low, shape = [], []
-        for axis in range(3):
-            true = np.flatnonzero(mask.any(axis=(1, 2)))
-            start, stop = (int(true[0]), int(true[-1]) + 1) if true.size else (0, 0)
-            low.append(first[axis] + start)
-            shape.append(stop - start)
-            # The search along the next axis covers only what is left.
-            mask = mask[start:stop].transpose(1, 2, 0)
-        return cls((low[0], low[1], low[2]), (shape[0], shape[1], shape[2]))
+        k, j, i = bounding_box(mask) or (slice(0, 0),) * 3
+        return cls(
+            (first[0] + k.start, first[1] + j.start, first[2] + i.start),
+            (k.stop - k.start, j.stop - j.start, i.stop - i.start),
+        )
 
     @classmethod
     def from_extent(cls, extent: Sequence[int]) -> VoxelBox:

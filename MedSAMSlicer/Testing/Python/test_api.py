@@ -17,6 +17,7 @@ import MedSAMSlicerLib.api as medsam
 from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.environment import child_environment
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
@@ -34,10 +35,6 @@ LEFT, RIGHT = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
 LEFT[1:6] = ellipsoid((1, *SHAPE[1:]), (0, 30, 22), (1, 12, 12))
 RIGHT[1:6] = ellipsoid((1, *SHAPE[1:]), (0, 30, 65), (1, 12, 12))
 BOX_RIGHT = ((51, 79), (16, 44), (1, 5))
-
-
-def dice(mask: np.ndarray, truth: np.ndarray) -> float:
-    return float(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 import slicer
 import vtk
 
+from MedSAMSlicerLib.engine.masks import dice
+
 
 def test_the_effect_is_registered_once_and_the_package_stays_a_package(effect_fixture: Any) -> None:
     import sys
@@ -174,7 +176,7 @@ def test_the_panel_says_which_slices_are_used(effect_fixture: Any) -> None:
     effect_fixture.drag("Green")
     assert "Oblique" in effect_fixture.ui.planeLabel.text and "plane of the view" in effect_fixture.ui.planeLabel.text
     result = effect_fixture.result()
-    assert 2 * (result & effect_fixture.truth).sum() / (result.sum() + effect_fixture.truth.sum()) > 0.93
+    assert dice(result, effect_fixture.truth) > 0.93
 
 
 def test_what_the_model_sees_is_shown_in_its_window(effect_fixture: Any) -> None:

@@ -13,6 +13,7 @@ from segment_anything import SamPredictor
 from segment_anything.modeling import Sam as AuthorsSam
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.models.sam import PIXEL_MEAN, PIXEL_STD
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
@@ -79,4 +80,4 @@ def test_a_drawn_mask_becomes_logits_that_become_the_mask_again(key: str, shape:
     else:
         assert entering.max() == pytest.approx(np.log(999), abs=1e-3) == -entering.min()
     again = family.slice_masks(entering, rows, columns)[0]
-    assert 2 * (again & drawn).sum() / (again.sum() + drawn.sum()) > 0.95
+    assert dice(again, drawn) > 0.95

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.catalogue import ALL_PROMPTS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
@@ -43,8 +44,7 @@ def click(x: float, y: float, positive: bool = True) -> SlicePrompt:
 def assert_is(found: dict[int, SliceResult], truth: np.ndarray) -> None:
     for index, expected in enumerate(truth):
         mask = found[index].mask if index in found else np.zeros(truth.shape[1:], bool)
-        overlap = 2 * (mask & expected).sum() / max(1, mask.sum() + expected.sum())
-        assert overlap > 0.9 or not (mask.any() or expected.any()), index
+        assert dice(mask, expected) > 0.9, index
 
 
 def test_one_click_names_one_of_two_objects_all_the_way() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
@@ -46,7 +47,7 @@ def test_an_oblique_view_is_contoured_in_its_own_plane(editor_fixture: ContourEd
     editor_fixture.draw(editor_fixture.view(7, turned=turn(0, 30, 0)))
     assert editor_fixture.contouring.state.plane.axis is None
     mask = editor_fixture.mask
-    assert 2 * (mask & editor_fixture.truth).sum() / (mask.sum() + editor_fixture.truth.sum()) > 0.93
+    assert dice(mask, editor_fixture.truth) > 0.93
     before = editor_fixture.contouring.result
     editor_fixture.draw(editor_fixture.view(7.5, turned=turn(0, 30, 0)), add=True)
     assert len(editor_fixture.keys) == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.masks import dice
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.volume.oblique_stack import ObliqueStack  # noqa: E402
@@ -83,7 +84,7 @@ def test_a_ball_comes_back_to_the_voxels_it_was_made_of(
     drawn = (np.linalg.norm(positions - middle, axis=1) <= radius).reshape(stack.shape)
     truth = np.linalg.norm(points - middle, axis=-1) <= radius
     found = stack.to_volume(drawn)
-    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9
+    assert dice(found, truth) > 0.9
     # No voxel is wrong that lies further from the edge than half a sample in every direction.
     far = np.abs(np.linalg.norm(points - middle, axis=-1) - radius) > np.linalg.norm(stack.spacing) / 2
     assert (found == truth)[far].all()
