@@ -16,7 +16,7 @@ from ..models.family import Family, NetworkPrompt
 from ..models.weights import find_weights, verify_weights
 from ..prompts import Box, SlicePrompt
 from ..results import Prediction
-from ..runtimes.choose import check_runtime, ladder_of
+from ..runtimes.choose import check_runtime, runtime_with_fallback
 from ..runtimes.device_fallback import DeviceFallback
 from ..runtimes.devices import choose_device
 from ..runtimes.runtime import Runtime
@@ -49,7 +49,7 @@ class Predictor:
         prompts: Collection[str] = ("box",),
     ) -> None:
         self.family = family
-        self._ladder = runtime if isinstance(runtime, DeviceFallback) else DeviceFallback.of(runtime)
+        self._fallback = runtime if isinstance(runtime, DeviceFallback) else DeviceFallback.of(runtime)
         self.cache = EmbeddingCache() if cache is None else cache
         self.title = title
         self.prompts = frozenset(prompts)
@@ -61,12 +61,12 @@ class Predictor:
     @property
     def runtime(self) -> Runtime:
         """The one in use now."""
-        return self._ladder.runtime
+        return self._fallback.runtime
 
     @property
     def notes(self) -> list[str]:
         """Lines on how the model was loaded and has run that the user should read."""
-        return self._ladder.notes
+        return self._fallback.notes
 
     def embed(self, image: np.ndarray) -> np.ndarray:
         """float32 (channels, h, w) embedding of a uint8 (rows, columns[, 3]) slice, from the cache if it is there."""
@@ -89,7 +89,7 @@ class Predictor:
             self.timings.encoder_calls += len(ahead)
         for key, made in ahead.items():
             self.cache.put(key, made)
-        found = (ahead.get(self._key(maker, image)) for maker in self._ladder.makers)
+        found = (ahead.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
         return next((made for made in found if made is not None), None)
 
     @property
@@ -112,7 +112,7 @@ class Predictor:
 
     def _known(self, image: np.ndarray) -> np.ndarray | None:
         """The slice's embedding, if it is kept; one of a device that was left serves as well."""
-        found = (self.cache.get(self._key(maker, image)) for maker in self._ladder.makers)
+        found = (self.cache.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
         return next((kept for kept in found if kept is not None), None)
 
     def _encode(self, image: np.ndarray) -> np.ndarray:
@@ -126,11 +126,11 @@ class Predictor:
     def _encode_many(self, images: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
         """Keys and embeddings of slices, or of the first of them where the runtime at hand takes fewer at once."""
         prepared = [self.family.prepare(image) for image in images]
-        made, maker = self._ladder.run(lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)]))
-        return [(self._key(maker, image), one) for image, one in zip(images, made, strict=False)]
+        made, tag = self._fallback.run(lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)]))
+        return [(self._key(tag, image), one) for image, one in zip(images, made, strict=False)]
 
-    def _key(self, maker: str, image: np.ndarray) -> str:
-        return self.cache.key(f"{self._identity}|{maker}", image)
+    def _key(self, cache_tag: str, image: np.ndarray) -> str:
+        return self.cache.key(f"{self._identity}|{cache_tag}", image)
 
     def check_prompt(self, prompt: SlicePrompt) -> None:
         """Refuse what the model was not trained for. Raises InputError, which names the model and what it takes."""
@@ -194,7 +194,7 @@ class Predictor:
         """Logits (n, m, H, W) and predicted IoU (n, m) for prompts of one composition; see `Runtime.decode`."""
         embedding = self.embed(image)
         begin = time.perf_counter()
-        answer, _maker = self._ladder.run(lambda runtime: runtime.decode(embedding, prompts, multimask))
+        answer, _tag = self._fallback.run(lambda runtime: runtime.decode(embedding, prompts, multimask))
         self.timings.decode += time.perf_counter() - begin
         self.timings.decoder_calls += len(prompts)
         return answer
@@ -221,8 +221,8 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     path = find_weights(spec, choice.weights)
     sha256 = verify_weights(spec, path)
     family = spec.load_family()
-    ladder = ladder_of(choice.runtime, device, NetworkFile(spec, family, path, sha256))
-    predictor = Predictor(family, ladder, f"{spec.key}|{sha256}", cache, title=spec.title, prompts=spec.prompts)
+    runtime = runtime_with_fallback(choice.runtime, device, NetworkFile(spec, family, path, sha256))
+    predictor = Predictor(family, runtime, f"{spec.key}|{sha256}", cache, title=spec.title, prompts=spec.prompts)
     predictor.timings.load = time.perf_counter() - begin
     loaded = LoadedModel(spec.key, sha256, predictor.runtime.device, predictor.runtime.name)
     _log.info(

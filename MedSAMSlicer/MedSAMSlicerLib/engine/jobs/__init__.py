@@ -1,1 +1,1 @@
-"""Long-running work in processes of its own: weights, conversion, check of the devices."""
+"""Long-running work in processes of its own: downloads and imports, conversion, check of the devices."""

@@ -28,7 +28,7 @@ from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
 from ..results import Prediction
 from ..runtimes.check_image import phantom_slice
-from .job import Say, add_attached, run_task
+from .job import SendLine, add_attached, run_job
 
 _log = get_logger("MedSAMSlicerLib.engine.jobs.device_check")
 REFERENCE = ("cpu", "torch")
@@ -163,16 +163,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
     parser.add_argument("--list", action="store_true", help="list the devices and check nothing")
     options = parser.parse_args(arguments)
-    return run_task(_list if options.list else lambda say: _check(options.model, say), options.attached)
+    return run_job(_list if options.list else lambda send: _check(options.model, send), options.attached)
 
 
-def _list(say: Say) -> None:
+def _list(send: SendLine) -> None:
     from ..runtimes.devices import available_devices
 
-    say("devices", devices=available_devices())
+    send("devices", devices=available_devices())
 
 
-def _check(model: str, say: Say) -> None:
+def _check(model: str, send: SendLine) -> None:
     spec = find_model(model)
     # Missing or wrong weights have nothing to do with devices: report them once, before torch is imported.
     verify_weights(spec, find_weights(spec))
@@ -184,13 +184,13 @@ def _check(model: str, say: Say) -> None:
     from ..serving.service import SegmentationService
 
     tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)
-    say("began", model=spec.title, ways=[{"device": device, "runtime": runtime} for device, runtime in tried])
+    send("began", model=spec.title, ways=[{"device": device, "runtime": runtime} for device, runtime in tried])
     results = []
     for result in check_ways(model, tried, lambda: SegmentationService(cache_bytes=0), name_of_device):
         results.append(result)
-        say("result", **asdict(result))
+        send("result", **asdict(result))
     device, runtime = fastest(results) or (None, None)
-    say("fastest", device=device, runtime=runtime)
+    send("fastest", device=device, runtime=runtime)
 
 
 if __name__ == "__main__":

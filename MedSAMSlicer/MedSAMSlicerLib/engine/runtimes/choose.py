@@ -81,7 +81,7 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         return with_torch(), [f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"]
 
 
-def ladder_of(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
+def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
     """The runtime of `make_runtime`, which falls back to the processor when a graphics device runs out of memory.
 
     Raises:

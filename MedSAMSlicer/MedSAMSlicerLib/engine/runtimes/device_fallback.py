@@ -1,4 +1,4 @@
-"""From a graphics device that has run out of memory to the processor, where the work goes on."""
+"""Falls back from a graphics device that runs out of memory to the processor."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 _log = get_logger(__name__)
 Make = Callable[[str], "tuple[Runtime, list[str]]"]
-"""Gets a device, returns a runtime on it and lines that the user should read, to which the runtime may add."""
+"""Takes a device, returns a runtime on it and notes for the user, to which the runtime may append."""
 
 
 class DeviceFallback:
-    """The runtime in use, and those to be made when its device has not enough memory for a single slice.
+    """Runs work on a device, and on the next one once the device has too little memory for a single slice.
 
-    There is no way back up: a device that fails for one slice fails for the next, and each try takes time.
+    A device is not tried again: if it fails for one slice it fails for the next, and each attempt takes time.
 
     Args:
-        make: makes the runtime of a device.
-        devices: in the order in which they are tried; the first is begun with at once.
-        release: gives back what is still kept of a device's memory when it has been left.
+        make: returns a runtime on a device. It is called for the first device at once.
+        devices: devices in the order in which they are tried.
+        release: frees the cached memory of a device that is no longer used.
 
     Raises:
-        Whatever `make` raises, but for a want of memory where there is another device.
+        Whatever `make` raises, except an out-of-memory error if there is another device.
     """
 
     def __init__(self, make: Make, devices: Sequence[str], release: Callable[[], None] = lambda: None) -> None:
@@ -37,49 +37,52 @@ class DeviceFallback:
         self._device, *self._further = devices
         self._notes: list[list[str]] = []
         self._lock = threading.Lock()
-        self._makers: list[str] = []
+        self._cache_tags: list[str] = []
         self._runtime = self._first()
-        self._makers.append(maker_of(self._runtime))
+        self._cache_tags.append(cache_tag(self._runtime))
 
     @classmethod
     def of(cls, runtime: Runtime) -> DeviceFallback:
-        """A ladder of one runtime, which is there already."""
+        """Wrap a single runtime that exists already."""
         return cls(lambda _device: (runtime, []), [runtime.device])
 
     @property
     def runtime(self) -> Runtime:
-        """The one in use."""
+        """The runtime in use."""
         return self._runtime
 
     @property
     def notes(self) -> list[str]:
-        """Lines that the user should read, the oldest first."""
+        """Notes for the user, the oldest first."""
         return [note for notes in self._notes for note in notes]
 
     @property
-    def makers(self) -> list[str]:
-        """What may have made embeddings that are still of use, the runtime in use first; see `maker_of`."""
-        return [maker_of(self._runtime), *(maker for maker in self._makers if maker != maker_of(self._runtime))]
+    def cache_tags(self) -> list[str]:
+        """Cache tags of all runtimes whose embeddings can still be used, beginning with the one in use."""
+        return [cache_tag(self._runtime), *(tag for tag in self._cache_tags if tag != cache_tag(self._runtime))]
 
     def run(self, work: Callable[[Runtime], Answer]) -> tuple[Answer, str]:
-        """The answer of the runtime in use or, where it has not enough memory, of the next one; and who gave it.
+        """Run work on the runtime in use, or on the next one if it runs out of memory.
 
         Args:
-            work: is given the runtime. Done again from the start where memory was not enough.
+            work: called with the runtime; called again from the start with the next one.
+
+        Returns:
+            The result of `work`, and the cache tag of the runtime that computed it.
 
         Raises:
-            Whatever `work` raised, a want of memory only on the last device.
+            Whatever `work` raises; an out-of-memory error only on the last device.
         """
         while True:
             runtime = self._runtime
             try:
-                return work(runtime), maker_of(runtime)
+                return work(runtime), cache_tag(runtime)
             except Exception as error:
                 if not is_out_of_memory(error) or self._is_last(runtime):
                     raise
                 _log.warning("%s has not enough memory", runtime.device, exc_info=error)
             self._step_down(runtime)
-            # Nothing holds on to it any more, so that its memory can be given back.
+            # Drop the last reference, so that its memory can be freed.
             del runtime
             self._release()
 
@@ -94,17 +97,17 @@ class DeviceFallback:
             self._next_device()
 
     def _is_last(self, failed: Runtime) -> bool:
-        # Under the lock: while another thread is making the next runtime, the one that failed is still in its place.
+        # The lock waits for another thread that is replacing the runtime that failed.
         with self._lock:
             return failed is self._runtime and not self._further
 
     def _step_down(self, failed: Runtime) -> None:
         with self._lock:
-            # Two threads may have failed on the same runtime: the second finds another one in its place.
+            # If two threads fail on the same runtime, the second one finds it replaced.
             if self._runtime is failed and self._further:
                 self._next_device()
                 self._runtime = self._first()
-                self._makers.append(maker_of(self._runtime))
+                self._cache_tags.append(cache_tag(self._runtime))
 
     def _next_device(self) -> None:
         left, self._device = self._device, self._further.pop(0)
@@ -119,6 +122,6 @@ class DeviceFallback:
         return runtime
 
 
-def maker_of(runtime: Runtime) -> str:
-    """Names what computes, and how precisely: embeddings of another maker are others."""
+def cache_tag(runtime: Runtime) -> str:
+    """Tag of embeddings in the cache: device, runtime and precision, because each gives slightly different numbers."""
     return f"{runtime.device}|{runtime.name} {runtime.version}"

@@ -1,4 +1,4 @@
-"""How much memory a graphics device has, and what a piece of work takes of it."""
+"""Memory of a graphics device: how much is free, and how much a computation takes."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import torch
 
 
 class DeviceMemory(Protocol):
-    """Memory figures of one device, in bytes. What other threads compute meanwhile is counted too."""
+    """Memory of one device in bytes, including that of computations in other threads."""
 
     def free(self) -> int:
-        """What could be allocated now."""
+        """Memory that can be allocated now."""
         ...
 
     def begin(self) -> None:
-        """Work begins whose need of memory is to be known."""
+        """Start to measure the memory of a computation."""
         ...
 
     def taken(self) -> int:
-        """The most that was in use at once since `begin`, above what was in use then; 0 if that is not known."""
+        """Peak memory since `begin` above the memory in use then; 0 if it is not known."""
         ...
 
     def release(self) -> None:
-        """Give back what PyTorch keeps for later."""
+        """Free the memory that PyTorch caches."""
         ...
 
 
 class CudaMemory:
-    """Of the first CUDA device. Satisfies `DeviceMemory`."""
+    """`DeviceMemory` of the first CUDA device."""
 
     def __init__(self) -> None:
         self._before = 0
 
     def free(self) -> int:
-        # What PyTorch has reserved and does not use is free for us, though not for others.
+        # Memory that PyTorch has reserved and does not use is free for this process only.
         unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         return int(torch.cuda.mem_get_info()[0]) + unused
 
@@ -51,7 +51,7 @@ class CudaMemory:
 
 
 class MpsMemory:
-    """Of Apple's graphics processor, which shares the computer's memory. Satisfies `DeviceMemory`."""
+    """`DeviceMemory` of an Apple graphics processor, which shares the memory of the computer."""
 
     def __init__(self) -> None:
         self._before = 0
@@ -63,8 +63,8 @@ class MpsMemory:
         self._before = torch.mps.driver_allocated_memory()
 
     def taken(self) -> int:
-        # There is no record of the highest use. The driver's share grows with it and stays: 0 where work of that size
-        # was done before.
+        # PyTorch records no peak here. The memory of the driver grows with the peak and is kept, so that a later
+        # computation of the same size measures 0.
         return max(0, torch.mps.driver_allocated_memory() - self._before)
 
     def release(self) -> None:
@@ -72,14 +72,14 @@ class MpsMemory:
 
 
 def memory_of(device: str) -> DeviceMemory:
-    """Figures of "cuda" or "mps"."""
+    """Memory of the device "cuda" or "mps"."""
     return CudaMemory() if device == "cuda" else MpsMemory()
 
 
 def release_all() -> None:
-    """Give back what PyTorch keeps for later on every device."""
+    """Free the memory that PyTorch caches, on all devices."""
     gc.collect()
-    # Does nothing where CUDA is not in use.
+    # Has no effect if CUDA is not in use.
     torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()

@@ -1,7 +1,7 @@
-"""Whether a graphics device may encode in half precision: tried once for each device and weights, and kept.
+"""Checks whether a graphics device may encode in half precision, once for each device and weights file.
 
-The check slice is encoded in both precisions on that device and answered from both embeddings. What comes out has to
-agree so well that results stay within the 0.002 of DSC that are allowed for speed.
+The check slice is encoded in both precisions on that device and decoded from both embeddings. The results have to agree
+so closely that the DSC of a segmentation changes by at most 0.002.
 """
 
 from __future__ import annotations
@@ -27,91 +27,102 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
-# Raise it when the check, or what is cast, changes.
+# Raise this number if the check changes, or the layers that are cast.
 REVISION = 1
 LEAST_DICE = 0.998
 LARGEST_IOU_DIFFERENCE = 0.005
 LARGEST_EMBEDDING_DIFFERENCE = 0.025
-"""As a share of the largest value. LiteMedSAM on a processor: 0.011 in float16 (Dice 1.0000); 0.087 in bfloat16, whose
-masks on the check slice agree too (0.9997) and which yet cost 0.003 of DSC over 26 cases (docs/models.md)."""
+"""Relative to the largest absolute value. LiteMedSAM on a processor: 0.011 in float16 (Dice 1.0000) and 0.087 in
+bfloat16, whose masks of the check slice agree too (Dice 0.9997), but which reduces the DSC of 26 cases by 0.003
+(docs/models.md)."""
 
 
 @dataclass(frozen=True)
-class HalfVerdict:
-    """Whether half precision may be used, and why, in words that end a sentence."""
+class Verdict:
+    """Result of the check.
+
+    Attributes:
+        holds: whether half precision may be used.
+        reason: why, as a clause for notes.
+    """
 
     holds: bool
     reason: str
 
 
 @dataclass(frozen=True)
-class CheckAnswer:
-    """What one precision makes of the check slice: embedding (channels, h, w), masks (n, rows, columns) and predicted
-    IoU (n,) of a close box and a loose one."""
+class CheckResult:
+    """Results of one precision on the check slice, for a tight and a loose box.
+
+    Attributes:
+        embedding: float32 (channels, h, w).
+        masks: bool (2, rows, columns).
+        ious: float32 (2,), predicted IoU.
+    """
 
     embedding: np.ndarray
     masks: np.ndarray
     ious: np.ndarray
 
 
-def check_answer(runtime: Runtime, family: Family) -> CheckAnswer:
-    """Encode and answer the check slice."""
+def run_check(runtime: Runtime, family: Family) -> CheckResult:
+    """Encode the check slice and decode both boxes."""
     image, box = phantom_slice()
     boxes = [box, box.padded(20, 12)]
     embedding = runtime.encode(family.prepare(image))
     logits, ious = runtime.decode(embedding, [family.network_prompt(SlicePrompt(box=one), SIDE, SIDE) for one in boxes])
-    return CheckAnswer(embedding, family.slice_masks(logits[:, 0], SIDE, SIDE), ious[:, 0])
+    return CheckResult(embedding, family.slice_masks(logits[:, 0], SIDE, SIDE), ious[:, 0])
 
 
-def judge(full: CheckAnswer, half: CheckAnswer) -> HalfVerdict:
+def judge(full: CheckResult, half: CheckResult) -> Verdict:
     """Compare half precision with single precision on the same device."""
     if not full.masks.any(axis=(1, 2)).all():
-        return HalfVerdict(False, "nothing is found on the check slice to compare it by")
+        return Verdict(False, "the model finds nothing on the check slice")
     if not (np.isfinite(half.embedding).all() and np.isfinite(half.ious).all()):
-        return HalfVerdict(False, "half precision gives numbers that are none")
+        return Verdict(False, "half precision gives values that are not finite")
     difference = float(np.abs(half.embedding - full.embedding).max() / np.abs(full.embedding).max())
     overlap = min(dice(one, other) for one, other in zip(full.masks, half.masks, strict=True))
-    said = f"Dice {overlap:.4f} with single precision on the check slice, largest difference of an embedding {difference:.2g}"
+    reason = f"Dice {overlap:.4f} with single precision on the check slice, largest difference of an embedding {difference:.2g}"
     iou_difference = float(np.abs(half.ious - full.ious).max())
     holds = (
         overlap >= LEAST_DICE
         and iou_difference <= LARGEST_IOU_DIFFERENCE
         and difference <= LARGEST_EMBEDDING_DIFFERENCE
     )
-    return HalfVerdict(holds, said)
+    return Verdict(holds, reason)
 
 
-class KeptVerdicts:
-    """Verdicts in a folder, one small file for each. Several processes may share it.
+class VerdictStore:
+    """Stores verdicts in a folder, one file each. Several processes may share it.
 
     Args:
-        folder: default: ``half-precision`` in the cache folder.
+        folder: by default ``half-precision`` in the cache folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or cache_folder() / "half-precision"
 
-    def get(self, subject: str) -> HalfVerdict | None:
-        """What was found of `subject`. A file that does not hold it counts as not there."""
+    def get(self, subject: str) -> Verdict | None:
+        """Verdict on `subject`, or None if there is no file or it is damaged."""
         try:
             entry = json.loads(self._path(subject).read_text(encoding="utf-8"))
-            # The name is a checksum of the subject; a file under another's name is as wrong as a damaged one.
+            # The name of the file is a checksum of the subject. A file with another subject counts as damaged.
             if entry["subject"] == subject and isinstance(entry["holds"], bool) and isinstance(entry["reason"], str):
-                return HalfVerdict(entry["holds"], entry["reason"])
+                return Verdict(entry["holds"], entry["reason"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             if not isinstance(error, FileNotFoundError):
                 _log.debug("a verdict on half precision cannot be read: %s", error)
         return None
 
-    def put(self, subject: str, verdict: HalfVerdict) -> None:
-        """Keep it, whole or not at all. Where that fails the check is made again next time."""
+    def put(self, subject: str, verdict: Verdict) -> None:
+        """Store a verdict. If that fails, the check is repeated next time."""
         text = json.dumps({"subject": subject, "holds": verdict.holds, "reason": verdict.reason}, indent=1) + "\n"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with replace_atomically(self._path(subject)) as part:
                 part.write_text(text, encoding="utf-8")
         except OSError as error:
-            _log.warning("whether half precision holds is not kept: %s", error)
+            _log.warning("the verdict on half precision cannot be stored: %s", error)
 
     def _path(self, subject: str) -> Path:
         return self._folder / f"{hashlib.blake2b(subject.encode(), digest_size=16).hexdigest()}.json"

@@ -1,8 +1,7 @@
-"""Networks converted for OpenVINO, kept on disk so that each is converted once.
+"""Networks converted for OpenVINO, stored on disk so that each is converted once.
 
-A converted network lies in a folder of its own whose name says what it was made of: weights, release of OpenVINO, and
-revision of the conversion. Its numbers are float32; the precision to compute in is chosen when it is made ready to run. The folder gets its name only when it is complete, so neither a crash nor a
-second process can leave half of one.
+Each converted network has a folder, whose name states the weights, the release of OpenVINO and the revision of the
+conversion. Weights are stored in float32; the precision of the computation is chosen when the network is compiled.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from ..environment import cache_folder, child_environment
 from ..models.checkpoints import NetworkFile
 
 _CONVERSION = "MedSAMSlicerLib.engine.jobs.convert_openvino"
-# Raise it when what is converted, or how, changes.
+# Raise this number if the conversion changes.
 REVISION = 2
 ENCODER, DECODER = "encoder.xml", "decoder.xml"
 
 
 def converted_folder(identity: str, convert: Callable[[Path], None], folder: Path | None = None) -> Path:
-    """Folder with the converted encoder and decoder; has them converted if they are not there.
+    """Folder with the converted encoder and decoder, which are converted first if they are missing.
 
     Args:
-        identity: of the weights, in characters that a file name may have.
-        convert: writes them into the empty folder that it is given.
-        folder: where converted networks are kept (default: ``openvino`` in the cache folder).
+        identity: name of the weights, in characters that file names may have.
+        convert: writes encoder and decoder into the empty folder that it is given.
+        folder: folder of converted networks; by default ``openvino`` in the cache folder.
     """
     final = kept_folder(identity, folder)
     folder = final.parent
@@ -55,20 +54,20 @@ def converted_folder(identity: str, convert: Callable[[Path], None], folder: Pat
 
 
 def kept_folder(identity: str, folder: Path | None = None) -> Path:
-    """Where the converted network lies, or will; arguments as of `converted_folder`."""
+    """Path of a converted network, which may not exist yet; arguments as for `converted_folder`."""
     folder = folder or cache_folder() / "openvino"
     return folder / f"{identity}-r{REVISION}-{openvino.get_version().split('-')[0]}"
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether all files of a converted network are there."""
+    """Whether all files of a converted network exist."""
     return all(
         (folder / name).with_suffix(ending).is_file() for name in (ENCODER, DECODER) for ending in (".xml", ".bin")
     )
 
 
 def discard(folder: Path) -> None:
-    """Remove a converted network that cannot be used, so that it is converted again."""
+    """Remove a damaged converted network, so that it is converted again."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,14 +112,15 @@ def convert_in_process(network: NetworkFile, folder: Path) -> None:
 
 
 def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Make a converted network ready to run on the CPU.
+    """Compile a converted network for the CPU.
 
     Args:
-        threads: processor threads that it may take.
-        precision: "float32" or "bfloat16".
+        path: the .xml file of the encoder or decoder.
+        threads: number of processor threads.
+        precision: precision of the computation, "float32" or "bfloat16".
 
     Returns:
-        A function from input arrays to output arrays, which are its own copies.
+        Function that maps a list of input arrays to a list of new output arrays.
     """
     core = openvino.Core()
     compiled = core.compile_model(
@@ -130,7 +130,7 @@ def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
-            # Pinned threads wait for their core when another process has it.
+            # Pinned threads would wait for their core while another process uses it.
             "ENABLE_CPU_PINNING": False,
         },
     )

@@ -1,4 +1,4 @@
-"""Runs networks with OpenVINO on the CPU: the same numbers as PyTorch in float32, in less than half the time."""
+"""Runs networks with OpenVINO on the CPU: the same results as PyTorch in float32, in less than half the time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _log = get_logger(__name__)
 
 
 class OpenVINORuntime:
-    """A converted network. Prompts other than boxes go to `fallback`, which is made when the first one comes.
+    """Runs a converted network. Prompts other than boxes are decoded by another runtime, which is loaded for the first one.
 
     Args:
-        identity: of the weights, in characters that a file name may have.
+        identity: name of the weights, in characters that file names may have.
         convert: writes the converted network into the empty folder that it is given.
-        make_fallback: gives a runtime that takes every prompt.
-        threads: processor threads to take.
-        precision: of the encoder, "float32" or "bfloat16"; the decoder always runs in float32.
-        folder: where converted networks are kept.
+        make_fallback: returns a runtime that takes all kinds of prompt.
+        threads: number of processor threads.
+        precision: precision of the encoder, "float32" or "bfloat16"; the decoder always runs in float32.
+        folder: folder of converted networks; by default ``openvino`` in the cache folder.
     """
 
     name = "openvino"
     device = "cpu"
-    # One slice keeps all cores busy.
+    # One slice uses all cores.
     slices_at_once = 1
 
     def __init__(
@@ -54,7 +54,7 @@ class OpenVINORuntime:
             self._compile(kept, threads)
         except RuntimeError as error:
             _log.warning("the converted network cannot be compiled: it is made again", exc_info=error)
-            # A damaged file: once more from the weights. If that fails too, it is the caller's to fall back.
+            # The file may be damaged: convert once more. If that fails too, the caller falls back to PyTorch.
             discard(kept)
             self._compile(converted_folder(identity, convert, folder), threads)
 
@@ -67,17 +67,17 @@ class OpenVINORuntime:
         return self._make_fallback()
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
-        """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        """See `Runtime.encode`."""
         return self._encoder([prepared[None]])[0][0]
 
     def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """As `encode`, of several slices."""
+        """See `Runtime.encode_many`."""
         return [self.encode(one) for one in prepared]
 
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Runtime.decode`."""
+        """See `Runtime.decode`."""
         boxes = [prompt.box for prompt in prompts if prompt.only_box and prompt.box is not None]
         if len(boxes) < len(prompts):
             return self._fallback.decode(embedding, prompts, multimask)

@@ -1,15 +1,15 @@
-"""SAM's mask decoder with the same weights and, but for rounding, the same numbers; for a box, for about half of the work.
+"""SAM's mask decoder rearranged: the same results up to rounding, for a box at about half of the cost.
 
-Nearly all of its work is done once for every place of the embedding, of which there are up to 4,096 beside about seven tokens.
-Two things are rearranged, neither of which approximates anything:
+Nearly all of the cost is per position of the embedding, of which there are up to 4,096, while a box has about seven
+tokens. Two computations are rearranged without any approximation:
 
-- Attention between tokens and image. Each place's projection to a key, value or query only ever meets the few tokens:
-  ``q @ (x @ W.T).T`` is ``(q @ W) @ x.T``, so that tokens are projected and places are not. A key's bias moves all
-  scores of a token alike, which the softmax does not see; the weights of values sum to one, so their bias is added once.
-- Enlarging. A transposed convolution whose step is its size is a matrix product for each place; done as such, results lie
-  so that the next step finds them, and only the masks' few numbers are put in the order of an image.
+- Cross-attention. ``q @ (x @ W.T).T`` equals ``(q @ W) @ x.T``, so the few tokens are projected instead of the many
+  positions. The bias of the keys shifts all scores of a token equally, which the softmax cancels. The attention weights
+  sum to one, so the bias of the values is added once.
+- Upscaling. A transposed convolution whose stride equals its kernel size is a matrix product per position. Computed as
+  such, only the final masks have to be permuted into the order of an image.
 
-Source: ``MaskDecoder`` and ``TwoWayTransformer`` of the package segment-anything, whose parameters it uses.
+Source: ``MaskDecoder`` and ``TwoWayTransformer`` of the package segment-anything, whose parameters are used.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from torch.nn import functional
 
 from ..models.network import MaskDecoder
 
-# With more tokens of a prompt the package's way is the shorter one: 2.0 GFLOP and 0.17 more for each token beyond two, beside
-# its 3.6 and 0.02.
+# With more prompt tokens the original decoder is cheaper: 3.6 GFLOP and 0.02 for each token beyond two, here 2.0 and 0.17.
 MOST_TOKENS = 12
 
 
 class QuickDecoder(nn.Module):
-    """A mask decoder that shares the parameters of another, but for rearranged copies of some, made now.
+    """Mask decoder that shares the parameters of another one, with rearranged copies of some.
 
     Args:
-        decoder: with its weights loaded, on the device on which it stays.
+        decoder: decoder with its weights, on its final device.
     """
 
     def __init__(self, decoder: MaskDecoder) -> None:
@@ -42,20 +41,20 @@ class QuickDecoder(nn.Module):
         self.to_image = nn.ModuleList(_TokensToImage(layer.cross_attn_token_to_image) for layer in transformer.layers)
         self.to_tokens = nn.ModuleList(_ImageToTokens(layer.cross_attn_image_to_token) for layer in transformer.layers)
         self.last_to_image = _TokensToImage(transformer.final_attn_token_to_image)
-        self.enlarge = _Enlarging(self.decoder.output_upscaling)
+        self.upscale = _Upscaling(self.decoder.output_upscaling)
 
     def forward(self, embedding: Tensor, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of all masks and their predicted IoU.
+        """Predict masks for n prompts on one slice.
 
         Args:
-            embedding: (1, channels, h, w) of the slice.
-            position: (1, channels, h, w), the prompt encoder's dense positions.
-            sparse: (n, tokens, channels) of n prompts.
-            dense: (n or 1, channels, h or 1, w or 1), what is added to the embedding for each prompt.
+            embedding: (1, channels, h, w), embedding of the slice.
+            position: (1, channels, h, w), dense positional encoding of the prompt encoder.
+            sparse: (n, tokens, channels), sparse embeddings of the prompts.
+            dense: (n or 1, channels, h or 1, w or 1), dense embeddings of the prompts.
 
         Returns:
-            float32 (n, masks, 4 h, 4 w) and (n, masks). The first mask is the decoder's single one, the others are its
-            three for ambiguous prompts.
+            float32 logits (n, masks, 4 h, 4 w) and predicted IoU (n, masks). The first mask is the decoder's single
+            one, the others are its three for ambiguous prompts.
         """
         decoder = self.decoder
         if sparse.shape[1] > MOST_TOKENS:
@@ -63,33 +62,33 @@ class QuickDecoder(nn.Module):
             return logits, ious
         known = torch.cat((decoder.iou_token.weight, decoder.mask_tokens.weight))
         tokens = torch.cat((known.expand(sparse.shape[0], -1, -1), sparse), dim=1)
-        found, places = self._transform((embedding + dense).flatten(2).transpose(1, 2), position, tokens)
+        found, image = self._transform((embedding + dense).flatten(2).transpose(1, 2), position, tokens)
         weights = [mlp(found[:, 1 + n]) for n, mlp in enumerate(decoder.output_hypernetworks_mlps)]
-        logits = self.enlarge(places, torch.stack(weights, dim=2), embedding.shape[2], embedding.shape[3])
+        logits = self.upscale(image, torch.stack(weights, dim=2), embedding.shape[2], embedding.shape[3])
         return logits, decoder.iou_prediction_head(found[:, 0])
 
-    def _transform(self, places: Tensor, position: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(n or 1, places, channels) and (n, tokens, channels) -> both, with what each has learnt of the other."""
+    def _transform(self, image: Tensor, position: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Two-way transformer: updated tokens (n, tokens, channels) and positions (n, positions, channels)."""
         transformer = self.decoder.transformer
-        place = position.flatten(2).transpose(1, 2)
+        position_encoding = position.flatten(2).transpose(1, 2)
         queries = tokens
         for layer, to_image, to_tokens in zip(transformer.layers, self.to_image, self.to_tokens, strict=True):
             if layer.skip_first_layer_pe:
                 queries = layer.self_attn(queries, queries, queries)
             else:
-                placed = queries + tokens
-                queries = queries + layer.self_attn(placed, placed, queries)
+                positioned = queries + tokens
+                queries = queries + layer.self_attn(positioned, positioned, queries)
             queries = layer.norm1(queries)
-            keys = places + place
-            queries = layer.norm2(queries + to_image(queries + tokens, keys, places))
+            keys = image + position_encoding
+            queries = layer.norm2(queries + to_image(queries + tokens, keys, image))
             queries = layer.norm3(queries + layer.mlp(queries))
-            places = layer.norm4(places + to_tokens(keys, queries + tokens, queries))
-        queries = queries + self.last_to_image(queries + tokens, places + place, places)
-        return transformer.norm_final_attn(queries), places
+            image = layer.norm4(image + to_tokens(keys, queries + tokens, queries))
+        queries = queries + self.last_to_image(queries + tokens, image + position_encoding, image)
+        return transformer.norm_final_attn(queries), image
 
 
 class _Attention(nn.Module):
-    """What both ways share: the attention's own parameters, and those of each head by itself."""
+    """Base class of both directions of cross-attention."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__()
@@ -104,7 +103,7 @@ class _Attention(nn.Module):
 
 
 class _TokensToImage(_Attention):
-    """Tokens attend to places."""
+    """Cross-attention from tokens to positions of the image."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__(attention)
@@ -116,17 +115,17 @@ class _TokensToImage(_Attention):
         self.value: Tensor
 
     def forward(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(n, tokens, channels), twice (n or 1, places, channels) -> (n, tokens, channels)."""
+        """(n, tokens, channels), keys and values (n or 1, positions, channels) -> (n, tokens, channels)."""
         n, count, channels = tokens.shape
-        asked = (self._by_head(self.attention.q_proj(tokens)) @ self.key).reshape(n, self.heads * count, channels)
-        weights = torch.softmax(asked @ keys.transpose(1, 2), dim=-1)
-        seen = (weights @ values).view(n, self.heads, count, channels) @ self.value
-        joined = seen.transpose(1, 2).reshape(n, count, self.heads * self.width)
+        projected = (self._by_head(self.attention.q_proj(tokens)) @ self.key).reshape(n, self.heads * count, channels)
+        weights = torch.softmax(projected @ keys.transpose(1, 2), dim=-1)
+        attended = (weights @ values).view(n, self.heads, count, channels) @ self.value
+        joined = attended.transpose(1, 2).reshape(n, count, self.heads * self.width)
         return self.attention.out_proj(joined + self.attention.v_proj.bias)
 
 
 class _ImageToTokens(_Attention):
-    """Places attend to tokens."""
+    """Cross-attention from positions of the image to tokens."""
 
     def __init__(self, attention: Any) -> None:
         super().__init__(attention)
@@ -142,41 +141,41 @@ class _ImageToTokens(_Attention):
         self.out: Tensor
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(n or 1, places, channels), twice (n, tokens, channels) -> (n, places, channels)."""
+        """Queries (n or 1, positions, channels), keys and values (n, tokens, channels) -> (n, positions, channels)."""
         n, count, channels = keys.shape
         rows = self.heads * count
         key = self._by_head(self.attention.k_proj(keys))
-        asked = (key @ self.query).reshape(n, rows, channels)
-        scores = asked @ queries.transpose(1, 2) + (key @ self.query_bias).reshape(n, rows, 1)
+        projected = (key @ self.query).reshape(n, rows, channels)
+        scores = projected @ queries.transpose(1, 2) + (key @ self.query_bias).reshape(n, rows, 1)
         weights = torch.softmax(scores.view(n, self.heads, count, -1), dim=2).view(n, rows, -1)
-        given = (self._by_head(self.attention.v_proj(values)) @ self.out).reshape(n, rows, channels)
-        return weights.transpose(1, 2) @ given + self.attention.out_proj.bias
+        attended = (self._by_head(self.attention.v_proj(values)) @ self.out).reshape(n, rows, channels)
+        return weights.transpose(1, 2) @ attended + self.attention.out_proj.bias
 
 
-class _Enlarging(nn.Module):
-    """Each place becomes 4 x 4 pixels: twice 2 x 2, and then a product with the masks' weights."""
+class _Upscaling(nn.Module):
+    """Upscales each position to 4 x 4 pixels in two steps, and multiplies the result with the weights of the masks."""
 
     def __init__(self, upscaling: Any) -> None:
         super().__init__()
         first, norm, _, second, _ = upscaling
         self.norm: Any = norm
         with torch.inference_mode(False), torch.no_grad():
-            for name, step in (("first", first), ("second", second)):
-                self.register_buffer(name, step.weight.permute(0, 2, 3, 1).flatten(1).contiguous())
-                self.register_buffer(f"{name}_bias", step.bias.repeat(4))
+            for name, layer in (("first", first), ("second", second)):
+                self.register_buffer(name, layer.weight.permute(0, 2, 3, 1).flatten(1).contiguous())
+                self.register_buffer(f"{name}_bias", layer.bias.repeat(4))
         self.first: Tensor
         self.first_bias: Tensor
         self.second: Tensor
         self.second_bias: Tensor
 
-    def forward(self, places: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
-        """(n, h x w, channels) and masks' weights (n, channels / 8, masks) -> (n, masks, 4 h, 4 w)."""
-        n = places.shape[0]
+    def forward(self, image: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
+        """Positions (n, h x w, channels) and weights of the masks (n, channels / 8, masks) -> (n, masks, 4 h, 4 w)."""
+        n = image.shape[0]
         width = self.norm.weight.shape[0]
-        pixels = (places @ self.first + self.first_bias).reshape(n, -1, width)
+        pixels = (image @ self.first + self.first_bias).reshape(n, -1, width)
         pixels = functional.layer_norm(pixels, (width,), self.norm.weight, self.norm.bias, self.norm.eps)
         pixels = functional.gelu(pixels) @ self.second + self.second_bias
         pixels = functional.gelu(pixels).reshape(n, -1, weights.shape[1])
-        # (rows, columns, twice (rows, columns) of the 2 x 2 within)
+        # Axes: row and column of the position, then twice row and column within 2 x 2 pixels, then the mask.
         masks = (pixels @ weights).view(n, h, w, 2, 2, 2, 2, -1)
         return masks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(n, -1, 4 * h, 4 * w)

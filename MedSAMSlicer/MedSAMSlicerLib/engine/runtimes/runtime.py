@@ -1,4 +1,4 @@
-"""What a runtime does: run a network's encoder and decoder. Arrays in and out are numpy, on any device."""
+"""Interface of runtimes, which run the encoder and decoder of a network on numpy arrays, on any device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Runtime(Protocol):
     Attributes:
         name: "torch" or "openvino".
         device: "cpu", "cuda" or "mps".
-        version: of what computes, and how precisely: embeddings of another version are others.
+        version: version and precision of the runtime; embeddings of different versions differ.
     """
 
     name: str
@@ -26,26 +26,26 @@ class Runtime(Protocol):
 
     @property
     def slices_at_once(self) -> int:
-        """How many slices it would encode in one go now: more than 1 only where that is faster than one by one."""
+        """Number of slices to encode in one batch now; more than 1 only if that is faster."""
         ...
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
-        """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        """Embed a network input: float32 (3, side, side) -> float32 (channels, h, w)."""
         ...
 
     def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """As `encode`, of several slices."""
+        """`encode` for several slices."""
         ...
 
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Answer n prompts on one embedding.
+        """Predict masks for n prompts on one slice.
 
         Args:
-            embedding: as `encode` returned it.
-            prompts: at least one, all of the same `NetworkPrompt.composition`.
-            multimask: give the decoder's three masks for ambiguous prompts instead of its one.
+            embedding: result of `encode`.
+            prompts: at least one, all with the same `NetworkPrompt.composition`.
+            multimask: return the decoder's three masks for ambiguous prompts instead of its single one.
 
         Returns:
             float32 logits (n, m, H, W) and predicted IoU (n, m), with m = 3 or 1.

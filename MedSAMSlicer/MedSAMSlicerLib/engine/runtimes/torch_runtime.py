@@ -15,20 +15,19 @@ from .quick_decoder import QuickDecoder
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MOST_SLICES, MOST_PROMPTS = 8, 32
-"""In one batch, however much memory there is: more would gain little and keep embeddings from whoever waits."""
+"""Largest batches, for any amount of memory: larger ones gain little and delay the first results."""
 
 
 class TorchRuntime:
-    """A network in evaluation mode.
+    """Runs a network with PyTorch.
 
     Args:
-        network: with its weights loaded. Its encoder is cast in place.
-        device: as `choose_device` returns it.
-        precision: of the encoder: "float32", "float16" or "bfloat16". The decoder, a small part of the work whose logits
-            become contours, always runs in float32.
-        memory: of a graphics device, on which several slices or prompts go together; None: one slice at a time, and all
-            prompts at once.
-        notes: gets a line whenever the device's memory was not enough for a batch.
+        network: network with its weights. It is put in evaluation mode, and its encoder is cast in place.
+        device: "cpu", "cuda" or "mps".
+        precision: precision of the encoder: "float32", "float16" or "bfloat16". The decoder, a small part of the work,
+            always runs in float32, because its logits become contours.
+        memory: memory of a graphics device, which limits batches; None: one slice at a time and all prompts at once.
+        notes: list to which a note for the user is appended when a batch runs out of memory.
     """
 
     name = "torch"
@@ -48,24 +47,24 @@ class TorchRuntime:
         self._network.image_encoder.to(self._type)
         self._slices = self._prompts = None
         if memory is not None:
-            told = [] if notes is None else notes
-            self._slices = Batches("slices", MOST_SLICES, memory, told)
-            self._prompts = Batches("prompts", MOST_PROMPTS, memory, told)
+            notes = [] if notes is None else notes
+            self._slices = Batches("slices", MOST_SLICES, memory, notes)
+            self._prompts = Batches("prompts", MOST_PROMPTS, memory, notes)
         with torch.inference_mode():
             self._position = network.prompt_encoder.get_dense_pe()
             self._decoder = QuickDecoder(network.mask_decoder)
 
     @property
     def slices_at_once(self) -> int:
-        """As `Runtime.slices_at_once`."""
+        """See `Runtime.slices_at_once`."""
         return 1 if self._slices is None else self._slices.size
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
-        """float32 (3, side, side) network input -> float32 (channels, h, w) embedding."""
+        """See `Runtime.encode`."""
         return self.encode_many([prepared])[0]
 
     def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """As `encode`, of several slices."""
+        """See `Runtime.encode_many`."""
         if self._slices is None:
             return [self._encode([one])[0] for one in prepared]
         return self._slices.run(prepared, self._encode)
@@ -73,13 +72,13 @@ class TorchRuntime:
     @torch.inference_mode()
     def _encode(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
         images = torch.from_numpy(np.stack(prepared)).to(self.device, self._type)
-        # Each by itself, lest one that is kept keep the others.
+        # Copies: a view of one embedding would keep the whole batch in memory.
         return [one.copy() for one in self._network.image_encoder(images).float().cpu().numpy()]
 
     def decode(
         self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Runtime.decode`."""
+        """See `Runtime.decode`."""
         if self._prompts is None:
             return self._decode(embedding, prompts, multimask)
         answers = self._prompts.run(
@@ -105,6 +104,6 @@ class TorchRuntime:
         return logits[:, chosen].cpu().numpy(), ious[:, chosen].cpu().numpy()
 
     def _stacked(self, parts: list[np.ndarray | None]) -> torch.Tensor | None:
-        """One part of each prompt along a new first axis; None where the prompts go without it."""
+        """Stack one part of all prompts along a new first axis; None if the prompts do not have it."""
         given = [part for part in parts if part is not None]
         return torch.from_numpy(np.stack(given)).to(self.device) if given else None

@@ -89,9 +89,9 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
     asked = tmp_path / "asked"
     (tmp_path / "made_up_list.py").write_text(
         "import sys\n"
-        "from MedSAMSlicerLib.engine.jobs.job import run_task\n"
+        "from MedSAMSlicerLib.engine.jobs.job import run_job\n"
         f"open({str(asked)!r}, 'a').write('x')\n"
-        "sys.exit(run_task(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
+        "sys.exit(run_job(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(availability, "_MODULE", "made_up_list")

@@ -35,13 +35,13 @@ def computer(tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> An
         go = tmp_path / "go"
         (tmp_path / "made_up_check.py").write_text(
             "import json, pathlib, sys, time\n"
-            "from MedSAMSlicerLib.engine.jobs.job import run_task\n"
+            "from MedSAMSlicerLib.engine.jobs.job import run_job\n"
             f"first, rest = json.loads({json.dumps([first, rest or []])!r})\n"
             "def work(say):\n"
             "    for line in first: say(**line)\n"
             f"    while rest and not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)\n"
             "    for line in rest: say(**line)\n"
-            "sys.exit(run_task(work, attached=True))\n"
+            "sys.exit(run_job(work, attached=True))\n"
         )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         monkeypatch.setattr(computer_check, "_MODULE", "made_up_check")

@@ -254,9 +254,9 @@ def test_a_model_is_loaded_with_the_processor_to_fall_back_on(
         folder.mkdir(parents=True)
         for name in ("encoder.xml", "encoder.bin", "decoder.xml", "decoder.bin"):
             (folder / name).touch()
-    ladder = choose.ladder_of("auto", "cuda", file)
+    ladder = choose.runtime_with_fallback("auto", "cuda", file)
     assert wanted == [("auto", "cuda")]
     ladder.run(lambda runtime: runtime.encode(np.zeros((3, 8, 8), np.float32)))
     assert wanted[1:] == [("auto" if converted else "torch", "cpu")] and ladder.runtime.device == "cpu"
-    assert choose.ladder_of("openvino", "cpu", file).runtime.device == "cpu"
+    assert choose.runtime_with_fallback("openvino", "cpu", file).runtime.device == "cpu"
     assert wanted[2:] == [("openvino", "cpu")]

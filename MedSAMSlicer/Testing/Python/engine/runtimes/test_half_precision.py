@@ -18,7 +18,7 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.runtimes import accelerated
 from MedSAMSlicerLib.engine.runtimes.accelerated import accelerated_runtime
-from MedSAMSlicerLib.engine.runtimes.half_precision import CheckAnswer, judge
+from MedSAMSlicerLib.engine.runtimes.half_precision import CheckResult, judge
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from support.fake_device_memory import FakeDeviceMemory, cuda_error
 from support.seeded_weights import fill_with_seeded_weights
@@ -141,10 +141,10 @@ def test_a_want_of_memory_is_no_verdict(kept: Path, monkeypatch: pytest.MonkeyPa
     assert made()[0].version.endswith("float16"), "next time it is tried again"
 
 
-def answer(size: int = 40, embedding: float = 1.0, iou: float = 0.9) -> CheckAnswer:
+def answer(size: int = 40, embedding: float = 1.0, iou: float = 0.9) -> CheckResult:
     masks = np.zeros((2, 64, 64), bool)
     masks[:, :size, :50] = True
-    return CheckAnswer(np.full((4, 8, 8), embedding, np.float32), masks, np.array([iou, 0.9], np.float32))
+    return CheckResult(np.full((4, 8, 8), embedding, np.float32), masks, np.array([iou, 0.9], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def answer(size: int = 40, embedding: float = 1.0, iou: float = 0.9) -> CheckAns
         (answer(size=41), False, "Dice 0.9877"),
         (answer(size=0), False, "Dice 0.0000"),
         (answer(iou=0.91), False, "Dice 1.0000"),
-        (answer(embedding=np.inf), False, "numbers that are none"),
-        (answer(iou=np.nan), False, "numbers that are none"),
+        (answer(embedding=np.inf), False, "values that are not finite"),
+        (answer(iou=np.nan), False, "values that are not finite"),
     ],
 )
-def test_what_has_to_agree(half: CheckAnswer, holds: bool, said: str) -> None:
+def test_what_has_to_agree(half: CheckResult, holds: bool, said: str) -> None:
     verdict = judge(answer(), half)
     assert verdict.holds == holds and said in verdict.reason
     assert not judge(answer(size=0), half).holds, "where nothing is found nothing can be compared"
