@@ -173,7 +173,7 @@ class EffectController:
 
     def _step(self) -> None:
         if self.editor is not None and self.editor.state.gone:
-            # Not in the callback that told of it, which may still be at work; but soon: the editor holds the volume.
+            # Not within the callback of the removal, which may still be running; but soon, because the editor holds the volume.
             self._leave()
             self._on_change()
         if self.editor is not None:

@@ -1,7 +1,7 @@
 """Contours one segment of one volume: composes the tools, and schedules runs, previews and prefetching.
 
 Everything that does not need Qt is decided in these files. Nothing blocks: the owner calls `step` from a timer while
-`busy`, and is told by `SegmentState.changed` that something looks different.
+`busy`, and redraws on `SegmentState.changed`.
 """
 
 from __future__ import annotations

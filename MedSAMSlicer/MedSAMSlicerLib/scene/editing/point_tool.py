@@ -270,6 +270,6 @@ class PointTool:
         self._set(prompts, steps)
 
     def _set(self, prompts: Prompts | None, steps: list[_Step]) -> None:
-        # Before the change: whoever hears of it may ask `can_undo`.
+        # Before the change, because callbacks of the change may read `can_undo`.
         self._steps, self._led_to = steps, prompts
         self._state.change_prompts(prompts)

@@ -13,7 +13,7 @@ from ..volume.view_plane import Plane, Stack, ViewGeometry
 from .slice_reader import SliceReader
 
 PAUSE = 0.4
-"""Seconds that the view must stand still: while the user scrolls, an encoder that has begun would only be in the way."""
+"""Seconds that the view must stand still: slices passed while scrolling are not worth encoding."""
 EMBEDDING_BYTES = 4 << 20
 """Size of the largest embedding of the models here: 256 x 64 x 64 numbers of 4 bytes."""
 CACHE_SHARE = 0.25
@@ -60,9 +60,9 @@ class PrefetchQueue:
 
 
 class Prefetcher:
-    """Follows the view. Errors are ignored: prefetching is not user-initiated, and whatever is will report them.
+    """Follows the view. Errors are ignored: prefetching is not user-initiated, and the next preview or run reports them.
 
-    One slice is encoded at a time. A network cannot be interrupted within a slice, so a request that comes meanwhile
+    One slice is encoded at a time. A network cannot be interrupted within a slice, so a request that arrives meanwhile
     waits for that slice: about a second with LiteMedSAM in PyTorch on two CPU cores, several with the larger models.
     Ending the process instead would cost the time to load the model again, which is longer. Cancelling a run never
     waits: `WorkerClient` ends the process then.

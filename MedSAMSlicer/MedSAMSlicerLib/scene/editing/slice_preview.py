@@ -121,7 +121,7 @@ class SlicePreview:
         tag: identifies the newest request to the tool that made it; None after `forget`.
 
     Args:
-        state: gets problems, and is told of changes.
+        state: its `problem` is set, and its `changed` is emitted.
         reader: provides slices; requests wait until it has a window.
         client: predicts masks, with the model that the options name.
     """

@@ -49,7 +49,7 @@ class SliceReader:
 
     @property
     def searching(self) -> bool:
-        """Whether `advance` has something to do. False if there can be no window: whoever needs one reports that."""
+        """Whether `advance` has something to do. False if there can be no window, which `window` reports."""
         try:
             return self.window is None
         except MedSAMError:

@@ -179,17 +179,17 @@ class EffectParameters:
     ) -> None:
         """Store JSON-compatible `content` for a segment; None removes what is stored."""
         slot = self._slot_of(volume_node, segmentation_node)
-        kept = {} if slot is None else self._prompts(slot)
-        kept = {name: value for name, value in kept.items() if name != segment_id}
+        stored = {} if slot is None else self._prompts(slot)
+        stored = {name: value for name, value in stored.items() if name != segment_id}
         if content is not None:
-            kept[segment_id] = content
+            stored[segment_id] = content
         if slot is None:
-            if not kept:
+            if not stored:
                 return
             slot = self._free_slot()
             self._refer(f"PromptVolume{slot}", volume_node)
             self._refer(f"PromptSegmentation{slot}", segmentation_node)
-        self._write(f"Prompts{slot}", json.dumps(kept) if kept else "none")
+        self._write(f"Prompts{slot}", json.dumps(stored) if stored else "none")
 
     def _slots(self) -> Iterator[str]:
         """Suffixes of the attributes that hold prompts: "", "2", "3" ..., one for each pair of volume and segmentation."""

@@ -118,7 +118,7 @@ class Prompts:
     def with_key(self, index: int, key: KeySlice, stack: Stack) -> Prompts:
         """Adds or replaces a key slice. A 3D box grows to contain it.
 
-        Where a foreground point lies outside of the box, nobody knows how far the object extends, so `box3d` is dropped.
+        Where a foreground point lies outside of the box, the extent of the object is unknown, so `box3d` is dropped.
         A rotated ROI cannot grow. Rectangles follow the axes of the slices, so one that is drawn around an object in such
         an ROI sticks out at its faces without meaning to leave it, and masks are still cut to the ROI. Only what lies
         outside of the ROI altogether shows that the object does too; then `oriented_box` is dropped.
