@@ -49,7 +49,7 @@ class PointTool:
         self._led_to: Prompts | None = None
         """The prompts after the last of `_steps`."""
         self._in_result = 0
-        """How many of `_steps` the current result has taken into account."""
+        """How many of `_steps` the current result had taken into account when the last of them was made."""
         self._seen: tuple[Plane, int] | None = None
         self._previewed: tuple[Plane, int] | None = None
         self._refused = False
@@ -145,9 +145,10 @@ class PointTool:
     def drop(self) -> bool:
         """Take back all clicks since the last run. Returns False if there are none."""
         history = self._history()
-        if len(history) <= self._in_result:
+        run = self._run_steps(history)
+        if len(history) <= run:
             return False
-        self._restore(history[self._in_result].before, history[: self._in_result])
+        self._restore(history[run].before, history[:run])
         self.refresh()
         self._state.changed.emit()
         return True
@@ -245,31 +246,30 @@ class PointTool:
     # Steps
 
     def _history(self) -> list[_Step]:
-        """The steps that led to the current prompts; none if something else has changed the prompts since."""
-        prompts = self._state.prompts
-        if prompts is not self._led_to:
-            self._steps, self._led_to, self._in_result = [], prompts, 0
-        in_result = self._state.current.prompts
-        stages = [*(step.before for step in self._steps), prompts]
-        for count, stage in enumerate(stages):
-            if stage is not None and stage is in_result:
-                self._in_result = count
-        return self._steps
+        """The steps that led to the current prompts; empty if the prompts were changed in another way."""
+        return self._steps if self._state.prompts is self._led_to else []
+
+    def _run_steps(self, history: list[_Step]) -> int:
+        """How many steps of the history the last run has taken into account."""
+        prompts = self._state.current.prompts
+        stages = [*(step.before for step in history), self._state.prompts]
+        counts = [count for count, stage in enumerate(stages) if stage is not None and stage is prompts]
+        # The prompts of the result are not among them if the last of these steps were undone.
+        return counts[-1] if counts else min(self._in_result, len(history))
 
     def _change(self, plane: Plane, index: int, key: KeySlice) -> None:
         state, history = self._state, self._history()
         before = state.prompts
         changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, state.stack(plane))
-        self._set(changed, [*history, _Step(index, before)])
+        self._set(changed, [*history, _Step(index, before)], self._run_steps(history))
         self._previewed = self._seen = (plane, index)
         self.refresh()
         state.changed.emit()
 
     def _restore(self, prompts: Prompts | None, steps: list[_Step]) -> None:
-        self._in_result = min(self._in_result, len(steps))
-        self._set(prompts, steps)
+        self._set(prompts, steps, min(self._run_steps(self._history()), len(steps)))
 
-    def _set(self, prompts: Prompts | None, steps: list[_Step]) -> None:
+    def _set(self, prompts: Prompts | None, steps: list[_Step], in_result: int) -> None:
         # Before the change, because callbacks of the change may read `can_undo`.
-        self._steps, self._led_to = steps, prompts
+        self._steps, self._led_to, self._in_result = steps, prompts, in_result
         self._state.change_prompts(prompts)

@@ -211,3 +211,18 @@ def test_what_else_changes_the_prompts_ends_the_way_back(two_rods: TwoRodPhantom
     two_rods.wait()
     assert not two_rods.contouring.points.undo()
     assert list(two_rods.keys) == ([9] if way == "another" else [])
+
+
+def test_clicks_can_be_undone_after_a_rectangle_that_was_escaped(two_rods: TwoRodPhantom) -> None:
+    two_rods.click(FIRST)
+    two_rods.click(SECOND)
+    clicked = two_rods.contouring.state.prompts
+    mouse, view = two_rods.contouring.mouse, two_rods.along("K", 9)
+    assert mouse.press(view, two_rods.xy(view, 9, 4, 4), True)
+    mouse.move(two_rods.xy(view, 9, 35, 39))
+    mouse.release(two_rods.xy(view, 9, 35, 39))
+    assert list(two_rods.keys) == [7, 9]
+    assert two_rods.contouring.running and mouse.escape()
+    assert two_rods.contouring.state.prompts is clicked
+    assert two_rods.contouring.points.undo() and len(two_rods.keys[7].points or ()) == 1
+    assert mouse.escape() and two_rods.keys == {}
