@@ -43,7 +43,8 @@ class SegmentationRunner:
         # Qt's connections keep the client alive, and with it the process. Slicer itself ends the process at exit.
         weakref.finalize(self, self._client.close).atexit = False
         self._task: SegmentTask | None = None
-        self._timer: qt.QTimer | None = None
+        self._timer = qt.QTimer()
+        self._timer.interval = STEP_MILLISECONDS
         self._loop: qt.QEventLoop | None = None
         self._forgetting = False
         embedding_memory.register(self)
@@ -70,7 +71,7 @@ class SegmentationRunner:
         finished: Callable[[str | MedSAMError], None] | None = None,
     ) -> SegmentTask:
         """Start a segmentation and return at once; see `MedSAMSlicerLogic.startSegmentation`."""
-        if self._task is not None and self._task.running:
+        if self._task is not None:
             raise InputError(_("another segmentation is running: wait for it, or cancel it"))
         _check_class("volumeNode", volume_node, "vtkMRMLScalarVolumeNode")
         _check_class("roiNode", roi_node, "vtkMRMLMarkupsROINode", optional=True)
@@ -105,8 +106,6 @@ class SegmentationRunner:
             on_progress=on_progress,
             on_finished=lambda outcome: self._finish(outcome, finished),
         )
-        self._timer = qt.QTimer()
-        self._timer.interval = STEP_MILLISECONDS
         self._timer.connect("timeout()", self._step)
         self._timer.start()
         return self._task
@@ -150,11 +149,11 @@ class SegmentationRunner:
             self._task.step()
 
     def _finish(self, outcome: str | MedSAMError, finished: Callable[[str | MedSAMError], None] | None) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            # The connection would keep this object alive, in a cycle through Qt that Python cannot collect.
-            self._timer.disconnect("timeout()", self._step)
-            self._timer = None
+        # A finished task would keep its volume in memory.
+        self._task = None
+        self._timer.stop()
+        # The connection would keep this object alive, in a cycle through Qt that Python cannot collect.
+        self._timer.disconnect("timeout()", self._step)
         if self._loop is not None:
             self._loop.quit()
         self._forget_if_idle()

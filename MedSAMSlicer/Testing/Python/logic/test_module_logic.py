@@ -339,3 +339,11 @@ def test_a_logic_that_nobody_holds_any_more_ends_its_process(logic_fixture: Logi
     gc.collect()
     assert forgotten() is None
     logic_fixture.host.wait_until(lambda: not exists(pid), 10)
+
+
+def test_the_logic_holds_no_volume_that_was_segmented(logic_fixture: LogicFixture) -> None:
+    logic_fixture.logic.segment(logic_fixture.volume, **logic_fixture.prompt)
+    held = weakref.ref(logic_fixture.volume)
+    logic_fixture.volume = None
+    gc.collect()
+    assert held() is None
