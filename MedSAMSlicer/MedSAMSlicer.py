@@ -1,4 +1,7 @@
-"""Slicer module of MedSAMSlicer: its panel, its samples, its effect. Nothing heavy is imported before it is needed."""
+"""Slicer module MedSAMSlicer: panel, logic, sample data and Segment Editor effect.
+
+The library is imported when it is first needed, so that Slicer starts quickly.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ HOMEPAGE = "https://github.com/MedSAMSlicer/MedSAMSlicer"
 
 
 class MedSAMSlicer(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """Module metadata and startup actions."""
 
     def __init__(self, parent) -> None:
         ScriptedLoadableModule.__init__(self, parent)
@@ -25,7 +28,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
         parent.dependencies = ["Segmentations"]
         parent.contributors = ["MedSAMSlicer maintainers"]
         parent.helpText = _(
-            "Contours tumours and organs from a box with MedSAM models, on this computer."
+            "Contours tumours and organs from boxes with MedSAM models, on this computer."
             " For research use; not a medical device."
             ' See the <a href="{homepage}">documentation</a>.'
         ).format(homepage=HOMEPAGE)
@@ -40,14 +43,14 @@ class MedSAMSlicer(ScriptedLoadableModule):
 
     @staticmethod
     def recordEvents() -> None:
-        """Have the log show what runs, and remember it for 'Copy details'."""
+        """Set up logging, and record events for 'Copy details'."""
         from MedSAMSlicerLib.engine.details import record_events
 
         record_events()
 
     @staticmethod
     def applySettings() -> None:
-        """Put folders and limits where inference processes look for them."""
+        """Pass the settings to child processes, and install the translations."""
         from MedSAMSlicerLib.panel import settings, translation
 
         settings.apply()
@@ -55,14 +58,14 @@ class MedSAMSlicer(ScriptedLoadableModule):
 
     @staticmethod
     def registerSampleData() -> None:
-        """Add the samples to the Sample Data module."""
+        """Add the data sets to the Sample Data module."""
         from MedSAMSlicerLib.panel.setup.sample_data import register_sample_data
 
         register_sample_data()
 
     @staticmethod
     def registerEffect() -> None:
-        """Add the effect MedSAM to the Segment Editor."""
+        """Register the MedSAM effect with the Segment Editor."""
         from MedSAMSlicerLib.effect.registration import register_effect
 
         register_effect()
@@ -86,12 +89,12 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
         self.panel = Panel(slicer.util.childWidgetVariables(self.uiWidget))
 
     def enter(self) -> None:
-        """The user has opened the module."""
+        """Refresh the panel; called when the user opens the module."""
         if self.panel is not None:
             self.panel.enter()
 
     def cleanup(self) -> None:
-        """The module is about to be unloaded or reloaded."""
+        """End all jobs and inference processes; called before the module is unloaded or reloaded."""
         if self.panel is not None:
             self.panel.close()
         if self.logic is not None:
@@ -241,20 +244,24 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         return self.segmentationRunner
 
     def missingPackages(self) -> list[str]:
-        """Names of the Python packages that have to be installed first."""
+        """Names of the required Python packages that are not installed."""
         from MedSAMSlicerLib.panel.setup import packages
 
-        return [package.name for package in packages.missing(packages.needed_packages())]
+        return [package.name for package in packages.missing(packages.required_packages())]
 
     def usableModels(self) -> list[str]:
-        """Keys of the models whose weights are on this computer. Raises MedSAMError while packages are missing."""
+        """Keys of the models whose weights are installed.
+
+        Raises:
+            MedSAMError: required packages are missing.
+        """
         from MedSAMSlicerLib.panel import settings
         from MedSAMSlicerLib.panel.setup.model_inventory import ModelInventory
 
         return [model.spec.key for model in ModelInventory(settings.VerifiedWeights()).models() if model.usable]
 
     def device(self) -> str:
-        """Device that the check of this computer chose; "auto" before it has run."""
+        """Device that the device check selected: "cpu", "cuda" or "mps"; "auto" before the first check."""
         from MedSAMSlicerLib.panel import settings
 
         return settings.device()

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from ..panel import settings
-from ..panel.setup import embedding_memory
+from ..panel.setup import embedding_caches
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
 from ..scene.state.segment_state import SegmentState
@@ -62,11 +62,11 @@ class EffectController:
         self.problem: MedSAMError | None = None
         self._on_change, self._on_result = on_change, on_result
         self._suspended: dict[_Selection, _Suspended] = {}
-        self._forgetting = False
+        self._clear_requested = False
         self._timer = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
         self._timer.connect("timeout()", self._step)
-        embedding_memory.register(self)
+        embedding_caches.register(self)
 
     @property
     def problem_now(self) -> MedSAMError | None:
@@ -142,7 +142,7 @@ class EffectController:
         checking = self.writer is not None and self.writer.undo_suspected
         gone = self.editor is not None and self.editor.state.gone
         working = self.editor.busy if self.editor is not None else not self.client.idle
-        busy = self._forgetting or checking or gone or working
+        busy = self._clear_requested or checking or gone or working
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
@@ -159,16 +159,16 @@ class EffectController:
         # Python's garbage collector cannot see the reference cycle through Qt.
         self._timer.disconnect("timeout()", self._step)
 
-    def forget_encoded_slices(self) -> None:
+    def clear_embedding_cache(self) -> None:
         """End the inference process when it is idle; the next one begins with an empty cache."""
-        self._forgetting = True
+        self._clear_requested = True
         if self.editor is not None:
             self.editor.forget_encoded()
-        self._forget_if_idle()
+        self._clear_if_idle()
 
-    def _forget_if_idle(self) -> None:
-        if self._forgetting and self.client.idle:
-            self._forgetting = False
+    def _clear_if_idle(self) -> None:
+        if self._clear_requested and self.client.idle:
+            self._clear_requested = False
             self.client.close()
 
     def _step(self) -> None:
@@ -182,7 +182,7 @@ class EffectController:
             self.client.step()
         if self.writer is not None:
             self.writer.check_undo()
-        self._forget_if_idle()
+        self._clear_if_idle()
         self.wake()
 
     def _changed(self) -> None:

@@ -16,7 +16,7 @@ from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import DEFAULT_MODEL, find_model
 from ..engine.prompt_arguments import BoxArgument, KeySliceArgument
 from ..panel import settings
-from ..panel.setup import embedding_memory
+from ..panel.setup import embedding_caches
 from ..scene.editing.segment_task import SegmentTask
 from ..scene.state.effect_parameters import DEVICES
 from ..scene.state.modes import MODES, Mode
@@ -46,8 +46,8 @@ class SegmentationRunner:
         self._timer = qt.QTimer()
         self._timer.interval = STEP_MILLISECONDS
         self._loop: qt.QEventLoop | None = None
-        self._forgetting = False
-        embedding_memory.register(self)
+        self._clear_requested = False
+        embedding_caches.register(self)
 
     def start(
         self,
@@ -130,10 +130,10 @@ class SegmentationRunner:
         assert task.segment_id is not None
         return task.segment_id
 
-    def forget_encoded_slices(self) -> None:
+    def clear_embedding_cache(self) -> None:
         """End the process when the running segmentation has ended; the next process starts without embeddings."""
-        self._forgetting = True
-        self._forget_if_idle()
+        self._clear_requested = True
+        self._clear_if_idle()
 
     def close(self) -> None:
         """Cancel the running segmentation and end the inference process. Another one may be started afterwards."""
@@ -156,13 +156,13 @@ class SegmentationRunner:
         self._timer.disconnect("timeout()", self._step)
         if self._loop is not None:
             self._loop.quit()
-        self._forget_if_idle()
+        self._clear_if_idle()
         if finished is not None:
             finished(outcome)
 
-    def _forget_if_idle(self) -> None:
-        if self._forgetting and self._client.idle:
-            self._forgetting = False
+    def _clear_if_idle(self) -> None:
+        if self._clear_requested and self._client.idle:
+            self._clear_requested = False
             self._client.close()
 
 

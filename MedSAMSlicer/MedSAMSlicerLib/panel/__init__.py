@@ -1,1 +1,1 @@
-"""The module's panel: packages, models, the check of this computer, storage and settings."""
+"""The module's panel: packages, models, device check, storage and settings."""

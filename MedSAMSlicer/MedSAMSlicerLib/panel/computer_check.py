@@ -1,4 +1,4 @@
-"""Section 'Check this computer': one slice on every device, and the fastest whose result can be trusted is taken."""
+"""Section 'Check this computer': times one slice on each device and selects the fastest whose result matches the CPU."""
 
 from __future__ import annotations
 
@@ -19,37 +19,43 @@ _RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 
 
 class ComputerCheck:
-    """Runs the check in a process of its own and keeps the device that it chose.
+    """Runs the device check in a child process and stores the selected device in the settings.
 
     Args:
-        ui: named widgets of the panel.
-        on_changed: called when a device was chosen.
+        ui: widgets of the panel by object name.
+        on_changed: called after a device has been selected.
     """
 
     def __init__(self, ui: Any, on_changed: Callable[[], None]) -> None:
         self._ui, self._on_changed = ui, on_changed
-        self._task = JobProcess(self._on_line, self._on_end)
+        self._job = JobProcess(self._on_line, self._on_end)
         self._results: list[Line] = []
-        self._ways: list[Line] = []
+        self._planned: list[Line] = []
         self._models: list[Model] = []
         self._possible = False
-        prepare_table(ui.devicesTable, [_("Device"), _("Time for a slice"), _("Same result as CPU")])
+        prepare_table(ui.devicesTable, [_("Device"), _("Time per slice"), _("Matches CPU")])
         ui.devicesTable.visible = False
         ui.checkProgressFrame.visible = False
         ui.checkComputerButton.connect("clicked()", self.run)
         ui.cancelCheckButton.connect("clicked()", self._cancel)
         show_message(ui.checkMessage, "")
-        self._show_choice()
+        self._show_selected_device()
 
     @property
     def busy(self) -> bool:
-        return self._task.running
+        """Whether the check is running."""
+        return self._job.running
 
-    def offer(self, models: Sequence[Model], possible: bool) -> None:
-        """Say which models can be checked with, and whether all packages are there."""
+    def set_models(self, models: Sequence[Model], packages_complete: bool) -> None:
+        """Set the models that the user can choose from.
+
+        Args:
+            models: usable models.
+            packages_complete: whether all required packages are installed; without them the check is disabled.
+        """
         combo = self._ui.checkModelComboBox
         chosen = combo.currentText
-        self._models, self._possible = list(models), possible and bool(models)
+        self._models, self._possible = list(models), packages_complete and bool(models)
         combo.clear()
         combo.addItems([model.spec.title for model in self._models])
         titles = [model.spec.title for model in self._models]
@@ -58,86 +64,86 @@ class ComputerCheck:
         self._enable()
 
     def run(self) -> None:
-        """Start the check."""
+        """Start the check with the selected model."""
         ui = self._ui
         index = ui.checkModelComboBox.currentIndex
         if self.busy or not 0 <= index < len(self._models):
             return
-        self._results, self._ways = [], []
+        self._results, self._planned = [], []
         show_message(ui.checkMessage, "")
         self._show_results()
         ui.checkProgressLabel.text = _("Starting PyTorch…")
         ui.checkProgress.setRange(0, 0)
         ui.checkProgressFrame.visible = ui.cancelCheckButton.enabled = True
-        self._task.start(_MODULE, ["--model", self._models[index].spec.key])
+        self._job.start(_MODULE, ["--model", self._models[index].spec.key])
         self._enable()
 
     def close(self) -> None:
-        """End what is under way."""
-        self._task.close()
+        """End the running check."""
+        self._job.close()
 
     def _enable(self) -> None:
         ui = self._ui
         ui.checkComputerButton.enabled = ui.checkModelComboBox.enabled = self._possible and not self.busy
         ui.checkComputerButton.toolTip = (
-            _("Run one slice on the processor and on every graphics card that PyTorch can use")
+            _("Time one slice on the CPU and on every GPU that PyTorch can use")
             if self._possible
-            else _("Install the packages and get a model first")
+            else _("Install the packages and a model first")
         )
 
     def _cancel(self) -> None:
         self._ui.cancelCheckButton.enabled = False
-        self._task.cancel()
+        self._job.cancel()
 
     def _on_line(self, line: Line) -> None:
         if line.get("kind") == "began":
-            self._ways = [way for way in line.get("ways", ()) if isinstance(way, dict)]
+            self._planned = [entry for entry in line.get("ways", ()) if isinstance(entry, dict)]
         elif line.get("kind") == "result":
             self._results.append(line)
             self._show_results()
         elif line.get("kind") == "fastest":
-            self._chosen(line.get("device"), line.get("runtime"))
-        if len(self._results) < len(self._ways):
+            self._select(line.get("device"), line.get("runtime"))
+        if len(self._results) < len(self._planned):
             self._ui.checkProgressLabel.text = _("Timing {device} ({number} of {count})…").format(
-                device=_way_text(self._ways[len(self._results)]),
+                device=_device_text(self._planned[len(self._results)]),
                 number=len(self._results) + 1,
-                count=len(self._ways),
+                count=len(self._planned),
             )
 
-    def _chosen(self, device: object, runtime: object) -> None:
+    def _select(self, device: object, runtime: object) -> None:
         if isinstance(device, str) and isinstance(runtime, str):
             settings.set_device(device, runtime)
-            self._show_choice()
+            self._show_selected_device()
             self._on_changed()
         else:
             reasons = [str(result.get("message", "")) for result in self._results]
-            show_error(self._ui.checkMessage, next(filter(None, reasons), _("no device gave a usable result")))
+            show_error(self._ui.checkMessage, next(filter(None, reasons), _("no device gave a correct result")))
 
     def _show_results(self) -> None:
         self._ui.devicesTable.visible = bool(self._results)
         fill_table(
             self._ui.devicesTable,
-            [[_way_text(result), _seconds_text(result), _agreement_text(result)] for result in self._results],
+            [[_device_text(result), _seconds_text(result), _agreement_text(result)] for result in self._results],
             [
                 ": ".join(str(part) for part in (result.get("name"), result.get("message")) if part)
                 for result in self._results
             ],
         )
 
-    def _show_choice(self) -> None:
+    def _show_selected_device(self) -> None:
         device = settings.device()
-        name = _way_text({"device": device, "runtime": settings.runtime()})
+        name = _device_text({"device": device, "runtime": settings.runtime()})
         ui = self._ui
         if device == "auto":
             ui.checkSection.text = title_with_state(_("3. Check this computer"), _("not checked yet"))
             ui.chosenDeviceLabel.text = _(
-                "With the device 'Automatic', contours run on the one that PyTorch prefers, unchecked."
+                "The device 'Automatic' is the one that PyTorch prefers. It has not been checked."
             )
         else:
             ui.checkSection.text = title_with_state(_("3. Check this computer"), name)
             ui.chosenDeviceLabel.text = _(
-                "With the device 'Automatic', contours run on {device}, the fastest with the same result as the CPU."
-                " The effect's options can choose another one."
+                "The device 'Automatic' is {device}, the fastest whose result matches the CPU."
+                " To use another one, select it in the options of the MedSAM effect."
             ).format(device=f"<b>{name}</b>")
 
     def _on_end(self, failure: str | None) -> None:
@@ -146,11 +152,11 @@ class ComputerCheck:
         if failure:
             show_error(self._ui.checkMessage, failure)
         elif failure is None:
-            show_message(self._ui.checkMessage, _("Cancelled. The device was not changed."))
+            show_message(self._ui.checkMessage, _("Cancelled. The device is unchanged."))
 
 
-def _way_text(way: Line) -> str:
-    device, runtime = str(way.get("device", "")), str(way.get("runtime", ""))
+def _device_text(entry: Line) -> str:
+    device, runtime = str(entry.get("device", "")), str(entry.get("runtime", ""))
     return f"{DEVICE_NAMES.get(device, device)}, {_RUNTIME_NAMES.get(runtime, runtime)}"
 
 
@@ -164,4 +170,4 @@ def _seconds_text(result: Line) -> str:
 def _agreement_text(result: Line) -> str:
     if (result.get("device"), result.get("runtime")) == ("cpu", "torch") and result.get("agrees"):
         return _("reference")
-    return _("yes") if result.get("agrees") else _("NO")
+    return _("yes") if result.get("agrees") else _("no")

@@ -1,4 +1,4 @@
-"""What the buttons 'Copy details' do."""
+"""Action of the 'Copy details' buttons."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from . import settings
 
 
 def copy_details(choices: Mapping[str, str]) -> None:
-    """Put on the clipboard what a report of a problem needs. It holds nothing of the patient.
+    """Copy the details for a problem report to the clipboard. They contain no patient data.
 
     Args:
-        choices: names and values of what the user has chosen, such as the model; keys and numbers, no names.
+        choices: label -> value of the user's current choices, such as the model. Values are keys and numbers, never names
+            of nodes, segments or files.
     """
     application = f"3D Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})"
-    checked = {
-        "Device and runtime chosen by the check": f"{settings.device()}, {settings.runtime()}",
-        "Memory for encoded slices": f"{settings.embeddings_megabytes()} MB",
+    configuration = {
+        "Device and runtime selected by the check": f"{settings.device()}, {settings.runtime()}",
+        "Cache for encoded slices": f"{settings.embeddings_megabytes()} MB",
     }
-    qt.QApplication.clipboard().setText(details({**checked, **choices}, application))
+    qt.QApplication.clipboard().setText(details({**configuration, **choices}, application))

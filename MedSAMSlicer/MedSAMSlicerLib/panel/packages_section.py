@@ -1,4 +1,4 @@
-"""Section 'Packages': what Slicer lacks, and a button that installs it."""
+"""Section 'Packages': lists the required Python packages and installs the missing ones."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ _log = get_logger(__name__)
 
 
 class PackagesSection:
-    """Shows packages; installs them when the user clicks.
+    """Table of required packages, with a button that installs the missing ones.
 
     Args:
-        ui: named widgets of the panel.
-        on_changed: called after something was installed.
+        ui: widgets of the panel by object name.
+        on_changed: called after an installation has ended.
     """
 
     def __init__(self, ui: Any, on_changed: Callable[[], None]) -> None:
         self._ui, self._on_changed = ui, on_changed
-        prepare_table(ui.packagesTable, [_("Package"), _("Needed"), _("Installed")])
+        prepare_table(ui.packagesTable, [_("Package"), _("Required"), _("Installed")])
         ui.installPackagesButton.connect("clicked()", self.install)
         show_message(ui.packagesMessage, "")
 
     @property
     def complete(self) -> bool:
+        """Whether all required packages are installed."""
         return self._complete
 
     def refresh(self) -> None:
-        """Look again what is there."""
+        """Update the table from the installed packages."""
         ui = self._ui
-        needed = packages.needed_packages()
-        missing = packages.missing(needed)
+        required = packages.required_packages()
+        missing = packages.missing(required)
         self._complete = not missing
         fill_table(
             ui.packagesTable,
-            [[package.name, package.wanted, package.installed or _("missing")] for package in needed],
+            [[package.name, package.version_range, package.installed or _("missing")] for package in required],
         )
         state = _("ready") if self._complete else _("{count} missing").format(count=len(missing))
         ui.packagesSection.text = title_with_state(_("1. Packages"), state)
@@ -52,13 +53,13 @@ class PackagesSection:
         ui.packagesHint.text = self._hint(missing)
 
     def install(self) -> None:
-        """Install what is missing. Slicer shows pip's progress; the PyTorch extension asks before it downloads."""
+        """Install the missing packages. Slicer shows pip's progress; the PyTorch extension asks before it downloads."""
         show_message(self._ui.packagesMessage, "")
         self._ui.installPackagesButton.enabled = False
         qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
         failure = ""
         try:
-            packages.install(packages.needed_packages())
+            packages.install(packages.required_packages())
         except MedSAMError as error:
             log_error(_log, error, "packages were not installed")
             failure = str(error)
@@ -74,14 +75,14 @@ class PackagesSection:
     @staticmethod
     def _hint(missing: list[packages.Package]) -> str:
         if not missing:
-            return _("Slicer has all Python packages that MedSAM needs.")
+            return _("All Python packages that MedSAM needs are installed.")
         if any(package.from_pytorch for package in missing):
             return _(
-                "MedSAM needs Python packages that Slicer does not bring along. They are downloaded only when you click"
-                " Install. PyTorch takes 200 MB to 3 GB, depending on the graphics card; its extension asks first."
-                " Slicer does not react while PyTorch is being installed."
+                "MedSAM needs Python packages that are not part of Slicer. They are downloaded only when you click Install."
+                " PyTorch takes 200 MB to 3 GB, depending on the GPU; the PyTorch extension asks before it downloads."
+                " Slicer does not respond while PyTorch is being installed."
             )
         return _(
-            "MedSAM needs Python packages that Slicer does not bring along. They are small, and are downloaded only when"
-            " you click Install."
+            "MedSAM needs Python packages that are not part of Slicer. They are small, and are downloaded only when you"
+            " click Install."
         )

@@ -1,4 +1,4 @@
-"""The module's panel: three steps to get ready, and where things are kept. No computation, no torch."""
+"""The module's panel: three setup steps, storage settings, and links to other modules."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .texts import show_message
 
 
 class Panel:
-    """Puts the sections together and tells each what the others have changed.
+    """Creates the sections and keeps them consistent with each other.
 
     Args:
-        ui: named widgets of ``Resources/UI/MedSAMSlicer.ui``.
+        ui: widgets of ``Resources/UI/MedSAMSlicer.ui`` by object name.
     """
 
     def __init__(self, ui: Any) -> None:
@@ -43,13 +43,13 @@ class Panel:
         self.refresh()
 
     def enter(self) -> None:
-        """The user has opened the module: look again, and verify what has come since."""
+        """Refresh, and verify new weights; called when the user opens the module."""
         self.refresh()
         if self.packages.complete:
             self.models.verify_found()
 
     def refresh(self) -> None:
-        """Look again what is installed and which models are here."""
+        """Update all sections from the installed packages and models."""
         self.packages.refresh()
         self.storage.refresh()
         if not self.models.busy:
@@ -57,12 +57,12 @@ class Panel:
         self._models_changed()
 
     def close(self) -> None:
-        """End all processes."""
+        """End all jobs."""
         self.models.close()
         self.check.close()
 
     def _models_changed(self) -> None:
-        self.check.offer(self.models.usable, self.packages.complete)
+        self.check.set_models(self.models.usable, self.packages.complete)
         self._show_summary()
 
     def _show_summary(self) -> None:
@@ -71,18 +71,18 @@ class Panel:
         if not self.packages.complete:
             text = _("Next: install the packages (step 1).")
         elif not ready:
-            text = _("Next: get a model (step 2). LiteMedSAM is the one to begin with.")
+            text = _("Next: install a model (step 2). Start with LiteMedSAM.")
         elif settings.device() == "auto":
-            text = _("Ready. To have the fastest device chosen, check this computer (step 3).")
+            text = _("Ready. To use the fastest device, check this computer (step 3).")
         else:
-            text = _("Ready: open the Segment Editor and choose the effect MedSAM.")
+            text = _("Ready. Open the Segment Editor and select the MedSAM effect.")
         ui.summaryLabel.text = f"<b>{text}</b>"
         ui.openEditorButton.enabled = ready
 
     def _copy_details(self) -> None:
         usable = [model.spec.key for model in self.models.usable]
         copy_details({"Usable models": ", ".join(usable) or "none"})
-        show_message(self._ui.detailsMessage, _("The details were copied: paste them into your report."))
+        show_message(self._ui.detailsMessage, _("Details copied. Paste them into your report."))
 
     @staticmethod
     def _open_editor() -> None:

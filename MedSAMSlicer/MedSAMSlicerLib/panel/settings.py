@@ -1,4 +1,4 @@
-"""What the user has set, kept by Slicer from one start to the next, and how inference processes come to know of it."""
+"""The user's settings, stored with QSettings and passed to child processes in environment variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, MutableMapping
 import qt
 
 from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, WEIGHTS_VARIABLE
-from .setup.embedding_memory import limit_to
+from .setup.embedding_caches import set_limit
 
 _GROUP = "MedSAMSlicer"
 WEIGHTS_FOLDER = f"{_GROUP}/WeightsFolder"
@@ -18,76 +18,76 @@ EMBEDDINGS_MB = f"{_GROUP}/EncodedSlicesMB"
 DEVICE = f"{_GROUP}/Device"
 RUNTIME = f"{_GROUP}/Runtime"
 _VERIFIED = f"{_GROUP}/VerifiedWeights"
-LEAST_MB, MOST_MB = 0, 16384
-# As they were when Slicer started: what a user has set outside of Slicer goes on to hold where nothing is set here.
-_OUTSIDE = {name: os.environ.get(name) for name in (CACHE_VARIABLE, WEIGHTS_VARIABLE)}
+MIN_MB, MAX_MB = 0, 16384
+# Environment at the start of Slicer: it applies where the user has set nothing here.
+_INITIAL_ENVIRONMENT = {name: os.environ.get(name) for name in (CACHE_VARIABLE, WEIGHTS_VARIABLE)}
 
 
 def weights_folder() -> str:
-    """Folder for weights that the user chose, or '' for the default one."""
+    """Folder that the user chose for weights; '' for the default folder."""
     return str(qt.QSettings().value(WEIGHTS_FOLDER, "") or "")
 
 
 def set_weights_folder(folder: str) -> None:
-    """Choose the folder; '' for the default one. Holds for processes that start from now on, and for this one."""
+    """Set the folder for weights; '' for the default folder. Applies to this process and to new child processes."""
     _set(WEIGHTS_FOLDER, folder)
     apply()
 
 
 def embeddings_megabytes() -> int:
-    """Memory for encoded slices."""
+    """Size limit of the cache for encoded slices, in MB."""
     try:
-        # Some platforms give numbers back as texts.
+        # On some platforms QSettings returns numbers as strings.
         value = int(qt.QSettings().value(EMBEDDINGS_MB, DEFAULT_EMBEDDINGS_MB))
     except (TypeError, ValueError):
         return DEFAULT_EMBEDDINGS_MB
-    return min(max(value, LEAST_MB), MOST_MB)
+    return min(max(value, MIN_MB), MAX_MB)
 
 
 def set_embeddings_megabytes(megabytes: int) -> None:
-    """Bound that memory, for processes that start from now on."""
+    """Set the size limit of the cache for encoded slices. Applies to new inference processes."""
     _set(EMBEDDINGS_MB, int(megabytes))
     apply()
 
 
 def device() -> str:
-    """Device that the check of this computer chose: "cpu", "cuda" or "mps"; "auto" before it has run."""
+    """Device that the device check selected: "cpu", "cuda" or "mps"; "auto" before the first check."""
     return str(qt.QSettings().value(DEVICE, "auto") or "auto")
 
 
 def runtime() -> str:
-    """Runtime that it chose: "torch" or "openvino"; "auto" before it has run."""
+    """Runtime that the device check selected: "torch" or "openvino"; "auto" before the first check."""
     return str(qt.QSettings().value(RUNTIME, "auto") or "auto")
 
 
 def preferred() -> tuple[str, str]:
-    """Device and runtime that runs with the device "auto" go to: what the check chose, as long as it is installed."""
-    chosen = runtime()
-    if chosen == "openvino" and importlib.util.find_spec("openvino") is None:
-        chosen = "auto"
-    return device(), chosen
+    """Device and runtime used for the device "auto": those of the check, without a runtime that is not installed."""
+    selected = runtime()
+    if selected == "openvino" and importlib.util.find_spec("openvino") is None:
+        selected = "auto"
+    return device(), selected
 
 
 def set_device(device: str, runtime: str) -> None:
-    """Remember what contours with the device "auto" run on."""
+    """Store the device and runtime to use for the device "auto"."""
     _set(DEVICE, device)
     _set(RUNTIME, runtime)
 
 
 def apply() -> None:
-    """Put the settings where this process and the processes that it starts look for them."""
+    """Set the environment variables that this process and its child processes read."""
     folder = weights_folder()
-    for name, outside in _OUTSIDE.items():
-        parts = [part for part in (folder, outside if name == WEIGHTS_VARIABLE or not folder else None) if part]
+    for name, initial in _INITIAL_ENVIRONMENT.items():
+        parts = [part for part in (folder, initial if name == WEIGHTS_VARIABLE or not folder else None) if part]
         if parts:
             os.environ[name] = os.pathsep.join(parts)
         else:
             os.environ.pop(name, None)
-    limit_to(embeddings_megabytes())
+    set_limit(embeddings_megabytes())
 
 
 class VerifiedWeights(MutableMapping[str, str]):
-    """Model key -> fingerprint of the weights file that was verified; kept in the settings."""
+    """Model key -> fingerprint of its verified weights file, stored in the settings."""
 
     def __init__(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Section 'Storage': folder for models, memory for encoded slices."""
+"""Section 'Storage': folder for models, cache for encoded slices."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from . import settings
-from .setup import embedding_memory
+from .setup import embedding_caches
 from .setup.model_inventory import folder_for_weights
 from .texts import show_message
 
 SLICE_MEGABYTES = 4
-"""An embedding is 256 x 64 x 64 float32 numbers, whatever the model."""
+"""Size of one embedding: 256 x 64 x 64 float32 numbers, for every model."""
 
 
 class StorageSection:
-    """Where files and memory go.
+    """Lets the user choose the folder for models and the size of the cache.
 
     Args:
-        ui: named widgets of the panel.
-        on_folder_changed: called when another folder was chosen.
+        ui: widgets of the panel by object name.
+        on_folder_changed: called after the user has chosen another folder.
     """
 
     def __init__(self, ui: Any, on_folder_changed: Callable[[], None]) -> None:
         self._ui, self._on_folder_changed = ui, on_folder_changed
         self._showing = False
-        ui.memorySpinBox.setRange(settings.LEAST_MB, settings.MOST_MB)
+        ui.memorySpinBox.setRange(settings.MIN_MB, settings.MAX_MB)
         ui.memorySpinBox.value = settings.embeddings_megabytes()
         ui.memorySpinBox.connect("valueChanged(int)", self._memory_changed)
-        ui.forgetButton.connect("clicked()", self._forget)
+        ui.clearCacheButton.connect("clicked()", self._clear_cache)
         ui.weightsFolderButton.connect("directoryChanged(QString)", self._folder_chosen)
         ui.defaultFolderButton.connect("clicked()", self._default_folder)
         ui.openFolderButton.connect("clicked()", self._open_folder)
@@ -40,7 +40,7 @@ class StorageSection:
         self._show_memory()
 
     def refresh(self) -> None:
-        """Show the folder that holds now."""
+        """Show the current folder."""
         chosen = settings.weights_folder()
         ui = self._ui
         self._showing = True
@@ -66,13 +66,13 @@ class StorageSection:
         self.refresh()
         show_message(
             self._ui.storageMessage,
-            _("Models in the former folder stay where they are. Move the files, or choose that folder again."),
+            _("Models in the previous folder are not moved. Move the files, or choose the previous folder again."),
         )
         self._on_folder_changed()
 
     def _open_folder(self) -> None:
         folder = settings.weights_folder() or str(folder_for_weights())
-        # A folder that nothing was put into yet cannot be shown.
+        # The file browser cannot show a folder that does not exist yet.
         qt.QDir().mkpath(folder)
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(folder))
 
@@ -83,14 +83,16 @@ class StorageSection:
     def _show_memory(self) -> None:
         slices = self._ui.memorySpinBox.value // SLICE_MEGABYTES
         self._ui.memoryHint.text = (
-            _("Room for about {count} slices. Holds from the next start of the MedSAM effect.").format(count=slices)
+            _("Room for about {count} slices. Applies when the MedSAM effect starts the next time.").format(
+                count=slices
+            )
             if slices
-            else _("Every slice is computed again each time. Holds from the next start of the MedSAM effect.")
+            else _("No slices are cached. Applies when the MedSAM effect starts the next time.")
         )
 
-    def _forget(self) -> None:
-        told = embedding_memory.forget_all()
+    def _clear_cache(self) -> None:
+        cleared = embedding_caches.clear_all()
         show_message(
             self._ui.storageMessage,
-            _("The memory was given back.") if told else _("No slices are kept in memory now."),
+            _("The cache is cleared.") if cleared else _("The cache is already empty."),
         )

@@ -1,4 +1,4 @@
-"""Tables that show and select, and are not edited."""
+"""Helpers for read-only tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import qt
 
 
 def prepare_table(table: qt.QTableWidget, headers: Sequence[str]) -> None:
-    """Set headers: the first column takes the room that the others leave."""
+    """Set the column headers; the first column stretches, the others fit their contents."""
     table.columnCount = len(headers)
     table.setHorizontalHeaderLabels(list(headers))
     header = table.horizontalHeader()
@@ -18,10 +18,12 @@ def prepare_table(table: qt.QTableWidget, headers: Sequence[str]) -> None:
 
 
 def fill_table(table: qt.QTableWidget, rows: Sequence[Sequence[str]], tooltips: Sequence[str] = ()) -> None:
-    """Replace all rows; the selected row stays selected.
+    """Replace all rows; the row number of the selection is kept.
 
     Args:
-        tooltips: one for each row, or none at all.
+        table: the table to fill.
+        rows: texts of the cells, row by row.
+        tooltips: one for each row; empty: each cell shows its own text.
     """
     selected = table.currentRow()
     blocked = table.blockSignals(True)
@@ -35,5 +37,5 @@ def fill_table(table: qt.QTableWidget, rows: Sequence[Sequence[str]], tooltips: 
         table.selectRow(selected)
     table.blockSignals(blocked)
     table.resizeRowsToContents()
-    # The table asks for the height of its rows (its size is adjusted to its contents).
+    # The size of the table depends on the height of its rows.
     table.updateGeometry()

@@ -1,4 +1,4 @@
-"""How sections write into their labels."""
+"""Formatting of the panel's labels."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from slicer.i18n import tr as _
 
 
 def escaped(text: str) -> str:
-    """Plain text as HTML. A long path or address may be broken at its separators, or it would widen the panel."""
+    """Plain text as HTML, in which long paths and addresses can wrap, so that they do not widen the panel."""
     zero_width_space = "\u200b"
     text = html.escape(text)
     return text.replace("\\", "\\" + zero_width_space).replace("/", "/" + zero_width_space)
 
 
 def show_message(label: qt.QLabel, text: str) -> None:
-    """A plain line under a section; '' hides it."""
+    """Show a message below a section; '' hides the label."""
     label.text = escaped(text)
     label.visible = bool(text)
 
 
 def show_error(label: qt.QLabel, text: str) -> None:
-    """A line that says what went wrong, told from others by more than its colour."""
-    label.text = f"<b>{html.escape(_('Not done:'))}</b> {escaped(text)}"
+    """Show an error below a section."""
+    label.text = f"<b>{html.escape(_('Error:'))}</b> {escaped(text)}"
     label.visible = True
 
 
 def title_with_state(title: str, state: str) -> str:
-    """Heading of a section that can be read while it is closed."""
+    """Title of a section with its state, which is visible while the section is collapsed."""
     return f"{title} ({state})" if state else title

@@ -16,20 +16,20 @@ _PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 
 def install() -> None:
-    """Translate the texts of the engine and the scene layer from now on.
+    """Translate the texts of the engine and the scene layer with Slicer's translations.
 
-    Slicer stores each translation under the source file of its text. Only Slicer's own ``tr`` finds out which file calls
-    it, so all files are searched, once for each text.
+    Slicer stores each translation under the source file of its text. These layers do not call Slicer's ``tr``, which
+    finds the calling file, so all files are searched, once for each text.
     """
     set_translator(cache(_translated))
 
 
 def _translated(text: str) -> str:
     for context in _contexts():
-        found = str(translate(context, text))
-        # A translation with other placeholders would fail when it is formatted.
-        if found != text and sorted(_PLACEHOLDER.findall(found)) == sorted(_PLACEHOLDER.findall(text)):
-            return found
+        translated = str(translate(context, text))
+        # Formatting a translation with other placeholders would fail.
+        if translated != text and sorted(_PLACEHOLDER.findall(translated)) == sorted(_PLACEHOLDER.findall(text)):
+            return translated
     return text
 
 

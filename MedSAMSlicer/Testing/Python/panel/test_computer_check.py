@@ -89,7 +89,7 @@ def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any
     assert host.settings["MedSAMSlicer/Runtime"] == "torch"
     assert ui.checkSection.text == "3. Check this computer (CUDA, PyTorch)"
     assert "CUDA" in ui.chosenDeviceLabel.text
-    assert "choose the effect MedSAM" in ui.summaryLabel.text
+    assert "select the MedSAM effect" in ui.summaryLabel.text
     assert ui.checkComputerButton.enabled and not ui.checkProgressFrame.visible
 
 
@@ -106,7 +106,7 @@ def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
     )
     host.user.click(ui.checkComputerButton)
     wait(host, widget)
-    assert rows_of(ui.devicesTable)[1] == ["MPS, PyTorch", "0.10 s", "NO"]
+    assert rows_of(ui.devicesTable)[1] == ["MPS, PyTorch", "0.10 s", "no"]
     assert "do not use this device" in ui.devicesTable.item(1, 0).toolTip()
     assert host.settings["MedSAMSlicer/Device"] == "cpu"
 
@@ -123,8 +123,8 @@ def test_when_no_device_works_the_panel_says_why_and_chooses_none(
     )
     host.user.click(ui.checkComputerButton)
     wait(host, widget)
-    assert rows_of(ui.devicesTable) == [["CPU, PyTorch", "failed", "NO"]]
-    assert "Not done:" in ui.checkMessage.text and "out of memory" in ui.checkMessage.text
+    assert rows_of(ui.devicesTable) == [["CPU, PyTorch", "failed", "no"]]
+    assert "Error:" in ui.checkMessage.text and "out of memory" in ui.checkMessage.text
     assert "MedSAMSlicer/Device" not in host.settings
 
 

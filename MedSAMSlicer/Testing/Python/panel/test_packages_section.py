@@ -69,7 +69,7 @@ def test_one_click_installs_all_and_leads_to_the_next_step(
     assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
     assert "All packages are installed" in ui.packagesMessage.text
     assert not ui.installPackagesButton.enabled
-    assert "get a model (step 2)" in ui.summaryLabel.text
+    assert "install a model (step 2)" in ui.summaryLabel.text
     assert host.shown == [], "the click was the consent"
 
 
@@ -78,7 +78,7 @@ def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     host.user.click(ui.installPackagesButton)
-    assert "Not done:" in ui.packagesMessage.text and "Extensions Manager" in ui.packagesMessage.text
+    assert "Error:" in ui.packagesMessage.text and "Extensions Manager" in ui.packagesMessage.text
     assert ui.packagesMessage.visible and ui.installPackagesButton.enabled
     assert pip == []
 

@@ -1,4 +1,4 @@
-"""Where models are kept and how much memory slices may take: both reach the processes that are started."""
+"""The folder for models and the size of the cache, which child processes read from the environment."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def choose_folder(ui: Any, folder: Path | str) -> None:
     ui.weightsFolderButton.directory = str(folder)
 
 
-def test_a_chosen_folder_holds_for_the_panel_and_for_processes(
+def test_a_chosen_folder_applies_to_the_panel_and_to_processes(
     litemedsam_weights: Path, no_weights_package: None, host: Any, widget: Any, ui: Any, tmp_path: Path
 ) -> None:
     drive = tmp_path / "lab drive"
     drive.mkdir()
     shutil.copyfile(litemedsam_weights, drive / "lite_medsam.pth")
-    assert ui.modelsSection.text == "2. Models (none here yet)"
+    assert ui.modelsSection.text == "2. Models (none installed)"
     choose_folder(ui, drive)
     assert host.settings["MedSAMSlicer/WeightsFolder"] == str(drive)
     assert os.environ[CACHE_VARIABLE] == os.environ[WEIGHTS_VARIABLE] == str(drive)
-    assert rows_of(ui.modelsTable)[0][1] == "here, not verified yet"
-    assert "former folder" in ui.storageMessage.text
+    assert rows_of(ui.modelsTable)[0][1] == "installed, not verified"
+    assert "previous folder" in ui.storageMessage.text
     widget.enter()
     host.wait_until(lambda: not widget.panel.models.busy, seconds=60)
-    assert rows_of(ui.modelsTable)[0][1] == "here, verified", "the process looked there, too"
+    assert rows_of(ui.modelsTable)[0][1] == "installed, verified", "the process looked there, too"
 
 
-def test_the_default_folder_comes_back(host: Any, ui: Any, cache: Path, tmp_path: Path) -> None:
+def test_the_default_folder_can_be_restored(host: Any, ui: Any, cache: Path, tmp_path: Path) -> None:
     assert not ui.defaultFolderButton.enabled
     choose_folder(ui, tmp_path)
     host.user.click(ui.defaultFolderButton)
@@ -64,15 +64,15 @@ def test_the_folder_is_shown_in_the_file_browser(host: Any, ui: Any, cache: Path
     assert len(host.opened) == 1 and host.opened[0].endswith("/cache/weights")
 
 
-@pytest.mark.parametrize(("megabytes", "hint"), [(1024, "about 256 slices"), (0, "computed again each time")])
-def test_memory_is_bounded_in_words_and_for_processes(ui: Any, host: Any, megabytes: int, hint: str) -> None:
+@pytest.mark.parametrize(("megabytes", "hint"), [(1024, "about 256 slices"), (0, "No slices are cached")])
+def test_the_cache_size_is_shown_and_passed_to_processes(ui: Any, host: Any, megabytes: int, hint: str) -> None:
     ui.memorySpinBox.value = megabytes
     assert host.settings["MedSAMSlicer/EncodedSlicesMB"] == megabytes
     assert embeddings_megabytes() == megabytes
     assert hint in ui.memoryHint.text
 
 
-def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
+def test_invalid_settings_are_ignored(host: Any, widget: Any) -> None:
     from MedSAMSlicerLib.panel import settings
 
     host.settings["MedSAMSlicer/EncodedSlicesMB"] = "plenty"
@@ -82,20 +82,20 @@ def test_a_damaged_setting_is_as_good_as_none(host: Any, widget: Any) -> None:
     assert dict(settings.VerifiedWeights()) == {}
 
 
-def test_encoded_slices_are_forgotten_on_a_click(host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MedSAMSlicerLib.panel.setup import embedding_memory
+def test_the_clear_button_clears_the_caches(host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from MedSAMSlicerLib.panel.setup import embedding_caches
 
-    monkeypatch.setattr(embedding_memory, "_keepers", weakref.WeakSet())
+    monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
 
-    class Keeper:
-        forgot = False
+    class Owner:
+        cleared = False
 
-        def forget_encoded_slices(self) -> None:
-            self.forgot = True
+        def clear_embedding_cache(self) -> None:
+            self.cleared = True
 
-    host.user.click(ui.forgetButton)
-    assert "No slices are kept" in ui.storageMessage.text
-    keeper = Keeper()
-    embedding_memory.register(keeper)
-    host.user.click(ui.forgetButton)
-    assert keeper.forgot and "given back" in ui.storageMessage.text
+    host.user.click(ui.clearCacheButton)
+    assert "already empty" in ui.storageMessage.text
+    owner = Owner()
+    embedding_caches.register(owner)
+    host.user.click(ui.clearCacheButton)
+    assert owner.cleared and "is cleared" in ui.storageMessage.text

@@ -15,9 +15,9 @@ from MedSAMSlicerLib.panel.setup.model_inventory import (
     Model,
     ModelInventory,
     Presence,
-    Way,
+    WeightsSource,
     folder_for_weights,
-    readable_bytes,
+    format_bytes,
 )
 
 
@@ -36,59 +36,60 @@ def file(folder: Path) -> Path:
     return path
 
 
-def medsam(shelf: ModelInventory) -> Model:
-    return next(model for model in shelf.models() if model.spec.key == "medsam")
+def medsam(inventory: ModelInventory) -> Model:
+    return next(model for model in inventory.models() if model.spec.key == "medsam")
 
 
 def verified(path: Path) -> dict[str, Any]:
     return {"kind": "verified", "model": "medsam", "path": str(path), "sha256": "0" * 64}
 
 
-def test_all_models_of_the_catalogue_are_listed_with_size_and_way(folder: Path) -> None:
+def test_all_models_of_the_catalogue_are_listed_with_size_and_source(folder: Path) -> None:
     models = {model.spec.key: model for model in ModelInventory({}).models()}
     assert list(models) == list(CATALOGUE)
-    assert models["litemedsam"].is_default and models["litemedsam"].way is Way.PACKAGE
-    assert (models["medsam"].way, models["sam_med2d"].way) == (Way.DOWNLOAD, Way.FILE_ONLY)
+    assert models["litemedsam"].is_default and models["litemedsam"].weights_source is WeightsSource.PACKAGE
+    assert models["medsam"].weights_source is WeightsSource.DOWNLOAD
+    assert models["sam_med2d"].weights_source is WeightsSource.FILE_ONLY
     assert models["medsam"].presence is Presence.MISSING and not models["medsam"].usable
     # The published file of MedSAM has about 375 MB.
-    assert readable_bytes(models["medsam"].size) == "375 MB"
+    assert format_bytes(models["medsam"].size) == "375 MB"
 
 
 def test_a_file_is_found_then_verified_and_the_next_start_still_knows(file: Path) -> None:
-    remembered: dict[str, str] = {}
-    shelf = ModelInventory(remembered)
-    assert medsam(shelf).presence is Presence.FOUND and medsam(shelf).size == 10
-    shelf.note(verified(file))
-    assert medsam(shelf).presence is Presence.VERIFIED
-    assert medsam(ModelInventory(remembered)).presence is Presence.VERIFIED
+    verified_before: dict[str, str] = {}
+    inventory = ModelInventory(verified_before)
+    assert medsam(inventory).presence is Presence.FOUND and medsam(inventory).size == 10
+    inventory.update(verified(file))
+    assert medsam(inventory).presence is Presence.VERIFIED
+    assert medsam(ModelInventory(verified_before)).presence is Presence.VERIFIED
 
 
 def test_a_file_that_has_changed_since_has_to_be_verified_again(file: Path) -> None:
-    shelf = ModelInventory({})
-    shelf.note(verified(file))
+    inventory = ModelInventory({})
+    inventory.update(verified(file))
     file.write_bytes(b"0123456780")
     os.utime(file, ns=(1, 1))
-    assert medsam(shelf).presence is Presence.FOUND
+    assert medsam(inventory).presence is Presence.FOUND
 
 
 def test_a_wrong_file_is_not_usable_until_it_is_replaced(file: Path) -> None:
-    remembered: dict[str, str] = {}
-    shelf = ModelInventory(remembered)
-    shelf.note(verified(file))
-    shelf.note({"kind": "wrong", "model": "medsam", "path": str(file), "message": "its md5 is another"})
-    assert medsam(shelf).presence is Presence.WRONG and not medsam(shelf).usable
-    assert medsam(shelf).message == "its md5 is another"
-    assert remembered == {}
+    verified_before: dict[str, str] = {}
+    inventory = ModelInventory(verified_before)
+    inventory.update(verified(file))
+    inventory.update({"kind": "wrong", "model": "medsam", "path": str(file), "message": "its md5 is another"})
+    assert medsam(inventory).presence is Presence.WRONG and not medsam(inventory).usable
+    assert medsam(inventory).message == "its md5 is another"
+    assert verified_before == {}
     file.write_bytes(b"the right one")
-    assert medsam(shelf).presence is Presence.FOUND
+    assert medsam(inventory).presence is Presence.FOUND
 
 
 def test_lines_of_other_kinds_and_of_unknown_models_change_nothing(file: Path) -> None:
-    remembered: dict[str, str] = {}
-    shelf = ModelInventory(remembered)
+    verified_before: dict[str, str] = {}
+    inventory = ModelInventory(verified_before)
     for line in ({"kind": "progress", "done": 1}, {**verified(file), "model": "unknown"}, {"kind": "verified"}):
-        shelf.note(line)
-    assert remembered == {} and medsam(shelf).presence is Presence.FOUND
+        inventory.update(line)
+    assert verified_before == {} and medsam(inventory).presence is Presence.FOUND
 
 
 def test_before_packages_are_installed_the_user_is_sent_there_first(
@@ -111,5 +112,5 @@ def test_before_packages_are_installed_the_user_is_sent_there_first(
 @pytest.mark.parametrize(
     ("count", "text"), [(10, "1 MB"), (39_370_479, "39 MB"), (375_000_000, "375 MB"), (2_564_550_879, "2.6 GB")]
 )
-def test_sizes_are_for_people(count: int, text: str) -> None:
-    assert readable_bytes(count) == text
+def test_sizes_are_formatted(count: int, text: str) -> None:
+    assert format_bytes(count) == text

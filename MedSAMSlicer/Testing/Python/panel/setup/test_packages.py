@@ -79,22 +79,22 @@ def names(found: list[packages.Package]) -> list[str]:
 
 
 def test_a_fresh_slicer_lacks_torch_and_what_the_file_lists(computer: Computer) -> None:
-    needed = packages.needed_packages()
-    assert names(needed) == PYTORCH + OURS
-    assert [package.name for package in needed if package.from_pytorch] == PYTORCH
-    assert packages.missing(needed) == needed
-    assert [package.wanted for package in needed if package.name == "cachetools"] == [">=5.3,<9"]
+    required = packages.required_packages()
+    assert names(required) == PYTORCH + OURS
+    assert [package.name for package in required if package.from_pytorch] == PYTORCH
+    assert packages.missing(required) == required
+    assert [package.version_range for package in required if package.name == "cachetools"] == [">=5.3,<9"]
 
 
 def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
     computer.versions |= {"torch": "2.14.1+cu130", "torchvision": "0.29.1", "cachetools": "4.2.4"}
     computer.versions |= {"platformdirs": "4.3.6", "pooch": "1.9", "segment-anything": "1.0"}
-    assert names(packages.missing(packages.needed_packages())) == ["cachetools"]
+    assert names(packages.missing(packages.required_packages())) == ["cachetools"]
 
 
 def test_nothing_is_imported_to_look(repository: Any) -> None:
     code = (
-        "import sys; from MedSAMSlicerLib.panel.setup import packages; found = packages.needed_packages(); "
+        "import sys; from MedSAMSlicerLib.panel.setup import packages; found = packages.required_packages(); "
         "print(len(found), sorted({'torch', 'torchvision', 'segment_anything', 'numpy', 'slicer'} & sys.modules.keys()))"
     )
     finished = subprocess.run(
@@ -105,29 +105,29 @@ def test_nothing_is_imported_to_look(repository: Any) -> None:
 
 class TestInstalling:
     def test_torch_comes_through_its_extension_and_the_rest_through_slicers_packaging(self, computer: Computer) -> None:
-        packages.install(packages.needed_packages())
+        packages.install(packages.required_packages())
         assert computer.torch == [{"askConfirmation": True, "requirement": packages.torch_requirement()}]
         ((requirements, options),) = computer.pip
         assert names(requirements) == OURS
         assert options == {"requester": "MedSAMSlicer", "prompt_install": False, "prompt_restart": True}
-        assert packages.missing(packages.needed_packages()) == []
+        assert packages.missing(packages.required_packages()) == []
 
     def test_before_slicer_5_12_the_rest_comes_through_pip_install(
         self, computer: Computer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-        packages.install(packages.needed_packages())
+        packages.install(packages.required_packages())
         ((arguments, _),) = computer.pip
         assert arguments[-1].startswith("segment-anything")
         assert all("torch" not in argument for argument in arguments)
-        assert packages.missing(packages.needed_packages()) == []
+        assert packages.missing(packages.required_packages()) == []
 
     def test_what_is_there_is_not_asked_for_again(self, computer: Computer) -> None:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
-        packages.install(packages.needed_packages())
+        packages.install(packages.required_packages())
         assert computer.torch == []
         computer.pip.clear()
-        packages.install(packages.needed_packages())
+        packages.install(packages.required_packages())
         assert computer.pip == []
 
     def test_on_windows_torch_2_13_is_not_asked_for(self) -> None:
@@ -139,13 +139,13 @@ class TestInstalling:
     ) -> None:
         monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
         with pytest.raises(packages.PackageError, match="Extensions Manager"):
-            packages.install(packages.needed_packages())
+            packages.install(packages.required_packages())
         assert computer.pip == []
 
     def test_declining_pytorch_is_no_failure_of_pip(self, computer: Computer) -> None:
         computer.declines = True
         with pytest.raises(packages.PackageError, match="you declined"):
-            packages.install(packages.needed_packages())
+            packages.install(packages.required_packages())
         assert computer.pip == []
 
     @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ class TestInstalling:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
         computer.pip_fails_with = failure
         with pytest.raises(packages.PackageError) as caught:
-            packages.install(packages.needed_packages())
+            packages.install(packages.required_packages())
         assert "\n" not in str(caught.value)
         assert "segment-anything" in str(caught.value) and "network" in str(caught.value)
 
@@ -165,7 +165,7 @@ class TestInstalling:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
         monkeypatch.setattr(computer, "put", lambda requirements: None)
         with pytest.raises(packages.PackageError, match=r"still missing .*segment-anything.*restart Slicer"):
-            packages.install(packages.needed_packages())
+            packages.install(packages.required_packages())
 
 
 def test_the_package_with_the_weights_is_named_once() -> None:

@@ -1,0 +1,38 @@
+"""The embedding caches of inference processes are limited and cleared."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+
+import pytest
+
+from MedSAMSlicerLib.engine.environment import embeddings_megabytes
+from MedSAMSlicerLib.panel.setup import embedding_caches
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.cleared = 0
+
+    def clear_embedding_cache(self) -> None:
+        self.cleared += 1
+
+
+def test_the_cache_of_every_living_owner_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
+    owner, gone = Owner(), Owner()
+    embedding_caches.register(owner)
+    embedding_caches.register(gone)
+    del gone
+    gc.collect()
+    assert embedding_caches.clear_all() == 1
+    assert owner.cleared == 1
+
+
+def test_processes_that_start_later_read_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(embedding_caches.EMBEDDINGS_VARIABLE, "512")
+    embedding_caches.set_limit(96)
+    assert os.environ[embedding_caches.EMBEDDINGS_VARIABLE] == "96"
+    assert embeddings_megabytes() == 96
