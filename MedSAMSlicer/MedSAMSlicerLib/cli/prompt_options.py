@@ -58,7 +58,7 @@ def check_prompt_options(options: argparse.Namespace) -> None:
     """Check everything that can be checked without the image.
 
     Raises:
-        InputError: there is no prompt or more than one, or a prompt is turned over or malformed.
+        InputError: there is no prompt or more than one, or a prompt is reversed or malformed.
     """
     on_slice = [name for name in ("rect", "mask") if getattr(options, name) is not None]
     unplaced = [text for text in options.point if ":" not in text]
@@ -233,7 +233,7 @@ def _points(options: argparse.Namespace) -> list[tuple[str, int, float, float, b
 
 
 def _index_ranges(option: str, numbers: list[int], names: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Pairs of lower and upper index. Raises InputError if a pair is turned over, ValueError if numbers are missing."""
+    """Pairs of lower and upper index. Raises InputError if a pair is reversed, ValueError if numbers are missing."""
     pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
     if len(pairs) != len(names):
         raise ValueError(option)

@@ -41,7 +41,7 @@ class Box:
             )
         if self.x1 < self.x0 or self.y1 < self.y0:
             raise InputError(
-                _("box {box} is turned over: give the lower edge before the upper one").format(box=self.xyxy)
+                _("box {box} is reversed: give the lower edge before the upper one").format(box=self.xyxy)
             )
 
     @property
@@ -275,7 +275,7 @@ class StackPrompt:
             first, last = slice_range
             if last < first:
                 raise InputError(
-                    _("slices {first} to {last} are turned over: give the lower slice first").format(
+                    _("slices {first} to {last} are reversed: give the lower slice first").format(
                         first=first, last=last
                     )
                 )
@@ -301,7 +301,7 @@ class StackPrompt:
         """
         if last < first:
             raise InputError(
-                _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
+                _("slices {first} to {last} are reversed: give the lower slice first").format(first=first, last=last)
             )
         return cls({(first + last) // 2: box}, (first, last), box)
 

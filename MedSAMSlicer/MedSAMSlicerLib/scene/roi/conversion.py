@@ -99,11 +99,11 @@ def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, fir
     the smallest box along the rows that holds them all.
 
     Raises:
-        InputError: the slices are turned over, or the ROI lies under a transform that cannot carry such a box.
+        InputError: the slices are reversed, or the ROI lies under a transform that cannot carry such a box.
     """
     if last < first:
         raise InputError(
-            _("slices {first} to {last} are turned over: give the lower slice first").format(first=first, last=last)
+            _("slices {first} to {last} are reversed: give the lower slice first").format(first=first, last=last)
         )
     across, along_rows, along_columns = stack.ijk_axes
     low, high = np.empty(3), np.empty(3)

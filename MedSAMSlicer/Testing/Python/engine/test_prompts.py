@@ -56,9 +56,9 @@ def test_prompts_that_contradict_themselves_are_refused() -> None:
     box = Box(0, 0, 1, 1)
     for make, words in (
         (lambda: StackPrompt({}), "there is no prompt"),
-        (lambda: StackPrompt({3: box}, slice_range=(5, 2)), "turned over"),
+        (lambda: StackPrompt({3: box}, slice_range=(5, 2)), "are reversed"),
         (lambda: StackPrompt({3: box}, slice_range=(5, 8)), "key slice 3"),
-        (lambda: StackPrompt.from_box3d(5, 2, box), "turned over"),
+        (lambda: StackPrompt.from_box3d(5, 2, box), "are reversed"),
     ):
         with pytest.raises(InputError, match=words):
             make()

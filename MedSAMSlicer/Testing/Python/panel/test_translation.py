@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.models.catalogue import find_model
 from MedSAMSlicerLib.engine.prompts import Box
 
-TURNED_OVER = "box {box} is turned over: give the lower edge before the upper one"
+REVERSED = "box {box} is reversed: give the lower edge before the upper one"
 UNKNOWN = "model {key!r} is unknown: choose one of {models}"
 
 
@@ -29,7 +29,7 @@ def german(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[st
 
 
 def test_a_text_is_found_under_its_file(german: dict[tuple[str, str], str]) -> None:
-    german["engine.prompts", TURNED_OVER] = "Rechteck {box} steht kopf"
+    german["engine.prompts", REVERSED] = "Rechteck {box} steht kopf"
     german["models.catalogue", UNKNOWN] = "{key!r} gibt es nicht, nur {models}"
     with pytest.raises(InputError, match=r"^Rechteck \(3, 0, 1, 4\) steht kopf$"):
         Box(3, 0, 1, 4)
@@ -39,12 +39,12 @@ def test_a_text_is_found_under_its_file(german: dict[tuple[str, str], str]) -> N
 
 @pytest.mark.parametrize("wrong", ["Rechteck {kasten}", "Rechteck", "Rechteck {box} {box}"])
 def test_a_translation_with_other_placeholders_is_not_used(german: dict[tuple[str, str], str], wrong: str) -> None:
-    german["engine.prompts", TURNED_OVER] = wrong
-    with pytest.raises(InputError, match=r"^box \(3, 0, 1, 4\) is turned over"):
+    german["engine.prompts", REVERSED] = wrong
+    with pytest.raises(InputError, match=r"^box \(3, 0, 1, 4\) is reversed"):
         Box(3, 0, 1, 4)
 
 
 def test_a_text_of_another_file_is_not_used(german: dict[tuple[str, str], str]) -> None:
-    german["OtherModule", TURNED_OVER] = "Rechteck {box} steht kopf"
-    with pytest.raises(InputError, match="is turned over"):
+    german["OtherModule", REVERSED] = "Rechteck {box} steht kopf"
+    with pytest.raises(InputError, match="is reversed"):
         Box(3, 0, 1, 4)

@@ -162,7 +162,7 @@ def test_an_roi_under_a_transform_that_slants_boxes_cannot_be_placed(scene_build
     with pytest.raises(InputError, match="harden"):
         prompt_to_roi(roi, stack, 1, 4, Box(2, 2, 7, 5))
     roi.SetAndObserveTransformNodeID(None)
-    with pytest.raises(InputError, match="turned over"):
+    with pytest.raises(InputError, match="are reversed"):
         prompt_to_roi(roi, stack, 4, 1, Box(2, 2, 7, 5))
 
 
