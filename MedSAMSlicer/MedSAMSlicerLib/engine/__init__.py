@@ -1,1 +1,1 @@
-"""Slices and prompts in, masks out. Knows nothing of Slicer, VTK, Qt or image files."""
+"""Segmentation engine: slices and prompts in, masks out. Independent of Slicer, VTK, Qt and image files."""

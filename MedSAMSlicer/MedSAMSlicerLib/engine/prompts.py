@@ -40,9 +40,7 @@ class Box:
                 _("box {box} has a coordinate that is not a number: give four finite values").format(box=self.xyxy)
             )
         if self.x1 < self.x0 or self.y1 < self.y0:
-            raise InputError(
-                _("box {box} is reversed: give the lower edge before the upper one").format(box=self.xyxy)
-            )
+            raise InputError(_("box {box} is reversed: give the lower edge before the upper one").format(box=self.xyxy))
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:

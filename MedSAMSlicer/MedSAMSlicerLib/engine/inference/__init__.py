@@ -1,1 +1,1 @@
-"""Predicts masks on slices: each slice is encoded once, however many prompts follow."""
+"""Prediction of masks on slices, with a cache of embeddings."""

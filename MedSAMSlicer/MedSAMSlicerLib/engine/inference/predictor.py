@@ -1,4 +1,4 @@
-"""Answers prompts on slices: each slice is encoded once, however many prompts follow."""
+"""Prediction of masks on single slices. Each slice is encoded once, and its embedding is cached for further prompts."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Predictor:
     """A loaded model with its embedding cache.
 
     Args:
-        family: how slices and prompts enter the network and come back.
-        runtime: the network, ready to run; or with what to fall back on.
-        identity: names model and weights; embeddings are kept under it and the runtime that made them.
-        cache: may be shared with other predictors.
-        title: name of the model for people.
-        prompts: kinds of prompt that the model was trained for; `ModelSpec.prompts`.
+        family: preprocessing of slices and prompts, and postprocessing of masks.
+        runtime: the network, ready to run, optionally with devices to fall back on.
+        identity: identifies the model and its weights in the cache.
+        cache: cache of embeddings, which may be shared with other predictors; None for a new one.
+        title: name of the model in messages.
+        prompts: kinds of prompt that the model was trained with; see `ModelSpec.prompts`.
     """
 
     def __init__(
@@ -60,60 +60,71 @@ class Predictor:
 
     @property
     def runtime(self) -> Runtime:
-        """The one in use now."""
+        """The runtime in use. It changes if its device runs out of memory."""
         return self._fallback.runtime
 
     @property
     def notes(self) -> list[str]:
-        """Lines on how the model was loaded and has run that the user should read."""
+        """Messages for the user about how the model was loaded and has run, one line each."""
         return self._fallback.notes
 
     def embed(self, image: np.ndarray) -> np.ndarray:
-        """float32 (channels, h, w) embedding of a uint8 (rows, columns[, 3]) slice, from the cache if it is there."""
-        # What is known is known at once, whatever is being encoded ahead.
-        found = self._known(image)
+        """Encode a slice, or return its embedding from the cache.
+
+        Args:
+            image: uint8 (rows, columns) or (rows, columns, 3).
+
+        Returns:
+            float32 (channels, h, w).
+        """
+        # The cache first: it need not wait for slices that are being encoded in the background.
+        found = self._cached(image)
         if found is None:
-            found = self._settled(image)
+            found = self._collect_for(image)
         if found is None:
             found = self._encode(image)
         self._embedding_bytes = found.nbytes
         return found
 
-    def _settled(self, image: np.ndarray) -> np.ndarray | None:
-        """Keep what was begun ahead; the slice's embedding if it is among that."""
+    def _collect_for(self, image: np.ndarray) -> np.ndarray | None:
+        """Cache the embeddings from the background, and return the slice's if it is one of them."""
         begin = time.perf_counter()
         ahead = dict(self._ahead.collect())
         if ahead:
-            # Only what was waited for counts: the rest went on beside other work.
+            # Only the time spent waiting counts: encoding overlapped with other work.
             self.timings.encode += time.perf_counter() - begin
             self.timings.encoder_calls += len(ahead)
-        for key, made in ahead.items():
-            self.cache.put(key, made)
+        for key, embedding in ahead.items():
+            self.cache.put(key, embedding)
         found = (ahead.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
-        return next((made for made in found if made is not None), None)
+        return next((embedding for embedding in found if embedding is not None), None)
 
     @property
     def room_ahead(self) -> int:
-        """How many slices it is worth to encode ahead now.
+        """Number of slices that can usefully be encoded in the background now.
 
-        None on a processor, where the encoder takes every core and the decoder would only get less of them: a box of 12
-        slices took 10.3 s so and 9.7 s in turn (the fastest of 5 each, two cores).
+        It is 0 on a CPU, where the encoder uses every core and would slow down the decoder: a box of 12 slices took
+        10.3 s with encoding ahead and 9.7 s without (fastest of 5 runs each, two cores).
         """
         if self.runtime.device == "cpu" or self._ahead.busy or not self._embedding_bytes:
             return 0
-        # Those that are being made push out none that are still to be used.
+        # Half of the cache: new embeddings must not displace those that are still to be used.
         return min(self.runtime.slices_at_once, self.cache.max_bytes // self._embedding_bytes // 2)
 
     def embed_ahead(self, images: Sequence[np.ndarray]) -> None:
-        """Begin to encode slices that will be asked for next, in the background, but for those that are known already."""
-        missing = [image for image in images if self._known(image) is None]
+        """Start to encode slices in the background. Slices in the cache are skipped.
+
+        Args:
+            images: uint8 (rows, columns) or (rows, columns, 3) slices, at most `room_ahead`.
+        """
+        missing = [image for image in images if self._cached(image) is None]
         if missing:
             self._ahead.start(lambda: self._encode_many(missing))
 
-    def _known(self, image: np.ndarray) -> np.ndarray | None:
-        """The slice's embedding, if it is kept; one of a device that was left serves as well."""
+    def _cached(self, image: np.ndarray) -> np.ndarray | None:
+        """Embedding of the slice from the cache, also one that was computed on a device used before; None if missing."""
         found = (self.cache.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
-        return next((kept for kept in found if kept is not None), None)
+        return next((embedding for embedding in found if embedding is not None), None)
 
     def _encode(self, image: np.ndarray) -> np.ndarray:
         begin = time.perf_counter()
@@ -124,42 +135,57 @@ class Predictor:
         return embedding
 
     def _encode_many(self, images: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
-        """Keys and embeddings of slices, or of the first of them where the runtime at hand takes fewer at once."""
+        """Cache keys and embeddings of slices; only of the first ones if the runtime takes fewer at once."""
         prepared = [self.family.prepare(image) for image in images]
-        made, tag = self._fallback.run(lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)]))
-        return [(self._key(tag, image), one) for image, one in zip(images, made, strict=False)]
+        embeddings, tag = self._fallback.run(
+            lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)])
+        )
+        return [(self._key(tag, image), one) for image, one in zip(images, embeddings, strict=False)]
 
     def _key(self, cache_tag: str, image: np.ndarray) -> str:
         return self.cache.key(f"{self._identity}|{cache_tag}", image)
 
     def check_prompt(self, prompt: SlicePrompt) -> None:
-        """Refuse what the model was not trained for. Raises InputError, which names the model and what it takes."""
+        """Check that the model was trained with prompts of this kind.
+
+        Raises:
+            InputError: it was not. The message names the model and the kinds that it accepts.
+        """
         check_kinds(prompt.kinds, self.title, self.prompts)
 
     def predict(self, image: np.ndarray, box: Box) -> Prediction:
-        """Mask of the object in `box` on a uint8 (rows, columns[, 3]) slice."""
+        """Predict the mask of the object in a box; see `predict_prompts`."""
         return self.predict_many(image, [box])[0]
 
     def predict_many(self, image: np.ndarray, boxes: Sequence[Box]) -> list[Prediction]:
-        """One mask for each box on the same slice; the decoder runs once for all of them."""
+        """Predict one mask for each box on the same slice, in one run of the decoder; see `predict_prompts`."""
         return self.predict_prompts(image, [SlicePrompt(box=box) for box in boxes])
 
     def predict_prompt(self, image: np.ndarray, prompt: SlicePrompt, multimask: bool | None = None) -> Prediction:
-        """Mask of one object on a uint8 (rows, columns[, 3]) slice; see `predict_prompts`."""
+        """Predict the mask of one object; see `predict_prompts`."""
         return self.predict_prompts(image, [prompt], multimask)[0]
 
     def predict_prompts(
         self, image: np.ndarray, prompts: Sequence[SlicePrompt], multimask: bool | None = None
     ) -> list[Prediction]:
-        """One prediction for each prompt on the same slice; prompts of the same make-up share a run of the decoder.
+        """Predict one mask for each prompt on the same slice.
+
+        Prompts of the same composition (`NetworkPrompt.composition`) share a run of the decoder.
 
         Args:
-            multimask: True: have the decoder give three masks for each prompt, take the one with the highest predicted
-                IoU, and keep them all as `Prediction.candidates`. False: its one mask. None: as the model's authors do
-                with such a prompt (SAM: several for a single point; SAM-Med2D: several always; the others: one).
+            image: uint8 (rows, columns) or (rows, columns, 3) slice.
+            prompts: prompts in slice pixels.
+            multimask: if True, the decoder predicts three masks per prompt. The one with the highest predicted IoU is
+                returned, and all of them are its `Prediction.candidates`. If False, the decoder predicts one mask. If
+                None, as the model's authors do: SAM predicts several masks for a single point, SAM-Med2D always, the
+                other models never.
+
+        Returns:
+            One prediction per prompt, in the order of `prompts`.
 
         Raises:
-            InputError: a prompt is of a kind that the model was not trained for, or does not fit it.
+            InputError: the model was not trained with prompts of this kind, or the logits of a mask prompt have the
+                wrong size.
         """
         rows, columns = image.shape[:2]
         groups: dict[tuple[bool, tuple[bool, int, bool]], list[int]] = {}
@@ -180,18 +206,26 @@ class Predictor:
         return [answers[n] for n in range(len(prompts))]
 
     def mask_of(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
-        """Logits (h, w) at the decoder's resolution -> bool (rows, columns) mask of the slice."""
+        """Convert float32 (h, w) logits at the decoder's resolution to the bool (rows, columns) mask of a slice."""
         return self.family.slice_masks(logits[None], rows, columns)[0]
 
     def decode(self, image: np.ndarray, network_boxes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (n, 1, H, W) and predicted IoU (n,) for boxes in the pixels of the network's input."""
+        """Run the decoder for n boxes in pixels of the network's input.
+
+        Returns:
+            float32 (n, 1, h, w) logits and (n,) predicted IoU.
+        """
         logits, ious = self.decode_prompts(image, [NetworkPrompt(box) for box in network_boxes])
         return logits, ious[:, 0]
 
     def decode_prompts(
         self, image: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (n, m, H, W) and predicted IoU (n, m) for prompts of one composition; see `Runtime.decode`."""
+        """Run the decoder for n prompts of the same composition; see `Runtime.decode`.
+
+        Returns:
+            float32 (n, m, h, w) logits and (n, m) predicted IoU, with m masks per prompt.
+        """
         embedding = self.embed(image)
         begin = time.perf_counter()
         answer, _tag = self._fallback.run(lambda runtime: runtime.decode(embedding, prompts, multimask))
@@ -201,18 +235,22 @@ class Predictor:
 
 
 def _best(masks: np.ndarray, ious: np.ndarray, logits: np.ndarray) -> Prediction:
-    """The mask of which the model thinks best, with all of them as its candidates if there are several."""
+    """The mask with the highest predicted IoU, with all masks as its candidates if there are several."""
     candidates = tuple(Prediction(mask, float(iou), low) for mask, iou, low in zip(masks, ious, logits, strict=True))
     best = candidates[int(np.argmax(ious))]
     return best if len(candidates) == 1 else replace(best, candidates=candidates)
 
 
 def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> tuple[Predictor, LoadedModel]:
-    """Find, verify and load what `choice` asks for.
+    """Find, verify and load a model.
+
+    Args:
+        choice: model, device and runtime.
+        cache: cache of embeddings for the predictor; None for a new one.
 
     Raises:
-        InputError: unknown model, device or runtime.
-        WeightsError: weights missing, wrong, or of another model.
+        InputError: the model, device or runtime is not available.
+        WeightsError: the weights are missing, damaged, or those of another model.
     """
     spec = find_model(choice.model)
     device = choose_device(choice.device)

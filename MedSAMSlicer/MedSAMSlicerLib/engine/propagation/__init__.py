@@ -1,1 +1,1 @@
-"""Carries prompts from slice to slice through a stack."""
+"""Propagation of prompts from slice to slice through a stack."""
