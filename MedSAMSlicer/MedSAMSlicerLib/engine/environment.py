@@ -1,12 +1,10 @@
 """Environment variables that configure the engine, and the environment of its child processes.
 
-==================================  ==================================================================
-``MEDSAM_SLICER_CACHE``             folder for downloads and everything else that can be made again
-``MEDSAM_SLICER_WEIGHTS``           further folders that are searched for weights, separated as in PATH
-``MEDSAM_SLICER_THREADS``           number of computing threads
-``MEDSAM_SLICER_EMBEDDINGS_MB``     memory for embeddings of slices, in megabytes
-``MEDSAM_SLICER_EMBEDDINGS_DISK_MB``  disk space for embeddings of slices, in megabytes; 0 stores none
-==================================  ==================================================================
+- ``MEDSAM_SLICER_CACHE``: folder for downloads, embeddings and everything else that can be made again.
+- ``MEDSAM_SLICER_WEIGHTS``: further folders that are searched for weights, separated as in ``PATH``.
+- ``MEDSAM_SLICER_THREADS``: number of computing threads.
+- ``MEDSAM_SLICER_EMBEDDINGS_MB``: memory for embeddings of slices, in megabytes.
+- ``MEDSAM_SLICER_EMBEDDINGS_DISK_MB``: disk space for embeddings of slices, in megabytes; 0 stores none.
 """
 
 from __future__ import annotations
