@@ -271,7 +271,7 @@ def main() -> int:
                 f"{calls:.2f}",
             ]
         )
-        print("  ".join(f"{cell:<24}" if i < 1 else f"{cell:<10}" for i, cell in enumerate(rows[-1])), flush=True)
+        print("  ".join(f"{cell:<40}" if i < 1 else f"{cell:<10}" for i, cell in enumerate(rows[-1])), flush=True)
     sets = np.array([data_set(case) for case in cases])
     scores = np.array([[one.dsc for one in of_case] for of_case in found])
     print(
