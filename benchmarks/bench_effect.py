@@ -118,10 +118,11 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     host.editor.setActiveEffectByName("MedSAM")
     effect = host.editor.activeEffect().self()
     if options.engine == "bright":
+        from MedSAMSlicerLib.engine.environment import child_environment
         from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
-        from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
+        from MedSAMSlicerLib.scene.worker.transport import worker_command
 
-        command, environment = worker_command("support.effect_services:NeedsReviewService"), worker_environment([TESTS])
+        command, environment = worker_command("support.effect_services:NeedsReviewService"), child_environment([TESTS])
         effect.make_transport = lambda: QProcessTransport(command, environment)
     effect.scriptedEffect.setParameter("EncodeAhead", "0")
     loop = Loop(host)

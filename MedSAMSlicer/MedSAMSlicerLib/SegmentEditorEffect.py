@@ -29,7 +29,7 @@ from .logic.qprocess_transport import inference_process
 from .panel import settings
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry
-from .scene.worker.transports import Transport
+from .scene.worker.transport import Transport
 
 _log = get_logger(__name__)
 _ICONS = Path(__file__).resolve().parents[1] / "Resources" / "Icons"

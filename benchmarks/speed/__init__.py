@@ -4,5 +4,5 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# What is measured is what lies here, whatever is installed.
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "MedSAMSlicer")]
+# Measure this copy of the package, even if another one is installed.
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "MedSAMSlicer"), str(ROOT / "MedSAMSlicer" / "Testing" / "Python")]

@@ -10,41 +10,14 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.scene.worker.transports import (
-    SubprocessTransport,
-    TransportListener,
-    worker_command,
-    worker_environment,
-)
-from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from MedSAMSlicerLib.scene.worker.transport import worker_command
+from support.subprocess_client import SubprocessClient, SubprocessTransport
 
 from .cases import BOX, CHOICE, stack_of
 from .turns import spread
 
+BENCHMARKS = Path(__file__).resolve().parents[1]
 LONGEST = 300.0
-
-
-class CountingTransport:
-    """A transport that counts what goes through it."""
-
-    def __init__(self, service: str | None) -> None:
-        folder = Path(__file__).resolve().parents[1]
-        self._inner = SubprocessTransport(worker_command(service), worker_environment([folder]))
-        self.written = self.read = 0
-
-    def start(self, listener: TransportListener) -> None:
-        def counted(data: bytes) -> None:
-            self.read += len(data)
-            listener.on_bytes(data)
-
-        self._inner.start(TransportListener(counted, listener.on_stderr, listener.on_exit))
-
-    def write(self, data: bytes) -> None:
-        self.written += len(data)
-        self._inner.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
 
 
 def preview_times(repeats: int) -> dict[str, Any]:
@@ -53,44 +26,44 @@ def preview_times(repeats: int) -> dict[str, Any]:
     Windowing the slice counts, drawing the mask does not (bench_effect.py: the whole way in the effect).
     """
     source = stack_of(30)
-    ways: dict[str, CountingTransport] = {
-        "mouse to mask": CountingTransport(None),
-        "pipes alone": CountingTransport("speed.prompt_service:PromptService"),
+    transports = {
+        "mouse to mask": SubprocessTransport(worker_command()),
+        "pipes alone": SubprocessTransport(worker_command("speed.prompt_service:PromptService"), BENCHMARKS),
     }
-    links = {name: WorkerClient(lambda transport=transport: transport) for name, transport in ways.items()}
+    clients = {name: SubprocessClient(lambda transport=transport: transport) for name, transport in transports.items()}
     try:
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for link in links.values():
-            _preview(link, source, BOX)
-        first = {name: (transport.written, transport.read) for name, transport in ways.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in transports}
+        for client in clients.values():
+            _preview(client, source, BOX)
+        first = {name: (transport.written, transport.read) for name, transport in transports.items()}
         for n in range(repeats):
             box = Box(BOX.x0 + n % 8, BOX.y0, BOX.x1, BOX.y1 + n % 8)
-            for name, link in links.items():
+            for name, client in clients.items():
                 begin = time.perf_counter()
-                _preview(link, source, box)
+                _preview(client, source, box)
                 seconds[name].append(time.perf_counter() - begin)
         found: dict[str, Any] = {
             name: {**spread(some), "p95": float(np.percentile(some, 95))} for name, some in seconds.items()
         }
-        for name, transport in ways.items():
+        for name, transport in transports.items():
             written, read = first[name]
             found[name]["bytes sent"] = (transport.written - written) / repeats
             found[name]["bytes received"] = (transport.read - read) / repeats
         return found
     finally:
-        for link in links.values():
-            link.close()
+        for client in clients.values():
+            client.close()
 
 
-def _preview(link: WorkerClient, source: Any, box: Box) -> Prediction:
+def _preview(client: SubprocessClient, source: Any, box: Box) -> Prediction:
     answers: list[Prediction] = []
     failed: list[Exception] = []
-    link.preview(CHOICE, source.slice_uint8(20), box, answers.append, failed.append)
+    client.preview(CHOICE, source.slice_uint8(20), box, answers.append, failed.append)
     end = time.monotonic() + LONGEST
     while not answers:
         if failed:
             raise failed[0]
         if time.monotonic() > end:
             raise TimeoutError("a preview was not answered")
-        link.step(0.05)
+        client.step()
     return answers[0]

@@ -16,7 +16,7 @@ from ..panel.setup import embedding_caches
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
 from ..scene.state.segment_state import SegmentState
-from ..scene.worker.transports import Transport
+from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient
 from ..scene.writing.result_writer import ResultWriter
 

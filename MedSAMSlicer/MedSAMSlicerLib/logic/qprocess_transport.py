@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import qt
 
+from ..engine.environment import child_environment
 from ..engine.serving.limited_service import LIMITED_SERVICE
-from ..scene.worker.transports import TransportListener, worker_command, worker_environment
+from ..scene.worker.transport import TransportListener, worker_command
 
 CLOSE_MILLISECONDS = 1000
 """How long a process may take to end by itself."""
@@ -18,7 +19,7 @@ _ending: list[qt.QProcess] = []
 
 def inference_process() -> QProcessTransport:
     """A process with the engine, its memory bounded as the user has set it."""
-    return QProcessTransport(worker_command(LIMITED_SERVICE), worker_environment())
+    return QProcessTransport(worker_command(LIMITED_SERVICE), child_environment())
 
 
 class QProcessTransport:
@@ -45,9 +46,6 @@ class QProcessTransport:
     def write(self, data: bytes) -> None:
         if self._process is not None:
             self._process.write(qt.QByteArray(data))
-
-    def pump(self, timeout: float) -> None:
-        """Nothing: the event loop does it."""
 
     def kill(self) -> None:
         process = self._let_go()

@@ -22,7 +22,7 @@ from ..scene.state.effect_parameters import DEVICES
 from ..scene.state.modes import MODES, Mode
 from ..scene.state.script_prompt import script_prompt
 from ..scene.worker.progress import Progress
-from ..scene.worker.transports import Transport
+from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient
 from ..scene.writing.segment_target import SegmentTarget
 from .qprocess_transport import inference_process

@@ -16,9 +16,9 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.child_log import ChildLog, is_log_line
+from ..engine.environment import child_environment
 from ..engine.errors import one_line
 from ..engine.log import get_logger
-from ..scene.worker.transports import worker_environment
 
 Line = Mapping[str, Any]
 _log = get_logger(__name__)
@@ -75,7 +75,7 @@ class JobProcess:
         _log.info("job %s starts", module.rpartition(".")[2])
         process = qt.QProcess()
         environment = qt.QProcessEnvironment.systemEnvironment()
-        for name, value in worker_environment().items():
+        for name, value in child_environment().items():
             environment.insert(name, value)
         process.setProcessEnvironment(environment)
         process.connect("readyReadStandardOutput()", self._read_lines)

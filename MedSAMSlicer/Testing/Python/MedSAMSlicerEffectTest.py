@@ -17,8 +17,9 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from MedSAMSlicerLib.effect.registration import register_effect
+from MedSAMSlicerLib.engine.environment import child_environment
 from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
-from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
+from MedSAMSlicerLib.scene.worker.transport import worker_command
 
 FOLDER = Path(__file__).resolve().parent
 SERVICE = "support.effect_services:NeedsReviewService"
@@ -270,7 +271,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
     def start_effect(self) -> Any:
         self.editor.setActiveEffectByName("MedSAM")
         effect = self.editor.activeEffect().self()
-        effect.make_transport = lambda: QProcessTransport(worker_command(SERVICE), worker_environment([FOLDER]))
+        effect.make_transport = lambda: QProcessTransport(worker_command(SERVICE), child_environment([FOLDER]))
         return effect
 
     def wait(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:

@@ -115,12 +115,8 @@ class InferenceClient(Protocol):
         """End the run; its `on_failed` gets `Cancelled`, at once or within half a second of `step` calls."""
         ...
 
-    def step(self, timeout: float = 0.0) -> None:
-        """Let work go on. To be called from a timer while the runner is not `idle`.
-
-        Args:
-            timeout: seconds to wait at most for something to do, where there is something to wait for.
-        """
+    def step(self) -> None:
+        """Let work go on. To be called from a timer while the runner is not `idle`."""
         ...
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
 from .active_run import ActiveRun
 from .timeouts import ANSWER_TIMEOUT, longest_silence
-from .transports import Transport
+from .transport import Transport
 from .worker_process import WorkerProcess
 
 _log = get_logger(__name__)
@@ -154,13 +154,7 @@ class WorkerClient:
     def cancel(self) -> None:
         self._stop_run(_cancelled())
 
-    def step(self, timeout: float = 0.0) -> None:
-        if self._process is not None:
-            self._process.pump(timeout)
-        self.tick()
-
-    def tick(self) -> None:
-        """Look at the deadlines. To be called several times a second while the link is not `idle`."""
+    def step(self) -> None:
         if self._process is None:
             return
         self._process.deliver()
@@ -200,9 +194,6 @@ class WorkerClient:
         on_failed: Callable[[MedSAMError], None],
     ) -> tuple[int, WorkerProcess]:
         now = self._clock()
-        if self._process is not None and not self._jobs:
-            # One that died while nobody wanted anything of it is replaced without a word.
-            self._process.pump(0.0)
         if self._process is None:
             started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
             if started.ended:

@@ -12,7 +12,7 @@ from ...engine.i18n import tr as _
 from ...engine.log import get_logger, log_error
 from ...engine.serving import codec
 from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
-from .transports import Transport, TransportListener
+from .transport import Transport, TransportListener
 
 _log = get_logger(__name__)
 _LONGEST_ABSENCE = 5.0
@@ -66,11 +66,6 @@ class WorkerProcess:
     def send(self, kind: str, fields: codec.Fields, arrays: codec.Arrays | None = None) -> None:
         """Send one message. Raises WorkerError if it is larger than messages may be."""
         self.transport.write(encode(Message(kind, fields, arrays or {})))
-
-    def pump(self, timeout: float) -> None:
-        """Move waiting bytes, if nothing else drives the transport."""
-        self.transport.pump(timeout)
-        self.deliver()
 
     def deliver(self) -> None:
         """Hand on the messages that have arrived, one by one."""

@@ -16,9 +16,9 @@ import slicer.util
 from host import slicer_python
 from host.application import Host
 from host.fixture import host  # noqa: F401
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from support import threshold_service
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
+from support.in_process_client import InProcessClient
 from support.scene_builder import SceneBuilder, new_scene
 
 # The effect's texts go through Slicer's translation, which slicer-core lacks; tests without the host need it too.
@@ -57,11 +57,12 @@ class EffectFixture:
 
     def serve(self, service: str) -> None:
         """Have inference processes run an engine of the tests from now on."""
+        from MedSAMSlicerLib.engine.environment import child_environment
         from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
-        from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
+        from MedSAMSlicerLib.scene.worker.transport import worker_command
 
         name = service if ":" in service else f"support.threshold_service:{service}"
-        environment = worker_environment([threshold_service.FOLDER])
+        environment = child_environment([threshold_service.FOLDER])
         self.effect.make_transport = lambda: QProcessTransport(worker_command(name), environment)
 
     @property

@@ -15,13 +15,13 @@ from MedSAMSlicerLib.effect.texts import finished_text, progress_text
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.serving import service as engine_service
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import Stage
 from MedSAMSlicerLib.scene.worker.progress import Progress
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture
 from support.effect_services import NeedsReviewService
+from support.in_process_client import InProcessClient
 from support.scene_builder import SceneBuilder, new_scene
 from support.two_rod_phantom import FIRST, TwoRodPhantom
 

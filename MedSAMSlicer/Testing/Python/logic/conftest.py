@@ -41,15 +41,16 @@ class LogicFixture:
 
     def serve(self, service: str) -> None:
         """Have the logic's inference processes run a service of `threshold_service` from now on."""
+        from MedSAMSlicerLib.engine.environment import child_environment
         from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.logic.segmentation_runner import SegmentationRunner
-        from MedSAMSlicerLib.scene.worker.transports import worker_command, worker_environment
+        from MedSAMSlicerLib.scene.worker.transport import worker_command
 
         self.transports: list[Any] = []
 
         def make() -> Any:
             command = worker_command(f"support.threshold_service:{service}")
-            self.transports.append(QProcessTransport(command, worker_environment([threshold_service.FOLDER])))
+            self.transports.append(QProcessTransport(command, child_environment([threshold_service.FOLDER])))
             return self.transports[-1]
 
         self.logic.segmentationRunner = SegmentationRunner(make)

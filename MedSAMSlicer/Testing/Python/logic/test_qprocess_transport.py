@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from host.application import Host
-from MedSAMSlicerLib.scene.worker.transports import TransportListener
+from MedSAMSlicerLib.scene.worker.transport import TransportListener
 
 ECHO = "import os\nwhile data := os.read(0, 65536): os.write(1, data)"
 

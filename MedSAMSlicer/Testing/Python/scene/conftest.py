@@ -14,18 +14,17 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from host.fixture import host  # noqa: F401
 from MedSAMSlicerLib.engine.serving import service as engine_service
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
-from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support import threshold_service
 from support.ball_in_scene import BallInScene
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
+from support.in_process_client import InProcessClient
 from support.scene_builder import GEOMETRIES, SceneBuilder, new_scene, rotation
 from support.segment_writer_fixture import EditorFactory, SegmentWriterFixture, effect_editor, logic_editor
-from support.threshold_service import FOLDER
+from support.subprocess_client import subprocess_client
 from support.two_rod_phantom import TwoRodPhantom
 from support.worker_runs import WorkerClientFactory
 
@@ -116,9 +115,7 @@ def make_worker_client() -> Iterator[WorkerClientFactory]:
     made: list[WorkerClient] = []
 
     def make(service: str = "ThresholdService", command: list[str] | None = None, **more: Any) -> WorkerClient:
-        command = command or worker_command(f"support.threshold_service:{service}")
-        environment = worker_environment([FOLDER])
-        made.append(WorkerClient(lambda: SubprocessTransport(command, environment), **more))
+        made.append(subprocess_client(f"support.threshold_service:{service}", command, **more))
         return made[-1]
 
     yield make
@@ -154,8 +151,7 @@ def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Infe
         if request.param == "direct":
             made.append(InProcessClient(getattr(threshold_service, service)()))
         else:
-            command = worker_command(f"support.threshold_service:{service}")
-            made.append(WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER]))))
+            made.append(subprocess_client(f"support.threshold_service:{service}"))
         return made[-1]
 
     yield make
@@ -200,9 +196,7 @@ def make_editor_fixture(scene_builder: Any) -> Iterator[Callable[[str], ContourE
     clients: list[WorkerClient] = []
 
     def make(service: str) -> ContourEditorFixture:
-        command = worker_command(f"support.threshold_service:{service}")
-        environment = worker_environment([threshold_service.FOLDER])
-        clients.append(WorkerClient(lambda: SubprocessTransport(command, environment)))
+        clients.append(subprocess_client(f"support.threshold_service:{service}"))
         return ContourEditorFixture(scene_builder, clients[-1])
 
     yield make

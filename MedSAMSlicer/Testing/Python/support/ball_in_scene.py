@@ -56,12 +56,12 @@ class CallbackRecorder:
         return self.progress[-1].done if self.progress else 0
 
 
-def step_until(condition: Callable[[], bool], step: Callable[[float], None]) -> None:
+def step_until(condition: Callable[[], bool], step: Callable[[], None]) -> None:
     """Call `step` until the condition holds; fail after 15 s."""
     begin = time.monotonic()
     while not condition():
         assert time.monotonic() - begin < 15, "the run did not end"
-        step(0.02)
+        step()
 
 
 def ball(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice
@@ -17,6 +16,7 @@ from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world, to_matrix
 from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
 from support.component_service import RecordingService
+from support.in_process_client import InProcessClient
 
 SHAPE = (15, 40, 44)
 SPACING = (1.0, 1.0, 2.0)

@@ -14,10 +14,8 @@ from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, RunListener, Stage
-from MedSAMSlicerLib.scene.worker.transports import (
-    SubprocessTransport,
-)
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.subprocess_client import SubprocessTransport
 from support.threshold_service import ImageStack
 
 CHOICE = ModelChoice()
@@ -61,7 +59,7 @@ def drive(runner: InferenceClient, done: Callable[[], bool], seconds: float = 15
     begin = time.monotonic()
     while not done():
         assert time.monotonic() - begin < seconds, "the runner came to no end"
-        runner.step(0.02)
+        runner.step()
     return time.monotonic() - begin
 
 

@@ -13,13 +13,13 @@ from MedSAMSlicerLib.engine.intensity import WindowedStack
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import Points, StackPrompt
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.ball_in_scene import BOX, WINDOW, BallInScene, CallbackRecorder
 from support.every_family import EVERY, combinations
+from support.in_process_client import InProcessClient
 
 PROMPT = StackPrompt.from_box3d(1, 7, BOX)
 GEOMETRIES = ["oblique", "axes permuted", "left-handed and oblique", "chain of parents with shear"]

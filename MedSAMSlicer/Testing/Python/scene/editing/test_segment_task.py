@@ -32,7 +32,7 @@ def start(ball: BallInScene, name: str = "tumour", **options: Any) -> SegmentTas
 
 
 def finish(task: SegmentTask) -> SegmentTask:
-    step_until(lambda: not task.running, lambda _timeout: task.step())
+    step_until(lambda: not task.running, task.step)
     return task
 
 

@@ -12,7 +12,6 @@ from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WorkerError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import Stage
 from MedSAMSlicerLib.scene.editing.segmentation_run import SegmentationRun
 from MedSAMSlicerLib.scene.roi.conversion import roi_to_prompt
@@ -20,10 +19,10 @@ from MedSAMSlicerLib.scene.state.partial_run import PartialRun
 from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.worker.progress import Progress, ProgressMeter
-from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
-from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support.ball_in_scene import BOX, PROMPT, WINDOW, BallInScene, CallbackRecorder, step_until
-from support.threshold_service import FOLDER, RaisingService, ThresholdService
+from support.in_process_client import InProcessClient
+from support.subprocess_client import subprocess_client
+from support.threshold_service import RaisingService, ThresholdService
 
 # Results and progress
 
@@ -163,8 +162,7 @@ def test_the_cause_of_a_failure_in_this_process_is_kept(ball_in_process: Callabl
 
 
 def test_a_process_that_dies_ends_the_run(scene_builder: Any, segment_in: Any) -> None:
-    command = worker_command("support.threshold_service:CrashingService")
-    client = WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
+    client = subprocess_client("support.threshold_service:CrashingService")
     ball = BallInScene(scene_builder, client, segment_in)
     ball.signal(6)
     [error] = ball.run().failed

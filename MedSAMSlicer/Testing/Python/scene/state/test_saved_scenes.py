@@ -17,13 +17,13 @@ import pytest
 import slicer
 
 from MedSAMSlicerLib.engine.prompts import Box, Points
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
 from MedSAMSlicerLib.scene.editing.segment_slice import segment_on_slice
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.component_service import RecordingService
+from support.in_process_client import InProcessClient
 from support.scene_builder import new_scene
 from support.two_rod_phantom import TwoRodPhantom, same
 

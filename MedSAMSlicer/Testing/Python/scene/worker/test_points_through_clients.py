@@ -14,13 +14,12 @@ from MedSAMSlicerLib.engine.errors import InputError, MedSAMError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
-from MedSAMSlicerLib.scene.worker.transports import SubprocessTransport, worker_command, worker_environment
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.in_process_client import InProcessClient
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
-from support.threshold_service import FOLDER
+from support.subprocess_client import subprocess_client
 
 BOX = Box(2, 2, 11, 9)
 CLICK = Points(((6.5, 5),), (True,))
@@ -39,8 +38,7 @@ def choice_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 @pytest.fixture
 def process() -> Iterator[WorkerClient]:
     """The real engine with small families, in a process of its own."""
-    command = worker_command("support.small_families:small_service")
-    client = WorkerClient(lambda: SubprocessTransport(command, worker_environment([FOLDER])))
+    client = subprocess_client("support.small_families:small_service")
     yield client
     client.close()
 
@@ -51,7 +49,7 @@ def preview(client: InferenceClient, choice: ModelChoice, prompt: Box | SlicePro
     begin = time.monotonic()
     while not client.idle:
         assert time.monotonic() - begin < 120, "no answer came"
-        client.step(0.05)
+        client.step()
     [answer] = answers
     return answer
 

@@ -11,15 +11,10 @@ import pytest
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WeightsError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
 from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, Stage
-from MedSAMSlicerLib.scene.worker.transports import (
-    SubprocessTransport,
-    worker_command,
-    worker_environment,
-)
-from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.threshold_service import ImageStack, ThresholdService, noise_stack
+from support.in_process_client import InProcessClient
+from support.subprocess_client import subprocess_client
+from support.threshold_service import ImageStack, RaisingService, ThresholdService, noise_stack
 from support.worker_runs import (
     BOX,
     CHOICE,
@@ -58,7 +53,7 @@ def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly
     choice = ModelChoice(device="cpu", runtime="torch")
     stack, prompt = noise_stack(1, 48, 64), StackPrompt({0: Box(10, 8, 50, 40)})
     stack.images[:, 12:36, 16:44] //= 8
-    client = WorkerClient(lambda: SubprocessTransport(worker_command(), worker_environment()))
+    client = subprocess_client()
     there, direct = CallbackRecorder(), CallbackRecorder()
     for runner, recorded in ((client, there), (InProcessClient(SegmentationService()), direct)):
         runner.segment(choice, stack, prompt, recorded.listener())
@@ -112,8 +107,6 @@ def test_errors_of_the_engine_keep_their_kind_and_the_process_stays(make_worker_
 
 
 def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(make_worker_client: WorkerClientFactory) -> None:
-    from support.threshold_service import RaisingService
-
     there = run(make_worker_client("RaisingService"), noise_stack(signal_on=5))
     direct = run(InProcessClient(RaisingService()), noise_stack(signal_on=5))
     assert str(there.error) == str(direct.error)

@@ -14,7 +14,7 @@ from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
-from MedSAMSlicerLib.scene.worker.transports import TransportListener
+from MedSAMSlicerLib.scene.worker.transport import TransportListener
 from MedSAMSlicerLib.scene.worker.worker_client import CANCEL_TIMEOUT, WorkerClient
 from support.threshold_service import noise_stack
 from support.worker_runs import BOX, CHOICE, PROMPT, CallbackRecorder
@@ -33,9 +33,6 @@ class FakeWorkerProcess:
 
     def write(self, data: bytes) -> None:
         self.received += self.reader.feed(data)
-
-    def pump(self, timeout: float) -> None:
-        """The test drives."""
 
     def kill(self) -> None:
         self.ended = "killed"
@@ -76,7 +73,7 @@ class WorkerClientFixture:
     def pass_time(self, seconds: float, every: float = 0.1) -> None:
         for _ in range(round(seconds / every)):
             self.now += every
-            self.client.tick()
+            self.client.step()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from MedSAMSlicerLib.engine import log
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
-from MedSAMSlicerLib.engine.serving.in_process_client import InProcessClient
+from support.in_process_client import InProcessClient
 from support.threshold_service import ThresholdService, noise_stack
 from support.worker_runs import PROMPT, CallbackRecorder, WorkerClientFactory, drive, process_of, run
 

@@ -1,4 +1,4 @@
-"""A `InferenceClient` that calls the engine in its own process, a slice at a time."""
+"""An inference client that runs the service in this process, one slice in each step."""
 
 from __future__ import annotations
 
@@ -8,33 +8,28 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from ..errors import Cancelled, InputError, MedSAMError, as_user_error
-from ..i18n import tr as _
-from ..log import get_logger, log_error
-from ..model_choice import LoadedModel, ModelChoice, RunInfo, Service
-from ..prompts import Box, SlicePrompt, StackPrompt
-from ..results import Prediction, SliceResult
-from ..stack import SliceSource
-from .inference_client import RunListener, Stage, StageReporter, ignore
-from .run_log import RunLog
+from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, as_user_error
+from MedSAMSlicerLib.engine.log import get_logger, log_error
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo, Service
+from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
+from MedSAMSlicerLib.engine.results import Prediction, SliceResult
+from MedSAMSlicerLib.engine.serving.inference_client import RunListener, Stage, StageReporter, ignore
+from MedSAMSlicerLib.engine.serving.run_log import RunLog
+from MedSAMSlicerLib.engine.stack import SliceSource
 
-_log = get_logger(__name__)
-Job = Callable[[], None]
-Answer = TypeVar("Answer")
+_log = get_logger("MedSAMSlicerLib.in_process_client")
+Request = Callable[[], None]
+Response = TypeVar("Response")
 
 
 class InProcessClient:
-    """Runs a service inside `step`: a preview, else the next slice of the run, else one other job.
-
-    For the command line and for tests. In Slicer a step, which may take seconds, would stop the window: there a
-    `WorkerClient` does the same from another process.
-    """
+    """An `InferenceClient` for tests. A step answers the preview, else the next slice of the run, else one other request."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._run: _Run | None = None
-        self._preview: Job | None = None
-        self._jobs: deque[Job] = deque()
+        self._preview: Request | None = None
+        self._requests: deque[Request] = deque()
 
     @property
     def running(self) -> bool:
@@ -42,11 +37,11 @@ class InProcessClient:
 
     @property
     def idle(self) -> bool:
-        return not (self._run or self._preview or self._jobs)
+        return not (self._run or self._preview or self._requests)
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
+            raise InputError("a contour is being computed already: wait for it, or cancel it")
         self._run = _Run(self._service, choice, source, prompt.checked_for(source.shape), listener)
 
     def preview(
@@ -57,10 +52,10 @@ class InProcessClient:
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        self._preview = _job(lambda: self._service.preview(choice, image, prompt), on_prediction, on_failed)
+        self._preview = _request(lambda: self._service.preview(choice, image, prompt), on_prediction, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
-        self._jobs.append(_job(lambda: self._service.encode(choice, image), ignore, on_failed))
+        self._requests.append(_request(lambda: self._service.encode(choice, image), ignore, on_failed))
 
     def load(
         self,
@@ -68,7 +63,7 @@ class InProcessClient:
         on_loaded: Callable[[LoadedModel], None] = ignore,
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        self._jobs.append(_job(lambda: self._service.load(choice), on_loaded, on_failed))
+        self._requests.append(_request(lambda: self._service.load(choice), on_loaded, on_failed))
 
     def cancel(self) -> None:
         if self._run is not None:
@@ -76,32 +71,34 @@ class InProcessClient:
             if not self._run.computing:
                 self._end_run()
 
-    def step(self, timeout: float = 0.0) -> None:
+    def step(self) -> None:
         if self._preview is not None:
             preview, self._preview = self._preview, None
             preview()
         elif self._run is not None:
             if self._run.computing:
-                return  # called back from within the computation: it goes on when this call has returned
+                return  # A callback of the computation calls `step`: the computation continues when it returns.
             if not self._run.advance():
                 self._end_run()
-        elif self._jobs:
-            self._jobs.popleft()()
+        elif self._requests:
+            self._requests.popleft()()
 
     def close(self) -> None:
         self._preview = None
-        self._jobs.clear()
+        self._requests.clear()
         self.cancel()
         self._service.clear_cache()
 
     def _end_run(self) -> None:
-        # The runner is free before anyone is told, so that the listener may begin the next run.
+        # No run is in progress when the listener is called, so that it can start the next one.
         run, self._run = self._run, None
         if run is not None:
             run.end()
 
 
 class _Run:
+    """A run, and its slices as the service reads them: reading one raises Cancelled after a cancel."""
+
     def __init__(
         self, service: Service, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener
     ) -> None:
@@ -125,14 +122,13 @@ class _Run:
         return self._source.spacing
 
     def slice_uint8(self, index: int) -> np.ndarray:
-        """The run stands between the service and the slices, to see a cancel wherever a slice is asked for."""
         if self.cancelled:
-            raise Cancelled(_("cancelled: nothing was written"))
+            raise Cancelled("cancelled: nothing was written")
         self._stages.enter(Stage.SEGMENTING)
         return self._source.slice_uint8(index)
 
     def advance(self) -> bool:
-        """Compute one slice; False when there is none left, or the run was cancelled or has failed."""
+        """Compute one slice. Return False if no slice is left, or the run was cancelled or has failed."""
         result = None
         self.computing = True
         try:
@@ -159,7 +155,7 @@ class _Run:
                 self._results.close()
             except Exception as error:
                 self._error = self._error or as_user_error(error)
-        failure = Cancelled(_("cancelled: nothing was written")) if self.cancelled else self._error
+        failure = Cancelled("cancelled: nothing was written") if self.cancelled else self._error
         if failure is not None:
             self._log.failed(failure)
             self._listener.on_failed(failure)
@@ -168,17 +164,17 @@ class _Run:
             self._listener.on_finished(self._info)
 
 
-def _job(
-    work: Callable[[], Answer], on_done: Callable[[Answer], None], on_failed: Callable[[MedSAMError], None]
-) -> Job:
+def _request(
+    work: Callable[[], Response], on_done: Callable[[Response], None], on_failed: Callable[[MedSAMError], None]
+) -> Request:
     def run() -> None:
         try:
-            answer = work()
+            response = work()
         except Exception as error:
             failure = as_user_error(error)
             log_error(_log, failure, "a request failed")
             on_failed(failure)
         else:
-            on_done(answer)
+            on_done(response)
 
     return run

@@ -1,0 +1,143 @@
+"""Worker clients for tests and benchmarks, which have no event loop: a transport over `subprocess` that a client drives."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from MedSAMSlicerLib.engine.environment import child_environment
+from MedSAMSlicerLib.scene.worker.transport import Transport, TransportListener, worker_command
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.threshold_service import FOLDER
+
+_CHUNK = 1 << 18
+
+
+class SubprocessTransport:
+    """A `Transport` whose listener is called by `pump`, as Qt's event loop calls the listener of `QProcessTransport`.
+
+    Attributes:
+        written, read: number of bytes written to standard input and read from standard output.
+
+    Args:
+        command: program and arguments.
+        folder: folder that the process imports from, besides the package.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path = FOLDER) -> None:
+        self._command, self._environment = list(command), child_environment([folder])
+        self._process: subprocess.Popen[bytes] | None = None
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.written = self.read = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None before it is started and after it has ended."""
+        return None if self._process is None else self._process.pid
+
+    def start(self, listener: TransportListener) -> None:
+        pipe = subprocess.PIPE
+        try:
+            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment)
+        except OSError:
+            listener.on_exit(None)
+            return
+        self._process = process
+        readers = [
+            threading.Thread(target=self._receive, args=(stream, deliver), daemon=True)
+            for stream, deliver in ((process.stdout, self._counted(listener)), (process.stderr, listener.on_stderr))
+        ]
+        for thread in readers:
+            thread.start()
+        threading.Thread(target=self._transmit, args=(process.stdin,), daemon=True).start()
+        threading.Thread(target=self._await_exit, args=(process, readers, listener), daemon=True).start()
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+        self._outgoing.put(data)
+
+    def pump(self, timeout: float) -> None:
+        """Call the listener with everything that has arrived; wait up to `timeout` seconds if nothing has."""
+        with contextlib.suppress(queue.Empty):
+            event = self._events.get(timeout=timeout)
+            while self._process is not None:
+                event()
+                event = self._events.get_nowait()
+
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        self._outgoing.put(None)
+
+    def close(self) -> None:
+        self._outgoing.put(None)
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
+        self.kill()
+
+    def _counted(self, listener: TransportListener) -> Callable[[bytes], None]:
+        def deliver(data: bytes) -> None:
+            self.read += len(data)
+            listener.on_bytes(data)
+
+        return deliver
+
+    def _receive(self, stream: Any, deliver: Callable[[bytes], None]) -> None:
+        with stream:
+            while data := stream.read1(_CHUNK):
+                self._events.put(partial(deliver, data))
+
+    def _transmit(self, stdin: IO[bytes]) -> None:
+        # A process that has ended reads nothing more; `_await_exit` reports its end.
+        with contextlib.suppress(BrokenPipeError), stdin:
+            while (data := self._outgoing.get()) is not None:
+                stdin.write(data)
+                stdin.flush()
+
+    def _await_exit(
+        self, process: subprocess.Popen[bytes], readers: Sequence[threading.Thread], listener: TransportListener
+    ) -> None:
+        status = process.wait()
+        for reader in readers:
+            reader.join()
+
+        def report() -> None:
+            self._process = None
+            listener.on_exit(status)
+
+        self._events.put(report)
+
+
+class SubprocessClient(WorkerClient):
+    """A `WorkerClient` whose `step` also moves the bytes, as Qt's event loop does in Slicer."""
+
+    def step(self) -> None:
+        if isinstance(self.transport, SubprocessTransport):
+            self.transport.pump(0.02)
+        super().step()
+
+
+def subprocess_client(service: str | None = None, command: Sequence[str] | None = None, **options: Any) -> WorkerClient:
+    """Make a client of real processes.
+
+    Args:
+        service: factory of the service as ``module:function``, importable from the folder of the tests; None for the
+            segmentation service.
+        command: another program to start in place of the worker.
+        options: of the client.
+    """
+
+    def make_transport() -> Transport:
+        return SubprocessTransport(worker_command(service) if command is None else command)
+
+    return SubprocessClient(make_transport, **options)
