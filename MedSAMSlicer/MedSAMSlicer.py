@@ -113,26 +113,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         ScriptedLoadableModuleLogic.__init__(self, parent)
         self.segmentationRunner = None
 
-    def segment(
-        self,
-        volumeNode,
-        roiNode=None,
-        segmentationNode=None,
-        segmentName="Segment",
-        *,
-        box=None,
-        keySlices=None,
-        points=None,
-        pointLabels=None,
-        mask=None,
-        sliceRange=None,
-        axis=None,
-        window="auto",
-        model="litemedsam",
-        device="auto",
-        mode="add",
-        progress=None,
-    ) -> str:
+    def segment(self, volumeNode, roiNode=None, segmentationNode=None, segmentName="Segment", **options) -> str:
         """Segment an object, wait until its segment is written, and return the ID of the segment.
 
         Slicer goes on processing events meanwhile. The arguments are those of `startSegmentation`.
@@ -141,24 +122,8 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             MedSAMError: an argument cannot be used, another segmentation is running, the segmentation failed or was
                 cancelled, a node was deleted, or the application is closing.
         """
-        return self._runner().segment(
-            volumeNode,
-            roiNode,
-            segmentationNode,
-            segmentName,
-            box=box,
-            key_slices=keySlices,
-            points=points,
-            point_labels=pointLabels,
-            mask=mask,
-            slice_range=sliceRange,
-            axis=axis,
-            window=window,
-            model=model,
-            device=device,
-            mode=mode,
-            progress=progress,
-        )
+        task = self.startSegmentation(volumeNode, roiNode, segmentationNode, segmentName, **options)
+        return self._runner().wait(task)
 
     def startSegmentation(
         self,

@@ -28,13 +28,12 @@ from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, a
 from .engine.intensity import Window, WindowedStack, choose_window
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
-from .engine.oriented_box import OrientedBox, index_box
-from .engine.prompt_arguments import BoxArgument, KeySliceArgument
+from .engine.oriented_box import roi_boxes
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.results import SliceResult, StackResult
 from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
-from .engine.volume_prompt import VolumePrompt, stack_prompt
+from .engine.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
 from .io.image import Image
 from .io.image_files import read_image
 from .io.roi_file import read_roi
@@ -259,16 +258,11 @@ def make_prompt(
     """
     axis = axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
     k, j, i = image.voxels.shape
-    if box is not None and roi is not None:
-        raise InputError("a box and an ROI were given: give one of them")
-    oriented_box = None
-    if roi is not None:
-        region = read_roi(roi)
-        box = index_box(region.corners, image.ijk_to_ras, (i, j, k), region.name)
-        oriented_box = OrientedBox.from_corners(region.corners, image.ijk_to_ras, (i, j, k), region.name)
-    stack = stack_prompt(
+    region = None if roi is None else read_roi(roi)
+    return volume_prompt(
         (i, j, k),
         axis,
+        None if region is None else roi_boxes(region.corners, image.ijk_to_ras, (i, j, k), region.name),
         box=box,
         key_slices=key_slices,
         points=points,
@@ -276,7 +270,6 @@ def make_prompt(
         mask=mask,
         slice_range=slice_range,
     )
-    return VolumePrompt(axis, stack, oriented_box)
 
 
 def segment(

@@ -179,3 +179,18 @@ class OrientedBox:
             if self.on_slice(ijk_to_world @ first, j1 - j0 + 1, i1 - i0 + 1).any():
                 return True
         return False
+
+
+def roi_boxes(
+    corners: np.ndarray, ijk_to_world: np.ndarray, dims_ijk: tuple[int, int, int], name: str
+) -> tuple[IndexBox, OrientedBox | None]:
+    """A box of any rotation as a box of voxels and, if its axes are not those of the voxels, as an oriented box.
+
+    Args:
+        corners, ijk_to_world, dims_ijk, name: as for `index_box`.
+
+    Raises:
+        InputError: no part of the box lies in the volume.
+    """
+    arguments = (corners, ijk_to_world, dims_ijk, name)
+    return index_box(*arguments), OrientedBox.from_corners(*arguments)

@@ -1,24 +1,32 @@
-"""Prompts in the voxel indices of a whole volume, converted to prompts on its slices along one index axis.
+"""Prompts as scripts give them, in voxel indices, tuples and mappings, converted to prompts on slices along one index axis.
 
 Voxel indices (i, j, k) count from 0 at the centre of the first voxel; ranges include both ends. Along K a slice has
-columns i and rows j, along J columns i and rows k, along I columns j and rows k; see `stack`.
+columns i and rows j, along J columns i and rows k, along I columns j and rows k; see `stack`. On a slice, x counts
+columns and y counts rows, likewise from 0 at the centre of the first pixel; see `prompts`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, one_line
 from .i18n import tr as _
-from .oriented_box import OrientedBox
-from .prompt_arguments import BoxArgument, KeySliceArgument, prompt_from_box, prompt_from_key_slices, shown
+from .oriented_box import IndexBox, OrientedBox
 from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .results import SliceResult
-from .stack import array_axis, slice_to_ijk
+from .stack import AXES, array_axis, slice_to_ijk
+
+BoxArgument = Sequence[Sequence[int]]
+"""((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included."""
+KeySliceArgument = Box | SlicePrompt | Sequence[float] | Mapping[str, Any]
+"""(x0, y0, x1, y1), edges included; a mapping with "box", "points" and "mask"; or a `Box` or `SlicePrompt`."""
+
+_KINDS = ("box", "points", "mask")
 
 
 @dataclass(frozen=True)
@@ -46,28 +54,10 @@ class VolumePrompt:
         return self.oriented_box.limited(result, ijk_to_world @ slice_to_ijk(self.axis, result.index))
 
 
-@dataclass
-class _OnSlice:
-    """The parts of a prompt on one slice, before all of them are known."""
-
-    box: Box | None = None
-    points: list[tuple[tuple[float, float], bool]] = field(default_factory=list)
-    mask: MaskPrompt | None = None
-
-    @classmethod
-    def of(cls, prompt: SlicePrompt) -> _OnSlice:
-        points = prompt.points
-        signed = [] if points is None else list(zip(points.coordinates, points.positive, strict=True))
-        return cls(prompt.box, signed, prompt.mask)
-
-    def prompt(self) -> SlicePrompt:
-        coordinates, positive = tuple(at for at, _sign in self.points), tuple(sign for _at, sign in self.points)
-        return SlicePrompt(self.box, Points(coordinates, positive) if self.points else None, self.mask)
-
-
-def stack_prompt(
+def volume_prompt(
     dimensions: tuple[int, int, int],
     axis: str,
+    roi: tuple[IndexBox, OrientedBox | None] | None = None,
     *,
     box: BoxArgument | None = None,
     key_slices: Mapping[int, KeySliceArgument] | None = None,
@@ -75,15 +65,16 @@ def stack_prompt(
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
     slice_range: Sequence[int] | None = None,
-) -> StackPrompt:
-    """Combine prompts in voxel indices into a prompt on the slices along one axis.
+) -> VolumePrompt:
+    """Combine prompts for one object.
 
     Args:
         dimensions: number of voxels along I, J, K.
         axis: "I", "J" or "K".
-        box: 3D box that no mask leaves, as for `prompt_from_box`. Key slices without a rectangle get its rectangle: a
-            point alone is ambiguous.
-        key_slices: index along `axis` -> prompt on that slice in slice pixels, as for `prompt_from_key_slices`.
+        roi: ROI of any rotation in place of `box`, as `roi_boxes` gives it.
+        box: 3D box that no mask leaves. Key slices without a rectangle get its rectangle: a point alone is ambiguous.
+        key_slices: index along `axis` -> prompt on that slice in slice pixels, in one of the forms of
+            `KeySliceArgument`; "points" are (x, y, positive), and "mask" is nonzero in the object.
         points: (N, 3) points (i, j, k). A point belongs to the nearest slice.
         point_labels: (N,) True for a point in the object, False for one outside; None: all lie in the object.
         mask: bool (k, j, i) rough mask: on every slice where it is not empty, it becomes the mask prompt.
@@ -92,15 +83,20 @@ def stack_prompt(
 
     Raises:
         InputError: no prompt is given, a part has another form or lies outside the volume, a positive point lies outside
-            the box, a slice gets two masks, or `slice_range` is given with a box.
+            the box, a slice gets two masks, or `slice_range` or `roi` is given with a box.
     """
     across = 2 - array_axis(axis)
     columns, rows = (n for n in range(3) if n != across)
     shape = (dimensions[across], dimensions[rows], dimensions[columns])
-    slices: dict[int, _OnSlice] = {}
-    if key_slices:
-        given = prompt_from_key_slices(key_slices).slices
-        slices = {index: _OnSlice.of(prompt) for index, prompt in given.items()}
+    limits, oriented_box = roi or (box, None)
+    if roi is not None and box is not None:
+        raise InputError(_("a box and an ROI were given: give one of them"))
+    if limits is not None and slice_range is not None:
+        raise InputError(_("a slice range goes with key slices: an ROI and a box have their own"))
+    whole = None if limits is None else _prompt_in_box(limits, axis, dimensions)
+
+    # Slice index -> arguments of its SlicePrompt.
+    slices = _key_slices(key_slices or {})
     for point, positive in _labelled(points, point_labels):
         index = math.floor(point[across] + 0.5) if math.isfinite(point[across]) else -1
         if not 0 <= index < shape[0]:
@@ -109,26 +105,86 @@ def stack_prompt(
                     point=point, axis=axis, last=shape[0] - 1
                 )
             )
-        slices.setdefault(index, _OnSlice()).points.append(((point[columns], point[rows]), positive))
+        _add_point(slices.setdefault(index, {}), point[columns], point[rows], positive)
     if mask is not None:
         _add_masks(slices, mask, dimensions, axis)
-    if box is None:
+
+    if whole is None:
         if not slices:
             raise InputError(_("the prompt is empty: give a box, points or a mask"))
-        prompts = {index: one.prompt() for index, one in slices.items()}
-        return prompt_from_key_slices(prompts, slice_range).checked_for(shape)
+        stack = StackPrompt({index: SlicePrompt(**parts) for index, parts in slices.items()}, _range(slice_range))
+    elif not slices:
+        stack = whole
+    else:
+        for parts in slices.values():
+            parts["box"] = parts.get("box") or whole.box3d
+        stack = StackPrompt({n: SlicePrompt(**parts) for n, parts in slices.items()}, whole.slice_range, whole.box3d)
+        _check_points(stack)
+    return VolumePrompt(axis, stack.checked_for(shape), oriented_box)
 
-    if slice_range is not None:
-        raise InputError(_("a slice range goes with key slices: an ROI and a box have their own"))
-    whole = prompt_from_box(box, axis, dimensions)
-    if not slices:
-        return whole
-    assert whole.box3d is not None
-    _check_points(slices, whole.box3d)
-    for one in slices.values():
-        one.box = one.box or whole.box3d
-    prompts = {index: one.prompt() for index, one in slices.items()}
-    return StackPrompt(prompts, whole.slice_range, whole.box3d).checked_for(shape)
+
+def _prompt_in_box(box: BoxArgument, axis: str, dimensions: tuple[int, int, int]) -> StackPrompt:
+    """A 3D box for slices along `axis`, checked."""
+    try:
+        ranges = [(_whole(low), _whole(high)) for low, high in box]
+    except (TypeError, ValueError):
+        ranges = []
+    if len(ranges) != 3:
+        raise InputError(_("box {box} is no 3D box: give ((i0, i1), (j0, j1), (k0, k1))").format(box=_shown(box)))
+    for name, (low, high), size in zip(AXES, ranges, dimensions, strict=True):
+        if high < low:
+            raise InputError(
+                _("box: {name}0 = {low} is above {name}1 = {high}: give the lower index first").format(
+                    name=name, low=low, high=high
+                )
+            )
+        if low < 0 or high >= size:
+            raise InputError(
+                _("box: {name} = {low} to {high} lies outside the volume: {name} runs from 0 to {last}").format(
+                    name=name, low=low, high=high, last=size - 1
+                )
+            )
+    along = AXES.index(axis)
+    (x0, x1), (y0, y1) = (pair for n, pair in enumerate(ranges) if n != along)
+    return StackPrompt.from_box3d(*ranges[along], Box(x0, y0, x1, y1))
+
+
+def _key_slices(key_slices: Mapping[int, KeySliceArgument]) -> dict[int, dict[str, Any]]:
+    try:
+        return {_whole(index): _on_slice(value) for index, value in dict(key_slices).items()}
+    except (TypeError, ValueError):
+        raise InputError(
+            _("key slices {given} cannot be read: give a mapping such as {{20: (x0, y0, x1, y1)}}").format(
+                given=_shown(key_slices)
+            )
+        ) from None
+
+
+def _on_slice(value: KeySliceArgument) -> dict[str, Any]:
+    """Arguments of a `SlicePrompt`."""
+    if isinstance(value, SlicePrompt):
+        return {name: getattr(value, name) for name in _KINDS}
+    if not isinstance(value, Mapping):
+        value = {"box": value}
+    unknown = [name for name in value if name not in _KINDS]
+    if unknown:
+        raise InputError(
+            _("a key slice has no {name!r}: give {names}").format(name=unknown[0], names=", ".join(_KINDS))
+        )
+    read: dict[str, Callable[[Any], Any]] = {"box": _box, "points": _points, "mask": _mask}
+    return {name: read[name](given) for name, given in value.items() if given is not None}
+
+
+def _range(slice_range: Sequence[int] | None) -> tuple[int, int] | None:
+    if slice_range is None:
+        return None
+    try:
+        first, last = (_whole(index) for index in slice_range)
+    except (TypeError, ValueError):
+        raise InputError(
+            _("slice range {given} cannot be read: give the first and the last slice").format(given=_shown(slice_range))
+        ) from None
+    return first, last
 
 
 def _labelled(
@@ -142,11 +198,9 @@ def _labelled(
         at = np.asarray(points, float)
         signs = np.ones(len(at), bool) if labels is None else np.asarray(labels, bool)
     except (TypeError, ValueError):
-        raise InputError(
-            _("points {given} cannot be read: give (i, j, k) for each").format(given=shown(points))
-        ) from None
+        at = signs = np.zeros(0)
     if at.ndim != 2 or at.shape[1] != 3:
-        raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=shown(points)))
+        raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=_shown(points)))
     if signs.shape != (len(at),):
         raise InputError(
             _("{points} points came with {signs} signs: give each point one sign").format(
@@ -156,7 +210,14 @@ def _labelled(
     return [((i, j, k), positive) for (i, j, k), positive in zip(at.tolist(), signs.tolist(), strict=True)]
 
 
-def _add_masks(slices: dict[int, _OnSlice], mask: np.ndarray, dimensions: tuple[int, int, int], axis: str) -> None:
+def _add_point(parts: dict[str, Any], x: float, y: float, positive: bool) -> None:
+    before: Points | None = parts.get("points")
+    parts["points"] = Points(((x, y),), (positive,)) if before is None else before.with_point(x, y, positive)
+
+
+def _add_masks(
+    slices: dict[int, dict[str, Any]], mask: np.ndarray, dimensions: tuple[int, int, int], axis: str
+) -> None:
     if mask.dtype != bool or mask.shape != dimensions[::-1]:
         raise InputError(
             _("a mask of {kind} {shape} is no prompt: give bool (k, j, i) of shape {expected}").format(
@@ -168,21 +229,64 @@ def _add_masks(slices: dict[int, _OnSlice], mask: np.ndarray, dimensions: tuple[
     if not held.size:
         raise InputError(_("the mask is empty: give a mask that holds the object"))
     for index in held.tolist():
-        one = slices.setdefault(index, _OnSlice())
-        if one.mask is not None:
+        parts = slices.setdefault(index, {})
+        if parts.get("mask") is not None:
             raise InputError(_("slice {index} has two masks: give one").format(index=index))
-        one.mask = MaskPrompt(mask=np.ascontiguousarray(slices_first[index]))
+        parts["mask"] = MaskPrompt(mask=np.ascontiguousarray(slices_first[index]))
 
 
-def _check_points(slices: Mapping[int, _OnSlice], face: Box) -> None:
+def _check_points(prompt: StackPrompt) -> None:
     """Check that positive points lie in the 3D box. Negative ones may lie anywhere."""
-    for index, one in slices.items():
-        for (x, y), positive in one.points:
-            # Indices are those of pixel centres; the box ends half a pixel further out.
-            inside = face.x0 - 0.5 <= x <= face.x1 + 0.5 and face.y0 - 0.5 <= y <= face.y1 + 0.5
-            if positive and not inside:
+    assert prompt.box3d is not None
+    # Indices are those of pixel centres; the box ends half a pixel further out.
+    face = prompt.box3d.padded(0.5, 0.5)
+    for index, given in prompt.slices.items():
+        for (x, y), positive in (
+            zip(given.points.coordinates, given.points.positive, strict=True) if given.points else ()
+        ):
+            if positive and Box(x, y, x, y).intersection(face) is None:
                 raise InputError(
                     _("point {point} on slice {index} lies outside the 3D box: move the point or the box").format(
                         point=(x, y), index=index
                     )
                 )
+
+
+def _box(value: Box | Sequence[float]) -> Box:
+    if isinstance(value, Box):
+        return value
+    try:
+        x0, y0, x1, y1 = (float(edge) for edge in value)
+    except (TypeError, ValueError):
+        raise InputError(_("{given} is no box on a slice: give (x0, y0, x1, y1)").format(given=_shown(value))) from None
+    return Box(x0, y0, x1, y1)
+
+
+def _points(value: Points | Iterable[Sequence[float]]) -> Points:
+    if isinstance(value, Points):
+        return value
+    try:
+        given = [(float(x), float(y), bool(positive)) for x, y, positive in value]
+    except (TypeError, ValueError):
+        raise InputError(
+            _("points {given} cannot be read: give (x, y, True) in the object or (x, y, False) outside").format(
+                given=_shown(value)
+            )
+        ) from None
+    return Points(tuple((x, y) for x, y, _positive in given), tuple(positive for _x, _y, positive in given))
+
+
+def _mask(value: MaskPrompt | np.ndarray) -> MaskPrompt:
+    return value if isinstance(value, MaskPrompt) else MaskPrompt(mask=np.asarray(value) != 0)
+
+
+def _whole(value: Any) -> int:
+    """A whole number of any type. Raises TypeError or ValueError if it is none."""
+    if isinstance(value, str) or int(value) != value:
+        raise ValueError(value)
+    return int(value)
+
+
+def _shown(value: object) -> str:
+    """An argument in the text of an error: on one line, also if it is an array, and not too long."""
+    return one_line(repr(value), 80)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError, WorkerError
 from ..engine.model_choice import ModelChoice
-from ..engine.models.catalogue import DEFAULT_MODEL, find_model
-from ..engine.prompt_arguments import BoxArgument, KeySliceArgument
+from ..engine.models.catalogue import find_model
+from ..engine.serving.inference_client import ignore
+from ..engine.volume_prompt import volume_prompt
 from ..panel import settings
 from ..panel.setup import embedding_caches
 from ..scene.editing.segment_task import SegmentTask
+from ..scene.roi.conversion import roi_to_boxes
 from ..scene.state.effect_parameters import DEVICES
 from ..scene.state.modes import MODES, Mode
-from ..scene.state.script_prompt import script_prompt
+from ..scene.volume.slice_stack import SliceStack, default_axis_of
 from ..scene.worker.progress import Progress
 from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient
@@ -28,7 +29,6 @@ from ..scene.writing.segment_target import SegmentTarget
 from .qprocess_transport import inference_process
 
 STEP_MILLISECONDS = 20
-DEFAULT_SEGMENT_NAME = "Segment"
 
 
 class SegmentationRunner:
@@ -52,25 +52,24 @@ class SegmentationRunner:
     def start(
         self,
         volume_node: slicer.vtkMRMLScalarVolumeNode,
-        roi_node: slicer.vtkMRMLMarkupsROINode | None = None,
-        segmentation_node: slicer.vtkMRMLSegmentationNode | None = None,
-        segment_name: str = DEFAULT_SEGMENT_NAME,
+        roi_node: slicer.vtkMRMLMarkupsROINode | None,
+        segmentation_node: slicer.vtkMRMLSegmentationNode | None,
+        segment_name: str,
         *,
-        box: BoxArgument | None = None,
-        key_slices: Mapping[int, KeySliceArgument] | None = None,
-        points: Sequence[Sequence[float]] | np.ndarray | None = None,
-        point_labels: Sequence[bool] | np.ndarray | None = None,
-        mask: np.ndarray | None = None,
-        slice_range: Sequence[int] | None = None,
-        axis: str | None = None,
-        window: str | Sequence[float] = "auto",
-        model: str = DEFAULT_MODEL,
-        device: str = "auto",
-        mode: str = "add",
-        progress: Callable[[Progress], None] | None = None,
-        finished: Callable[[str | MedSAMError], None] | None = None,
+        axis: str | None,
+        window: str | Sequence[float],
+        model: str,
+        device: str,
+        mode: str,
+        progress: Callable[[Progress], None] | None,
+        finished: Callable[[str | MedSAMError], None] | None,
+        **prompts: Any,
     ) -> SegmentTask:
-        """Start a segmentation and return at once; see `MedSAMSlicerLogic.startSegmentation`."""
+        """Start a segmentation and return at once; see `MedSAMSlicerLogic.startSegmentation`.
+
+        Args:
+            prompts: as for `volume_prompt`.
+        """
         if self._task is not None:
             raise InputError(_("another segmentation is running: wait for it, or cancel it"))
         _check_class("volumeNode", volume_node, "vtkMRMLScalarVolumeNode")
@@ -80,21 +79,12 @@ class SegmentationRunner:
             raise InputError(_("the segment has no name: give segmentName"))
         _check_choice("mode", mode, MODES)
         _check_choice("device", device, DEVICES)
-        prompt = script_prompt(
-            volume_node,
-            roi_node,
-            box=box,
-            key_slices=key_slices,
-            points=points,
-            point_labels=point_labels,
-            mask=mask,
-            slice_range=slice_range,
-            axis=axis,
-        )
+        stack = SliceStack(volume_node, default_axis_of(volume_node) if axis is None else axis)
+        roi = None if roi_node is None else roi_to_boxes(roi_node, stack.ijk_to_world, stack.dimensions)
+        prompt = volume_prompt(stack.dimensions, stack.axis, roi, **prompts)
         find_model(model).check_prompts(prompt.stack.kinds)
         # Environment variables tell inference processes of the settings.
         settings.apply()
-        on_progress = progress or (lambda _progress: None)
         self._task = SegmentTask(
             self._client,
             volume_node,
@@ -103,21 +93,19 @@ class SegmentationRunner:
             window=window if isinstance(window, str) else ",".join(f"{value:.17g}" for value in window),
             choice=ModelChoice.preferring(model, device, settings.preferred()),
             mode=cast(Mode, mode),
-            on_progress=on_progress,
+            on_progress=progress or ignore,
             on_finished=lambda outcome: self._finish(outcome, finished),
         )
         self._timer.connect("timeout()", self._step)
         self._timer.start()
         return self._task
 
-    def segment(self, *arguments: Any, **options: Any) -> str:
-        """As `start`, and wait for the end while Slicer processes events. Returns the ID of the segment.
+    def wait(self, task: SegmentTask) -> str:
+        """Wait for the end of the running task while Slicer processes events. Returns the ID of the segment.
 
         Raises:
-            InputError: as for `start`.
             MedSAMError: the segmentation has failed; nothing was written.
         """
-        task = self.start(*arguments, **options)
         self._loop = loop = qt.QEventLoop()
         # Also ends when the application quits, which a loop over `processEvents` would not notice.
         loop.exec()

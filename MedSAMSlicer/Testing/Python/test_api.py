@@ -130,6 +130,8 @@ class TestPrompts:
         mask = segment(roi=path).mask
         assert not (mask & ~inside).any() and dice(mask, RIGHT & inside) > 0.95
         assert 0 < (RIGHT & inside).sum() < inside.sum()
+        with pytest.raises(medsam.InputError, match="a box and an ROI were given"):
+            segment(roi=path, box=BOX_RIGHT)
 
     def test_a_finished_prompt_is_the_same_as_its_parts(
         self, segment: Callable[..., medsam.Segmentation], image: medsam.Image
@@ -238,7 +240,6 @@ class TestErrors:
         ("options", "words"),
         [
             ({}, "the prompt is empty"),
-            ({"box": BOX_RIGHT, "roi": "R.mrk.json"}, "a box and an ROI were given"),
             ({"roi": "missing.mrk.json"}, "missing.mrk.json does not exist"),
             ({"box": BOX_RIGHT, "axis": "Z"}, "choose I, J or K"),
             ({"box": BOX_RIGHT, "window": "fog"}, "window 'fog' is unknown"),

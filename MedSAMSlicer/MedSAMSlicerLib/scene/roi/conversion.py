@@ -8,9 +8,9 @@ import slicer
 from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.oriented_box import IndexBox, OrientedBox, index_box
+from ...engine.oriented_box import IndexBox, OrientedBox, roi_boxes
 from ...engine.prompts import Box
-from ...engine.volume_prompt import VolumePrompt, stack_prompt
+from ...engine.volume_prompt import VolumePrompt, volume_prompt
 from ..volume.geometry import label, node_to_world, to_array, to_matrix
 from ..volume.slice_stack import SliceStack
 
@@ -46,15 +46,18 @@ def roi_corners(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> np.ndarray:
     return corners
 
 
-def roi_to_index_box(
+def roi_to_boxes(
     roi_node: slicer.vtkMRMLMarkupsROINode | None, ijk_to_ras: np.ndarray, dims_ijk: tuple[int, int, int]
-) -> IndexBox:
+) -> tuple[IndexBox, OrientedBox | None]:
     """The voxels of a volume whose centres lie in the ROI, as their bounding box; see `index_box`.
 
     Args:
         roi_node: the ROI, with any rotation and parent transform.
         ijk_to_ras: (4, 4) from (i, j, k) of the voxel array to world RAS mm.
         dims_ijk: number of voxels along I, J, K.
+
+    Returns:
+        The bounding box and, if the ROI does not follow the axes of the voxels, the ROI as an oriented box.
 
     Raises:
         InputError: the ROI is empty or inside out, or no part of it lies in the volume.
@@ -65,31 +68,17 @@ def roi_to_index_box(
                 roi_node=label(roi_node)
             )
         )
-    corners = roi_corners(roi_node)
-    return index_box(corners, ijk_to_ras, dims_ijk, label(roi_node))
+    return roi_boxes(roi_corners(roi_node), ijk_to_ras, dims_ijk, label(roi_node))
 
 
 def roi_to_prompt(roi_node: slicer.vtkMRMLMarkupsROINode | None, stack: SliceStack) -> VolumePrompt:
     """The ROI as a 3D box in the slices of `stack`, clipped to the volume; rotated, it limits the masks too.
 
     Raises:
-        InputError: the ROI is empty or inside out, or no part of it lies in the volume.
+        InputError: as for `roi_to_boxes`.
     """
-    box, oriented_box = roi_to_boxes(roi_node, stack)
-    return VolumePrompt(stack.axis, stack_prompt(stack.dimensions, stack.axis, box=box), oriented_box)
-
-
-def roi_to_boxes(
-    roi_node: slicer.vtkMRMLMarkupsROINode | None, stack: SliceStack
-) -> tuple[IndexBox, OrientedBox | None]:
-    """The ROI as a box of voxels and, if it does not follow the axes of the voxels, as an oriented box.
-
-    Raises:
-        InputError: as for `roi_to_prompt`.
-    """
-    box = roi_to_index_box(roi_node, stack.ijk_to_world, stack.dimensions)
-    corners, name = roi_corners(roi_node), label(roi_node)
-    return box, OrientedBox.from_corners(corners, stack.ijk_to_world, stack.dimensions, name)
+    boxes = roi_to_boxes(roi_node, stack.ijk_to_world, stack.dimensions)
+    return volume_prompt(stack.dimensions, stack.axis, boxes)
 
 
 def prompt_to_roi(roi_node: slicer.vtkMRMLMarkupsROINode, stack: SliceStack, first: int, last: int, box: Box) -> None:

@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.oriented_box import OrientedBox
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import slice_to_ijk
-from MedSAMSlicerLib.engine.volume_prompt import VolumePrompt, stack_prompt
+from MedSAMSlicerLib.engine.volume_prompt import VolumePrompt, volume_prompt
 
 DIMENSIONS = (30, 20, 10)
 BOX = ((3, 8), (4, 9), (1, 5))
@@ -30,32 +30,33 @@ NEAREST = {"K": 3, "J": 8, "I": 6}
 @pytest.mark.parametrize("axis", "IJK")
 def test_a_3d_box_along_every_axis(axis: str) -> None:
     index, slice_range, face, _ = ON_SLICES[axis]
-    assert stack_prompt(DIMENSIONS, axis, box=BOX) == StackPrompt({index: face}, slice_range, face)
+    assert volume_prompt(DIMENSIONS, axis, box=BOX) == VolumePrompt(axis, StackPrompt({index: face}, slice_range, face))
+    assert volume_prompt(DIMENSIONS, axis, box=np.array(BOX)).stack.box3d == face
 
 
 @pytest.mark.parametrize("axis", "IJK")
 def test_a_point_belongs_to_the_nearest_slice_along_every_axis(axis: str) -> None:
-    prompt = stack_prompt(DIMENSIONS, axis, points=[CENTER])
+    prompt = volume_prompt(DIMENSIONS, axis, points=[CENTER]).stack
     assert prompt == StackPrompt({NEAREST[axis]: SlicePrompt(points=Points((ON_SLICES[axis][3],), (True,)))})
 
 
 @pytest.mark.parametrize("axis", "IJK")
 def test_a_point_in_a_3d_box_comes_with_the_rectangle_of_the_box(axis: str) -> None:
     _, slice_range, face, xy = ON_SLICES[axis]
-    prompt = stack_prompt(DIMENSIONS, axis, box=BOX, points=np.array([CENTER]), point_labels=np.array([False]))
+    prompt = volume_prompt(DIMENSIONS, axis, box=BOX, points=np.array([CENTER]), point_labels=np.array([False])).stack
     given = SlicePrompt(face, Points((xy,), (False,)))
     assert prompt == StackPrompt({NEAREST[axis]: given}, slice_range, face)
 
 
 def test_points_keep_their_order_and_join_what_a_key_slice_has() -> None:
-    prompt = stack_prompt(
+    prompt = volume_prompt(
         DIMENSIONS,
         "K",
         key_slices={3: {"box": (3, 4, 8, 9), "points": [(5, 5, True)]}, 4: (2, 2, 9, 9)},
         points=[(7, 8, 3), (1, 1, 3), (4, 4, 5)],
         point_labels=[True, False, True],
         slice_range=(2, 6),
-    )
+    ).stack
     assert prompt.slices == {
         3: SlicePrompt(Box(3, 4, 8, 9), Points(((5, 5), (7, 8), (1, 1)), (True, True, False))),
         4: SlicePrompt(Box(2, 2, 9, 9)),
@@ -64,11 +65,40 @@ def test_points_keep_their_order_and_join_what_a_key_slice_has() -> None:
     assert (prompt.slice_range, prompt.box3d) == ((2, 6), None)
 
 
+def test_key_slices_in_every_form() -> None:
+    mask = np.zeros((4, 5), int)
+    mask[1:3, 2] = 7
+    given = SlicePrompt(points=Points(((1, 2),), (True,)))
+    prompt = volume_prompt(
+        (5, 4, 10),
+        "K",
+        key_slices={
+            np.int64(7): (1, 2, 3, 3),
+            3: Box(0, 0, 1, 1),
+            5: given,
+            6: {"box": (1, 2, 3, 3), "points": [(1.5, 2, True), (0, 0, False)], "mask": mask},
+        },
+        slice_range=(2, 9),
+    ).stack
+    assert list(prompt.slices) == [3, 5, 6, 7] and prompt.slice_range == (2, 9)
+    assert prompt.slices[7] == SlicePrompt(Box(1, 2, 3, 3)) and prompt.slices[5] == given
+    whole = prompt.slices[6]
+    assert whole.points == Points(((1.5, 2), (0, 0)), (True, False)) and whole.box == Box(1, 2, 3, 3)
+    assert whole.mask is not None and whole.mask.mask is not None
+    np.testing.assert_array_equal(whole.mask.mask, mask > 0)
+
+
+def test_a_mask_prompt_is_taken_as_it_is() -> None:
+    logits = MaskPrompt(logits=np.zeros((4, 4), np.float32))
+    prompt = volume_prompt(DIMENSIONS, "K", key_slices={3: {"mask": logits}}).stack
+    assert prompt.slices[3].mask is logits
+
+
 @pytest.mark.parametrize("axis", "IJK")
 def test_a_rough_mask_prompts_every_slice_that_it_holds(axis: str) -> None:
     mask = np.zeros(DIMENSIONS[::-1], bool)
     mask[2:4, 5:9, 11:14] = True
-    prompt = stack_prompt(DIMENSIONS, axis, mask=mask)
+    prompt = volume_prompt(DIMENSIONS, axis, mask=mask).stack
     slices = np.moveaxis(mask, {"K": 0, "J": 1, "I": 2}[axis], 0)
     assert list(prompt.slices) == {"K": [2, 3], "J": [5, 6, 7, 8], "I": [11, 12, 13]}[axis]
     for index, given in prompt.slices.items():
@@ -80,7 +110,7 @@ def test_a_rough_mask_prompts_every_slice_that_it_holds(axis: str) -> None:
 def test_nothing_is_left_outside_an_oriented_box(axis: str) -> None:
     """The box |x - 5| <= 2.2, |y - 6| <= 3.2, |z - 4| <= 1.2 mm; voxels of 1 mm, indices and RAS the same."""
     numbers = (1 / 2.2, 0, 0, -5 / 2.2, 0, 1 / 3.2, 0, -6 / 3.2, 0, 0, 1 / 1.2, -4 / 1.2)
-    prompt = VolumePrompt(axis, stack_prompt(DIMENSIONS, axis, box=BOX), OrientedBox(numbers))
+    prompt = volume_prompt(DIMENSIONS, axis, (BOX, OrientedBox(numbers)))
     expected = np.zeros(DIMENSIONS[::-1], bool)
     expected[3:6, 3:10, 3:8] = True
     slices = np.moveaxis(expected, {"K": 0, "J": 1, "I": 2}[axis], 0)
@@ -109,6 +139,25 @@ MASK[3, 5, 5] = True
         ({"box": ((3, 8), (4, 9), (1, 10))}, "K = 1 to 10 lies outside the volume: K runs from 0 to 9"),
         ({"box": ((3, 8), (9, 4), (1, 5))}, "J0 = 9 is above J1 = 4"),
         ({"box": (3, 8, 4, 9, 1, 5)}, r"give \(\(i0, i1\), \(j0, j1\), \(k0, k1\)\)"),
+        ({"box": ((3, 8), (4, 9))}, "no 3D box"),
+        ({"box": "K"}, "no 3D box"),
+        ({"box": ((3, 8.5), (4, 9), (1, 5))}, "no 3D box"),
+        ({"box": ((-1, 8), (4, 9), (1, 5))}, "I runs from 0 to 29"),
+        ({"box": BOX, "roi": (BOX, None)}, "a box and an ROI were given"),
+        ({"key_slices": [(1, 2, 3, 4)]}, "give a mapping"),
+        ({"key_slices": {"middle": (1, 2, 3, 4)}}, "give a mapping"),
+        ({"key_slices": {2.5: (1, 2, 3, 4)}}, "give a mapping"),
+        ({"key_slices": {3: (3, 2, 1, 4)}}, "lower edge"),
+        ({"key_slices": {3: {}}}, "the prompt is empty"),
+        ({"key_slices": {3: {"rectangle": (1, 2, 3, 4)}}}, "no 'rectangle'"),
+        ({"key_slices": {3: {"points": [(1, 2)]}}}, r"\(x, y, True\)"),
+        ({"key_slices": {3: np.arange(400).reshape(20, 20)}}, "no box on a slice"),
+        ({"key_slices": {3: {"points": [(1, 2, False)]}}}, "all points are negative"),
+        ({"key_slices": {3: {"mask": np.zeros((3, 3))}}}, "empty"),
+        ({"key_slices": {3: (1, 1, 2, 2)}, "slice_range": (4, 2)}, "reversed"),
+        ({"key_slices": {3: (1, 1, 2, 2)}, "slice_range": 3}, "give the first and the last slice"),
+        ({"key_slices": {3: (1, 1, 2, 2)}, "slice_range": (1,)}, "give the first and the last slice"),
+        ({"key_slices": {3: (1, 1, 2, 2)}, "slice_range": ("a", "b")}, "give the first and the last slice"),
         ({"key_slices": {10: (1, 1, 2, 2)}}, "slice 10 lies outside the volume"),
         ({"key_slices": {3: (1, 1, 2, 20)}}, "lies outside the slice"),
         ({"key_slices": {3: (1, 1, 2)}}, r"give \(x0, y0, x1, y1\)"),
@@ -133,10 +182,11 @@ MASK[3, 5, 5] = True
     ids=str,
 )
 def test_what_cannot_be_meant_is_refused(prompt: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        stack_prompt(DIMENSIONS, "K", **prompt)
+    with pytest.raises(InputError, match=words) as error:
+        volume_prompt(DIMENSIONS, "K", **prompt)
+    assert "\n" not in str(error.value)
 
 
 def test_an_unknown_axis_is_refused() -> None:
     with pytest.raises(InputError, match="choose I, J or K"):
-        stack_prompt(DIMENSIONS, "Z", box=BOX)
+        volume_prompt(DIMENSIONS, "Z", box=BOX)

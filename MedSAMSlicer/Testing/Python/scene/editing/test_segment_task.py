@@ -12,8 +12,9 @@ import pytest
 import slicer
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
+from MedSAMSlicerLib.engine.volume_prompt import volume_prompt
 from MedSAMSlicerLib.scene.editing.segment_task import SegmentTask
-from MedSAMSlicerLib.scene.state.script_prompt import script_prompt
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.writing.segment_target import SegmentTarget
 from support.ball_in_scene import BallInScene, step_until
 
@@ -22,12 +23,11 @@ BOX_OF_THE_BALL = (2, 2, 11, 9)
 
 def start(ball: BallInScene, name: str = "tumour", **options: Any) -> SegmentTask:
     """A task with the prompt that finds the ball along K, unless the options say otherwise."""
-    arguments = {
-        key: options.pop(key) for key in ("roi_node", "box", "key_slices", "slice_range", "axis") if key in options
-    }
-    arguments = arguments or {"key_slices": {4: BOX_OF_THE_BALL}, "slice_range": (1, 7), "axis": "K"}
+    arguments = {key: options.pop(key) for key in ("box", "key_slices", "slice_range") if key in options}
+    arguments = arguments or {"key_slices": {4: BOX_OF_THE_BALL}, "slice_range": (1, 7)}
+    stack = SliceStack(ball.volume, options.pop("axis", "K"))
+    prompt = volume_prompt(stack.dimensions, stack.axis, **arguments)
     target = SegmentTarget(ball.volume, options.pop("segmentation", ball.segmentation), name)
-    prompt = script_prompt(ball.volume, **arguments)
     return SegmentTask(ball.client, ball.volume, prompt, target, **{"window": "127.5,255", **options})
 
 
@@ -210,9 +210,6 @@ def test_an_empty_result_is_an_error(ball_in_process: Callable[..., BallInScene]
 
 def test_nodes_that_cannot_be_used_are_refused(ball_in_process: Callable[..., BallInScene]) -> None:
     ball = ball_in_process()
-    empty = ball.scene_builder.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
-    with pytest.raises(InputError, match="no voxels"):
-        script_prompt(empty, box=((1, 2), (1, 2), (1, 2)))
     with pytest.raises(InputError, match="deleted"):
         start(ball, segmentation=slicer.vtkMRMLSegmentationNode())
     other = slicer.vtkMRMLScene().AddNewNodeByClass("vtkMRMLSegmentationNode")

@@ -7,7 +7,7 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_corners, roi_to_index_box, roi_to_prompt
+from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_corners, roi_to_boxes, roi_to_prompt
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 
 UNIT_GRID = np.eye(4)  # voxel (i, j, k) lies at (i, j, k) mm
@@ -21,9 +21,9 @@ def inside_roi(roi, points: np.ndarray) -> np.ndarray:
 
 def test_an_upright_roi_takes_the_voxels_whose_centres_it_holds(scene_builder):
     roi = scene_builder.roi(center=(10, 12, 8), size=(6, 4, 2))
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((7, 13), (10, 14), (7, 9))
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0] == ((7, 13), (10, 14), (7, 9))
     roi.SetSize(6.2, 3.8, 1)
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((7, 13), (11, 13), (8, 8))
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0] == ((7, 13), (11, 13), (8, 8))
 
 
 def test_two_opposite_corners_would_miss_most_of_a_turned_roi(scene_builder, turn):
@@ -37,7 +37,7 @@ def test_two_opposite_corners_would_miss_most_of_a_turned_roi(scene_builder, tur
 
     reach = np.sqrt(2) * 5
     expected = tuple((int(np.ceil(c - r)), int(np.floor(c + r))) for c, r in ((20, reach), (15, reach), (10, 2)))
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS) == expected == ((13, 27), (8, 22), (8, 12))
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0] == expected == ((13, 27), (8, 22), (8, 12))
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 30), (25, 0, 0), (10, 50, -70), (45, 35.264, 0)])
@@ -141,7 +141,7 @@ def test_the_roi_moves_with_its_own_parent_transform(scene_builder, turn):
     moved = np.c_[turn(0, 0, 90), [20.0, 5.0, 0.0]]
     roi = scene_builder.roi(center=(3, 2, 8), size=(4, 2, 2), parents=[moved])
     # turned by 90 degrees: x of the ROI becomes y of the world, y becomes -x
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((17, 19), (6, 10), (7, 9))
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0] == ((17, 19), (6, 10), (7, 9))
 
 
 def test_an_roi_under_transforms_is_placed_in_world(scene_builder, axis, turn):
@@ -178,7 +178,7 @@ def test_a_bounding_box_roi_lets_go_of_its_points_when_it_is_placed(scene_builde
 
 def test_what_sticks_out_of_the_volume_is_clipped(scene_builder):
     roi = scene_builder.roi(center=(0, 28, 10), size=(10, 10, 100))
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS) == ((0, 5), (23, 29), (0, 19))
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0] == ((0, 5), (23, 29), (0, 19))
 
 
 @pytest.mark.parametrize("k", [0, 19])
@@ -186,30 +186,30 @@ def test_an_roi_that_touches_the_first_or_last_slice_includes_it(scene_builder, 
     inwards = 1 if k == 0 else -1
     for reach in (3.0, 3.5, 4.9):  # face on the slice's centre, on the volume's face, beyond it
         roi = scene_builder.roi(center=(20, 15, k + 3 * inwards), size=(4, 4, 2 * reach))
-        (_, _, (k0, k1)) = roi_to_index_box(roi, UNIT_GRID, DIMS)
+        (_, _, (k0, k1)) = roi_to_boxes(roi, UNIT_GRID, DIMS)[0]
         assert (k0 if k == 0 else k1) == k
     rim = scene_builder.roi(center=(20, 15, k - 0.5 * inwards), size=(4, 4, 0.4))  # only the outer half of the voxel
-    assert roi_to_index_box(rim, UNIT_GRID, DIMS)[2] == (k, k)
+    assert roi_to_boxes(rim, UNIT_GRID, DIMS)[0][2] == (k, k)
 
 
 @pytest.mark.parametrize(("middle", "slice_index"), [(7.0, 7), (7.3, 7), (6.6, 7), (7.45, 7), (-0.4, 0), (19.4, 19)])
 def test_an_roi_thinner_than_a_slice_takes_the_slice_that_it_lies_in(scene_builder, middle, slice_index):
     roi = scene_builder.roi(center=(20, 15, middle), size=(4, 4, 0.01))
-    assert roi_to_index_box(roi, UNIT_GRID, DIMS)[2] == (slice_index, slice_index)
+    assert roi_to_boxes(roi, UNIT_GRID, DIMS)[0][2] == (slice_index, slice_index)
 
 
 def test_an_roi_outside_the_volume_is_refused(scene_builder, turn):
     for center in ((-8, 15, 10), (20, 40, 10), (20, 15, 25)):
         with pytest.raises(InputError, match="ROI 'R' lies outside the volume"):
-            roi_to_index_box(scene_builder.roi(center, (4, 4, 4)), UNIT_GRID, DIMS)
+            roi_to_boxes(scene_builder.roi(center, (4, 4, 4)), UNIT_GRID, DIMS)
     # its corners, taken each for itself, would reach into the volume, but the box passes by
     beside = scene_builder.roi((-6, -6, 10), (40, 4, 4), turned=turn(0, 0, -45))
     assert not inside_roi(beside, np.argwhere(np.ones(DIMS, bool)).astype(float)).any()
     with pytest.raises(InputError, match="outside"):
-        roi_to_index_box(beside, UNIT_GRID, DIMS)
+        roi_to_boxes(beside, UNIT_GRID, DIMS)
     touching = scene_builder.roi((-2.5, 15, 10), (4, 4, 4))  # ends where the volume begins
     with pytest.raises(InputError, match="outside"):
-        roi_to_index_box(touching, UNIT_GRID, DIMS)
+        roi_to_boxes(touching, UNIT_GRID, DIMS)
 
 
 def rod_beside_an_edge() -> tuple[np.ndarray, np.ndarray, tuple, np.ndarray, float]:
@@ -238,28 +238,28 @@ def test_a_slanted_roi_just_outside_is_told_from_one_just_inside(scene_builder, 
     contact, outwards, size, axes, reach = place()
     outside = scene_builder.roi(contact + outwards * (reach + 0.1), size, turned=axes)
     with pytest.raises(InputError, match="outside"):
-        roi_to_index_box(outside, UNIT_GRID, DIMS)
+        roi_to_boxes(outside, UNIT_GRID, DIMS)
     inside = scene_builder.roi(contact + outwards * (reach - 0.1), size, turned=axes)
-    (i0, _), (j0, _), (k0, _) = roi_to_index_box(inside, UNIT_GRID, DIMS)
+    (i0, _), (j0, _), (k0, _) = roi_to_boxes(inside, UNIT_GRID, DIMS)[0]
     assert min(i0, j0, k0) == 0
 
 
 @pytest.mark.parametrize("size", [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0), (float("nan"), 4, 4)])
 def test_an_empty_roi_is_refused(scene_builder, size):
     with pytest.raises(InputError, match="empty"):
-        roi_to_index_box(scene_builder.roi((20, 15, 10), size), UNIT_GRID, DIMS)
+        roi_to_boxes(scene_builder.roi((20, 15, 10), size), UNIT_GRID, DIMS)
 
 
 def test_no_roi_is_refused():
     with pytest.raises(InputError, match="no ROI is selected"):
-        roi_to_index_box(None, UNIT_GRID, DIMS)
+        roi_to_boxes(None, UNIT_GRID, DIMS)
 
 
 def test_an_roi_that_is_inside_out_is_refused_until_it_is_placed_anew(scene_builder):
     roi = scene_builder.roi((20, 15, 10), (4, 4, 4))
     roi.SetInsideOut(True)
     with pytest.raises(InputError, match="ROI 'R' is inside out.*switch 'Inside out' off"):
-        roi_to_index_box(roi, UNIT_GRID, DIMS)
+        roi_to_boxes(roi, UNIT_GRID, DIMS)
     stack = SliceStack(scene_builder.volume(np.zeros(DIMS[::-1], np.int16)), "K")
     prompt_to_roi(roi, stack, 2, 3, Box(4, 5, 6, 7))
     assert roi_to_prompt(roi, stack).stack.slice_range == (2, 3)
@@ -270,4 +270,4 @@ def test_a_bounding_box_without_control_points_is_told_from_an_empty_roi(scene_b
     roi.SetROIType(roi.ROITypeBoundingBox)
     roi.RemoveAllControlPoints()
     with pytest.raises(InputError, match="ROI 'R' is a bounding box of too few control points: place more"):
-        roi_to_index_box(roi, UNIT_GRID, DIMS)
+        roi_to_boxes(roi, UNIT_GRID, DIMS)
