@@ -97,7 +97,7 @@ def test_too_many_arguments_are_refused(qt: ModuleType) -> None:
         qt.QLabel(text="x")
 
 
-def test_what_nobody_plays_says_so_instead_of_making_an_answer_up(qt: ModuleType) -> None:
+def test_what_is_not_implemented_says_so_instead_of_making_an_answer_up(qt: ModuleType) -> None:
     with pytest.raises(NotImplementedError, match=r"QCalendar\.daysInMonth"):
         qt.QCalendar.daysInMonth(qt.QCalendar(), 2, 2026)
     with pytest.raises(NotImplementedError, match=r"QSpinBox\.stepBy"):
@@ -143,12 +143,12 @@ def test_a_slot_gets_as_many_arguments_as_it_takes(qt: ModuleType) -> None:
 
 
 def test_blocked_signals_do_not_fire(qt: ModuleType) -> None:
-    slider, heard = qt.QSlider(qt.Qt.Horizontal), []
-    slider.valueChanged.connect(heard.append)
-    before = slider.blockSignals(True)
-    slider.value = 5
-    slider.blockSignals(before)
-    slider.value = 1000
+    box, heard = qt.QSpinBox(), []
+    box.valueChanged.connect(heard.append)
+    before = box.blockSignals(True)
+    box.value = 5
+    box.blockSignals(before)
+    box.value = 1000
     assert heard == [99]
 
 
@@ -185,7 +185,7 @@ def test_events_wait_until_they_are_processed(host: Host, qt: ModuleType) -> Non
 
     qt.QTimer.singleShot(0, again)
     assert heard == []
-    slicer.app.processEvents()
+    host.clock.process()
     assert heard == ["shot"]
 
 
@@ -206,11 +206,11 @@ def test_deleted_objects_are_dead_with_their_children(host: Host, qt: ModuleType
     label = qt.QLabel("inside", parent)
     parent.deleteLater()
     assert label.text == "inside"
-    slicer.app.processEvents()
+    host.clock.process()
     with pytest.raises(ValueError, match="was deleted"):
         label.text  # noqa: B018
     with pytest.raises(ValueError, match="was deleted"):
-        parent.show()
+        parent.children()
 
 
 def test_enumerators_have_their_numbers_of_qt(qt: ModuleType) -> None:
@@ -230,7 +230,7 @@ def test_facts_name_what_each_class_inherits(host: Host) -> None:
 
 def test_nothing_is_left_behind() -> None:
     """Runs without the host, after tests with it."""
-    assert not {"qt", "ctk", "SegmentEditorEffects", "slicer.i18n"} & set(sys.modules)
+    assert not {"qt", "ctk", "SegmentEditorEffects"} & set(sys.modules)
     assert not hasattr(slicer, "app")
     assert not hasattr(slicer, "qMRMLNodeComboBox")
     assert slicer.util.pip_install.__module__ == "slicer.util"

@@ -22,6 +22,7 @@ _OPERATORS = ("__eq__", "__hash__", "__len__")
 _NUMBERS = {"bool", "int", "uint", "double"}
 # Methods that return nothing and change nothing but looks: all of these classes, and of their kinds those so named.
 _LOOKS = ("QWidget", "QLayout", "QAction")
+_MORE_THAN_LOOKS = {"activate", "addAction", "close", "insertAction", "removeAction", "setParent", "toggle", "trigger"}
 _LOOKS_SO_NAMED = re.compile(
     r"(set\w*(Align\w*|Margins?|Spacing|Stretch\w*|Width|Height|Size|Polic(y|ies)|Mode|Style|Shape|Shadow|Hidden|Icons?"
     r"|Ticks?\w*|Triggers|Behavior|Grid|Colors|Labels|Visible|Default|Wrap|Cursor|Font|Step|Format|Flags?)"
@@ -194,7 +195,7 @@ class MethodDouble:
             return None
         if name.startswith("is") and not arguments and name[2:3].lower() + name[3:] in properties:
             return getattr(owner, name[2:3].lower() + name[3:])
-        if self.fact.returns == "" and self._only_looks(cls):
+        if self.fact.returns == "" and name not in _MORE_THAN_LOOKS and self._only_looks(cls):
             return None
         raise NotImplementedError(f"the host does not implement {cls.__name__}.{name}: add it to host/fakes")
 

@@ -76,37 +76,19 @@ class UserActions:
         combo.currentIndex = index
         combo.activated.emit(index)
 
-    def type(self, field: Any, text: str) -> None:
-        """Replaces the text of a line edit and presses Enter."""
-        self._reachable(field)
-        field.text = text
-        field.textEdited.emit(text)
-        field.returnPressed.emit()
-        field.editingFinished.emit()
-
     def shortcut(self, keys: str) -> None:
-        """Activates the QShortcut or QAction with these keys. Two of them are ambiguous: neither does its work."""
+        """Activates the QShortcut with these keys. Two of them are ambiguous: neither does its work."""
         wanted = double("QKeySequence")(keys).toString()
-        found = [one for one in self._everything() if self._keys_of(one) == wanted and one.enabled]
+        found = [one for one in self._shortcuts() if one.key.toString() == wanted and one.enabled]
         assert found, f"no enabled shortcut has the keys {keys}"
         for one in found:
-            if len(found) > 1:
-                one.activatedAmbiguously.emit()
-            elif one.inherits("QShortcut"):
-                one.activated.emit()
-            else:
-                one.trigger()
+            (one.activated if len(found) == 1 else one.activatedAmbiguously).emit()
 
-    @staticmethod
-    def _keys_of(one: Any) -> str | None:
-        if one.inherits("QShortcut"):
-            return str(one.key.toString())
-        return str(one.shortcut.toString()) if one.inherits("QAction") else None
-
-    def _everything(self) -> list[Any]:
+    def _shortcuts(self) -> list[Any]:
         views = [self.view(name) for name in slicer.app.layoutManager().sliceViewNames()]
         roots = [slicer.app, *slicer.app.topLevelWidgets(), self._host.editor, *views]
-        return [child for root in roots if root is not None for child in root.findChildren()]
+        everything = [child for root in roots if root is not None for child in root.findChildren()]
+        return [child for child in everything if child.inherits("QShortcut")]
 
     @staticmethod
     def _reachable(widget: Any) -> None:

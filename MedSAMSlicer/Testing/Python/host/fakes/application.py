@@ -8,7 +8,6 @@ from typing import Any
 
 import slicer
 
-from ..clock import clock
 from ..doubles import Double, double, implements
 from ..facts import APPLICATION
 from .timers import exit_all_loops
@@ -32,14 +31,8 @@ class Application(Double):
             applicationVersion="5.13.0", revision="host", os="linux", platform="linux-amd64",
         )  # fmt: skip
 
-    def mrmlScene(self) -> Any:
-        return self.__dict__["_scene"]
-
     def applicationLogic(self) -> Any:
         return self.__dict__["_logic"]
-
-    def moduleLogic(self, name: str) -> Any:
-        return getattr(slicer.modules, name.lower()).logic()
 
     def moduleManager(self) -> Any:
         return self.__dict__["_modules"]
@@ -50,30 +43,9 @@ class Application(Double):
     def coreIOManager(self) -> Any:
         return self.__dict__["_io"]
 
-    def ioManager(self) -> Any:
-        return self.__dict__["_io"]
-
     def topLevelWidgets(self) -> tuple[Any, ...]:
         window = self.__dict__["_window"]
         return () if window is None else (window,)
-
-    def activeWindow(self) -> Any:
-        return self.__dict__["_window"]
-
-    def settings(self) -> Any:
-        return self.__dict__["_settings"]
-
-    def userSettings(self) -> Any:
-        return self.__dict__["_settings"]
-
-    def revisionUserSettings(self) -> Any:
-        return self.__dict__["_settings"]
-
-    def testingEnabled(self) -> bool:
-        return bool(self.__dict__["testing"])
-
-    def processEvents(self, *_flags: Any) -> None:
-        clock.process()
 
     def exit(self, code: int = 0) -> None:
         exit_all_loops(code)
@@ -93,18 +65,6 @@ class Application(Double):
     def clipboard(self) -> Any:
         return self.__dict__.setdefault("_clipboard", double("QClipboard")())
 
-    def pauseRender(self) -> None:
-        pass
-
-    def resumeRender(self) -> None:
-        pass
-
-    def startupEnvironment(self) -> Any:
-        return double("QProcessEnvironment").systemEnvironment()
-
-    def moduleDocumentationUrl(self, name: str) -> str:
-        return f"https://slicer.readthedocs.io/en/latest/user_guide/modules/{name.lower()}.html"
-
 
 @implements("QApplication")
 class QtApplication(Double):
@@ -119,15 +79,6 @@ class QtApplication(Double):
     @staticmethod
     def clipboard() -> Any:
         return slicer.app.clipboard()
-
-    @staticmethod
-    def overrideCursor() -> Any:
-        cursors = slicer.app.__dict__["_cursors"]
-        return cursors[-1] if cursors else None
-
-    @staticmethod
-    def processEvents(*_flags: Any) -> None:
-        clock.process()
 
 
 @implements("QClipboard")
@@ -154,28 +105,14 @@ class StatusBar(Double):
     def currentMessage(self) -> str:
         return str(self.__dict__.get("_message", ""))
 
-    def clearMessage(self) -> None:
-        self.showMessage("")
-
 
 @implements("qSlicerCoreIOManager")
 class IOManager(Double):
-    """Volumes, label maps, segmentations, markups and scenes."""
-
-    def fileType(self, path: str) -> str:
-        name = Path(path).name
-        if name.endswith((".seg.nrrd", ".seg.nhdr")):
-            return "SegmentationFile"
-        if name.endswith((".mrml", ".mrb")):
-            return "SceneFile"
-        return "MarkupsFile" if name.endswith(".mrk.json") else "VolumeFile"
-
-    def fileWriterFileType(self, node: Any, _format: str = "") -> str:
-        return "NodeFile" if node is not None else "SceneFile"
+    """Volumes and scenes."""
 
     def loadNodes(self, kind: str, properties: Any, loaded: Any = None, messages: Any = None) -> bool:
         if kind not in READERS:
-            raise NotImplementedError(f"the host does not read {kind}: teach it in host/fakes/application.py")
+            raise NotImplementedError(f"the host does not read {kind}: add it to host/fakes/application.py")
         if not Path(properties["fileName"]).is_file():
             return False
         nodes = READERS[kind](properties)
@@ -211,18 +148,6 @@ def read_volume(properties: Any) -> list[Any] | None:
     return [node] if node is not None else None
 
 
-def read_segmentation(properties: Any) -> list[Any] | None:
-    node = slicer.modules.segmentations.logic().LoadSegmentationFromFile(properties["fileName"])
-    return [node] if node is not None else None
-
-
-def read_markups(properties: Any) -> list[Any] | None:
-    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")
-    slicer.modules.markups.logic().LoadMarkups(properties["fileName"])
-    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsNode")
-    return [slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLMarkupsNode") for n in range(before, count)] or None
-
-
 def read_scene(properties: Any) -> list[Any] | None:
     if properties["fileName"].endswith(".mrb"):
         return [] if slicer.mrmlScene.ReadFromMRB(properties["fileName"], bool(properties.get("clear"))) else None
@@ -233,7 +158,5 @@ def read_scene(properties: Any) -> list[Any] | None:
 
 READERS = {
     "VolumeFile": read_volume,
-    "SegmentationFile": read_segmentation,
-    "MarkupsFile": read_markups,
     "SceneFile": read_scene,
 }

@@ -36,17 +36,6 @@ class ComboBox(Double):
         for text in texts:
             self.addItem(text)
 
-    def insertSeparator(self, index: int) -> None:
-        self._items().insert(index, ("", {}))
-
-    def removeItem(self, index: int) -> None:
-        self._items().pop(index)
-        current = self.currentIndex
-        if index < current or current >= len(self._items()):
-            self.currentIndex = current - 1
-        elif index == current:
-            self._tell(current)
-
     def clear(self) -> None:
         self._items().clear()
         self.currentIndex = -1
@@ -57,10 +46,6 @@ class ComboBox(Double):
     def on_currentIndex(self, index: int) -> None:
         self.currentTextChanged.emit(self.itemText(index))
 
-    def _tell(self, index: int) -> None:
-        self.currentIndexChanged.emit(index)
-        self.currentTextChanged.emit(self.itemText(index))
-
     def read_count(self) -> int:
         return len(self._items())
 
@@ -69,34 +54,12 @@ class ComboBox(Double):
             return str(self.__dict__["_edited"])
         return str(self.itemText(self.currentIndex))
 
-    def read_currentData(self) -> Any:
-        return self.itemData(self.currentIndex)
-
-    def setCurrentText(self, text: str) -> None:
-        if self.editable:
-            self.setEditText(text)
-        elif (index := self.findText(text)) >= 0:
-            self.currentIndex = index
-
-    def on_currentText(self, text: str) -> None:
-        self.setCurrentText(text)
-
-    def setEditText(self, text: str) -> None:
-        self.__dict__["_edited"] = text
-        self.editTextChanged.emit(text)
-
     def itemText(self, index: int) -> str:
         return self._items()[index][0] if 0 <= index < len(self._items()) else ""
-
-    def setItemText(self, index: int, text: str) -> None:
-        self._items()[index] = (text, self._items()[index][1])
 
     def itemData(self, index: int, role: int | None = None) -> Any:
         wanted = self._role() if role is None else role
         return self._items()[index][1].get(wanted) if 0 <= index < len(self._items()) else None
-
-    def setItemData(self, index: int, value: Any, role: int | None = None) -> None:
-        self._items()[index][1][self._role() if role is None else role] = value
 
     def findData(self, data: Any, _role: int | None = None, _flags: int | None = None) -> int:
         return next((n for n in range(len(self._items())) if self.itemData(n) == data), -1)

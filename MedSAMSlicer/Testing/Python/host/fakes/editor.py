@@ -45,28 +45,16 @@ class SegmentEditorWidget(Double):
         self.__dict__["_scene"] = scene
         self.__dict__["_logic"].SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self.__dict__["_logic"].SetMRMLScene(scene)
-        interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         events = slicer.vtkMRMLScene
         self.__dict__["_scene_tags"] = [
             (scene, scene.AddObserver(events.EndCloseEvent, lambda *_: self._scene_closed())),
             (scene, scene.AddObserver(events.EndBatchProcessEvent, lambda *_: self.updateWidgetFromMRML())),
-            (interaction, interaction.AddObserver("ModifiedEvent", lambda *_: self._interaction_changed())),
         ]
         self.updateEffectList()
 
     def _scene_closed(self) -> None:
         self._initialise()
         self.updateWidgetFromMRML()
-
-    def _interaction_changed(self) -> None:
-        effect = self.__dict__["_active"]
-        interaction = self.__dict__["_scene"].GetNodeByID("vtkMRMLInteractionNodeSingleton")
-        if effect is None or interaction is None:
-            return
-        if hasattr(effect.self(), "interactionNodeModified"):
-            effect._call("interactionNodeModified", interaction)
-        elif interaction.GetCurrentInteractionMode() != interaction.ViewTransform:
-            self.setActiveEffect(None)
 
     def mrmlSegmentEditorNode(self) -> Any:
         return self.__dict__["_node"]
@@ -175,20 +163,11 @@ class SegmentEditorWidget(Double):
     def setSegmentationNode(self, node: Any) -> None:
         self.__dict__["_logic"].SetSegmentationNode(node)
 
-    def segmentationNode(self) -> Any:
-        return self.__dict__["_node"].GetSegmentationNode()
-
     def setSourceVolumeNode(self, node: Any) -> None:
         self.__dict__["_logic"].SetSourceVolumeNode(node)
 
-    def sourceVolumeNode(self) -> Any:
-        return self.__dict__["_node"].GetSourceVolumeNode()
-
     def setCurrentSegmentID(self, segment: str) -> None:
         self.__dict__["_node"].SetSelectedSegmentID(segment)
-
-    def currentSegmentID(self) -> str:
-        return str(self.__dict__["_node"].GetSelectedSegmentID() or "")
 
     # Effects
 
@@ -213,14 +192,8 @@ class SegmentEditorWidget(Double):
     def effectByName(self, name: str) -> Any:
         return next((effect for effect in self.__dict__["_effects"] if effect.name == name), None)
 
-    def effectByIndex(self, index: int) -> Any:
-        return self.__dict__["_effects"][index - 1] if 1 <= index <= len(self.__dict__["_effects"]) else None
-
     def availableEffectNames(self) -> tuple[str, ...]:
         return tuple(effect.name for effect in self.__dict__["_effects"])
-
-    def effectCount(self) -> int:
-        return len(self.__dict__["_effects"])
 
     def activeEffect(self) -> Any:
         return self.__dict__["_active"]
@@ -240,16 +213,13 @@ class SegmentEditorWidget(Double):
                 raise TypeError(f"createCursor of effect {effect.name} returned {cursor!r}: return a QCursor")
             view.sliceView().setViewCursor(cursor)
 
+    # Undo
+
     def installKeyboardShortcuts(self, parent: Any = None) -> None:
         """Keys of the editor's own: the fixture's user presses none of them."""
 
     def uninstallKeyboardShortcuts(self) -> None:
         """See `installKeyboardShortcuts`."""
-
-    # Undo
-
-    def saveStateForUndo(self) -> None:
-        self.__dict__["_logic"].SaveStateForUndo()
 
     def undo(self) -> None:
         self.__dict__["_logic"].Undo()

@@ -14,15 +14,6 @@ class Item:
     def __init__(self, thing: Any) -> None:
         self.thing = thing
 
-    def widget(self) -> Any:
-        return self.thing if is_a(self.thing, "QWidget") else None
-
-    def layout(self) -> Any:
-        return self.thing if is_a(self.thing, "QLayout") else None
-
-    def spacerItem(self) -> Any:
-        return self.thing if self.widget() is None and self.layout() is None else None
-
 
 @implements("QLayout")
 class Layout(Double):
@@ -69,9 +60,6 @@ class Layout(Double):
     def addItem(self, item: Any) -> None:
         self._put(item)
 
-    def removeWidget(self, widget: Any) -> None:
-        self.__dict__["_items"][:] = [item for item in self.__dict__["_items"] if item.thing is not widget]
-
     def removeItem(self, item: Any) -> None:
         self.__dict__["_items"][:] = [kept for kept in self.__dict__["_items"] if kept is not item]
 
@@ -81,37 +69,6 @@ class Layout(Double):
     def itemAt(self, index: int) -> Item | None:
         items = self.__dict__["_items"]
         return items[index] if 0 <= index < len(items) else None
-
-    def takeAt(self, index: int) -> Item | None:
-        items = self.__dict__["_items"]
-        return items.pop(index) if 0 <= index < len(items) else None
-
-    def indexOf(self, widget: Any) -> int:
-        return next((n for n, item in enumerate(self.__dict__["_items"]) if item.thing is widget), -1)
-
-    def parentWidget(self) -> Any:
-        return self.__dict__["_host"]
-
-
-@implements("QBoxLayout")
-class BoxLayout(Double):
-    def addLayout(self, layout: Any, _stretch: int = 0) -> None:
-        self._put(layout)
-
-    def insertWidget(self, index: int, widget: Any, *_where: Any) -> None:
-        self._put(widget, at=index)
-
-    def addStretch(self, _stretch: int = 0) -> None:
-        self._put(None)
-
-    def addSpacing(self, _size: int) -> None:
-        self._put(None)
-
-
-@implements("QGridLayout")
-class GridLayout(Double):
-    def addLayout(self, layout: Any, *_where: Any) -> None:
-        self._put(layout)
 
 
 @implements("QFormLayout")
@@ -124,9 +81,3 @@ class FormLayout(Double):
             self._put(label)
         self._put(field)
         self.__dict__.setdefault("_rows", []).append((label, field))
-
-    def rowCount(self) -> int:
-        return len(self.__dict__.get("_rows", ()))
-
-    def labelForField(self, field: Any) -> Any:
-        return next((label for label, there in self.__dict__.get("_rows", ()) if there is field), None)

@@ -19,17 +19,11 @@ class AbstractModule(Double):
     def logic(self) -> Any:
         return self.__dict__.get("_logic")
 
-    def mrmlScene(self) -> Any:
-        return slicer.mrmlScene
-
     def read_name(self) -> str:
         return str(self.__dict__["_name"])
 
     def read_path(self) -> str:
         return str(self.__dict__.get("_path", ""))
-
-    def widgetRepresentation(self) -> Any:
-        raise NotImplementedError(f"the host has no panel of module {self.name}")
 
 
 @implements("qSlicerScriptedLoadableModule")
@@ -71,24 +65,8 @@ class ScriptedModuleWidget(Double):
     def self(self) -> Any:
         return self.__dict__["_python"]
 
-    def enter(self) -> None:
-        self._tell("enter")
-
-    def exit(self) -> None:
-        self._tell("exit")
-
     def reload(self) -> None:
         for child in self.children():
             if child is not self.layout():
                 child._delete()
         self._build(self.__dict__["_module"])
-
-    def _tell(self, method: str) -> None:
-        if hasattr(self.__dict__["_python"], method):
-            getattr(self.__dict__["_python"], method)()
-
-
-@implements("qSlicerModuleManager")
-class LoadedModules(Double):
-    def module(self, name: str) -> Any:
-        return getattr(slicer.modules, name.lower(), None)

@@ -13,22 +13,12 @@ from ..doubles import Double, double, implements
 following: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
+@implements("qSlicerWidget", "qMRMLWidget")
 class SceneHolder(Double):
     def setMRMLScene(self, scene: Any) -> None:
         if scene is not self.__dict__.get("_scene"):
             self.__dict__["_scene"] = scene
             self.mrmlSceneChanged.emit(scene)
-
-
-@implements("qSlicerWidget")
-class SlicerWidget(SceneHolder):
-    pass
-
-
-@implements("qMRMLWidget")
-class MRMLWidget(SceneHolder):
-    def mrmlScene(self) -> Any:
-        return self.__dict__.get("_scene")
 
 
 @implements("qMRMLNodeComboBox")
@@ -42,9 +32,6 @@ class NodeComboBox(Double):
             addEnabled=True, removeEnabled=True, editEnabled=False, renameEnabled=False, showChildNodeTypes=True,
             selectNodeUponCreation=True, noneDisplay="None", nodeTypes=(), hideChildNodeTypes=(),
         )  # fmt: skip
-
-    def mrmlScene(self) -> Any:
-        return self.__dict__["_scene"]
 
     def setMRMLScene(self, scene: Any) -> None:
         self._unobserve()
@@ -79,9 +66,6 @@ class NodeComboBox(Double):
         for tag in self.__dict__["_tags"]:
             self.__dict__["_scene"].RemoveObserver(tag)
         self.__dict__["_tags"] = []
-
-    def _end(self) -> None:
-        self._unobserve()
 
     def _fits(self, node: Any) -> bool:
         exact = any(node.GetClassName() == kind for kind in self.nodeTypes)
@@ -125,46 +109,6 @@ class NodeComboBox(Double):
         if isinstance(node, str):
             node = self.__dict__["_scene"].GetNodeByID(node)
         self._select(node if node is not None and self._fits(node) else None)
-
-    def setCurrentNodeID(self, identifier: str) -> None:
-        self.setCurrentNode(identifier)
-
-    def read_currentNodeID(self) -> str:
-        return str(self.__dict__["_node_id"])
-
-    def read_currentNodeId(self) -> str:
-        return str(self.__dict__["_node_id"])
-
-    def on_currentNodeID(self, identifier: str) -> None:
-        self.setCurrentNode(identifier)
-
-    def setCurrentNodeIndex(self, index: int) -> None:
-        nodes = self._nodes()
-        self._select(nodes[index] if 0 <= index < len(nodes) else None)
-
-    def nodeCount(self) -> int:
-        return len(self._nodes())
-
-    def nodeFromIndex(self, index: int) -> Any:
-        return self._nodes()[index]
-
-    def addAttribute(self, kind: str, name: str, value: str | None = None) -> None:
-        self.__dict__["_required"].append((kind, name, value))
-        self._settle()
-
-    def removeAttribute(self, kind: str, name: str) -> None:
-        self.__dict__["_required"] = [kept for kept in self.__dict__["_required"] if kept[:2] != (kind, name)]
-        self._settle()
-
-    def addNode(self, kind: str | None = None) -> Any:
-        node = self.__dict__["_scene"].AddNewNodeByClass(kind or self.nodeTypes[0], self.baseName)
-        self.nodeAddedByUser.emit(node)
-        if self.selectNodeUponCreation:
-            self._select(node)
-        return node
-
-    def removeCurrentNode(self) -> None:
-        self.__dict__["_scene"].RemoveNode(self.currentNode())
 
     def on_nodeTypes(self, _kinds: Any) -> None:
         self._settle()

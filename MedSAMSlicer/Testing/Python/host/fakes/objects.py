@@ -56,15 +56,8 @@ class Object(Double):
     def parent(self) -> Any:
         return self.__dict__["_parent"]
 
-    def setParent(self, parent: Any) -> None:
-        self._attach(parent)
-
     def children(self) -> tuple[Any, ...]:
         return tuple(self.__dict__["_children"])
-
-    def findChild(self, kind: Any, name: str) -> Any:
-        found = self.findChildren(kind, name)
-        return found[0] if found else None
 
     def findChildren(self, kind: Any = None, name: str | None = None) -> tuple[Any, ...]:
         kind = double(kind) if isinstance(kind, str) else kind
@@ -87,32 +80,10 @@ class Object(Double):
             raise ValueError(f"{self._facts.name} has no signal '{name}'")
         return bool(getattr(self, name).disconnect(slot_of(*target) if target else None))
 
-    def isSignalConnected(self, signal: Any) -> bool:
-        return bool(getattr(self, str(signal).split("(")[0]).connected())
-
     def blockSignals(self, blocked: bool) -> bool:
         before = self.__dict__["_blocked"]
         self.__dict__["_blocked"] = bool(blocked)
         return bool(before)
-
-    def signalsBlocked(self) -> bool:
-        return bool(self.__dict__["_blocked"])
-
-    def property(self, name: str) -> Any:
-        return getattr(self, name) if name in self._facts.properties else self.__dict__["_dynamic"].get(name)
-
-    def setProperty(self, name: str, value: Any) -> bool:
-        if name in self._facts.properties:
-            setattr(self, name, value)
-            return True
-        self.__dict__["_dynamic"][name] = value
-        return False
-
-    def dynamicPropertyNames(self) -> tuple[str, ...]:
-        return tuple(self.__dict__["_dynamic"])
-
-    def isWidgetType(self) -> bool:
-        return self.inherits("QWidget")
 
     def installEventFilter(self, watcher: Any) -> None:
         self.__dict__["_filters"].insert(0, watcher)
@@ -123,19 +94,3 @@ class Object(Double):
 
     def deleteLater(self) -> None:
         clock.post(self._delete)
-
-    def delete(self) -> None:
-        self._delete()
-
-
-@implements("QSignalBlocker")
-class SignalBlocker(Double):
-    def made(self, watched: Any) -> None:
-        self.__dict__["_watched"] = (watched, watched.blockSignals(True))
-
-    def unblock(self) -> None:
-        watched, before = self.__dict__["_watched"]
-        watched.blockSignals(before)
-
-    def reblock(self) -> None:
-        self.__dict__["_watched"][0].blockSignals(True)

@@ -61,10 +61,6 @@ class Feeder:
             self._pieces.append(piece)
             self._changed.notify()
 
-    def waiting(self) -> int:
-        with self._changed:
-            return sum(map(len, self._pieces))
-
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -84,12 +80,3 @@ class ProcessEnvironment(Double):
 
     def insert(self, name: str, value: str) -> None:
         self.__dict__["_variables"][name] = value
-
-    def remove(self, name: str) -> None:
-        self.__dict__["_variables"].pop(name, None)
-
-    def value(self, name: str, default: str = "") -> str:
-        return str(self.__dict__["_variables"].get(name, default))
-
-    def contains(self, name: str) -> bool:
-        return name in self.__dict__["_variables"]

@@ -24,29 +24,8 @@ class Process(Double):
             _folder=None, _channels=0, _failure=double("QProcess").UnknownError, _exit=(0, 0), _state=0,
         )  # fmt: skip
 
-    def setProgram(self, program: str) -> None:
-        self.__dict__["_program"] = program
-
-    def program(self) -> str:
-        return str(self.__dict__["_program"])
-
-    def setArguments(self, arguments: Any) -> None:
-        self.__dict__["_arguments"] = tuple(arguments)
-
-    def arguments(self) -> tuple[str, ...]:
-        return tuple(self.__dict__["_arguments"])
-
-    def setWorkingDirectory(self, folder: str) -> None:
-        self.__dict__["_folder"] = folder
-
-    def workingDirectory(self) -> str:
-        return self.__dict__["_folder"] or ""
-
     def setProcessEnvironment(self, environment: Any) -> None:
         self.__dict__["_environment"] = dict(environment.__dict__["_variables"])
-
-    def setProcessChannelMode(self, mode: int) -> None:
-        self.__dict__["_channels"] = int(mode)
 
     def start(self, *arguments: Any) -> None:
         state = self.__dict__
@@ -135,20 +114,10 @@ class Process(Double):
             time.sleep(0.001)
         return True
 
-    def waitForStarted(self, milliseconds: int = 30000) -> bool:
-        return self._wait(lambda: self.state() == double("QProcess").Running, milliseconds)
-
     def waitForFinished(self, milliseconds: int = 30000) -> bool:
         if self.__dict__["_process"] is None:
             return False
         return self._wait(lambda: self.__dict__["_process"] is None, milliseconds)
-
-    def waitForReadyRead(self, milliseconds: int = 30000) -> bool:
-        before = len(self.__dict__["_out"])
-        return self._wait(lambda: len(self.__dict__["_out"]) > before, milliseconds)
-
-    def waitForBytesWritten(self, milliseconds: int = 30000) -> bool:
-        return self._wait(lambda: self.bytesToWrite() == 0, milliseconds)
 
     def write(self, data: Any) -> int:
         if not is_a(data, "QByteArray"):
@@ -157,9 +126,6 @@ class Process(Double):
             return -1
         self.__dict__["_feeder"].put(data.data())
         return data.size()
-
-    def bytesToWrite(self) -> int:
-        return self.__dict__["_feeder"].waiting() if self.__dict__["_process"] is not None else 0
 
     def closeWriteChannel(self) -> None:
         if self.__dict__["_process"] is not None:
@@ -175,37 +141,12 @@ class Process(Double):
     def readAllStandardError(self) -> Any:
         return self._taken("_error")
 
-    def readAll(self) -> Any:
-        return self._taken("_out")
-
-    def bytesAvailable(self) -> int:
-        return len(self.__dict__["_out"])
-
     def state(self) -> int:
         return self.__dict__["_state"]
-
-    def processId(self) -> int:
-        return self.__dict__["_process"].pid if self.__dict__["_process"] else 0
 
     def kill(self) -> None:
         if self.__dict__["_process"] is not None:
             self.__dict__["_process"].kill()
-
-    def terminate(self) -> None:
-        if self.__dict__["_process"] is not None:
-            self.__dict__["_process"].terminate()
-
-    def exitCode(self) -> int:
-        return int(self.__dict__["_exit"][0])
-
-    def exitStatus(self) -> int:
-        return int(self.__dict__["_exit"][1])
-
-    def error(self) -> int:
-        return self.__dict__["_failure"]
-
-    def errorString(self) -> str:
-        return repr(self.__dict__["_failure"])
 
     def _end(self) -> None:
         """Destroying a QProcess kills the process."""

@@ -40,9 +40,6 @@ class ScriptedEffect(Double):
     def self(self) -> Any:
         return self.__dict__["_self"]
 
-    def pythonSource(self) -> str:
-        return str(self.__dict__.get("_source", ""))
-
     def setPythonSource(self, path: str) -> bool:
         """Loads the class as Slicer does: the folder's name is the name of the module that it looks in.
 

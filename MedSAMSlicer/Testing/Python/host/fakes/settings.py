@@ -22,24 +22,3 @@ class Settings(Double):
 
     def setValue(self, key: str, value: Any) -> None:
         stored[self._path(key)] = value
-
-    def contains(self, key: str) -> bool:
-        return self._path(key) in stored
-
-    def remove(self, key: str) -> None:
-        path = self._path(key)
-        for there in [there for there in stored if there == path or there.startswith(path + "/")]:
-            del stored[there]
-
-    def beginGroup(self, prefix: str) -> None:
-        self.__dict__["_group"].append(prefix)
-
-    def endGroup(self) -> None:
-        self.__dict__["_group"].pop()
-
-    def allKeys(self) -> tuple[str, ...]:
-        prefix = self._path("")
-        return tuple(key[len(prefix) :] for key in stored if key.startswith(prefix))
-
-    def sync(self) -> None:
-        pass

@@ -34,9 +34,6 @@ class Timer(Double):
             self._arm()
         self.timeout.emit()
 
-    def _end(self) -> None:
-        self.__dict__["_ticket"] = None
-
     def start(self, milliseconds: int | None = None) -> None:
         if milliseconds is not None:
             self.setInterval(milliseconds)
@@ -48,15 +45,6 @@ class Timer(Double):
     def isActive(self) -> bool:
         return self.__dict__.get("_ticket") is not None
 
-    def read_active(self) -> bool:
-        return bool(self.isActive())
-
-    def read_remainingTime(self) -> int:
-        return int(max(0, self.__dict__["_due"] - clock.now)) if self.isActive() else -1
-
-    def setSingleShot(self, single: bool) -> None:
-        self.__dict__["_single"] = bool(single)
-
     def isSingleShot(self) -> bool:
         return bool(self.__dict__.get("_single", False))
 
@@ -67,23 +55,6 @@ class Timer(Double):
     @staticmethod
     def singleShot(milliseconds: int, receiver: Callable[[], Any], slot: str | None = None) -> None:
         clock.post(slot_of(receiver, slot), milliseconds)
-
-
-@implements("QElapsedTimer")
-class ElapsedTimer(Double):
-    def start(self) -> None:
-        self.__dict__["_start"] = clock.now
-
-    def restart(self) -> int:
-        elapsed = self.elapsed()
-        self.start()
-        return int(elapsed)
-
-    def elapsed(self) -> int:
-        return int(clock.now - self.__dict__["_start"])
-
-    def isValid(self) -> bool:
-        return "_start" in self.__dict__
 
 
 _running_loops: list[EventLoop] = []

@@ -75,23 +75,10 @@ class Builder:
         self.describe(made, element)
         for child in element:
             if child.tag == "widget":
-                self.child(made, child)
+                self.widget(child, made)
             elif child.tag == "layout":
                 made.setLayout(self.layout(child, made))
-            elif child.tag == "item":
-                made.addItem(self.item_text(child))
-            elif child.tag == "action":
-                self.describe(double("QAction")(made), child)
         return made
-
-    def child(self, parent: Any, element: ElementTree.Element) -> None:
-        page = self.widget(element, parent)
-        if parent.inherits("QTabWidget"):
-            parent.addTab(page, (element.findtext("attribute[@name='title']/string") or ""))
-        elif parent.inherits("QScrollArea"):
-            parent.setWidget(page)
-        elif parent.inherits("QStackedWidget") or parent.inherits("QSplitter"):
-            parent.addWidget(page)
 
     def layout(self, element: ElementTree.Element, parent: Any) -> Any:
         made = double(element.get("class", ""))()
@@ -128,68 +115,8 @@ class Builder:
         elif key != "orientation":  # of a Line, which is a QFrame
             raise AttributeError(f"{self.path}: {made.className()} '{element.get('name')}' has no property '{key}'")
 
-    @staticmethod
-    def item_text(element: ElementTree.Element) -> str:
-        return element.findtext("property[@name='text']/string") or ""
-
 
 @implements("QUiLoader")
 class UiLoader(Double):
     def load(self, device: Any, parent: Any = None) -> Any:
         return Builder(device.fileName()).build(parent)
-
-    def createWidget(self, name: str, parent: Any = None, object_name: str = "") -> Any:
-        widget = double(name)(parent) if parent is not None else double(name)()
-        widget.objectName = object_name
-        return widget
-
-
-@implements("QTabWidget")
-class TabWidget(Double):
-    def addTab(self, page: Any, *label: Any) -> int:
-        self.__dict__.setdefault("_pages", []).append((page, label[-1]))
-        page._attach(self)
-        if len(self.__dict__["_pages"]) == 1:
-            self.currentIndex = 0
-        return len(self.__dict__["_pages"]) - 1
-
-    def widget(self, index: int) -> Any:
-        return self.__dict__["_pages"][index][0]
-
-    def tabText(self, index: int) -> str:
-        return str(self.__dict__["_pages"][index][1])
-
-    def read_count(self) -> int:
-        return len(self.__dict__.get("_pages", ()))
-
-
-@implements("QScrollArea")
-class ScrollArea(Double):
-    def setWidget(self, widget: Any) -> None:
-        self.__dict__["_widget"] = widget
-        widget._attach(self)
-
-    def widget(self) -> Any:
-        return self.__dict__.get("_widget")
-
-
-@implements("QStackedWidget")
-class StackedWidget(Double):
-    def addWidget(self, page: Any) -> int:
-        self.__dict__.setdefault("_pages", []).append(page)
-        page._attach(self)
-        if len(self.__dict__["_pages"]) == 1:
-            self.currentIndex = 0
-        return len(self.__dict__["_pages"]) - 1
-
-    def widget(self, index: int) -> Any:
-        return self.__dict__["_pages"][index]
-
-    def read_count(self) -> int:
-        return len(self.__dict__.get("_pages", ()))
-
-    def currentWidget(self) -> Any:
-        return self.widget(self.currentIndex) if self.count else None
-
-    def setCurrentWidget(self, page: Any) -> None:
-        self.currentIndex = self.__dict__["_pages"].index(page)

@@ -20,15 +20,6 @@ class ByteArray(Double):
     def size(self) -> int:
         return len(self.data())
 
-    def length(self) -> int:
-        return len(self.data())
-
-    def isEmpty(self) -> bool:
-        return not self.data()
-
-    def __len__(self) -> int:
-        return len(self.data())
-
     def __eq__(self, other: object) -> bool:
         return is_a(other, "QByteArray") and self.data() == other.data()  # type: ignore[attr-defined]
 
@@ -61,95 +52,16 @@ class WholeNumbers(Numbers):
         double_made(self, *(int(n) if isinstance(n, float) else n for n in numbers))
 
 
-class XY:
-    def x(self) -> float:
-        return self.__dict__["_numbers"][0]
-
-    def y(self) -> float:
-        return self.__dict__["_numbers"][1]
+@implements("QPoint", "QSize", "QSizePolicy")
+class Pair(WholeNumbers):
+    """Two whole numbers."""
 
 
-@implements("QPoint")
-class Point(XY, WholeNumbers):
-    pass
+@implements("QMargins", "QRect")
+class Four(WholeNumbers):
+    """Four whole numbers."""
 
-
-@implements("QPointF")
-class PointF(XY, Numbers):
-    pass
-
-
-@implements("QVector3D")
-class Vector3D(XY, Numbers):
-    _count = 3
-
-    def z(self) -> float:
-        return self.__dict__["_numbers"][2]
-
-
-class WidthHeight:
-    def width(self) -> float:
-        return self.__dict__["_numbers"][0]
-
-    def height(self) -> float:
-        return self.__dict__["_numbers"][1]
-
-
-@implements("QSize")
-class Size(WidthHeight, WholeNumbers):
-    pass
-
-
-@implements("QSizeF")
-class SizeF(WidthHeight, Numbers):
-    pass
-
-
-class Corners(Numbers):
     _count = 4
-
-    def x(self) -> float:
-        return self.__dict__["_numbers"][0]
-
-    def y(self) -> float:
-        return self.__dict__["_numbers"][1]
-
-    def width(self) -> float:
-        return self.__dict__["_numbers"][2]
-
-    def height(self) -> float:
-        return self.__dict__["_numbers"][3]
-
-
-@implements("QRect", "QRectF")
-class Rect(Corners):
-    pass
-
-
-@implements("QMargins")
-class Margins(WholeNumbers):
-    _count = 4
-
-
-@implements("QSizePolicy")
-class SizePolicy(WholeNumbers):
-    def horizontalPolicy(self) -> int:
-        return int(self.__dict__["_numbers"][0])
-
-    def verticalPolicy(self) -> int:
-        return int(self.__dict__["_numbers"][1])
-
-    def setHorizontalPolicy(self, policy: int) -> None:
-        self.__dict__["_numbers"] = (policy, self.__dict__["_numbers"][1])
-
-    def setVerticalPolicy(self, policy: int) -> None:
-        self.__dict__["_numbers"] = (self.__dict__["_numbers"][0], policy)
-
-    def setHorizontalStretch(self, _stretch: int) -> None:
-        pass
-
-    def setVerticalStretch(self, _stretch: int) -> None:
-        pass
 
 
 @implements("QColor")
@@ -166,43 +78,6 @@ class Color(Double):
         else:
             self._no_overload(parts)
         self.__dict__["_rgba"] = tuple(rgba)
-
-    @staticmethod
-    def fromRgbF(red: float, green: float, blue: float, alpha: float = 1.0) -> Any:
-        return double("QColor")(*(round(255 * part) for part in (red, green, blue, alpha)))
-
-    def red(self) -> int:
-        return int(self.__dict__["_rgba"][0])
-
-    def green(self) -> int:
-        return int(self.__dict__["_rgba"][1])
-
-    def blue(self) -> int:
-        return int(self.__dict__["_rgba"][2])
-
-    def alpha(self) -> int:
-        return int(self.__dict__["_rgba"][3])
-
-    def redF(self) -> float:
-        return self.__dict__["_rgba"][0] / 255
-
-    def greenF(self) -> float:
-        return self.__dict__["_rgba"][1] / 255
-
-    def blueF(self) -> float:
-        return self.__dict__["_rgba"][2] / 255
-
-    def setAlpha(self, alpha: int) -> None:
-        self.__dict__["_rgba"] = (*self.__dict__["_rgba"][:3], alpha)
-
-    def setAlphaF(self, alpha: float) -> None:
-        self.__dict__["_rgba"] = (*self.__dict__["_rgba"][:3], round(255 * alpha))
-
-    def name(self, _format: int = 0) -> str:
-        return "#{:02x}{:02x}{:02x}".format(*self.__dict__["_rgba"][:3])
-
-    def isValid(self) -> bool:
-        return True
 
     def lightness(self) -> int:
         rgb = self.__dict__["_rgba"][:3]
@@ -238,9 +113,6 @@ class KeySequence(Double):
         name = next(found, "?")
         return "+".join([*names, {"Escape": "Esc", "Delete": "Del"}.get(name, name)])
 
-    def isEmpty(self) -> bool:
-        return self.__dict__["_key"] == ""
-
     def __eq__(self, other: object) -> bool:
         return is_a(other, "QKeySequence") and self.toString() == other.toString()  # type: ignore[attr-defined]
 
@@ -259,9 +131,3 @@ class Url(Double):
     @staticmethod
     def fromLocalFile(path: str) -> Any:
         return double("QUrl")("file://" + path)
-
-    def toLocalFile(self) -> str:
-        return str(self.__dict__["_text"]).removeprefix("file://")
-
-    def isEmpty(self) -> bool:
-        return not self.__dict__["_text"]

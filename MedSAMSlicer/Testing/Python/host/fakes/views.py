@@ -13,12 +13,6 @@ ORIENTATIONS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 SIZE = (400, 300)
 
 
-@implements("qMRMLAbstractViewWidget")
-class AbstractViewWidget(Double):
-    def mrmlAbstractViewNode(self) -> Any:
-        return self.__dict__["_logic"].GetSliceNode()
-
-
 @implements("qMRMLSliceWidget")
 class SliceWidget(Double):
     def _build(self, name: str, scene: Any, application_logic: Any) -> None:
@@ -47,18 +41,6 @@ class SliceWidget(Double):
     def mrmlSliceCompositeNode(self) -> Any:
         return self.__dict__["_logic"].GetSliceCompositeNode()
 
-    def interactorStyle(self) -> Any:
-        return self.__dict__["_view"].interactorStyle()
-
-    def fitSliceToBackground(self) -> None:
-        self.__dict__["_logic"].FitSliceToBackground()
-
-    def read_sliceOrientation(self) -> str:
-        return str(self.mrmlSliceNode().GetOrientation())
-
-    def read_sliceViewName(self) -> str:
-        return str(self.mrmlSliceNode().GetLayoutName())
-
 
 @implements("qMRMLSliceView")
 class SliceView(Double):
@@ -74,43 +56,17 @@ class SliceView(Double):
         interactor.SetInteractorStyle(style)
         self.__dict__.update(_node=node, _window=window, _interactor=interactor, _style=style, renders=0)
 
-    def mrmlSliceNode(self) -> Any:
-        return self.__dict__["_node"]
-
     def renderWindow(self) -> Any:
         return self.__dict__["_window"]
 
     def interactor(self) -> Any:
         return self.__dict__["_interactor"]
 
-    def interactorStyle(self) -> Any:
-        return self.__dict__["_style"]
-
     def scheduleRender(self) -> None:
-        self.__dict__["renders"] += 1
-
-    def forceRender(self) -> None:
         self.__dict__["renders"] += 1
 
     def setViewCursor(self, cursor: Any) -> None:
         self.__dict__["_cursor"] = cursor
-
-    def setDefaultViewCursor(self, cursor: Any) -> None:
-        self.__dict__["_cursor"] = cursor
-
-    def unsetViewCursor(self) -> None:
-        self.__dict__["_cursor"] = None
-
-    def convertDeviceToXYZ(self, xy: Any) -> tuple[float, ...]:
-        return (float(xy[0]), float(xy[1]), 0.0)
-
-    def convertXYZToRAS(self, xyz: Any) -> tuple[float, ...]:
-        return tuple(self.__dict__["_node"].GetXYToRAS().MultiplyPoint((*xyz, 1.0))[:3])
-
-    def convertRASToXYZ(self, ras: Any) -> tuple[float, ...]:
-        back = vtk.vtkMatrix4x4()
-        vtk.vtkMatrix4x4.Invert(self.__dict__["_node"].GetXYToRAS(), back)
-        return tuple(back.MultiplyPoint((*ras, 1.0))[:3])
 
 
 @implements("qMRMLLayoutManager")
@@ -126,39 +82,8 @@ class LayoutManager(Double):
             widget._build(name, scene, application_logic)
             self.__dict__["_views"][name] = widget
 
-    def mrmlScene(self) -> Any:
-        return self.__dict__["_scene"]
-
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self.__dict__["_views"])
 
     def sliceWidget(self, name: str) -> Any:
         return self.__dict__["_views"].get(name)
-
-    def mrmlSliceLogics(self) -> Any:
-        logics = vtk.vtkCollection()
-        for widget in self.__dict__["_views"].values():
-            logics.AddItem(widget.sliceLogic())
-        return logics
-
-    def read_threeDViewCount(self) -> int:
-        return 0
-
-    def read_tableViewCount(self) -> int:
-        return 0
-
-    def read_plotViewCount(self) -> int:
-        return 0
-
-    def on_layout(self, layout: int) -> None:
-        self.layoutChanged.emit(layout)
-
-    def resetSliceViews(self) -> None:
-        for widget in self.__dict__["_views"].values():
-            widget.sliceLogic().FitSliceToAll()
-
-    def pauseRender(self) -> None:
-        pass
-
-    def resumeRender(self) -> None:
-        pass
