@@ -121,6 +121,9 @@ class IOManager(Double):
                 loaded.AddItem(node)
         return nodes is not None
 
+    def fileWriterFileType(self, node: Any, _format: str = "") -> str:
+        return "NodeFile" if node is not None else "SceneFile"
+
     def saveNodes(self, kind: str, properties: Any, messages: Any = None) -> bool:
         path = properties["fileName"]
         if kind == "SceneFile":

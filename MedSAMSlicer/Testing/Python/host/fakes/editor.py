@@ -215,6 +215,18 @@ class SegmentEditorWidget(Double):
 
     # Undo
 
+    def segmentationNode(self) -> Any:
+        return self.__dict__["_node"].GetSegmentationNode()
+
+    def sourceVolumeNode(self) -> Any:
+        return self.__dict__["_node"].GetSourceVolumeNode()
+
+    def currentSegmentID(self) -> str:
+        return str(self.__dict__["_node"].GetSelectedSegmentID() or "")
+
+    def saveStateForUndo(self) -> None:
+        self.__dict__["_logic"].SaveStateForUndo()
+
     def installKeyboardShortcuts(self, parent: Any = None) -> None:
         """Keys of the editor's own: the fixture's user presses none of them."""
 

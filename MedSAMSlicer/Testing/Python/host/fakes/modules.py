@@ -70,3 +70,9 @@ class ScriptedModuleWidget(Double):
             if child is not self.layout():
                 child._delete()
         self._build(self.__dict__["_module"])
+
+
+@implements("qSlicerModuleManager")
+class LoadedModules(Double):
+    def module(self, name: str) -> Any:
+        return getattr(slicer.modules, name.lower(), None)

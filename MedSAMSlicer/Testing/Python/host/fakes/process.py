@@ -141,6 +141,9 @@ class Process(Double):
     def readAllStandardError(self) -> Any:
         return self._taken("_error")
 
+    def processId(self) -> int:
+        return self.__dict__["_process"].pid if self.__dict__["_process"] else 0
+
     def state(self) -> int:
         return self.__dict__["_state"]
 
