@@ -1,4 +1,4 @@
-"""What the effect draws over the slice views: rectangle, points, preview, result, and the input of the model."""
+"""Overlays of the effect in slice views: rectangle, points, preview, result, and the input of the model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _Color = tuple[float, float, float]
 
 
 class Overlays:
-    """Actors in every slice view while the effect is active.
+    """Shows the state of the editor in all slice views while the effect is active.
 
     Args:
-        scripted_effect: Slicer's half of the effect, which adds and removes actors.
+        scripted_effect: Slicer's side of the effect, which adds and removes actors.
     """
 
     def __init__(self, scripted_effect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
@@ -30,19 +30,24 @@ class Overlays:
         self._views: list[_View] = []
 
     def attach(self) -> None:
-        """Begin to draw in the views that exist now."""
+        """Add actors to the current slice views."""
         self.detach()
-        shown = [view for view in slice_views() if self._effect.segmentationDisplayableInView(view.mrmlSliceNode())]
-        self._views = [_View(self._effect, view) for view in shown]
+        views = [view for view in slice_views() if self._effect.segmentationDisplayableInView(view.mrmlSliceNode())]
+        self._views = [_View(self._effect, view) for view in views]
 
     def detach(self) -> None:
-        """Remove everything."""
+        """Remove all actors."""
         for view in self._views:
             view.remove()
         self._views = []
 
     def update(self, editor: ContourEditor | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
-        """Draw what the editor has, in all views; `only`: in this view, because nothing else has changed."""
+        """Update the views.
+
+        Args:
+            editor: editor whose state is shown; None: nothing is shown.
+            only: the only view to update; None: all views.
+        """
         for view in self._views:
             if only is None or view.widget is only:
                 view.draw(editor)
@@ -58,7 +63,7 @@ class _View:
         self._result, self._preview = ViewOverlay(self._table), ViewOverlay(self._table)
         self._rectangle, self._points = ViewRectangle((1.0, 1.0, 1.0)), PointMarks()
         self._input: tuple[tuple[object, ...], StackImage] | None = None
-        # From bottom to top.
+        # Drawn from first to last.
         self._actors = [
             self._model_input.actor,
             self._result.actor,
@@ -80,15 +85,15 @@ class _View:
             else:
                 self._draw_all(editor, geometry_of(self.widget))
         except MedSAMError:
-            # The volume has changed so that nothing has a place in it. Whatever runs or writes reports why.
+            # The volume has become unusable. The error is reported when it is used for a run or for writing.
             self._hide()
         self._effect.scheduleRender(self.widget)
 
     def _draw_all(self, editor: ContourEditor, geometry: ViewGeometry) -> None:
         state, rectangle = editor.state, editor.rectangle
-        self._take_color(state)
+        self._update_color(state)
         self._model_input.show(self._model_input_image(editor, geometry), geometry)
-        # A new rectangle is drawn over the bare image, and so is a preview that takes the place of a slice's result.
+        # Only the image is visible below a new rectangle, and below a preview that replaces the result of its slice.
         hides_result = state.current.applied or rectangle.drawing or self._is_previewed(editor, geometry)
         self._result.show(None if hides_result else state.current.image, geometry)
         self._preview.show(rectangle.image, geometry)
@@ -126,7 +131,7 @@ class _View:
                 if key.points is not None and self._points.show(stack, index, key.points, geometry):
                     break
 
-    def _take_color(self, state: SegmentState) -> None:
+    def _update_color(self, state: SegmentState) -> None:
         segment = state.segmentation_node.GetSegmentation().GetSegment(state.segment_id)
         color = tuple(segment.GetColor()) if segment is not None else self._color
         if color != self._color:
@@ -135,7 +140,7 @@ class _View:
             self._rectangle.actor.GetProperty().SetColor(*color)
 
     def _model_input_image(self, editor: ContourEditor, geometry: ViewGeometry) -> StackImage | None:
-        """The slice that the view shows, through the window and at the resolution of the network; None if not wanted."""
+        """The slice in the view as the model gets it: windowed, at the resolution of the network. None if not shown."""
         state, reader = editor.state, editor.reader
         try:
             if not state.parameters.flag("ShowModelInput") or reader.window is None:
@@ -149,18 +154,23 @@ class _View:
                 image.put(index, at_resolution(reader.image(plane, stack, index), side))
                 self._input = (key, image)
         except MedSAMError:
-            return None  # the options frame shows what is wrong with the window or the volume
+            return None  # the options frame shows the error
         return self._input[1]
 
 
 def at_resolution(image: np.ndarray, side: int) -> np.ndarray:
-    """A uint8 (rows, columns) slice at the resolution of a network with this input side; the shape stays."""
+    """Reduce a slice to the resolution of a network, and enlarge it to its own shape again with nearest neighbours.
+
+    Args:
+        image: uint8 (rows, columns) array.
+        side: side of the network's square input in pixels.
+    """
     from ..engine.resize import area_resize, longest_side_size
 
     rows, columns = image.shape
     if max(rows, columns) <= side:
         return image
-    small = area_resize(image, *longest_side_size(rows, columns, side))
-    row = (np.arange(rows) + 0.5) * small.shape[0] // rows
-    column = (np.arange(columns) + 0.5) * small.shape[1] // columns
-    return np.asarray(small[np.ix_(row.astype(int), column.astype(int))])
+    reduced = area_resize(image, *longest_side_size(rows, columns, side))
+    row = (np.arange(rows) + 0.5) * reduced.shape[0] // rows
+    column = (np.arange(columns) + 0.5) * reduced.shape[1] // columns
+    return np.asarray(reduced[np.ix_(row.astype(int), column.astype(int))])

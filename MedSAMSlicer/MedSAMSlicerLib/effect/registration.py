@@ -1,4 +1,4 @@
-"""How Slicer gets to know the effect."""
+"""Registration of the effect with the Segment Editor."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SOURCE = Path(__file__).resolve().parents[1] / "SegmentEditorEffect.py"
 
 
 def new_scripted_effect() -> Any:
-    """Slicer's half of an effect, joined with a new Python half."""
+    """Create Slicer's side of the effect, which creates the Python side."""
     import qSlicerSegmentationsEditorEffectsPythonQt as effects
 
-    # Slicer looks for the class in the module that is named like the file's folder, and loads the file in the place
-    # of that module if it is not there. That module is our package: so it has to have the class.
+    # Slicer looks for the class in the module with the name of the file's folder. If the class is missing there, Slicer
+    # replaces the module, which is our package, by the file. Therefore the package must have the class.
     package = importlib.import_module(_PACKAGE)
     vars(package)["SegmentEditorEffect"] = importlib.import_module(
         f"{_PACKAGE}.SegmentEditorEffect"
@@ -32,7 +32,7 @@ def new_scripted_effect() -> Any:
 
 
 def register_effect() -> None:
-    """Make the effect known. Slicer keeps the first one of a name: when a module is reloaded there is nothing to do."""
-    known = slicer.qSlicerSegmentEditorEffectFactory.instance().registeredEffects()
-    if EFFECT_NAME not in [effect.name for effect in known]:
+    """Register the effect, unless an effect of this name is registered already, as after a reload of the module."""
+    registered = slicer.qSlicerSegmentEditorEffectFactory.instance().registeredEffects()
+    if EFFECT_NAME not in [effect.name for effect in registered]:
         new_scripted_effect().self().register()

@@ -1,4 +1,4 @@
-"""Keys that work while the effect is active."""
+"""Keyboard shortcuts while the effect is active."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import slicer
 
 
 class Shortcuts:
-    """Shortcuts of the main window; none where there is no main window.
+    """Adds shortcuts to the main window, if there is one.
+
+    Attributes:
+        escaped: whether `on_escape` has handled the current press of Esc, which then also reaches the focused widget.
 
     Args:
-        actions: keys, such as "Ctrl+Return", and what they do.
-        on_escape: returns whether there was something to escape from.
+        actions: key sequence, such as "Ctrl+Return" -> function to call.
+        on_escape: called when Esc is pressed; returns whether it has cancelled something.
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], object]], on_escape: Callable[[], bool]) -> None:
         self._shortcuts: list[Any] = []
         self.escaped = False
-        """Whether the stroke of Escape that is under way was taken already: it goes on to the widget with the focus."""
         self._window = slicer.util.mainWindow()
         self._filter: Any = None
         if self._window is None:
@@ -35,7 +37,7 @@ class Shortcuts:
         self._window.installEventFilter(self._filter)
 
     def remove(self) -> None:
-        """Give the keys back."""
+        """Remove the shortcuts."""
         for shortcut in self._shortcuts:
             shortcut.enabled = False
             shortcut.deleteLater()
@@ -47,17 +49,18 @@ class Shortcuts:
     def _escape(self, on_escape: Callable[[], bool]) -> bool:
         self.escaped = on_escape()
         if self.escaped:
-            qt.QTimer.singleShot(0, self._stroke_is_over)
+            qt.QTimer.singleShot(0, self._reset_escaped)
         return self.escaped
 
-    def _stroke_is_over(self) -> None:
+    def _reset_escaped(self) -> None:
         self.escaped = False
 
 
 class _EscapeFilter(qt.QObject):
-    """Sees the Escape key before the Segment Editor's own shortcut, which would leave the effect.
+    """Handles Esc before the shortcut of the Segment Editor, which would deactivate the effect.
 
-    Qt asks the focused widget, and then those around it, whether they want a key that is a shortcut.
+    Before Qt triggers a shortcut it sends a ShortcutOverride event to the focused widget and then to its parents; a
+    widget that accepts the event gets the key instead.
     """
 
     on_escape: Callable[[], bool] = staticmethod(lambda: False)

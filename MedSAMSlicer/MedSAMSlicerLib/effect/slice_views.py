@@ -1,4 +1,4 @@
-"""The slice views of the layout: which exist, what they show, and how to move them to a slice."""
+"""Slice views of the current layout: geometry, slice in view, and moving to a slice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..scene.volume.view_plane import ViewGeometry
 
 
 def slice_views() -> list[slicer.qMRMLSliceWidget]:
-    """Widgets of all slice views; empty while the application has no layout."""
+    """Widgets of all slice views; empty if the application has no layout manager."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return []
@@ -21,17 +21,19 @@ def slice_views() -> list[slicer.qMRMLSliceWidget]:
 
 
 def is_slice_view(view: qt.QWidget) -> bool:
+    """Whether a view widget is a slice view."""
     return bool(view.className() == "qMRMLSliceWidget")
 
 
 def geometry_of(view: slicer.qMRMLSliceWidget) -> ViewGeometry:
+    """Geometry of a slice view."""
     return ViewGeometry.of(view.mrmlSliceNode())
 
 
 def go_to(state: SegmentState, index: int) -> None:
-    """Move all views through the centre of the object on a slice; views of its plane then show that slice."""
+    """Move all slice views to the centre of the object on a slice, so that views of its plane show the slice."""
     stack = state.stack(state.current.plane or state.plane)
-    box = _object_on(state, index) or Box.of_slice(*stack.shape[1:])
+    box = _object_box(state, index) or Box.of_slice(*stack.shape[1:])
     centre = np.array([[(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, 0.0]])
     r, a, s = transform_points(stack.slice_to_world(index), centre)[0]
     for view in slice_views():
@@ -39,7 +41,7 @@ def go_to(state: SegmentState, index: int) -> None:
 
 
 def slice_shown(state: SegmentState) -> int:
-    """The slice of the result that a view shows; -1 if no view shows slices of its plane."""
+    """Index of the slice of the result in the first view of its plane; -1 if no view shows this plane."""
     plane = state.current.plane
     if plane is not None:
         for view in map(geometry_of, slice_views()):
@@ -49,17 +51,17 @@ def slice_shown(state: SegmentState) -> int:
 
 
 def on_a_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
-    """Whether the mouse is over a handle of the ROI, so that the user means to drag that."""
+    """Whether the mouse is over a handle of the ROI, which the user can drag."""
     display = None if roi_node is None else roi_node.GetDisplayNode()
     return display is not None and display.GetActiveComponentType() != display.ComponentNone
 
 
-def _object_on(state: SegmentState, index: int) -> Box | None:
-    """Where the object is on a slice, by the result or else by the prompts."""
+def _object_box(state: SegmentState, index: int) -> Box | None:
+    """Box of the object on a slice, from the result or else from the prompts; None if unknown."""
     result, prompts = state.current.result, state.prompts
     if result is not None and index in result:
-        found = result[index]
-        return Box.from_mask(found.mask) or found.box
+        slice_result = result[index]
+        return Box.from_mask(slice_result.mask) or slice_result.box
     if prompts is not None and index in prompts.keys:
         return prompts.keys[index].extent
     return None

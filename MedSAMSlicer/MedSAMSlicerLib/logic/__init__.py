@@ -1,1 +1,1 @@
-"""The module's logic, which scripts in Slicer call, and inference processes driven by Qt."""
+"""The module's logic for scripts in Slicer, and inference processes in Qt's event loop."""

@@ -1,4 +1,4 @@
-"""Bytes to and from the inference process through Qt's event loop."""
+"""Transport to the inference process with QProcess."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from ..engine.serving.limited_service import LIMITED_SERVICE
 from ..scene.worker.transport import TransportListener, worker_command
 
 CLOSE_MILLISECONDS = 1000
-"""How long a process may take to end by itself."""
-# Qt's objects must outlive the slots that are running, and a process its end; nothing else holds one that was let go.
+"""Time that a process has to end by itself after its standard input is closed."""
+# A QProcess must outlive its running slots and its process: released ones are kept here until they have ended.
 _ending: list[qt.QProcess] = []
 
 
 def inference_process() -> QProcessTransport:
-    """A process with the engine, its memory bounded as the user has set it."""
+    """Transport to a new inference process, with the cache size of the user's settings."""
     return QProcessTransport(worker_command(LIMITED_SERVICE), child_environment())
 
 
 class QProcessTransport:
-    """A `Transport` that moves bytes whenever Qt processes events; it never waits."""
+    """A `Transport` that transfers bytes in Qt's event loop.
+
+    Args:
+        command: program and arguments.
+        environment: variables to add to the environment of this process, or to replace in it.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command, self._environment = list(command), dict(environment)
@@ -48,21 +53,21 @@ class QProcessTransport:
             self._process.write(qt.QByteArray(data))
 
     def kill(self) -> None:
-        process = self._let_go()
+        process = self._release()
         if process is not None:
             process.kill()
 
     def close(self) -> None:
-        process = self._let_go()
+        process = self._release()
         if process is not None:
             process.closeWriteChannel()
             qt.QTimer.singleShot(CLOSE_MILLISECONDS, process.kill)
 
-    def _let_go(self) -> qt.QProcess | None:
-        """Hear nothing more of the process."""
+    def _release(self) -> qt.QProcess | None:
+        """Ignore the process from now on, and return it; None if there is none."""
         process, self._process, self._listener = self._process, None, None
         if process is not None:
-            _ending[:] = [one for one in _ending if one.state() != qt.QProcess.NotRunning]
+            _ending[:] = [other for other in _ending if other.state() != qt.QProcess.NotRunning]
             _ending.append(process)
         return process
 
@@ -77,20 +82,20 @@ class QProcessTransport:
         if self._process is not None and self._listener is not None:
             self._listener.on_stderr(self._process.readAllStandardError().data())
 
-    def _finished(self, code: int, how: int) -> None:
-        # The last words may still wait to be read.
+    def _finished(self, code: int, exit_kind: int) -> None:
+        # Read the last bytes before the exit is reported.
         self._read()
         self._read_errors()
         listener = self._listener
-        self._let_go()
+        self._release()
         if listener is not None:
-            crashed = how == qt.QProcess.CrashExit
-            # There, Qt gives the number of the signal.
+            crashed = exit_kind == qt.QProcess.CrashExit
+            # On POSIX systems, `code` is the signal number after a crash.
             listener.on_exit(-code if crashed and os.name == "posix" else code)
 
     def _error_occurred(self, error: int) -> None:
         if error == qt.QProcess.FailedToStart:
             listener = self._listener
-            self._let_go()
+            self._release()
             if listener is not None:
                 listener.on_exit(None)

@@ -1,4 +1,4 @@
-"""Segmentations that scripts start: in an inference process of their own, one at a time."""
+"""Runs the segmentations that scripts start, one at a time, in an inference process of its own."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ STEP_MILLISECONDS = 20
 
 
 class SegmentationRunner:
-    """Starts segmentations, advances them from a timer, and keeps the inference process for the next one.
+    """Starts segmentations and advances them from a timer. The inference process is reused for the next segmentation.
 
     Args:
-        make_transport: makes the transport to one inference process; called when one is needed.
+        make_transport: creates the transport to an inference process; called when one is needed.
     """
 
     def __init__(self, make_transport: Callable[[], Transport] = inference_process) -> None:
         self._client = WorkerClient(make_transport)
-        # Qt's connections keep the client alive, and with it the process. Slicer itself ends the process at exit.
+        # Qt's connections keep the client and its process alive. At exit, Slicer itself ends the process.
         weakref.finalize(self, self._client.close).atexit = False
         self._task: SegmentTask | None = None
         self._timer = qt.QTimer()
@@ -83,7 +83,7 @@ class SegmentationRunner:
         roi = None if roi_node is None else roi_to_boxes(roi_node, stack.ijk_to_world, stack.dimensions)
         prompt = volume_prompt(stack.dimensions, stack.axis, roi, **prompts)
         find_model(model).check_prompts(prompt.stack.kinds)
-        # Environment variables tell inference processes of the settings.
+        # Inference processes read the settings from environment variables.
         settings.apply()
         self._task = SegmentTask(
             self._client,
@@ -107,7 +107,7 @@ class SegmentationRunner:
             MedSAMError: the segmentation has failed; nothing was written.
         """
         self._loop = loop = qt.QEventLoop()
-        # Also ends when the application quits, which a loop over `processEvents` would not notice.
+        # An event loop also ends when the application quits; a loop over `processEvents` would not.
         loop.exec()
         self._loop = None
         if task.running:
@@ -119,12 +119,12 @@ class SegmentationRunner:
         return task.segment_id
 
     def clear_embedding_cache(self) -> None:
-        """End the process when the running segmentation has ended; the next process starts without embeddings."""
+        """End the process, and with it its cache, as soon as no segmentation is running."""
         self._clear_requested = True
         self._clear_if_idle()
 
     def close(self) -> None:
-        """Cancel the running segmentation and end the inference process. Another one may be started afterwards."""
+        """Cancel the running segmentation and end the inference process. The runner can be used again afterwards."""
         task = self._task
         if task is not None:
             task.cancel()
@@ -155,7 +155,7 @@ class SegmentationRunner:
 
 
 def _save_for_undo(segmentation_node: slicer.vtkMRMLSegmentationNode) -> None:
-    """Take an undo step in the Segment Editor, if it was opened and edits this segmentation."""
+    """Save an undo state in the Segment Editor if it is editing this segmentation."""
     module_widget = getattr(slicer.modules, "SegmentEditorWidget", None)
     editor: slicer.qMRMLSegmentEditorWidget | None = None if module_widget is None else module_widget.editor
     if editor is not None and editor.segmentationNode() is segmentation_node:

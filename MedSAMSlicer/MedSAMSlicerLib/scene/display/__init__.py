@@ -1,1 +1,1 @@
-"""What is drawn over the slice views."""
+"""Overlays of slice views: masks, rectangles and points."""

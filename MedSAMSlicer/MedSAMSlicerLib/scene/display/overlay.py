@@ -1,4 +1,7 @@
-"""Masks and grey slices of a stack, drawn over whatever slice view looks at them. World is RAS, in millimetres."""
+"""Overlays that show masks, grey slices and boxes of a stack in slice views.
+
+World coordinates are RAS in millimetres.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ Color = tuple[float, float, float]
 
 
 class StackImage:
-    """A (slices, rows, columns) uint8 image that lies in the world where the slices of a stack do.
+    """A uint8 (slices, rows, columns) image with the geometry of a stack.
 
-    Memory is taken only where something was put.
+    The operating system allocates memory only for slices that have been written.
 
     Args:
-        stack: the slices that it lies on.
-        first, slices: the part of the stack that it covers; None: up to the last slice.
+        stack: the stack that provides the geometry.
+        first: first slice of the stack that the image covers.
+        slices: number of slices; None: up to the last slice of the stack.
     """
 
     def __init__(self, stack: Stack, first: int = 0, slices: int | None = None) -> None:
@@ -36,30 +40,40 @@ class StackImage:
         self.image.GetPointData().SetScalars(numpy_to_vtk(self.values.ravel()))
 
     def put(self, index: int, values: np.ndarray, around: Box | None = None) -> None:
-        """Put (rows, columns) values on slice `index` of the stack; what was there before is gone.
+        """Replace slice `index` of the stack.
 
         Args:
-            around: box outside of which the values are 0, if that is known.
+            index: slice index in the stack.
+            values: (rows, columns) array.
+            around: box outside of which `values` is 0; None if unknown.
         """
-        one = self.values[index - self.first]
-        if one.any():
-            one[:] = 0
+        target = self.values[index - self.first]
+        if target.any():
+            target[:] = 0
         if around is None:
-            one[:] = values
+            target[:] = values
         else:
             rows, columns = slice(int(around.y0), int(around.y1) + 1), slice(int(around.x0), int(around.x1) + 1)
-            one[rows, columns] = values[rows, columns]
+            target[rows, columns] = values[rows, columns]
         self.image.GetPointData().GetScalars().Modified()
         self.image.Modified()
 
-    def put_result(self, found: SliceResult) -> None:
-        """Put the mask of one slice."""
-        box = Box.from_mask(found.mask)
-        self.put(found.index, found.mask, box if box is not None else Box(0, 0, 0, 0))
+    def put_result(self, result: SliceResult) -> None:
+        """Replace a slice by the mask of its result."""
+        box = Box.from_mask(result.mask)
+        self.put(result.index, result.mask, box if box is not None else Box(0, 0, 0, 0))
 
 
 class ViewOverlay:
-    """What a slice view shows of one image of a stack, as an actor in view pixels."""
+    """Shows the cut of a `StackImage` with the plane of a slice view.
+
+    Args:
+        table: colours of the values.
+        smooth: whether values are interpolated linearly.
+
+    Attributes:
+        actor: 2D actor in view pixels.
+    """
 
     def __init__(self, table: vtk.vtkLookupTable, smooth: bool = False) -> None:
         self._reslice = vtk.vtkImageReslice()
@@ -70,26 +84,26 @@ class ViewOverlay:
             self._reslice.SetInterpolationModeToLinear()
         else:
             self._reslice.SetInterpolationModeToNearestNeighbor()
-        # Where the image does not reach the view shows what it showed before, also where 0 is a colour.
+        # The view stays visible outside the image, also if the table assigns a colour to 0.
         self._reslice.GenerateStencilOutputOn()
         self._colors = vtk.vtkImageMapToColors()
         self._colors.SetOutputFormatToRGBA()
         self._colors.SetLookupTable(table)
         self._colors.SetInputConnection(self._reslice.GetOutputPort())
-        self._cut = vtk.vtkImageStencil()
-        self._cut.SetInputConnection(self._colors.GetOutputPort())
-        self._cut.SetStencilConnection(self._reslice.GetStencilOutputPort())
-        self._cut.SetBackgroundColor(0, 0, 0, 0)
+        self._stencil = vtk.vtkImageStencil()
+        self._stencil.SetInputConnection(self._colors.GetOutputPort())
+        self._stencil.SetStencilConnection(self._reslice.GetStencilOutputPort())
+        self._stencil.SetBackgroundColor(0, 0, 0, 0)
         mapper = vtk.vtkImageMapper()
         mapper.SetColorWindow(255)
         mapper.SetColorLevel(127.5)
-        mapper.SetInputConnection(self._cut.GetOutputPort())
+        mapper.SetInputConnection(self._stencil.GetOutputPort())
         self.actor = vtk.vtkActor2D()
         self.actor.SetMapper(mapper)
         self.actor.VisibilityOff()
 
     def show(self, image: StackImage | None, view: ViewGeometry) -> None:
-        """Show the part of the image that lies in the view's plane; None shows nothing."""
+        """Show the part of the image in the plane of the view; None hides the actor."""
         self.actor.SetVisibility(image is not None)
         if image is None:
             return
@@ -100,17 +114,24 @@ class ViewOverlay:
         self._reslice.SetOutputExtent(0, view.size[0] - 1, 0, view.size[1] - 1, 0, 0)
 
     def pixels(self) -> vtk.vtkImageData:
-        """RGBA of what is shown, a value for each view pixel."""
-        self._cut.Update()
-        return self._cut.GetOutput()
+        """RGBA image of the overlay, one value per view pixel."""
+        self._stencil.Update()
+        return self._stencil.GetOutput()
 
 
-# Around a corner, in view pixels.
+# Corners of a handle in view pixels, relative to its centre.
 _HANDLE = 4.0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 
 
 class ViewRectangle:
-    """The outline of a box on one slice, as an actor in view pixels; shown only in views that show that slice."""
+    """Shows the outline of a box in views that show its slice.
+
+    Args:
+        color: RGB, 0 to 1.
+
+    Attributes:
+        actor: 2D actor in view pixels.
+    """
 
     def __init__(self, color: Color) -> None:
         self._outline = vtk.vtkPolyData()
@@ -123,10 +144,14 @@ class ViewRectangle:
         self.actor.VisibilityOff()
 
     def show(self, stack: Stack, index: int, box: Box, view: ViewGeometry, handles: bool = False) -> bool:
-        """Draw the outer edges of the box's pixels. Returns whether the view shows that slice.
+        """Show the box at the outer edges of its pixels. Returns whether the view shows the slice.
 
         Args:
-            handles: whether the corners have squares by which they can be dragged.
+            stack: stack of the slice.
+            index: slice index.
+            box: box in slice pixels.
+            view: geometry of the view.
+            handles: whether to show a square at each corner.
         """
         corners = outline_in_view(stack, index, box, view)
         self.actor.SetVisibility(corners is not None)
@@ -145,17 +170,18 @@ class ViewRectangle:
         return True
 
     def hide(self) -> None:
+        """Hide the actor."""
         self.actor.VisibilityOff()
 
 
 def outline_in_view(stack: Stack, index: int, box: Box, view: ViewGeometry) -> np.ndarray | None:
-    """(4, 2) view pixels of the box's outer corners; None if the view doesn't show that slice there."""
+    """Outer corners of a box as (4, 2) view pixels; None if the view does not show the slice there."""
     x0, y0, x1, y1 = box.x0 - 0.5, box.y0 - 0.5, box.x1 + 0.5, box.y1 + 0.5
     return positions_in_view(stack, index, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], dtype=float), view)
 
 
 def positions_in_view(stack: Stack, index: int, positions: np.ndarray, view: ViewGeometry) -> np.ndarray | None:
-    """(n, 2) view pixels of (n, 2) columns and rows of a slice; None if the view doesn't show that slice there."""
+    """Convert (n, 2) columns and rows of a slice to (n, 2) view pixels; None if the view does not show the slice there."""
     in_view = np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index)
     xyz = transform_points(in_view, np.column_stack([positions, np.zeros(len(positions))]))
     half = abs(float(in_view[2, 2])) / 2
@@ -165,7 +191,7 @@ def positions_in_view(stack: Stack, index: int, positions: np.ndarray, view: Vie
 
 
 def mask_colors(color: Color, opacity: float = OPACITY) -> vtk.vtkLookupTable:
-    """0 transparent, everything else in one colour."""
+    """Colour table that shows 0 as transparent and 1 in `color` (RGB, 0 to 1)."""
     table = vtk.vtkLookupTable()
     table.SetNumberOfTableValues(2)
     table.SetTableRange(0, 1)
@@ -175,7 +201,7 @@ def mask_colors(color: Color, opacity: float = OPACITY) -> vtk.vtkLookupTable:
 
 
 def grey_colors() -> vtk.vtkLookupTable:
-    """0 to 255 as grey, opaque."""
+    """Colour table that shows 0 to 255 as opaque grey levels."""
     table = vtk.vtkLookupTable()
     table.SetNumberOfTableValues(256)
     table.SetTableRange(0, 255)

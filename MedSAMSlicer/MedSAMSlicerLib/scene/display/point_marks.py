@@ -1,4 +1,4 @@
-"""Clicked points as marks over a slice view: a plus in a ring where the object is, a minus in a ring where it is not."""
+"""Markers of clicked points: a plus in a ring inside the object, a minus in a ring outside."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ...engine.prompts import Points
 from ..volume.view_plane import Stack, ViewGeometry
 from .overlay import Color, positions_in_view
 
-# A blue and an orange that all kinds of colour vision tell apart; the signs say the same without any colour.
+# Distinguishable with any colour vision deficiency; plus and minus carry the same information.
 POSITIVE: Color = (0.34, 0.71, 0.91)
 NEGATIVE: Color = (0.90, 0.62, 0.0)
 _RING_RADIUS, _ARM = 8.0, 4.5
-_TURN = np.linspace(0, 2 * np.pi, 17)
-_RING = _RING_RADIUS * np.column_stack([np.cos(_TURN), np.sin(_TURN)])
-_ACROSS = _ARM * np.array([[-1.0, 0.0], [1.0, 0.0]])
-_UP = _ACROSS[:, ::-1]
+_ANGLES = np.linspace(0, 2 * np.pi, 17)
+_RING = _RING_RADIUS * np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)])
+_HORIZONTAL = _ARM * np.array([[-1.0, 0.0], [1.0, 0.0]])
+_VERTICAL = _HORIZONTAL[:, ::-1]
 
 
 class PointMarks:
-    """Marks of one slice's points, as two actors in view pixels: a dark edge below, which is seen on bright images.
+    """Markers of the points on one slice, with a dark edge that is visible on bright images.
 
     Attributes:
-        actors: from below to above.
-        centres: (n, 2) view pixels of the marks that are seen.
+        actors: 2D actors in view pixels, from bottom to top.
+        centres: (n, 2) view pixels of the visible markers.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class PointMarks:
         self.centres = np.zeros((0, 2))
 
     def show(self, stack: Stack, index: int, points: Points, view: ViewGeometry) -> bool:
-        """Draw the points of a slice. Returns whether the view shows that slice."""
+        """Show the points of slice `index`. Returns whether the view shows the slice."""
         centres = positions_in_view(stack, index, np.array(points.coordinates), view)
         if centres is None:
             self.hide()
@@ -42,7 +42,7 @@ class PointMarks:
         colors.SetNumberOfComponents(3)
         for centre, positive in zip(centres, points.positive, strict=True):
             color = [round(255 * part) for part in (POSITIVE if positive else NEGATIVE)]
-            for line in (_RING, _ACROSS, _UP) if positive else (_RING, _ACROSS):
+            for line in (_RING, _HORIZONTAL, _VERTICAL) if positive else (_RING, _HORIZONTAL):
                 lines.InsertNextCell(len(line))
                 for x, y in centre + line:
                     lines.InsertCellPoint(corners.InsertNextPoint(x, y, 0))
@@ -57,12 +57,13 @@ class PointMarks:
         return True
 
     def hide(self) -> None:
+        """Hide all markers."""
         self.centres = np.zeros((0, 2))
         for actor in self.actors:
             actor.VisibilityOff()
 
     def _actor(self, width: float, color: Color | None) -> vtk.vtkActor2D:
-        """Of the colours of the signs, if there is no other."""
+        """Actor of the markers; `color` None: in the colours of the points."""
         mapper = vtk.vtkPolyDataMapper2D()
         mapper.SetInputData(self._lines)
         mapper.SetScalarVisibility(color is None)

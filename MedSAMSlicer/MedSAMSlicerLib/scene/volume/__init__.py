@@ -1,1 +1,1 @@
-"""Volume nodes as stacks of slices: geometry, planes, intensity windows."""
+"""Volume nodes as stacks of slices: geometry, planes and intensity windows."""

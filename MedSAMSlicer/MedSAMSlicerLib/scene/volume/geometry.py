@@ -1,4 +1,7 @@
-"""From MRML's matrices and images to numpy. World is RAS, in millimetres, parent transforms included."""
+"""Conversion of MRML matrices and images to NumPy.
+
+World coordinates are RAS in millimetres, with all parent transforms applied.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,17 @@ def to_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
 
 
 def node_to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
-    """(4, 4) matrix from the node's own RAS to world RAS through all its parent transforms.
+    """(4, 4) matrix from the RAS coordinates of the node to world RAS, through all parent transforms.
 
     Raises:
-        InputError: one of the parent transforms is not linear.
+        InputError: a parent transform is not linear.
     """
     parent = node.GetParentTransformNode()
     matrix = vtk.vtkMatrix4x4()
     if parent is not None:
         if not parent.IsTransformToWorldLinear():
             raise InputError(
-                _("{node} lies under the nonlinear transform '{transform}': harden the transform first").format(
+                _("{node} is under the nonlinear transform '{transform}': harden the transform first").format(
                     node=label(node), transform=parent.GetName()
                 )
             )
@@ -45,7 +48,7 @@ def node_to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
 
 
 def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """(4, 4) matrix from (i, j, k) in the volume's voxel array, counted from 0, to world RAS.
+    """(4, 4) matrix from zero-based (i, j, k) indices of the voxel array to world RAS.
 
     Raises:
         InputError: a parent transform is not linear, or the matrix cannot be inverted.
@@ -53,15 +56,15 @@ def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(ijk_to_ras)
     image = volume_node.GetImageData()
-    # MRML counts voxels from the start of the image's extent, numpy from 0.
+    # MRML indices start at the extent of the image, array indices at 0.
     first_voxel = np.eye(4)
     first_voxel[:3, 3] = image.GetExtent()[::2] if image is not None else 0
     matrix = node_to_world(volume_node) @ to_array(ijk_to_ras) @ first_voxel
-    # Relative to the voxel's size, so that voxels of micrometres are not taken for flat ones.
-    box = float(np.prod(voxel_sizes(matrix)))
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) <= 1e-6 * box:
+    # The determinant is compared with the voxel volume, so that voxels of micrometres are not rejected as flat.
+    volume = float(np.prod(voxel_sizes(matrix)))
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) <= 1e-6 * volume:
         raise InputError(
-            _("{volume_node} has a geometry that cannot be inverted: check its spacing and transform").format(
+            _("the geometry of {volume_node} is not invertible: check its spacing and transform").format(
                 volume_node=label(volume_node)
             )
         )
@@ -76,16 +79,17 @@ def image_to_node(image: slicer.vtkOrientedImageData) -> np.ndarray:
 
 
 def voxel_sizes(matrix: np.ndarray) -> tuple[float, float, float]:
-    """Millimetres from voxel to voxel along I, J, K of a (4, 4) index-to-world matrix."""
+    """Voxel spacing along I, J and K in millimetres, from a (4, 4) index-to-world matrix."""
     i, j, k = np.linalg.norm(matrix[:3, :3], axis=0)
     return (float(i), float(j), float(k))
 
 
 def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """The volume's own voxels as a read-only (k, j, i) view; nothing is copied.
+    """Voxels of the volume as a read-only (k, j, i) view, without a copy.
 
     Raises:
-        InputError: there is no volume, it has no voxels, is flat, or holds more than one value per voxel.
+        InputError: the volume is None, has no voxels, has fewer than two voxels along an axis, has several components,
+            or stores single bits.
     """
     if volume_node is None:
         raise InputError(_("no volume is selected: choose the volume to segment"))
@@ -96,7 +100,7 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     components = scalars.GetNumberOfComponents()
     if components != 1:
         raise InputError(
-            _("{volume_node} has {components} values in each voxel: choose a volume of single values").format(
+            _("{volume_node} has {components} values per voxel: choose a volume with one value per voxel").format(
                 volume_node=label(volume_node), components=components
             )
         )
@@ -104,13 +108,13 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     if min(dimensions) < 2:
         size = " x ".join(str(n) for n in dimensions)
         raise InputError(
-            _("{volume_node} is flat ({size} voxels): choose a volume with at least two slices").format(
+            _("{volume_node} is flat ({size} voxels): choose a volume with at least two voxels along each axis").format(
                 volume_node=label(volume_node), size=size
             )
         )
     if scalars.GetDataType() == vtk.VTK_BIT:
         raise InputError(
-            _("{volume_node} stores single bits: convert it to whole numbers (Cast Scalar Volume)").format(
+            _("{volume_node} has the voxel type bit: convert it with the module Cast Scalar Volume").format(
                 volume_node=label(volume_node)
             )
         )
@@ -120,11 +124,11 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 
 
 def label(node: slicer.vtkMRMLNode) -> str:
-    """What a message calls the node."""
+    """Kind and name of the node for messages, such as "volume 'CT'"."""
     kinds = (
         ("vtkMRMLVolumeNode", _("volume '{name}'")),
         ("vtkMRMLSegmentationNode", _("segmentation '{name}'")),
         ("vtkMRMLMarkupsROINode", _("ROI '{name}'")),
     )
-    text = next((words for class_name, words in kinds if node.IsA(class_name)), _("node '{name}'"))
-    return text.format(name=node.GetName() or _("without a name"))
+    template = next((text for class_name, text in kinds if node.IsA(class_name)), _("node '{name}'"))
+    return template.format(name=node.GetName() or _("without a name"))

@@ -1,4 +1,4 @@
-"""Notices when a volume, a segmentation or a segment that is worked on leaves the scene."""
+"""Detects that a volume, a segmentation or a segment is removed from the scene."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ def check_nodes(
     segmentation_node: slicer.vtkMRMLSegmentationNode | None,
     segment_id: str | None,
 ) -> None:
-    """Raises InputError if a node or the segment is missing or in no scene, or the nodes are of different scenes.
+    """Check that the nodes and the segment are in one scene.
 
     Args:
-        segment_id: None: no segment is expected, and perhaps no segmentation.
+        volume_node: the volume.
+        segmentation_node: the segmentation; may be None if `segment_id` is None.
+        segment_id: ID of a segment of the segmentation; None: no segment is required.
+
+    Raises:
+        InputError: a node or the segment is missing or not in a scene, or the nodes are in different scenes.
     """
     nodes = [(volume_node, _("no volume is selected: choose one"))]
     if segmentation_node is not None or segment_id is not None:
@@ -30,12 +35,12 @@ def check_nodes(
         if node is None:
             raise InputError(missing)
         if node.GetScene() is None or not node.GetScene().IsNodePresent(node):
-            raise InputError(_("{node} was deleted: choose another").format(node=label(node)))
+            raise InputError(_("{node} was deleted: choose another one").format(node=label(node)))
     if segmentation_node is None:
         return
     if volume_node.GetScene() is not segmentation_node.GetScene():
         raise InputError(
-            _("{volume_node} is of another scene than the segmentation: choose one of the same").format(
+            _("{volume_node} and the segmentation are in different scenes: choose a volume of the same scene").format(
                 volume_node=label(volume_node)
             )
         )
@@ -48,15 +53,17 @@ def check_nodes(
 
 
 class NodeWatch:
-    """Observes a volume, a segmentation and one of its segments. Holds its owner weakly, and stops with it.
+    """Observes a volume, a segmentation and a segment until it is stopped or garbage collected.
 
     Args:
-        volume_node, segmentation_node: nodes of one scene; the segmentation is None if there is none.
-        segment_id: a segment of the segmentation; None if there is none.
-        on_leaving: a method, called with the reason when one of them leaves the scene.
+        volume_node: the volume.
+        segmentation_node: the segmentation, in the same scene; None: only the volume is observed.
+        segment_id: ID of a segment of the segmentation; None: no segment is observed.
+        on_removed: bound method, called with the reason when a node or the segment is removed or the scene is closed.
+            Only a weak reference is kept.
 
     Raises:
-        InputError: one of them is missing or in no scene.
+        InputError: a node or the segment is missing or not in a scene.
     """
 
     def __init__(
@@ -64,42 +71,48 @@ class NodeWatch:
         volume_node: slicer.vtkMRMLScalarVolumeNode,
         segmentation_node: slicer.vtkMRMLSegmentationNode | None,
         segment_id: str | None,
-        on_leaving: Callable[[InputError], None],
+        on_removed: Callable[[InputError], None],
     ) -> None:
         self._volume_node, self._segmentation_node, self._segment_id = volume_node, segmentation_node, segment_id
-        self._tell = weakref.WeakMethod(on_leaving)
+        self._on_removed = weakref.WeakMethod(on_removed)
         self.check()
         self._observe()
 
     def check(self) -> None:
-        """Raises InputError if one of them is gone or missing."""
+        """Check that the nodes and the segment are still in the scene.
+
+        Raises:
+            InputError: a node or the segment has been removed.
+        """
         check_nodes(self._volume_node, self._segmentation_node, self._segment_id)
 
     def stop(self) -> None:
-        """Observe no longer."""
+        """Remove the observers."""
         self._stop()
 
     def _observe(self) -> None:
-        # The scene outlives the watch and keeps its observers: they hold the watch weakly.
+        # The scene owns the observers and outlives the watch: they must not keep it alive.
         weak = weakref.ref(self)
 
         @vtk.calldata_type(vtk.VTK_OBJECT)
         def on_node(_scene: vtk.vtkObject, _event: str, node: vtk.vtkObject) -> None:
             watch = weak()
             if watch is not None and (node is watch._volume_node or node is watch._segmentation_node):
-                watch._leaving(
-                    _("{node} was deleted during the run: nothing was written, choose another").format(node=label(node))
+                watch._report(
+                    _("{node} was deleted during the run and nothing was written: choose another one").format(
+                        node=label(node)
+                    )
                 )
 
         def on_close(_scene: vtk.vtkObject, _event: str) -> None:
             if (watch := weak()) is not None:
-                watch._leaving(_("the scene was closed during the run: nothing was written, load the volume again"))
+                watch._report(_("the scene was closed during the run and nothing was written: load the volume again"))
 
         def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
             watch = weak()
             if watch is not None and watch._segment_is_gone():
-                text = _("segment '{segment}' was deleted during the run: nothing was written, choose another")
-                watch._leaving(text.format(segment=watch._segment_id))
+                text = _("segment '{segment}' was deleted during the run and nothing was written: choose another one")
+                watch._report(text.format(segment=watch._segment_id))
 
         scene = self._volume_node.GetScene()
         events = [
@@ -110,17 +123,17 @@ class NodeWatch:
             segmentation = self._segmentation_node.GetSegmentation()
             events.append((segmentation, slicer.vtkSegmentation.SegmentRemoved, on_segment))
         tags = [(subject, subject.AddObserver(event, observer)) for subject, event, observer in events]
-        # A scene closes itself in its destructor, where calling an observer in Python crashes. So the observers keep
-        # the scene alive until they are removed, and are removed with the watch even if nobody stops it.
+        # The destructor of a scene closes the scene, and calling a Python observer there crashes. Therefore `tags` keeps
+        # the scene alive until the observers are removed, at the latest when the watch is garbage collected.
         self._stop = weakref.finalize(self, _remove_observers, tags)
 
     def _segment_is_gone(self) -> bool:
         node, segment_id = self._segmentation_node, self._segment_id
         return node is not None and segment_id is not None and not _has_segment(node, segment_id)
 
-    def _leaving(self, reason: str) -> None:
-        if (tell := self._tell()) is not None:
-            tell(InputError(reason))
+    def _report(self, reason: str) -> None:
+        if (on_removed := self._on_removed()) is not None:
+            on_removed(InputError(reason))
 
 
 def _has_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:

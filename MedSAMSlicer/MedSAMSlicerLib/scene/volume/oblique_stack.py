@@ -1,4 +1,4 @@
-"""A volume node resampled into slices parallel to a view, and the way back to its voxels."""
+"""A volume node resampled into slices parallel to a slice view, and conversion of masks back to its voxels."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .geometry import ijk_to_world, label, to_matrix, voxels_of
 
 
 class ObliqueStack:
-    """A scalar volume in slices parallel to a view, with the interface of `SliceStack`. Satisfies `ValueSource`.
+    """A scalar volume resampled into slices parallel to a view, with the interface of `SliceStack`; a `ValueSource`.
 
-    Columns run along the view's x, rows against its y, so that slices are upright as in the view; the view itself
-    stands exactly on a slice. Slices are as far apart as the volume's voxels along the view's normal; pixels are
-    square and as small as the finer of the voxels' extents in the plane. Values between voxels are interpolated
-    linearly, slice by slice when asked for; outside the volume they are its lowest value.
+    Columns run along the x axis of the view, rows against its y axis, so that slices have the orientation of the view.
+    The plane of the view coincides with a slice. The distance between slices is the extent of a voxel along the normal of
+    the view. Pixels are square; their size is the smaller extent of a voxel along the axes of the view. Slices are
+    resampled on access, with linear interpolation; samples outside the volume have its lowest value.
 
-    On the way back each voxel takes the value of the sample nearest to its centre, so an edge moves by at most half a
-    pixel in the plane and half a slice across it.
+    `to_volume` assigns the nearest sample to each voxel, so an edge moves by at most half a pixel in the plane and half
+    a slice across it.
 
     Args:
-        volume_node: the volume; never written to.
-        view: (4, 4) the view's x, y, normal and position in world RAS mm.
+        volume_node: the volume; it is not modified.
+        view: (4, 4) matrix whose columns are the x axis, y axis, normal and position of the view in world RAS, in mm.
 
     Raises:
-        InputError: as for `SliceStack`; or the view's axes are not at right angles.
+        InputError: the volume cannot be used (see `SliceStack`), or the axes of the view are not orthogonal.
     """
 
     axis = None
@@ -43,16 +43,16 @@ class ObliqueStack:
         lengths = np.linalg.norm(view[:3, :3], axis=0)
         axes = view[:3, :3] / np.where(lengths > 0, lengths, 1) * np.array([1.0, -1.0, 1.0])
         if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-4):
-            raise InputError(_("the view's axes are not at right angles: reset the orientation of the view"))
+            raise InputError(_("the axes of the view are not orthogonal: reset the orientation of the view"))
 
         steps = 1 / np.linalg.norm(np.linalg.inv(self.ijk_to_world[:3, :3]) @ axes, axis=0)
-        pixel, between = float(steps[:2].min()), float(steps[2])
-        sizes = np.array([pixel, pixel, between])
+        pixel, slice_distance = float(steps[:2].min()), float(steps[2])
+        sizes = np.array([pixel, pixel, slice_distance])
         faces = box_corners(np.full(3, -0.5), np.array(voxels.shape[::-1]) - 0.5)
         along = (transform_points(self.ijk_to_world, faces) - view[:3, 3]) @ axes / sizes
         first = np.floor(along.min(axis=0) + 0.5)
         columns, rows, slices = (int(n) for n in np.ceil(along.max(axis=0) - 0.5) - first + 1)
-        self._shape, self._spacing = (slices, rows, columns), (between, pixel, pixel)
+        self._shape, self._spacing = (slices, rows, columns), (slice_distance, pixel, pixel)
         matrix = np.eye(4)
         matrix[:3, :3] = axes * sizes
         matrix[:3, 3] = view[:3, 3] + axes @ (first * sizes)
@@ -65,11 +65,11 @@ class ObliqueStack:
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Millimetres between slices, between rows, between columns."""
+        """Distance between slices, rows and columns in millimetres."""
         return self._spacing
 
     def slice_values(self, index: int) -> np.ndarray:
-        """(rows, columns) scanner values of one slice."""
+        """Scanner values of slice `index`, (rows, columns)."""
         image = vtk.vtkImageData()
         image.ShallowCopy(self.volume_node.GetImageData())
         columns, rows, slices = image.GetDimensions()
@@ -85,10 +85,10 @@ class ObliqueStack:
         return values.reshape(self._shape[1:]).copy()
 
     def slice_to_world(self, index: int) -> np.ndarray:
-        """(4, 4) matrix that takes (column, row, 0) of slice `index` to world RAS; 1 in third place is the next slice.
+        """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.
 
         Raises:
-            InputError: there is no such slice.
+            InputError: the stack has no such slice.
         """
         slices = self._shape[0]
         if not 0 <= index < slices:
@@ -102,18 +102,18 @@ class ObliqueStack:
         return self._to_world @ shift
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) world RAS points in mm as (N, 3) fractional (slice, row, column); points may lie outside."""
+        """Convert (N, 3) world RAS points in mm to (N, 3) fractional (slice, row, column), also outside the volume."""
         return transform_points(np.linalg.inv(self._to_world), np.asarray(points, dtype=float).reshape(-1, 3))[:, ::-1]
 
     def to_volume(self, stack_mask: np.ndarray) -> np.ndarray:
-        """A (slices, rows, columns) mask of this stack as bool (k, j, i) in the volume's voxels.
+        """Resample a (slices, rows, columns) mask of this stack to a bool (k, j, i) array of the volume.
 
         Raises:
-            InputError: the array is not of the stack's shape.
+            InputError: the shape of the array is not that of the stack.
         """
         if stack_mask.shape != self._shape:
             raise InputError(
-                _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
+                _("the result has shape {shape} but {volume_node} has {expected}: run it again").format(
                     shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self._shape
                 )
             )
@@ -137,13 +137,13 @@ class ObliqueStack:
         reslice.SetOutputExtent([int(n) for pair in zip(first, last, strict=True) for n in pair])
         reslice.Update()
         output = reslice.GetOutput()
-        found = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(output.GetDimensions()[::-1])
-        result[tuple(slice(a, b + 1) for a, b in zip(first[::-1], last[::-1], strict=True))] = found > 0
+        samples = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(output.GetDimensions()[::-1])
+        result[tuple(slice(a, b + 1) for a, b in zip(first[::-1], last[::-1], strict=True))] = samples > 0
         return result
 
 
 def _reslice(image: vtk.vtkImageData, to_input: np.ndarray) -> vtk.vtkImageReslice:
-    """Reads `image` at positions that `to_input`, (4, 4), gives for each output index."""
+    """Filter that samples `image` at the indices to which the (4, 4) matrix `to_input` maps output indices."""
     transform = vtk.vtkTransform()
     transform.SetMatrix(to_matrix(to_input))
     reslice = vtk.vtkImageReslice()

@@ -1,4 +1,4 @@
-"""A volume node as a stack of slices along one of its index axes, and the way back to world and volume."""
+"""A volume node as a stack of slices along an index axis, with conversion to world coordinates and to the volume."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from .geometry import ijk_to_world, label, voxel_sizes, voxels_of
 
 
 class SliceStack(ArrayStack):
-    """A scalar volume or labelmap of the scene as a `ValueSource`.
+    """A scalar volume or labelmap in the scene as a `ValueSource`.
 
-    Slices are read-only views of the node's voxels in scanner values. Geometry is that of the moment of creation;
-    direction cosines, permuted axes, spacing, and any chain of linear parent transforms are kept exactly.
-    Slice coordinates are (column, row) from 0 at the centre of the first pixel; world is RAS in millimetres.
+    Slices are read-only views of the voxels, in scanner values. The geometry is read on creation and is exact for any
+    direction cosines, spacing and chain of linear parent transforms. Slice coordinates are (column, row), with 0 at the
+    centre of the first pixel. World coordinates are RAS in millimetres.
 
     Args:
-        volume_node: the volume; never written to.
-        axis: index axis that the slices are counted along: "I", "J" or "K".
+        volume_node: the volume; it is not modified.
+        axis: index axis across the slices: "I", "J" or "K".
 
     Raises:
-        InputError: unknown axis; no voxels, a flat image or several values in a voxel; a nonlinear parent transform.
+        InputError: the axis is unknown; the volume has no voxels, is flat or has several components; a parent transform
+            is not linear.
     """
 
     def __init__(self, volume_node: slicer.vtkMRMLScalarVolumeNode, axis: str) -> None:
@@ -36,14 +37,14 @@ class SliceStack(ArrayStack):
 
     @property
     def ijk_axes(self) -> tuple[int, int, int]:
-        """Which of i, j, k (0, 1, 2) counts slices, rows and columns."""
+        """Index axes (0: I, 1: J, 2: K) across slices, rows and columns."""
         across = 2 - array_axis(self.axis)
         columns, rows = (n for n in range(3) if n != across)
         return (across, rows, columns)
 
     @property
     def dimensions(self) -> tuple[int, int, int]:
-        """Number of voxels along I, J, K."""
+        """Number of voxels along I, J and K."""
         counts = dict(zip(self.ijk_axes, self.shape, strict=True))
         return (counts[0], counts[1], counts[2])
 
@@ -54,10 +55,10 @@ class SliceStack(ArrayStack):
         return (low, high)
 
     def slice_to_world(self, index: int) -> np.ndarray:
-        """(4, 4) matrix that takes (column, row, 0) of slice `index` to world RAS; 1 in third place is the next slice.
+        """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.
 
         Raises:
-            InputError: there is no such slice.
+            InputError: the stack has no such slice.
         """
         slices = self.shape[0]
         if not 0 <= index < slices:
@@ -69,19 +70,19 @@ class SliceStack(ArrayStack):
         return self.ijk_to_world @ slice_to_ijk(self.axis, index)
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) world RAS points in mm as (N, 3) fractional (slice, row, column); points may lie outside."""
+        """Convert (N, 3) world RAS points in mm to (N, 3) fractional (slice, row, column), also outside the volume."""
         ijk = transform_points(np.linalg.inv(self.ijk_to_world), np.asarray(points, dtype=float).reshape(-1, 3))
         return ijk[:, list(self.ijk_axes)]
 
     def to_volume(self, stack_mask: np.ndarray) -> np.ndarray:
-        """A (slices, rows, columns) array of this stack as a (k, j, i) view; nothing is copied.
+        """View a (slices, rows, columns) array of this stack as a (k, j, i) array, without a copy.
 
         Raises:
-            InputError: the array is not of the stack's shape.
+            InputError: the shape of the array is not that of the stack.
         """
         if stack_mask.shape != self.shape:
             raise InputError(
-                _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
+                _("the result has shape {shape} but {volume_node} has {expected}: run it again").format(
                     shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self.shape
                 )
             )
@@ -89,10 +90,10 @@ class SliceStack(ArrayStack):
 
 
 def default_axis_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """The axis to propagate along: coarsest spacing in world mm; among equals, nearest to superior-inferior.
+    """Default axis across slices: the axis with the largest spacing in world mm; if tied, the closest to superior-inferior.
 
     Raises:
-        InputError: as for `SliceStack`.
+        InputError: the volume cannot be used (see `SliceStack`).
     """
     voxels_of(volume_node)
     matrix = ijk_to_world(volume_node)

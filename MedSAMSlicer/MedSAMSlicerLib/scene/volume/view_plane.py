@@ -1,4 +1,4 @@
-"""Which slices a contour is made on: the volume's own, where a view shows those, or slices in the view's plane."""
+"""Planes of slices: the index axes of a volume, or the plane of an oblique slice view."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ Stack = SliceStack | ObliqueStack
 
 @dataclass(frozen=True)
 class ViewGeometry:
-    """Where a slice view stands at one moment.
+    """Snapshot of the position and size of a slice view.
 
     Attributes:
-        xy_to_world: (4, 4) from view pixels (x to the right, y upwards, from 0) to world RAS mm.
-        slice_to_world: (4, 4), rotation and position of the view: its x, its y, its normal, in world RAS mm.
-        size: width and height of the view in pixels.
+        xy_to_world: (4, 4) matrix from view pixels (x to the right, y upwards, from 0) to world RAS in mm.
+        slice_to_world: (4, 4) matrix whose columns are the x axis, y axis, normal and position of the view, in world RAS
+            and mm.
+        size: (width, height) of the view in pixels.
     """
 
     xy_to_world: np.ndarray
@@ -35,21 +36,25 @@ class ViewGeometry:
 
     @classmethod
     def of(cls, slice_node: slicer.vtkMRMLSliceNode) -> ViewGeometry:
+        """Geometry of the view of a slice node."""
         width, height, _depth = slice_node.GetDimensions()
         return cls(to_array(slice_node.GetXYToRAS()), to_array(slice_node.GetSliceToRAS()), (width, height))
 
     def to_world(self, xy: tuple[float, float]) -> np.ndarray:
-        """(3,) world position of a view pixel."""
+        """(3,) world RAS position, in mm, of a view pixel."""
         return np.asarray(transform_points(self.xy_to_world, np.array([[xy[0], xy[1], 0.0]]))[0])
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Slices along an index axis of the volume or, where `axis` is None, parallel to a view that stood at `view`.
+    """Orientation of a stack of slices: an index axis of the volume, or the plane of a view.
 
     Attributes:
-        axis: "I", "J", "K" or None.
-        view: 16 numbers, row by row, of a view's `slice_to_world`; empty with an axis.
+        axis: index axis across the slices, "I", "J" or "K"; None: slices are parallel to `view`.
+        view: `ViewGeometry.slice_to_world` of the view, 16 numbers row by row; empty if `axis` is set.
+
+    Raises:
+        InputError: the axis is unknown, or the matrix does not have 16 numbers.
     """
 
     axis: str | None
@@ -57,93 +62,104 @@ class Plane:
 
     def __post_init__(self) -> None:
         if self.axis is None and len(self.view) != 16:
-            raise InputError(_("the plane of a view needs its matrix of 16 numbers: draw the rectangle again"))
+            raise InputError(_("the matrix of the view plane does not have 16 numbers: draw the rectangle again"))
         if self.axis is not None and self.axis not in AXES:
             raise InputError(_("axis {axis!r} is unknown: choose I, J or K").format(axis=self.axis))
 
     @property
     def matrix(self) -> np.ndarray:
-        """(4, 4) `slice_to_world` of the view."""
+        """(4, 4) matrix `slice_to_world` of the view."""
         return np.array(self.view, dtype=float).reshape(4, 4)
 
     def text(self) -> str:
-        """For the scene; `from_text` reads it."""
+        """Serialise the plane for storage in the scene; see `from_text`."""
         return self.axis if self.axis is not None else json.dumps(list(self.view))
 
     @classmethod
     def from_text(cls, text: str) -> Plane:
-        """Raises InputError if the text is no plane."""
+        """Read a plane from the result of `text`.
+
+        Raises:
+            InputError: the text is not a plane.
+        """
         if text in AXES:
             return cls(text)
         try:
             numbers = tuple(float(number) for number in json.loads(text))
         except (ValueError, TypeError):
-            raise InputError(_("{text!r} is no plane: draw the rectangle again").format(text=text[:40])) from None
+            raise InputError(_("{text!r} is not a plane: draw the rectangle again").format(text=text[:40])) from None
         return cls(None, numbers)
 
     def stack(self, volume_node: slicer.vtkMRMLScalarVolumeNode) -> Stack:
-        """The volume as it is now, in slices of this plane. Raises InputError as `SliceStack` does."""
+        """Stack of slices of the volume in this plane, with the current geometry of the volume.
+
+        Raises:
+            InputError: the volume cannot be used (see `SliceStack`).
+        """
         if self.axis is not None:
             return SliceStack(volume_node, self.axis)
         return ObliqueStack(volume_node, self.matrix)
 
     def is_shown_by(self, view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
-        """Whether the view shows slices of this plane, wherever it stands along them."""
+        """Whether the view is parallel to this plane, at any position across the slices."""
         if self.axis is not None:
             return axis_shown(view, volume_node) == self.axis
-        return _drift(self.matrix[:3, 2], view.slice_to_world[:3, 2], volume_node) < 0.5
+        return _max_deviation(self.matrix[:3, 2], view.slice_to_world[:3, 2], volume_node) < 0.5
 
 
 def plane_of(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> Plane:
-    """The volume's own slices if the view is aligned with them, slices in the view's plane otherwise.
+    """Index axis of the volume if the view shows slices along it, else the plane of the view.
 
     Raises:
-        InputError: the volume cannot be used.
+        InputError: the volume cannot be used (see `SliceStack`).
     """
     axis = axis_shown(view, volume_node)
     return Plane(axis) if axis is not None else Plane(None, tuple(float(n) for n in view.slice_to_world.ravel()))
 
 
 def axis_shown(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
-    """The index axis whose slices the view shows: it leaves a slice by less than half of one across the volume."""
+    """Index axis whose slices the view shows; None if it is oblique.
+
+    The view may deviate from a slice by less than half the slice distance anywhere in the volume.
+    """
     voxels_of(volume_node)
     directions = ijk_to_world(volume_node)[:3, :3]
     for n, axis in enumerate(AXES):
         one, other = (directions[:, m] for m in range(3) if m != n)
-        # Of a sheared volume the slices are not at right angles to the axis that counts them.
-        if _drift(np.cross(one, other), view.slice_to_world[:3, 2], volume_node) < 0.5:
+        # In a sheared volume the slices are not orthogonal to the axis across them.
+        if _max_deviation(np.cross(one, other), view.slice_to_world[:3, 2], volume_node) < 0.5:
             return axis
     return None
 
 
 def anatomical_name(stack: Stack) -> str:
-    """ "axial", "sagittal" or "coronal": the nearest."""
+    """Closest anatomical plane: "axial", "sagittal" or "coronal"."""
     along = np.abs(np.cross(*stack.slice_to_world(0)[:3, :2].T))
     return ("sagittal", "coronal", "axial")[int(along.argmax())]
 
 
 def position_of(stack: Stack, index: int) -> tuple[str, float]:
-    """Letter of the nearest anatomical direction, and how far in millimetres the middle of a slice lies along it.
+    """Closest anatomical direction ("R", "A" or "S") and position in mm of the centre of a slice along its normal.
 
-    For example ("S", -260.0), as Slicer's slice views write it.
+    For example ("S", -260.0), as Slicer displays it in slice views.
     """
     matrix = stack.slice_to_world(index)
     normal = np.cross(*matrix[:3, :2].T)
     normal = normal / np.linalg.norm(normal)
     letter = int(np.abs(normal).argmax())
-    middle = transform_points(matrix, np.array([[(stack.shape[2] - 1) / 2, (stack.shape[1] - 1) / 2, 0.0]]))[0]
-    return "RAS"[letter], float(middle @ normal * np.sign(normal[letter]))
+    centre = transform_points(matrix, np.array([[(stack.shape[2] - 1) / 2, (stack.shape[1] - 1) / 2, 0.0]]))[0]
+    return "RAS"[letter], float(centre @ normal * np.sign(normal[letter]))
 
 
-def _drift(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLScalarVolumeNode) -> float:
-    """How many slices two planes through the volume's middle are apart at most, within the volume."""
+def _max_deviation(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """Maximum distance, in slices, between two planes through the centre of the volume, within the volume."""
     matrix = ijk_to_world(volume_node)
     normal, other = normal / np.linalg.norm(normal), other / np.linalg.norm(other)
     if normal @ other < 0:
         other = -other
     size = np.array(voxels_of(volume_node).shape[::-1])
     corners = transform_points(matrix, box_corners(np.zeros(3), size - 1.0))
-    from_middle = corners - corners.mean(axis=0)
+    from_centre = corners - corners.mean(axis=0)
     along = np.abs(normal @ matrix[:3, :3])
     step = float(along.max())
     if step <= 0:
@@ -152,4 +168,4 @@ def _drift(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLSca
                 volume_node=label(volume_node), sizes=voxel_sizes(matrix)
             )
         )
-    return float(np.abs(from_middle @ (other - normal)).max()) / step
+    return float(np.abs(from_centre @ (other - normal)).max()) / step

@@ -1,4 +1,4 @@
-"""Finds the intensity window a few slices at a time: to read all of a large volume in one call takes seconds."""
+"""Incremental choice of the intensity window: reading a large volume in one call takes seconds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ...engine.stack import ValueSource
 
 
 class WindowSearch:
-    """One search, advanced by whoever owns it.
+    """Chooses an intensity window in steps.
 
     Args:
-        wanted, values, modality: as for `choose_window`.
-        clock: seconds, never running backwards.
+        wanted: requested window; see `choose_window`.
+        values: stack of slices in scanner values.
+        modality: DICOM modality; None if unknown.
+        clock: returns monotonic time in seconds.
     """
 
     def __init__(
@@ -35,13 +37,21 @@ class WindowSearch:
 
     @property
     def window(self) -> Window | None:
-        """What was found; None until then. Raises the InputError with which the search ended."""
+        """The window; None until the search has ended.
+
+        Raises:
+            InputError: the search has failed.
+        """
         if self._error is not None:
             raise self._error
         return self._found
 
     def advance(self, seconds: float) -> Window | None:
-        """Search for about that long. Raises InputError as `choose_window` does."""
+        """Continue the search for about `seconds`. Returns the window; None if the search has not ended.
+
+        Raises:
+            InputError: the search has failed; see `choose_window`.
+        """
         end = self._clock() + seconds
         while self.window is None:
             try:
@@ -56,7 +66,7 @@ class WindowSearch:
 
 
 def modality_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
-    """DICOM modality of a volume that was loaded from DICOM files, such as "CT"; None if nothing says it."""
+    """DICOM modality of a volume that was loaded from DICOM files, such as "CT"; None if unknown."""
     scene = volume_node.GetScene()
     hierarchy = None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     if hierarchy is None:
@@ -67,15 +77,15 @@ def modality_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
 
 
 def displayed_window(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """The window that the volume is displayed in, as LEVEL,WIDTH.
+    """Window in which the volume is displayed, as text ``LEVEL,WIDTH``.
 
     Raises:
-        InputError: it is not displayed, or not in a window of any width.
+        InputError: the volume has no display window.
     """
     display = volume_node.GetDisplayNode()
     if display is None or not hasattr(display, "GetWindow") or not display.GetWindow() > 0:
         raise InputError(
-            _("volume '{volume}' is shown in no window: show it, or choose another window").format(
+            _("volume '{volume}' has no display window: show it in a slice view, or choose another window").format(
                 volume=volume_node.GetName()
             )
         )

@@ -1,1 +1,1 @@
-"""The inference process, seen from the main process."""
+"""Client side of the inference process: transports, requests and progress."""

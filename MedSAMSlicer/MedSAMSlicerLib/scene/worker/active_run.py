@@ -1,4 +1,4 @@
-"""A run in the inference process as seen from this side: what it may ask for and answer, and who is told."""
+"""A run in the inference process: validates its messages and reports to its listener."""
 
 from __future__ import annotations
 
@@ -16,65 +16,78 @@ from ...engine.stack import SliceSource
 
 
 class ActiveRun:
-    """Attributes:
-        ending: why the run is to end, once the process has been asked to stop.
+    """State of one run from its request to its last callback.
+
+    Attributes:
+        request: number of the request.
+        stop_reason: error to report once the process has stopped; None unless the process was asked to stop. The
+            listener receives no stages and results any more when it is set.
 
     Args:
-        job: number of the request.
+        request: number of the request.
         source: the slices.
-        listener: is told.
-        log: of the run.
+        listener: receives stages, results and the end of the run.
+        log: log of the run.
     """
 
-    def __init__(self, job: int, source: SliceSource, listener: RunListener, log: RunLog) -> None:
-        self.job, self._source, self._listener, self._log = job, source, listener, log
+    def __init__(self, request: int, source: SliceSource, listener: RunListener, log: RunLog) -> None:
+        self.request, self._source, self._listener, self._log = request, source, listener, log
         self._stages = StageReporter(listener)
-        self._found: set[int] = set()
-        self.ending: MedSAMError | None = None
+        self._received: set[int] = set()
+        self.stop_reason: MedSAMError | None = None
 
-    def wanted(self, message: Message) -> int:
-        """Which slice is asked for. Raises WorkerError if there is none of that number."""
+    def requested_slice(self, message: Message) -> int:
+        """Index of the slice that a ``need_slice`` message requests.
+
+        Raises:
+            WorkerError: the stack has no such slice.
+        """
         index, count = message.integer("index"), self._source.shape[0]
         if not 0 <= index < count:
-            raise WorkerError(_("it asks for slice {index} of {count}").format(index=index, count=count))
+            raise WorkerError(_("it requested slice {index} of {count}").format(index=index, count=count))
         return index
 
     def image(self, index: int) -> np.ndarray:
-        """uint8 (rows, columns) of a slice."""
+        """Slice `index` as a uint8 (rows, columns) array."""
         return self._source.slice_uint8(index)
 
-    def read(self, message: Message) -> SliceResult:
-        """The result of a slice. Raises WorkerError if it does not fit, or came before."""
+    def read_result(self, message: Message) -> SliceResult:
+        """Result in a ``slice_result`` message.
+
+        Raises:
+            WorkerError: the result does not fit the stack, or the slice already has a result.
+        """
         result, expected = codec.read_result(message), self._source.shape
         if not 0 <= result.index < expected[0] or result.mask.shape != tuple(expected[1:]):
             raise WorkerError(
-                _("slice {index} with {shape} pixels does not fit {expected}").format(
+                _("slice {index} with {shape} pixels does not fit the stack {expected}").format(
                     index=result.index, shape=result.mask.shape, expected=expected
                 )
             )
-        if result.index in self._found:
-            raise WorkerError(_("slice {index} came twice").format(index=result.index))
-        self._found.add(result.index)
+        if result.index in self._received:
+            raise WorkerError(_("slice {index} was sent twice").format(index=result.index))
+        self._received.add(result.index)
         return result
 
     def enter(self, stage: Stage) -> None:
-        """The run has come to this stage; nobody is told while it is to end."""
-        if self.ending is None:
+        """Report that the run has reached `stage`."""
+        if self.stop_reason is None:
             self._stages.enter(stage)
 
-    def tell(self, result: SliceResult) -> None:
-        """Tell of a slice, unless the run is to end."""
+    def report(self, result: SliceResult) -> None:
+        """Report the result of a slice."""
         self.enter(Stage.SEGMENTING)
-        if self.ending is None:
+        # The listener may have cancelled the run when the stage changed.
+        if self.stop_reason is None:
             self._log.slices += 1
             self._listener.on_slice(result)
 
     def finish(self, info: RunInfo) -> None:
-        """Tell that the run is over."""
+        """Report the successful end of the run."""
         self._log.finished(info)
         self._listener.on_finished(info)
 
     def fail(self, error: MedSAMError) -> None:
-        """Tell that the run is over without a result: for why it was to end, or else for this."""
-        self._log.failed(self.ending or error)
-        self._listener.on_failed(self.ending or error)
+        """Report that the run has ended without a result, because of `stop_reason` if set, else because of `error`."""
+        self._log.failed(self.stop_reason or error)
+        self._listener.on_failed(self.stop_reason or error)

@@ -1,4 +1,4 @@
-"""How far a run has come, and how long it will go on."""
+"""Progress of a run and its remaining time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ...engine.serving.inference_client import Stage
 
 @dataclass(frozen=True)
 class Progress:
-    """State of a run.
+    """Progress of a run.
 
     Attributes:
-        stage: what the run is doing.
-        done: slices that were answered.
-        total: slices that will be answered at most; None while nobody knows where the object ends.
-        seconds: since the run began.
-        remaining: seconds that the run will go on at the pace of its slices so far; None if that is unknown.
+        stage: current stage.
+        done: number of slices with a result.
+        total: maximum number of slices; None if the extent of the object is unknown.
+        seconds: time since the start of the run.
+        remaining: estimated seconds until the end of the run; None if unknown.
     """
 
     stage: Stage
@@ -29,36 +29,36 @@ class Progress:
 
 
 class ProgressMeter:
-    """Counts slices. The time to start a process and to load a model does not enter the pace of slices.
+    """Counts slices and estimates the remaining time from their rate, which excludes starting and loading.
 
     Args:
-        total: slices that will be answered at most, if that is known.
-        clock: seconds, never running backwards.
+        total: maximum number of slices; None if unknown.
+        clock: returns monotonic time in seconds.
     """
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._total, self._clock = total, clock
         self._begin = clock()
-        self._first_slice = self._begin
+        self._stage_begin = self._begin
         self._stage = Stage.STARTING
         self._done = 0
 
     def enter(self, stage: Stage) -> Progress:
-        """The run has come to `stage`."""
+        """Enter `stage`."""
         self._stage = stage
-        self._first_slice = self._clock()
+        self._stage_begin = self._clock()
         return self.now()
 
     def count(self) -> Progress:
-        """One more slice was answered."""
+        """Count one more slice."""
         self._done += 1
         return self.now()
 
     def now(self) -> Progress:
-        """The state at this moment."""
+        """Current progress."""
         now = self._clock()
         remaining = None
         if self._total is not None and self._done:
-            pace = (now - self._first_slice) / self._done
-            remaining = pace * max(self._total - self._done, 0)
+            seconds_per_slice = (now - self._stage_begin) / self._done
+            remaining = seconds_per_slice * max(self._total - self._done, 0)
         return Progress(self._stage, self._done, self._total, now - self._begin, remaining)

@@ -1,4 +1,4 @@
-"""How long an inference process may be silent before it is taken to hang."""
+"""Time without output after which an inference process with pending requests is considered hanging."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from ...engine.model_choice import ModelChoice
 from ...engine.models.catalogue import CATALOGUE
 
 ANSWER_TIMEOUT = 300.0
-"""Seconds without a byte after which a process that owes an answer is taken to hang, while it starts and loads a model:
-more than a first import of torch takes under a virus scanner."""
+"""Timeout in seconds while the process starts or loads a model. The first import of torch under a virus scanner takes
+less."""
 SLICE_TIMEOUT = 30.0
-SECONDS_A_MILLION = 0.4
-"""The same once a model has answered: so long, and that for each million numbers that the model has learnt. Half a
-minute for LiteMedSAM, nearly five for SAM ViT-H: several times what they take for a slice on a slow processor."""
+SECONDS_PER_MILLION_PARAMETERS = 0.4
+"""Timeout once the model is loaded: the sum of both, that is 30 s for LiteMedSAM and nearly 5 minutes for SAM ViT-H,
+several times what they take for a slice on a slow CPU."""
 
 
-def longest_silence(asked: Iterable[ModelChoice], answered: ModelChoice | None, at_most: float) -> float:
-    """Seconds without a byte after which a process is taken to hang.
+def response_timeout(requested: Iterable[ModelChoice], loaded: ModelChoice | None, maximum: float) -> float:
+    """Seconds without output after which a process is considered hanging.
 
     Args:
-        asked: the models of what it owes.
-        answered: the model that it has shown to be loaded.
-        at_most: seconds while it starts, or loads a model.
+        requested: models of the pending requests.
+        loaded: the model that the process has loaded; None if unknown.
+        maximum: timeout in seconds while the process starts or loads a model.
     """
-    if any(choice != answered for choice in asked):
-        return at_most
-    spec = None if answered is None else CATALOGUE.get(answered.model)
+    if any(choice != loaded for choice in requested):
+        return maximum
+    spec = None if loaded is None else CATALOGUE.get(loaded.model)
     if spec is None:
-        return at_most
-    return min(at_most, SLICE_TIMEOUT + SECONDS_A_MILLION * spec.parameters / 1e6)
+        return maximum
+    return min(maximum, SLICE_TIMEOUT + SECONDS_PER_MILLION_PARAMETERS * spec.parameters / 1e6)

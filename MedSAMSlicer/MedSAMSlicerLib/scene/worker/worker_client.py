@@ -1,4 +1,4 @@
-"""A `InferenceClient` whose engine is the inference process: starts it, feeds it, cancels it, replaces it."""
+"""An `InferenceClient` that sends requests to an inference process."""
 
 from __future__ import annotations
 
@@ -22,25 +22,24 @@ from ...engine.serving.inference_client import RunListener, Stage, ignore
 from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
 from .active_run import ActiveRun
-from .timeouts import ANSWER_TIMEOUT, longest_silence
+from .timeouts import ANSWER_TIMEOUT, response_timeout
 from .transport import Transport
 from .worker_process import WorkerProcess
 
 _log = get_logger(__name__)
 CANCEL_TIMEOUT = 0.3
-"""Seconds that the process has to stop by itself. With the owner's steps and the end of the process, a cancel takes
-less than half a second, whatever the process is doing."""
+"""Seconds that the process has to stop a run by itself before it is killed, so that a cancel takes less than 0.5 s."""
 
-_FROM_A_MODEL = ("slice_result", "prediction", "finished")
+_MODEL_IS_LOADED = ("slice_result", "prediction", "finished")
 
-Telling = Callable[[], None]
-Handler = Callable[[Message], Telling]
-"""Reads a message, checks it whole, and returns what is to be called then. Raises MedSAMError if it makes no sense."""
+Action = Callable[[], None]
+Handler = Callable[[Message], Action]
+"""Validates a message and returns the action to take. Raises MedSAMError if the message is invalid."""
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A request that has not been answered to the end: what may come for it, and whom its failure concerns."""
+class _Request:
+    """A pending request: handlers for its responses by kind of message, callback for its failure, and its model."""
 
     handlers: dict[str, Handler]
     on_failed: Callable[[MedSAMError], None]
@@ -48,17 +47,17 @@ class _Job:
 
 
 class WorkerClient:
-    """The inference process behind a transport. Nothing here blocks, and there is no thread.
+    """Sends requests to an inference process. No method blocks, and no thread is used.
 
-    The process is started by the first request and kept, with its model and embeddings, for the next. One that dies,
-    answers rubbish, owes an answer for too long or doesn't stop when asked to is ended; what it owed fails with a
-    `WorkerError` (`Cancelled` after a cancel), and the next request starts another.
+    The first request starts the process. It keeps its model and embeddings for the next requests. A process that dies,
+    sends an invalid message, does not respond in time or does not stop on request is killed: its pending requests fail
+    with a `WorkerError` (`Cancelled` after a cancel), and the next request starts a new process.
 
     Args:
-        transport_factory: makes the transport for one process.
-        answer_timeout: seconds without a byte before a process that owes an answer is ended, at most.
-        cancel_timeout: seconds that the process has to acknowledge a cancel.
-        clock: seconds, never running backwards.
+        transport_factory: creates the transport for one process.
+        answer_timeout: maximum seconds without output before a process with pending requests is killed.
+        cancel_timeout: seconds that the process has to stop a run by itself.
+        clock: returns monotonic time in seconds.
     """
 
     def __init__(
@@ -72,12 +71,11 @@ class WorkerClient:
         self._make_transport = transport_factory
         self._answer_timeout, self._cancel_timeout, self._clock = answer_timeout, cancel_timeout, clock
         self._process: WorkerProcess | None = None
-        self._jobs: dict[int, _Job] = {}
-        self._last_job = 0
+        self._requests: dict[int, _Request] = {}
+        self._last_request = 0
         self._run: ActiveRun | None = None
         self._cancel_deadline: float | None = None
-        self._answered: ModelChoice | None = None
-        """The model that the process has shown to be loaded."""
+        self._loaded: ModelChoice | None = None
 
     @property
     def running(self) -> bool:
@@ -85,16 +83,16 @@ class WorkerClient:
 
     @property
     def idle(self) -> bool:
-        return not self._jobs
+        return not self._requests
 
     @property
     def transport(self) -> Transport | None:
-        """The transport of the present process, None if there is none."""
+        """Transport of the current process; None if there is none."""
         return None if self._process is None else self._process.transport
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError(_("a contour is being computed already: wait for it, or cancel it"))
+            raise InputError(_("another contour is being computed: wait for it, or cancel it"))
         prompt.checked_for(source.shape)
         fields = {
             **codec.prompt_fields(prompt),
@@ -102,12 +100,12 @@ class WorkerClient:
             "spacing": [float(mm) for mm in source.spacing],
         }
         handlers: dict[str, Handler] = {
-            "need_slice": self._slice_needed,
-            "slice_result": self._slice_found,
-            "finished": self._run_finished,
+            "need_slice": self._handle_need_slice,
+            "slice_result": self._handle_slice_result,
+            "finished": self._handle_finished,
         }
-        job, process = self._request("segment", choice, fields, codec.prompt_arrays(prompt), handlers, self._fail_run)
-        self._run = ActiveRun(job, source, listener, RunLog(choice, source, prompt))
+        request, process = self._send("segment", choice, fields, codec.prompt_arrays(prompt), handlers, self._fail_run)
+        self._run = ActiveRun(request, source, listener, RunLog(choice, source, prompt))
         self._run.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 
     def preview(
@@ -118,24 +116,24 @@ class WorkerClient:
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        def answered(message: Message) -> Telling:
+        def answered(message: Message) -> Action:
             prediction = codec.read_prediction(message)
             if prediction.mask.shape != image.shape:
                 raise WorkerError(
-                    _("a mask of {shape} pixels came for a slice of {expected}").format(
+                    _("a mask of {shape} pixels does not fit a slice of {expected}").format(
                         shape=prediction.mask.shape, expected=image.shape
                     )
                 )
-            return partial(self._end_job, message, partial(on_prediction, prediction))
+            return partial(self._complete, message, partial(on_prediction, prediction))
 
-        given, arrays = codec.slice_prompt_parts("prompt", as_slice_prompt(prompt))
+        fields, arrays = codec.slice_prompt_parts("prompt", as_slice_prompt(prompt))
         arrays = {**arrays, **codec.image_arrays(image)}
-        handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._nothing_to_tell}
-        self._request("preview", choice, given, arrays, handlers, on_failed)
+        handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._complete_silently}
+        self._send("preview", choice, fields, arrays, handlers, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
-        handlers: dict[str, Handler] = {"finished": self._nothing_to_tell}
-        self._request("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
+        handlers: dict[str, Handler] = {"finished": self._complete_silently}
+        self._send("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
 
     def load(
         self,
@@ -143,13 +141,13 @@ class WorkerClient:
         on_loaded: Callable[[LoadedModel], None] = ignore,
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        def answered(message: Message) -> Telling:
+        def answered(message: Message) -> Action:
             loaded = codec.read_info(message).loaded
             if loaded is None:
-                raise WorkerError(_("it does not say what it has loaded"))
-            return partial(self._end_job, message, partial(on_loaded, loaded))
+                raise WorkerError(_("the loaded model is not stated"))
+            return partial(self._complete, message, partial(on_loaded, loaded))
 
-        self._request("load", choice, {}, {}, {"finished": answered}, on_failed)
+        self._send("load", choice, {}, {}, {"finished": answered}, on_failed)
 
     def cancel(self) -> None:
         self._stop_run(_cancelled())
@@ -163,11 +161,11 @@ class WorkerClient:
             self._process.tick(now)
         if self._cancel_deadline is not None and now >= self._cancel_deadline:
             self._end_process(_cancelled())
-        elif self._jobs and self._process is not None and self._process.silence >= (limit := self.patience):
+        elif self._requests and self._process is not None and self._process.silence >= (limit := self.response_timeout):
             self._end_process(
                 WorkerError(
                     _(
-                        "the inference process gave no answer for {seconds:g} s and was ended: "
+                        "the inference process did not respond for {seconds:g} s and was ended: "
                         "try again, or choose a smaller model"
                     ).format(seconds=limit)
                 )
@@ -180,11 +178,12 @@ class WorkerClient:
         self._fail_all(_cancelled())
 
     @property
-    def patience(self) -> float:
-        """Seconds without a byte after which the process is taken to hang, with what it owes now."""
-        return longest_silence((job.choice for job in self._jobs.values()), self._answered, self._answer_timeout)
+    def response_timeout(self) -> float:
+        """Seconds without output after which the process is killed, for the requests that are pending now."""
+        requested = (request.choice for request in self._requests.values())
+        return response_timeout(requested, self._loaded, self._answer_timeout)
 
-    def _request(
+    def _send(
         self,
         kind: str,
         choice: ModelChoice,
@@ -198,16 +197,16 @@ class WorkerClient:
             started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
             if started.ended:
                 raise WorkerError(
-                    _("the inference process ended as it was started: try again, or restart the application")
+                    _("the inference process ended during its start: try again, or restart the application")
                 )
-            self._process, self._answered = started, None
+            self._process, self._loaded = started, None
         process = self._process
-        if not self._jobs:
+        if not self._requests:
             process.begin_silence(now)
-        self._last_job += 1
-        process.send(kind, {"job": self._last_job, **codec.choice_fields(choice), **fields}, arrays)
-        self._jobs[self._last_job] = _Job(handlers, on_failed, choice)
-        return self._last_job, process
+        self._last_request += 1
+        process.send(kind, {"job": self._last_request, **codec.choice_fields(choice), **fields}, arrays)
+        self._requests[self._last_request] = _Request(handlers, on_failed, choice)
+        return self._last_request, process
 
     def _on_greeted(self) -> None:
         if self._run is not None:
@@ -215,80 +214,80 @@ class WorkerClient:
 
     def _on_message(self, message: Message) -> None:
         try:
-            tell = self._understand(message)
+            action = self._action_for(message)
         except MedSAMError as error:
             if self._process is not None:
-                self._process.lose(str(error))
+                self._process.reject(str(error))
             return
-        tell()
+        action()
 
-    def _understand(self, message: Message) -> Telling:
-        job = self._jobs.get(message.integer("job"))
-        if job is None:
-            raise WorkerError(_("message '{kind}' answers what was not asked").format(kind=message.kind))
+    def _action_for(self, message: Message) -> Action:
+        request = self._requests.get(message.integer("job"))
+        if request is None:
+            raise WorkerError(_("message '{kind}' has no matching request").format(kind=message.kind))
         if message.kind == "failed":
             error = codec.read_error(message)
-            error.logged = True  # by the process that raised it
-            return partial(self._end_job, message, partial(job.on_failed, error))
+            error.logged = True  # the inference process has logged it
+            return partial(self._complete, message, partial(request.on_failed, error))
         if message.kind == "cancelled":
-            return partial(self._end_job, message, partial(job.on_failed, _cancelled()))
-        if message.kind not in job.handlers:
-            raise WorkerError(_("message '{kind}' does not fit what was asked").format(kind=message.kind))
-        if message.kind in _FROM_A_MODEL:
-            self._answered = job.choice
-        return job.handlers[message.kind](message)
+            return partial(self._complete, message, partial(request.on_failed, _cancelled()))
+        if message.kind not in request.handlers:
+            raise WorkerError(_("message '{kind}' does not match its request").format(kind=message.kind))
+        if message.kind in _MODEL_IS_LOADED:
+            self._loaded = request.choice
+        return request.handlers[message.kind](message)
 
-    def _end_job(self, message: Message, tell: Telling) -> None:
-        self._jobs.pop(message.integer("job"), None)
-        tell()
+    def _complete(self, message: Message, action: Action) -> None:
+        self._requests.pop(message.integer("job"), None)
+        action()
 
-    def _nothing_to_tell(self, message: Message) -> Telling:
-        return partial(self._end_job, message, lambda: None)
+    def _complete_silently(self, message: Message) -> Action:
+        return partial(self._complete, message, lambda: None)
 
-    def _slice_needed(self, message: Message) -> Telling:
-        run = self._running()
-        return partial(self._supply, run, run.wanted(message))
+    def _handle_need_slice(self, message: Message) -> Action:
+        run = self._current_run()
+        return partial(self._send_slice, run, run.requested_slice(message))
 
-    def _supply(self, run: ActiveRun, index: int) -> None:
+    def _send_slice(self, run: ActiveRun, index: int) -> None:
         run.enter(Stage.SEGMENTING)
-        if run is not self._run or run.ending is not None or self._process is None:
+        if run is not self._run or run.stop_reason is not None or self._process is None:
             return
         try:
-            self._process.send("slice", {"job": run.job, "index": index}, codec.image_arrays(run.image(index)))
+            self._process.send("slice", {"job": run.request, "index": index}, codec.image_arrays(run.image(index)))
         except Exception as error:
             self._stop_run(as_user_error(error))
         else:
             self._process.begin_silence(self._clock())
 
-    def _slice_found(self, message: Message) -> Telling:
-        run = self._running()
-        return partial(run.tell, run.read(message))
+    def _handle_slice_result(self, message: Message) -> Action:
+        run = self._current_run()
+        return partial(run.report, run.read_result(message))
 
-    def _run_finished(self, message: Message) -> Telling:
-        run, info = self._running(), codec.read_info(message)
-        if run.ending is not None:
-            return partial(self._end_job, message, partial(self._fail_run, run.ending))
+    def _handle_finished(self, message: Message) -> Action:
+        run, info = self._current_run(), codec.read_info(message)
+        if run.stop_reason is not None:
+            return partial(self._complete, message, partial(self._fail_run, run.stop_reason))
 
-        def tell() -> None:
+        def finish() -> None:
             self._run = None
             run.finish(info)
 
-        return partial(self._end_job, message, tell)
+        return partial(self._complete, message, finish)
 
-    def _running(self) -> ActiveRun:
+    def _current_run(self) -> ActiveRun:
         if self._run is None:
-            raise WorkerError(_("it answers a run that is over"))
+            raise WorkerError(_("it belongs to a run that has ended"))
         return self._run
 
     def _stop_run(self, error: MedSAMError) -> None:
-        """Ask the process to stop; the run ends with `error` when it has, or when it has had time enough."""
-        if self._run is not None and self._run.ending is None and self._process is not None:
-            self._run.ending = error
+        """Ask the process to stop the run, which then fails with `error`."""
+        if self._run is not None and self._run.stop_reason is None and self._process is not None:
+            self._run.stop_reason = error
             self._cancel_deadline = self._clock() + self._cancel_timeout
-            self._process.send("cancel", {"job": self._run.job})
+            self._process.send("cancel", {"job": self._run.request})
 
     def _fail_run(self, error: MedSAMError) -> None:
-        # The link is free before anyone is told, so that the listener may begin the next run.
+        # The client is reset first, so that the listener can start the next run.
         run, self._run, self._cancel_deadline = self._run, None, None
         if run is not None:
             run.fail(error)
@@ -298,18 +297,18 @@ class WorkerClient:
         self._fail_all(error)
 
     def _end_process(self, error: MedSAMError) -> None:
-        log_error(_log, error, "inference process is ended: it gave no answer in time")
+        log_error(_log, error, "inference process was ended: it did not respond in time")
         process, self._process = self._process, None
         if process is not None:
             process.kill()
         self._fail_all(error)
 
     def _fail_all(self, error: MedSAMError) -> None:
-        jobs, self._jobs = self._jobs, {}
-        with contextlib.ExitStack() as told:
-            # All are told, in the order of their asking, whatever one of them raises.
-            for job in reversed(jobs.values()):
-                told.callback(job.on_failed, error)
+        requests, self._requests = self._requests, {}
+        with contextlib.ExitStack() as callbacks:
+            # ExitStack calls all callbacks, in the order of the requests, even if one of them raises.
+            for request in reversed(requests.values()):
+                callbacks.callback(request.on_failed, error)
 
 
 def _cancelled() -> Cancelled:

@@ -1,4 +1,4 @@
-"""One inference process, from its start to its end."""
+"""An inference process from its start to its end."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, 
 from .transport import Transport, TransportListener
 
 _log = get_logger(__name__)
-_LONGEST_ABSENCE = 5.0
+_LONGEST_TICK = 5.0
 _STDERR_BYTES = 8192
-_LAST_WORDS = 3
-_LISTINGS = ("Traceback", "Current thread ", "Thread ", "Extension modules: ")
+_STDERR_LINES = 3
+_TRACEBACK_STARTS = ("Traceback", "Current thread ", "Thread ", "Extension modules: ")
 
 
 class WorkerProcess:
-    """Sends requests, puts answers together, notices the end.
+    """Starts a process, exchanges messages with it, and reports its end.
+
+    Attributes:
+        transport: the transport of the process.
+        greeted: whether the process is ready and uses the same protocol version.
+        silence: seconds without output from the process, as counted by `tick`.
 
     Args:
-        transport: a fresh one.
-        now: seconds on the clock that `tick` will be given.
-        on_greeted: the process is up and speaks the same version of the messages.
-        on_message: gets each message but the greeting. What it raises reaches whoever drives the transport; messages
-            behind it are kept for the next `deliver`.
-        on_lost: the process died or answered rubbish and has been ended; why. Called once, and nothing after it.
+        transport: a transport that has not been started.
+        now: current time in seconds, on the clock of `tick`.
+        on_greeted: called when the process is ready.
+        on_message: called with each message except the greeting. Its exceptions propagate to the caller of the
+            transport; the remaining messages are delivered by the next call of `deliver`.
+        on_lost: called once with an error when the process has ended unexpectedly, or was ended because of an invalid
+            message. No callback is called afterwards.
 
     Raises:
         WorkerError: the process cannot be started.
@@ -47,11 +53,10 @@ class WorkerProcess:
         self.transport = transport
         self.greeted = False
         self.silence = 0.0
-        """Seconds without a byte from the process, as far as somebody looked."""
-        self._last_look = now
+        self._last_tick = now
         self._on_greeted, self._on_message, self._on_lost = on_greeted, on_message, on_lost
         self._reader = MessageReader()
-        self._arrived: deque[Message] = deque()
+        self._received: deque[Message] = deque()
         self._stderr = b""
         self._child_log = ChildLog(__name__, "inference process")
         self._ended = False
@@ -60,61 +65,65 @@ class WorkerProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will be heard of the process any more."""
+        """Whether the process has ended, or is no longer read."""
         return self._ended
 
     def send(self, kind: str, fields: codec.Fields, arrays: codec.Arrays | None = None) -> None:
-        """Send one message. Raises WorkerError if it is larger than messages may be."""
+        """Send a message.
+
+        Raises:
+            WorkerError: the message exceeds the size limit.
+        """
         self.transport.write(encode(Message(kind, fields, arrays or {})))
 
     def deliver(self) -> None:
-        """Hand on the messages that have arrived, one by one."""
-        while self._arrived:
-            message = self._arrived.popleft()
+        """Deliver the received messages, one by one."""
+        while self._received:
+            message = self._received.popleft()
             if message.kind == "hello" and not self.greeted:
                 self._greet(message)
             elif self.greeted:
                 self._on_message(message)
             else:
-                self.lose(f"it sent '{one_line(message.kind, 40)}' before its greeting")
+                self.reject(_("message '{kind}' was sent before the greeting").format(kind=one_line(message.kind, 40)))
 
     def begin_silence(self, now: float) -> None:
-        """From now on the process owes an answer."""
-        self.silence, self._last_look = 0.0, now
+        """Reset `silence`; call this when the first request is sent."""
+        self.silence, self._last_tick = 0.0, now
 
     def tick(self, now: float) -> None:
-        """Count the silence. Time in which the owner didn't look, or the computer slept, hardly counts."""
-        self.silence += min(now - self._last_look, _LONGEST_ABSENCE)
-        self._last_look = now
+        """Update `silence`. Long gaps between calls, such as a suspended computer, count at most `_LONGEST_TICK`."""
+        self.silence += min(now - self._last_tick, _LONGEST_TICK)
+        self._last_tick = now
 
-    def lose(self, why: str) -> None:
-        """End a process whose answers cannot be understood."""
+    def reject(self, reason: str) -> None:
+        """Kill the process because of an invalid message, and report the loss."""
         self._lost(
-            WorkerError(_("the answers of the inference process make no sense: {why}: try again").format(why=why))
+            WorkerError(_("the inference process sent an invalid message ({reason}): try again").format(reason=reason))
         )
 
     def kill(self) -> None:
-        """End the process at once; nothing is heard of it any more."""
-        self._silenced()
+        """Kill the process; no callback is called afterwards."""
+        self._mark_ended()
         self.transport.kill()
 
     def close(self) -> None:
-        """Let the process end by itself; nothing is heard of it any more."""
-        self._silenced()
+        """Let the process end by itself; no callback is called afterwards."""
+        self._mark_ended()
         self.transport.close()
 
     def _greet(self, message: Message) -> None:
         try:
             version = message.integer("version")
         except WorkerError as error:
-            self.lose(str(error))
+            self.reject(str(error))
             return
         if version != PROTOCOL_VERSION:
             self._lost(
                 WorkerError(
                     _(
-                        "the inference process speaks version {version} of the messages where {expected} is "
-                        "spoken here: restart the application, MedSAMSlicer was updated while it ran"
+                        "the inference process uses protocol version {version} instead of {expected} because MedSAMSlicer"
+                        " was updated: restart the application"
                     ).format(version=version, expected=PROTOCOL_VERSION)
                 )
             )
@@ -127,9 +136,9 @@ class WorkerProcess:
             return
         self.silence = 0.0
         try:
-            self._arrived.extend(self._reader.feed(data))
+            self._received.extend(self._reader.feed(data))
         except WorkerError as error:
-            self.lose(str(error))
+            self.reject(str(error))
             return
         self.deliver()
 
@@ -139,25 +148,25 @@ class WorkerProcess:
 
     def _on_exit(self, status: int | None) -> None:
         if not self._ended:
-            self._silenced()
+            self._mark_ended()
             self._child_log.close()
-            error = WorkerError(f"{_ending(status)}{_said(self._stderr)}: {_advice(status)}")
+            error = WorkerError(f"{_exit_text(status)}{_stderr_text(self._stderr)}: {_advice(status)}")
             log_error(_log, error, "inference process ended unexpectedly with status %s", status)
             self._on_lost(error)
 
     def _lost(self, error: WorkerError) -> None:
         if not self._ended:
-            log_error(_log, error, "inference process is ended: its messages cannot be understood")
+            log_error(_log, error, "inference process was ended: invalid message")
             self.kill()
             self._on_lost(error)
 
-    def _silenced(self) -> None:
+    def _mark_ended(self) -> None:
         self._ended = True
-        self._arrived.clear()
+        self._received.clear()
         self._child_log.close()
 
 
-def _ending(status: int | None) -> str:
+def _exit_text(status: int | None) -> str:
     if status is None:
         return _("the inference process could not be started")
     if status >= 0:
@@ -169,12 +178,14 @@ def _ending(status: int | None) -> str:
 
 def _advice(status: int | None) -> str:
     if status == -9:
-        return _("perhaps memory ran out; close other programs or choose a smaller model, then try again")
-    return _("try again, and restart the application if it comes back")
+        return _("memory may have run out; close other programs or choose a smaller model, then try again")
+    return _("try again; restart the application if the error persists")
 
 
-def _said(stderr: bytes) -> str:
-    """The last lines that are neither records of the log nor part of a listing such as a traceback."""
+def _stderr_text(stderr: bytes) -> str:
+    """Last lines of standard error, in parentheses, without log records and tracebacks; '' if there are none."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
-    words = [line for line in lines if not (line[0].isspace() or line.startswith(_LISTINGS) or is_log_line(line))]
-    return f" ({one_line(' | '.join(words[-_LAST_WORDS:]), 300)})" if words else ""
+    messages = [
+        line for line in lines if not (line[0].isspace() or line.startswith(_TRACEBACK_STARTS) or is_log_line(line))
+    ]
+    return f" ({one_line(' | '.join(messages[-_STDERR_LINES:]), 300)})" if messages else ""

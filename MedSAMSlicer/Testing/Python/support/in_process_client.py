@@ -41,7 +41,7 @@ class InProcessClient:
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
-            raise InputError("a contour is being computed already: wait for it, or cancel it")
+            raise InputError("another contour is being computed: wait for it, or cancel it")
         self._run = _Run(self._service, choice, source, prompt.checked_for(source.shape), listener)
 
     def preview(

@@ -100,7 +100,7 @@ def test_the_automatic_and_the_displayed_window(ball_in_process: Callable[..., B
     np.testing.assert_array_equal(ball.segment(), ball.truth)
     task = finish(start(ball, window="0,1"))
     assert isinstance(task.error, InputError) and "window" in str(task.error)
-    with pytest.raises(InputError, match="shown in no window"):
+    with pytest.raises(InputError, match="no display window"):
         start(ball, window="display")
 
 

@@ -186,7 +186,7 @@ def test_a_prompt_outside_the_stack_and_a_busy_client_are_refused_at_once(
             ball.start(CallbackRecorder(), prompt)
     recorder = CallbackRecorder()
     ball.start(recorder)
-    with pytest.raises(InputError, match="already"):
+    with pytest.raises(InputError, match="another contour"):
         ball.start(CallbackRecorder())
     ball.wait(lambda: recorder.over)
     assert recorder.finished

@@ -126,7 +126,7 @@ def test_volumes_that_cannot_be_sliced_are_refused_by_name(scene_builder):
         SliceStack(None, "K")
     squashed = scene_builder.volume_in("oblique", name="squashed")
     squashed.SetAndObserveTransformNodeID(scene_builder.transform(np.diag([1.0, 0.0, 1.0])))
-    with pytest.raises(InputError, match="'squashed' has a geometry"):
+    with pytest.raises(InputError, match="geometry of volume 'squashed' is not invertible"):
         SliceStack(squashed, "K")
 
 

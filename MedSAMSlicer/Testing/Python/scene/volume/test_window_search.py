@@ -69,7 +69,7 @@ def test_an_image_that_shows_nothing_is_refused() -> None:
 
 def test_the_displayed_window_is_read_from_the_display(scene_builder: Any) -> None:
     volume = scene_builder.volume_in("oblique")
-    with pytest.raises(InputError, match="shown in no window"):
+    with pytest.raises(InputError, match="no display window"):
         displayed_window(volume)
     volume.CreateDefaultDisplayNodes()
     volume.GetDisplayNode().SetAutoWindowLevel(False)

@@ -69,7 +69,7 @@ def test_a_process_that_gives_no_answer_is_ended(make_worker_client: WorkerClien
     pid = process_of(one)
     one.segment(CHOICE, stack, PROMPT, recorded.listener())
     assert 2.9 < drive(one, lambda: recorded.over) < 8
-    assert "no answer for 3 s" in str(recorded.error)
+    assert "did not respond for 3 s" in str(recorded.error)
     assert not exists(pid)
     assert len(run(one, noise_stack()).results) == 6
 
@@ -83,24 +83,24 @@ def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
     one, stack, choice = make_worker_client("UninterruptibleService"), noise_stack(signal_on=5), ModelChoice(model)
     recorded = CallbackRecorder()
     one.segment(choice, noise_stack(), PROMPT, recorded.listener())
-    assert one.patience == 300
+    assert one.response_timeout == 300
     drive(one, lambda: recorded.over)
     hanging = CallbackRecorder()
     one.segment(choice, stack, PROMPT, hanging.listener())
-    limit = one.patience
+    limit = one.response_timeout
     assert seconds[0] < limit < seconds[1]
     drive(one, lambda: stack.read == [4, 5])
     assert one._process is not None
     one._process.silence = limit
     one.step()
-    assert f"no answer for {limit:g} s" in str(hanging.error)
+    assert f"did not respond for {limit:g} s" in str(hanging.error)
 
 
 def test_another_model_may_take_its_time_to_load(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client()
     run(one, noise_stack())
     one.load(ModelChoice("sam_vit_b"))
-    assert one.patience == 300
+    assert one.response_timeout == 300
 
 
 def test_slices_that_are_slow_to_come_are_not_held_against_the_process(make_worker_client: WorkerClientFactory) -> None:
@@ -137,7 +137,7 @@ def test_rubbish_on_standard_output_ends_the_process(make_worker_client: WorkerC
     one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
     pid = process_of(one)
     drive(one, lambda: recorded.over)
-    assert type(recorded.error) is WorkerError and "make no sense" in str(recorded.error)
+    assert type(recorded.error) is WorkerError and "invalid message" in str(recorded.error)
     assert not exists(pid)
 
 

@@ -287,4 +287,4 @@ def test_masking_that_cannot_be_made_is_explained(writer_fixture):
 
 def test_a_segmentation_under_a_bending_transform_has_to_be_hardened_first(writer_fixture):
     writer_fixture.segmentation.SetAndObserveTransformNodeID(writer_fixture.scene_builder.warp())
-    refused(writer_fixture, "segmentation 'Segmentation' lies under the nonlinear transform")
+    refused(writer_fixture, "segmentation 'Segmentation' is under the nonlinear transform")
