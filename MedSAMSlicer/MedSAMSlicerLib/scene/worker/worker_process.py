@@ -37,9 +37,6 @@ class WorkerProcess:
             transport; the remaining messages are delivered by the next call of `deliver`.
         on_lost: called once with an error when the process has ended unexpectedly, or was ended because of an invalid
             message. No callback is called afterwards.
-
-    Raises:
-        WorkerError: the process cannot be started.
     """
 
     def __init__(

@@ -143,7 +143,7 @@ def test_rubbish_on_standard_output_ends_the_process(make_worker_client: WorkerC
 
 def test_a_process_that_cannot_be_started_is_reported(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client(command=["/no/such/python"])
-    with pytest.raises(WorkerError, match="ended as it was started"):
+    with pytest.raises(WorkerError, match="ended during its start"):
         one.segment(CHOICE, noise_stack(), PROMPT, CallbackRecorder().listener())
     assert one.idle and not one.running
 
