@@ -7,12 +7,11 @@ import re
 
 import numpy as np
 
-from ..api import make_prompt
 from ..engine.errors import InputError
-from ..engine.oriented_box import IndexBox, index_box
+from ..engine.oriented_box import IndexBox, OrientedBox, roi_boxes
 from ..engine.prompts import Box
 from ..engine.stack import AXES, array_axis, default_axis
-from ..engine.volume_prompt import VolumePrompt
+from ..engine.volume_prompt import VolumePrompt, volume_prompt
 from ..io.image import Image
 from ..io.roi_file import read_roi
 from ..io.segmentations import read_label
@@ -112,60 +111,63 @@ def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumeProm
     across = AXES.index(axis)
     columns, rows = (n for n in range(3) if n != across)
     mask = None if options.mask is None else _mask_on_slice(options, image, axis)
+    roi, box = _boxes(options, image)
     key_slices: dict[int, Box] = {}
     for option, index, (a0, a1, b0, b1) in _rectangles(options):
-        _check_slice("--slice" if option == "--rect" else option, index, axis, dimensions)
-        for letter, low, high, n in (("A", a0, a1, columns), ("B", b0, b1, rows)):
-            if low < 0 or high >= dimensions[n]:
-                raise InputError(f"{option}: {letter}0 {letter}1 = {low} {high} {_outside(n, dimensions)}")
+        _check_range(f"{'--slice' if option == '--rect' else option}: slice {index}", index, index, across, dimensions)
+        _check_range(f"{option}: A0 A1 = {a0} {a1}", a0, a1, columns, dimensions)
+        _check_range(f"{option}: B0 B1 = {b0} {b1}", b0, b1, rows, dimensions)
         if index in key_slices:
             raise InputError(f"{option}: slice {index} has a rectangle already: give one for each slice")
         key_slices[index] = Box(a0, b0, a1, b1)
     points, labels = [], []
     for text, index, a, b, positive in _points(options):
-        _check_slice(f"--point {text}", index, axis, dimensions)
+        _check_range(f"--point {text}: slice {index}", index, index, across, dimensions)
         for letter, value, n in (("A", a, columns), ("B", b, rows)):
-            if not -0.5 <= value <= dimensions[n] - 0.5:
-                raise InputError(f"--point {text}: {letter} = {value:g} {_outside(n, dimensions)}")
+            _check_range(f"--point {text}: {letter} = {value:g}", value, value, n, dimensions, margin=0.5)
+            if box is not None and positive and not box[n][0] - 0.5 <= value <= box[n][1] + 0.5:
+                raise InputError(
+                    f"--point {text} lies outside the 3D box: {letter} = {value:g}, where the box runs from "
+                    f"{box[n][0]} to {box[n][1]}; move the point or the box"
+                )
         point = [0.0, 0.0, 0.0]
         point[across], point[columns], point[rows] = index, a, b
         points.append(point)
         labels.append(positive)
-    box = _box3d(options, image)
-    if box is not None:
-        _check_points_in_box(options, box[columns], box[rows])
-    return make_prompt(
-        image,
-        box=None if options.roi is not None else box,
-        roi=options.roi,
+    return volume_prompt(
+        dimensions,
+        axis,
+        roi,
+        box=None if roi is not None else box,
         key_slices=key_slices,
         points=points or None,
         point_labels=labels or None,
         mask=mask,
-        axis=axis,
     )
 
 
-def _box3d(options: argparse.Namespace, image: Image) -> IndexBox | None:
-    """The ranges of --box, or those of the voxels in --roi; None if neither is given."""
+def _boxes(
+    options: argparse.Namespace, image: Image
+) -> tuple[tuple[IndexBox, OrientedBox | None] | None, IndexBox | None]:
+    """The ROI of --roi, and the ranges of its voxels or of --box; None for what is not given."""
     k, j, i = image.voxels.shape
     if options.roi is not None:
         roi = read_roi(options.roi)
-        return index_box(roi.corners, image.ijk_to_ras, (i, j, k), roi.name)
+        boxes = roi_boxes(roi.corners, image.ijk_to_ras, (i, j, k), roi.name)
+        return boxes, boxes[0]
     if options.box is None:
-        return None
+        return None, None
     box = _index_ranges("--box", options.box, AXES)
     for n, (low, high) in enumerate(box):
-        if low < 0 or high >= (i, j, k)[n]:
-            raise InputError(f"--box {AXES[n]}0 {AXES[n]}1 = {low} {high} {_outside(n, (i, j, k))}")
-    return (box[0], box[1], box[2])
+        _check_range(f"--box {AXES[n]}0 {AXES[n]}1 = {low} {high}", low, high, n, (i, j, k))
+    return None, (box[0], box[1], box[2])
 
 
 def _mask_on_slice(options: argparse.Namespace, image: Image, axis: str) -> np.ndarray:
     """bool (k, j, i): the part of --mask that lies on --slice."""
     whole = read_label(options.mask, None, like=image)
     k, j, i = whole.shape
-    _check_slice("--slice", options.slice, axis, (i, j, k))
+    _check_range(f"--slice: slice {options.slice}", options.slice, options.slice, AXES.index(axis), (i, j, k))
     slices = np.moveaxis(whole, array_axis(axis), 0)
     if not slices[options.slice].any():
         held = np.flatnonzero(slices.any(axis=(1, 2)))
@@ -178,25 +180,12 @@ def _mask_on_slice(options: argparse.Namespace, image: Image, axis: str) -> np.n
     return part
 
 
-def _check_slice(option: str, index: int, axis: str, dimensions: tuple[int, int, int]) -> None:
-    across = AXES.index(axis)
-    if not 0 <= index < dimensions[across]:
-        raise InputError(f"{option}: slice {index} {_outside(across, dimensions)}")
-
-
-def _outside(axis: int, dimensions: tuple[int, int, int]) -> str:
-    return f"lies outside the volume: {AXES[axis]} runs from 0 to {dimensions[axis] - 1}"
-
-
-def _check_points_in_box(options: argparse.Namespace, a_range: tuple[int, int], b_range: tuple[int, int]) -> None:
-    """As `stack_prompt` does, with a message that names the option."""
-    for text, _index, a, b, positive in _points(options):
-        for letter, value, (low, high) in (("A", a, a_range), ("B", b, b_range)):
-            if positive and not low - 0.5 <= value <= high + 0.5:
-                raise InputError(
-                    f"--point {text} lies outside the 3D box: {letter} = {value:g}, where the box runs from {low} to "
-                    f"{high}; move the point or the box"
-                )
+def _check_range(
+    what: str, low: float, high: float, axis: int, dimensions: tuple[int, int, int], margin: float = 0.0
+) -> None:
+    last = dimensions[axis] - 1
+    if low < -margin or high > last + margin:
+        raise InputError(f"{what} lies outside the volume: {AXES[axis]} runs from 0 to {last}")
 
 
 def _rectangles(options: argparse.Namespace) -> list[tuple[str, int, tuple[int, int, int, int]]]:

@@ -19,6 +19,7 @@ from ...engine.serving.inference_client import InferenceClient
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
+from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
 from .mouse_interaction import MouseInteraction
@@ -27,7 +28,6 @@ from .prefetch import Prefetcher
 from .rectangle_tool import RectangleTool
 from .run_controller import RunController
 from .slice_preview import SlicePreview
-from .slice_reader import SliceReader
 
 SEARCH_SECONDS = 0.02
 """How long one step may read voxels to find the window, so that the application stays responsive."""
@@ -59,7 +59,7 @@ class ContourEditor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
-        self.reader = SliceReader(state.volume_node, state.parameters, clock)
+        self.reader = SliceReader(state.volume_node, lambda: state.parameters.get("Window"), clock)
         self.preview = SlicePreview(state, self.reader, client)
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)

@@ -9,8 +9,8 @@ from ...engine.environment import embeddings_megabytes
 from ...engine.errors import MedSAMError
 from ...engine.serving.inference_client import InferenceClient
 from ..state.segment_state import SegmentState
+from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack, ViewGeometry
-from .slice_reader import SliceReader
 
 PAUSE = 0.4
 """Seconds that the view must stand still: slices passed while scrolling are not worth encoding."""

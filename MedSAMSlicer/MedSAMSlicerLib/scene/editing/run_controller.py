@@ -10,9 +10,9 @@ from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..state.signal import Signal
 from ..state.slice_range import chosen_slice_range
+from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
 from .segmentation_run import SegmentationRun
-from .slice_reader import SliceReader
 
 
 class RunController:

@@ -14,8 +14,8 @@ from ...engine.results import StackResult
 from ...engine.serving.inference_client import InferenceClient, ignore
 from ...engine.volume_prompt import VolumePrompt
 from ..state.modes import Mode
+from ..volume.slice_reader import SliceReader, displayed_window
 from ..volume.slice_stack import SliceStack
-from ..volume.window_search import WindowSearch, displayed_window, modality_of
 from ..worker.progress import Progress
 from ..writing.segment_target import SegmentTarget
 from ..writing.segment_writer import Written
@@ -76,7 +76,7 @@ class SegmentTask:
         self._choice, self._mode = choice or ModelChoice(), mode
         self._on_progress, self._on_finished = on_progress, on_finished
         self._stack = SliceStack(volume_node, prompt.axis)
-        self._search = WindowSearch(wanted, self._stack, modality_of(volume_node))
+        self._reader = SliceReader(volume_node, lambda: wanted)
         self._run: SegmentationRun | None = None
         self._stop_reason: MedSAMError | None = None
         self.running = True
@@ -98,7 +98,7 @@ class SegmentTask:
         try:
             if self._stop_reason is not None:
                 raise self._stop_reason
-            window = self._search.advance(SEARCH_SECONDS)
+            window = self._reader.advance(SEARCH_SECONDS)
             if window is not None:
                 self._run = SegmentationRun(
                     self._client,

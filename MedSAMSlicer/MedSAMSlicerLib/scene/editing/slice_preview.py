@@ -13,8 +13,8 @@ from ...engine.results import Prediction
 from ...engine.serving.inference_client import InferenceClient
 from ..display.overlay import StackImage
 from ..state.segment_state import SegmentState
+from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack
-from .slice_reader import SliceReader
 
 
 @dataclass(frozen=True)

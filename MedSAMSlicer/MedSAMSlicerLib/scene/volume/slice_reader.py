@@ -1,0 +1,133 @@
+"""Slices of a volume as the model sees them: finds the intensity window step by step, caches the last slices."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import slicer
+
+from ...engine.errors import InputError, MedSAMError
+from ...engine.i18n import tr as _
+from ...engine.intensity import Steps, Window, window_steps
+from .geometry import label
+from .slice_stack import SliceStack
+from .view_plane import Plane, Stack
+
+_CACHED_SLICES = 8
+
+
+class SliceReader:
+    """Reads slices through an intensity window.
+
+    `advance` searches for the window, a few slices at a time: to read all of a large volume in one call takes seconds.
+    The search starts again when another window is wanted or the voxels change.
+
+    Args:
+        volume_node: only read.
+        wanted: returns the window as `choose_window` takes it, or "display": as the volume is displayed.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        volume_node: slicer.vtkMRMLScalarVolumeNode,
+        wanted: Callable[[], str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._volume_node, self._wanted, self._clock = volume_node, wanted, clock
+        self._searched: tuple[str, int] | None = None
+        self._steps: Steps | None = None
+        self._window: Window | None = None
+        self._error: InputError | None = None
+        self._images: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
+
+    @property
+    def window(self) -> Window | None:
+        """The window; None until `advance` has found it. Raises InputError if there can be none."""
+        wanted = self._wanted()
+        if wanted == "display":
+            wanted = displayed_window(self._volume_node)
+        if self._searched != (wanted, self._voxels_changed()):
+            stack = SliceStack(self._volume_node, "K")
+            self._steps = window_steps(wanted, stack, modality_of(self._volume_node))
+            self._window = self._error = None
+            self._searched = (wanted, self._voxels_changed())
+        if self._error is not None:
+            raise self._error
+        return self._window
+
+    @property
+    def searching(self) -> bool:
+        """Whether `advance` has something to do. False if there can be no window, which `window` reports."""
+        try:
+            return self.window is None
+        except MedSAMError:
+            return False
+
+    def advance(self, seconds: float) -> Window | None:
+        """Search for about `seconds`. Returns `window`. Raises InputError if there can be none."""
+        if self.window is not None or self._steps is None:
+            return self._window
+        end = self._clock() + seconds
+        while self._window is None:
+            try:
+                next(self._steps)
+            except StopIteration as finished:
+                self._window = finished.value
+            except InputError as error:
+                self._error = error
+                raise
+            if self._clock() >= end:
+                break
+        return self._window
+
+    def image(self, plane: Plane, stack: Stack, index: int) -> np.ndarray:
+        """uint8 (rows, columns) grey levels of slice `index`, once the window has been found."""
+        window = self.window
+        assert window is not None
+        key = (plane, index, window, self._voxels_changed(), tuple(stack.slice_to_world(0).ravel()))
+        if key not in self._images:
+            self._images[key] = window.apply(stack.slice_values(index))
+            while len(self._images) > _CACHED_SLICES:
+                self._images.popitem(last=False)
+        self._images.move_to_end(key)
+        return self._images[key]
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """Window and voxels: two states are equal if the slices look the same."""
+        return (self._searched, self._voxels_changed())
+
+    def _voxels_changed(self) -> int:
+        image = self._volume_node.GetImageData()
+        return 0 if image is None else int(image.GetMTime())
+
+
+def modality_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
+    """DICOM modality of a volume that was loaded from DICOM files, such as "CT"; None if unknown."""
+    scene = volume_node.GetScene()
+    hierarchy = None if scene is None else slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if hierarchy is None:
+        return None
+    item = hierarchy.GetItemByDataNode(volume_node)
+    name = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
+    return hierarchy.GetItemAttribute(item, name) or None if item else None
+
+
+def displayed_window(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Window in which the volume is displayed, as text ``LEVEL,WIDTH``.
+
+    Raises:
+        InputError: the volume has no display window.
+    """
+    display = volume_node.GetDisplayNode()
+    if display is None or not hasattr(display, "GetWindow") or not display.GetWindow() > 0:
+        raise InputError(
+            _("{volume_node} has no display window: show it in a slice view, or choose another window").format(
+                volume_node=label(volume_node)
+            )
+        )
+    return f"{display.GetLevel()!r},{display.GetWindow()!r}"
