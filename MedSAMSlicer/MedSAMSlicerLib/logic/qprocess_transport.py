@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import qt
 
 from ..engine.environment import child_environment
-from ..engine.serving.limited_service import LIMITED_SERVICE
 from ..scene.worker.transport import TransportListener, worker_command
 
 CLOSE_MILLISECONDS = 1000
@@ -18,8 +17,8 @@ _ending: list[qt.QProcess] = []
 
 
 def inference_process() -> QProcessTransport:
-    """Transport to a new inference process, with the cache size of the user's settings."""
-    return QProcessTransport(worker_command(LIMITED_SERVICE), child_environment())
+    """Transport to a new inference process, with the limits of the user's settings."""
+    return QProcessTransport(worker_command(), child_environment())
 
 
 class QProcessTransport:

@@ -1,1 +1,1 @@
-"""The engine as a service, in this process or in one of its own."""
+"""Runs the engine in the inference process and exchanges messages with it."""

@@ -1,4 +1,4 @@
-"""What a face holds to have slices contoured: an engine in its own process, or one called directly."""
+"""Interface through which the scene layer uses the inference process."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from ..stack import SliceSource
 
 
 class Stage(Enum):
-    """What a run is doing."""
+    """Stages of a run, in order. A run may skip stages."""
 
     STARTING = "starting"
-    """The inference process is being started."""
+    """The inference process starts."""
     LOADING = "loading"
-    """The model is being loaded, if it is not loaded already."""
+    """The model is loaded, unless it is loaded already."""
     SEGMENTING = "segmenting"
-    """Slices are being asked for and answered."""
+    """Slices are segmented."""
 
 
 def ignore(_: object) -> None:
-    """For events that a caller has no use for."""
+    """Callback that does nothing."""
 
 
 @dataclass(frozen=True)
 class RunListener:
-    """Who is told of a run. Of `on_finished` and `on_failed` exactly one is called, once, and nothing after it.
+    """Callbacks of a run. The run ends with exactly one call of `on_finished` or `on_failed`.
 
     Attributes:
-        on_slice: a slice's result, each slice once, in the order in which they are found.
-        on_finished: the run is over; what ran, how long it took, and what the user should read.
-        on_failed: the run is over without a result; `Cancelled` after `cancel`.
-        on_stage: the run has come to this stage.
+        on_slice: called with each slice result, in the order of computation; each slice comes once.
+        on_finished: called when the run has finished, with the model, the timings and notes for the user.
+        on_failed: called when the run ends without a result; with `Cancelled` after `InferenceClient.cancel`.
+        on_stage: called when the run enters a stage.
     """
 
     on_slice: Callable[[SliceResult], None]
@@ -49,40 +49,46 @@ class RunListener:
 
 
 class StageReporter:
-    """Tells a listener of each stage once; stages only go forward."""
+    """Calls `RunListener.on_stage` once for each stage. Earlier stages than the current one are ignored."""
 
     def __init__(self, listener: RunListener) -> None:
         self._listener = listener
-        self._to_come = list(Stage)
+        self._later = list(Stage)
 
     def enter(self, stage: Stage) -> None:
-        if stage in self._to_come:
-            del self._to_come[: self._to_come.index(stage) + 1]
+        if stage in self._later:
+            del self._later[: self._later.index(stage) + 1]
             self._listener.on_stage(stage)
 
 
 class InferenceClient(Protocol):
-    """An engine that works while its owner stays responsive.
+    """Runs a `Service` without blocking the caller.
 
-    Calls return at once, all from one thread; answers arrive through the callbacks, most of them while the owner
-    calls `step`. One run goes on at a time.
+    Methods return at once. Results arrive through callbacks, all on the thread of the caller. One run is in progress at
+    a time.
     """
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on, until its last callback."""
+        """Whether a run is in progress. False when the last callback of the run is called."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Whether nothing at all is to be done, so that `step` need not be called."""
+        """Whether no request is pending, so that `step` need not be called."""
         ...
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
-        """Begin a run. `source` is read from within `step` and from other callbacks, never from another thread.
+        """Start a run.
+
+        Args:
+            choice: model to run.
+            source: slices; read on the thread of the caller.
+            prompt: prompts of the object.
+            listener: callbacks of the run.
 
         Raises:
-            InputError: the prompt lies outside the stack, or another run is going on.
+            InputError: the prompt lies outside the stack, or a run is in progress.
             WorkerError: the inference process cannot be started.
         """
         ...
@@ -95,11 +101,19 @@ class InferenceClient(Protocol):
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        """Ask for the mask of one uint8 (rows, columns) slice. A preview overtaken by a newer one is never answered."""
+        """Predict the mask of one slice. A newer preview replaces one that waits: its callbacks are not called.
+
+        Args:
+            choice: model to run.
+            image: uint8 (rows, columns).
+            prompt: prompt in slice pixels.
+            on_prediction: called with the prediction.
+            on_failed: called if there is none.
+        """
         ...
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
-        """Have the embedding of one uint8 (rows, columns) slice made ahead of its need."""
+        """Cache the embedding of one uint8 (rows, columns) slice before it is needed."""
         ...
 
     def load(
@@ -108,17 +122,17 @@ class InferenceClient(Protocol):
         on_loaded: Callable[[LoadedModel], None] = ignore,
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
-        """Have the model loaded ahead of its need."""
+        """Load a model before it is needed."""
         ...
 
     def cancel(self) -> None:
-        """End the run; its `on_failed` gets `Cancelled`, at once or within half a second of `step` calls."""
+        """Cancel the run. `RunListener.on_failed` gets `Cancelled` within half a second."""
         ...
 
     def step(self) -> None:
-        """Let work go on. To be called from a timer while the runner is not `idle`."""
+        """Process events and timeouts. To be called from a timer, several times a second, unless the client is `idle`."""
         ...
 
     def close(self) -> None:
-        """Cancel what goes on and let go of processes and models. A closed runner may be used again."""
+        """Cancel all requests and end the inference process. The next request starts another one."""
         ...

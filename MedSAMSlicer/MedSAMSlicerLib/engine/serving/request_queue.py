@@ -1,4 +1,4 @@
-"""What has arrived at the inference process and waits for its turn."""
+"""Requests that have arrived at the inference process and wait to be served."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import threading
 from collections import deque
 
 from ..errors import Cancelled
-from ..i18n import tr as _
 from .framing import Message
 
 
 class RequestQueueClosed(Exception):
-    """Nothing more will arrive: the process is to end."""
+    """No more requests arrive: the inference process ends."""
 
 
 class RequestQueue:
-    """Requests in order, with cancels and slices where a run in progress finds them.
+    """Thread-safe queue of requests. One thread puts messages into it, another one takes them.
 
-    One thread puts messages in as they arrive; another takes them out. A cancel is seen at once, whatever waits
-    before it. Of the previews that wait only the newest is kept: the box that the user has left is of no interest.
+    Cancellations and slices do not wait behind other requests: the run in progress finds them at once. Of the waiting
+    previews only the newest is kept, since the user has moved the box on.
     """
 
     def __init__(self) -> None:
@@ -31,14 +30,14 @@ class RequestQueue:
         self._closed = False
 
     def put(self, message: Message) -> None:
-        """Add what has arrived. Raises WorkerError if a job or slice number is missing."""
+        """Add a message. Raises WorkerError if it has no job number or a slice has no index."""
         with self._changed:
+            job = message.integer("job")
             if message.kind == "cancel":
-                self._cancelled.add(message.integer("job"))
+                self._cancelled.add(job)
             elif message.kind == "slice":
-                self._slices[message.integer("job"), message.integer("index")] = message
+                self._slices[job, message.integer("index")] = message
             elif message.kind == "preview":
-                message.integer("job")
                 if self._preview is not None:
                     self._superseded.append(self._preview.integer("job"))
                 self._preview = message
@@ -47,56 +46,48 @@ class RequestQueue:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wake whoever waits, with `RequestQueueClosed`."""
+        """Make every waiting and later call that takes a message raise `RequestQueueClosed`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def take(self) -> Message:
-        """Wait for a request and take it; a preview comes before all others. Raises RequestQueueClosed."""
+        """Wait for a request and take it. A preview is taken before all other requests. Raises RequestQueueClosed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._preview is not None or self._requests)
             if self._closed:
                 raise RequestQueueClosed
-            if (preview := self._taken_preview()) is not None:
-                return preview
-            return self._requests.popleft()
+            return self._pop_preview() or self._requests.popleft()
 
-    def take_preview(self) -> Message | None:
-        """The waiting preview, if there is one, without waiting for it. Raises RequestQueueClosed."""
+    def take_preview(self, choice: object) -> Message | None:
+        """Take the waiting preview if its field ``choice`` has this value; None otherwise. Raises RequestQueueClosed."""
         with self._changed:
             if self._closed:
                 raise RequestQueueClosed
-            return self._taken_preview()
-
-    def put_back_preview(self, message: Message) -> None:
-        """Keep a taken preview for later, unless a newer one has come meanwhile."""
-        with self._changed:
-            if self._preview is None:
-                self._preview = message
-            else:
-                self._superseded.append(message.integer("job"))
+            if self._preview is None or self._preview.fields.get("choice") != choice:
+                return None
+            return self._pop_preview()
 
     def take_superseded(self) -> list[int]:
-        """Jobs of the previews that were dropped since the last call."""
+        """Job numbers of the previews that were dropped since the last call."""
         with self._changed:
-            dropped, self._superseded = self._superseded, []
-            return dropped
+            superseded, self._superseded = self._superseded, []
+            return superseded
 
     def take_slice(self, job: int, index: int) -> Message:
-        """Wait for one slice of a job. Raises Cancelled if the job is cancelled, RequestQueueClosed at the end."""
+        """Wait for one slice of a job. Raises Cancelled if the job is cancelled, RequestQueueClosed if the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or job in self._cancelled or (job, index) in self._slices)
             self._check(job)
             return self._slices.pop((job, index))
 
     def check(self, job: int) -> None:
-        """Raises Cancelled if the job is to stop, RequestQueueClosed if the process is."""
+        """Raise Cancelled if the job is cancelled, RequestQueueClosed if the queue is closed."""
         with self._changed:
             self._check(job)
 
     def forget(self, job: int) -> None:
-        """Drop what is kept for a job that has ended."""
+        """Remove the slices and the cancellation of a job that has ended."""
         with self._changed:
             self._cancelled.discard(job)
             for key in [key for key in self._slices if key[0] == job]:
@@ -106,8 +97,8 @@ class RequestQueue:
         if self._closed:
             raise RequestQueueClosed
         if job in self._cancelled:
-            raise Cancelled(_("cancelled: nothing was written"))
+            raise Cancelled
 
-    def _taken_preview(self) -> Message | None:
+    def _pop_preview(self) -> Message | None:
         preview, self._preview = self._preview, None
         return preview

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from ..errors import Cancelled, MedSAMError
 from ..log import RUN_LOGGER, get_logger, log_error
@@ -16,7 +15,7 @@ _log = get_logger(RUN_LOGGER)
 
 
 class RunLog:
-    """Logs one run over a stack of slices. Its owner counts `slices` and calls `finished` or `failed`.
+    """Logs one run over a stack of slices. The caller counts `slices` and calls `finished` or `failed` at the end.
 
     Attributes:
         slices: the number of slices that have a result.
@@ -25,17 +24,10 @@ class RunLog:
         choice: the model to run.
         source: the stack.
         prompt: the prompt of the run.
-        clock: returns monotonic time in seconds.
     """
 
-    def __init__(
-        self,
-        choice: ModelChoice,
-        source: SliceSource,
-        prompt: StackPrompt,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._choice, self._clock, self._begin = choice, clock, clock()
+    def __init__(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt) -> None:
+        self._choice, self._begin = choice, time.monotonic()
         self.slices = 0
         count, rows, columns = source.shape
         spacing = " x ".join(f"{length:.3g}" for length in source.spacing)
@@ -50,12 +42,12 @@ class RunLog:
         spent, loaded = info.timings, info.loaded
         what = self._model if loaded is None else f"{loaded.model} on {loaded.device} with {loaded.runtime}"
         _log.info(
-            "run finished: %s; %s; %d slices answered in %.2f s "
+            "run finished: %s; %s; %d slices in %.2f s "
             "(load %.2f s; encoder %.2f s, %d calls; decoder %.2f s, %d calls)",
             what,
             self._stack,
             self.slices,
-            self._clock() - self._begin,
+            time.monotonic() - self._begin,
             spent.load,
             spent.encode,
             spent.encoder_calls,
@@ -66,11 +58,11 @@ class RunLog:
     def failed(self, error: MedSAMError) -> None:
         """Log that the run has ended without a result, and why."""
         what = "cancelled" if isinstance(error, Cancelled) else "failed"
-        seconds = self._clock() - self._begin
-        _log.info("run %s: %s; %d slices answered in %.2f s", what, self._stack, self.slices, seconds)
+        seconds = time.monotonic() - self._begin
+        _log.info("run %s: %s; %d slices in %.2f s", what, self._stack, self.slices, seconds)
         log_error(_log, error, "the run failed")
 
     @property
     def _model(self) -> str:
-        """The key of the model. Unknown keys are text that a user has typed, and are not repeated."""
+        """Key of the model. An unknown key is text that the user typed and is not logged."""
         return self._choice.model if self._choice.model in CATALOGUE else "an unknown model"

@@ -1,4 +1,4 @@
-"""The engine as faces and the worker process see it: loads models on demand, answers previews, runs whole stacks."""
+"""Segmentation service: loads models when they are first needed and runs them on slices and stacks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..environment import embeddings_disk_megabytes, embeddings_megabytes
 from ..inference.embedding_cache import DEFAULT_BYTES, EmbeddingCache
-from ..inference.embedding_store import EmbeddingStore
+from ..inference.embedding_store import EmbeddingStore, open_embedding_store
 from ..inference.predictor import Predictor, load_predictor
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from ..models.catalogue import find_model
@@ -20,80 +21,87 @@ from ..stack import SliceSource
 
 
 class SegmentationService:
-    """Keeps one loaded model and the embeddings that it made. Satisfies `Service`.
+    """A `Service` that keeps one loaded model and the embeddings that it computed.
 
     Args:
-        cache_bytes: memory that embeddings may take.
-        files: where they are kept on disk too; None: nowhere.
+        cache_bytes: memory for embeddings.
+        files: store for embeddings on disk; None for none.
     """
 
     def __init__(self, cache_bytes: int = DEFAULT_BYTES, files: EmbeddingStore | None = None) -> None:
         self._cache = EmbeddingCache(cache_bytes, files)
         self._choice: ModelChoice | None = None
         self._loaded: tuple[Predictor, LoadedModel] | None = None
-        # Told by the first run after loading, whoever asked for the loading.
+        # The first run after loading reports the time, even if a preview caused the loading.
         self._load_seconds = 0.0
 
     def load(self, choice: ModelChoice) -> LoadedModel:
-        """Load the model unless it is loaded already. Raises InputError or WeightsError."""
-        return self._ready(choice)[1]
+        """Load a model; see `Service.load`."""
+        return self._load(choice)[1]
 
     def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
-        """Mask of one uint8 (rows, columns) slice; the slice's embedding is cached by content.
-
-        Raises:
-            InputError: the model was not trained for a prompt of that kind, or the prompt lies outside the slice.
-        """
+        """Predict the mask of one slice; see `Service.preview`."""
         checked = as_slice_prompt(prompt).checked_for(*image.shape[:2])
-        # Refused before minutes are spent on loading.
+        # Loading may take minutes: refuse the prompt before.
         find_model(choice.model).check_prompts(checked.kinds)
-        predictor = self._ready(choice)[0]
+        predictor = self._load(choice)[0]
         if checked.box is not None:
-            # As on a key slice of a run: what was previewed is what comes.
+            # A run adds the same margin on key slices, so that it returns the previewed mask.
             checked = replace(checked, box=predictor.family.with_margin(checked.box, *image.shape[:2]))
         return predictor.predict_prompt(image, checked)
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
-        """Put the embedding of one uint8 (rows, columns) slice into the cache."""
-        self._ready(choice)[0].embed(image)
+        """Cache the embedding of one uint8 (rows, columns) slice."""
+        self._load(choice)[0].embed(image)
 
     def segment(
         self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
     ) -> Iterator[SliceResult]:
-        """Results slice by slice, each slice once. Closing the iterator cancels. `info` is kept up to date.
+        """Segment one object in a stack; see `Service.segment`.
 
         Raises:
-            InputError: the model was not trained for a prompt of some kind that is given.
+            InputError: the model was not trained with prompts of these kinds.
         """
         find_model(choice.model).check_prompts(prompt.kinds)
-        predictor, info.loaded = self._ready(choice)
+        predictor, info.loaded = self._load(choice)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         info.notes = predictor.notes
         for result in propagate(source, prompt, predictor):
-            self._tell(info)
+            self._update(info)
             yield result
-        self._tell(info)
+        self._update(info)
 
     def jitter_agreement(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> JitterAgreement:
         """Agreement of the masks of `count` jittered boxes on one uint8 (rows, columns) slice."""
-        return jitter_agreement(self._ready(choice)[0], image, box, count)
+        return jitter_agreement(self._load(choice)[0], image, box, count)
 
     def clear_cache(self) -> None:
-        """Forget all embeddings."""
+        """Remove all embeddings from memory and disk."""
         self._cache.clear()
 
-    def _tell(self, info: RunInfo) -> None:
-        """Bring `info` up to date; a device may have been left meanwhile."""
-        predictor, info.loaded = self._now()
+    def _update(self, info: RunInfo) -> None:
+        predictor, info.loaded = self._current()
         info.timings, info.notes = replace(predictor.timings), predictor.notes
 
-    def _ready(self, choice: ModelChoice) -> tuple[Predictor, LoadedModel]:
+    def _load(self, choice: ModelChoice) -> tuple[Predictor, LoadedModel]:
         if self._loaded is None or self._choice != choice:
             self._loaded = load_predictor(choice, self._cache)
             self._choice, self._load_seconds = choice, self._loaded[0].timings.load
-        return self._now()
+        return self._current()
 
-    def _now(self) -> tuple[Predictor, LoadedModel]:
+    def _current(self) -> tuple[Predictor, LoadedModel]:
+        """The predictor and what it runs on now: it falls back to another device if one fails."""
         assert self._loaded is not None
         predictor, loaded = self._loaded
         return predictor, replace(loaded, device=predictor.runtime.device, runtime=predictor.runtime.name)
+
+
+def service_from_environment() -> SegmentationService:
+    """Create the service of an inference process, with the limits for embeddings that environment variables give.
+
+    See `environment.embeddings_megabytes` and `environment.embeddings_disk_megabytes`.
+
+    Raises:
+        InputError: one of the variables is not a whole number.
+    """
+    return SegmentationService(embeddings_megabytes() << 20, open_embedding_store(embeddings_disk_megabytes()))

@@ -1,25 +1,25 @@
-"""The inference process: requests on standard input, answers on standard output.
+"""The inference process: reads requests from standard input and writes responses to standard output.
 
-Started as ``python -m MedSAMSlicerLib.engine.serving.worker [--service MODULE:FACTORY]``; it ends when its standard input
-does. It greets with ``hello`` and the version of these messages. Each request carries a ``job`` number and, but for
-``cancel``, gets exactly one last answer.
+It is started as ``python -m MedSAMSlicerLib.engine.serving.worker [--service MODULE:FACTORY]`` and ends when its standard
+input ends. Its first message is ``hello`` with the version of the protocol. Every request has a ``job`` number and, except
+for ``cancel`` and ``slice``, gets exactly one final response.
 
-=========================================== ==========================================================
-request                                     answers
-=========================================== ==========================================================
-``load`` job, choice                        ``finished`` with what was loaded
-``encode`` job, choice, image               ``finished``
-``preview`` job, choice, prompt, image      ``prediction``, or ``superseded`` by a newer preview
-``segment`` job, choice, shape, spacing,    ``need_slice`` index (to be answered by ``slice`` job, index,
-prompt                                      image) and ``slice_result``, as often as need be; ``finished``
-``cancel`` job                              ``cancelled``, unless the job had ended by itself
-any                                         ``failed`` with the error's kind and its one line
-=========================================== ==========================================================
+=============================================== ======================================================================
+request                                         responses
+=============================================== ======================================================================
+``load`` job, choice                            ``finished`` with the loaded model
+``encode`` job, choice, image                   ``finished``
+``preview`` job, choice, prompt, image          ``prediction``, or ``superseded`` if a newer preview has arrived
+``segment`` job, choice, shape, spacing, prompt ``need_slice`` index, to be followed by the request ``slice`` job, index,
+                                                image; ``slice_result``; both any number of times; then ``finished``
+``cancel`` job                                  ``cancelled``, unless the job has ended already
+any                                             ``failed`` with the class of the error and its message
+=============================================== ======================================================================
 
-Requests are served in order, with two exceptions. A cancel is seen while inference runs: between slices, and
-wherever a run waits for a slice. A preview goes before everything that waits, and is answered between two slices of a
-run if it asks for the run's own model; with another model it waits for the run's end, since changing models twice
-costs more than waiting. So a service must bear a preview while its `segment` iterator stands at a yield.
+Requests are served in order, with two exceptions. A run notices its cancellation after each slice and while it waits for
+a slice. A preview is served before other requests. During a run it is served between two slices if it is for the model
+of the run; otherwise it waits for the end of the run, since loading two models alternately would take longer. The
+service must therefore support previews while its `segment` iterator is suspended.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ import argparse
 import contextlib
 import faulthandler
 import importlib
+import io
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import BinaryIO, cast
 
@@ -44,31 +46,31 @@ from ..log import get_logger, log_error
 from ..model_choice import ModelChoice, RunInfo, Service
 from ..results import SliceResult
 from . import codec
-from .framing import PROTOCOL_VERSION, Message, encode, read_message
+from .framing import PROTOCOL_VERSION, Message, encode, read_messages
 from .request_queue import RequestQueue, RequestQueueClosed
 
-DEFAULT_SERVICE = "MedSAMSlicerLib.engine.serving.service:SegmentationService"
+DEFAULT_SERVICE = "MedSAMSlicerLib.engine.serving.service:service_from_environment"
 _GRACE_SECONDS = 0.3
-"""How long a computation may go on once standard input has ended."""
-# Run as a program, this module has another name.
+"""Time that a computation has to end by itself after standard input has ended."""
+# Not __name__, which is "__main__" in the inference process.
 _log = get_logger("MedSAMSlicerLib.engine.serving.worker")
 
 Send = Callable[[Message], None]
 
 
 class RemoteSource:
-    """The slices of a stack that lies in the other process; each is asked for when it is needed."""
+    """Slices of a stack in the parent process, which sends each one when it is needed. Satisfies `SliceSource`."""
 
     def __init__(
         self,
         job: int,
         shape: tuple[int, int, int],
         spacing: tuple[float, float, float],
-        inbox: RequestQueue,
+        requests: RequestQueue,
         send: Send,
     ) -> None:
         self._job, self._shape, self._spacing = job, shape, spacing
-        self._inbox, self._send = inbox, send
+        self._requests, self._send = requests, send
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,24 +81,30 @@ class RemoteSource:
         return self._spacing
 
     def slice_uint8(self, index: int) -> np.ndarray:
-        """(rows, columns) uint8 of one slice. Raises Cancelled when the run is cancelled meanwhile."""
+        """uint8 (rows, columns) slice. Raises Cancelled if the run is cancelled while it waits."""
         index = int(index)
         if not 0 <= index < self._shape[0]:
             raise IndexError(f"slice {index} of a stack of {self._shape[0]}")
-        self._inbox.check(self._job)
+        self._requests.check(self._job)
         self._send(Message("need_slice", {"job": self._job, "index": index}))
-        image = codec.read_image(self._inbox.take_slice(self._job, index))
+        image = codec.read_image(self._requests.take_slice(self._job, index))
         if image.shape != self._shape[1:]:
-            raise WorkerError(f"slice {index} came with {image.shape} pixels where {self._shape[1:]} belong")
+            raise WorkerError(f"slice {index} has {image.shape} pixels in a stack of {self._shape[1:]}")
         return image
 
 
 class Worker:
-    """Takes requests out of an inbox and answers them, one at a time, until the inbox closes."""
+    """Serves requests one at a time until the queue is closed.
 
-    def __init__(self, inbox: RequestQueue, send: Send, make_service: Callable[[], Service]) -> None:
-        self._inbox, self._send, self._make_service = inbox, send, make_service
-        self._made: Service | None = None
+    Args:
+        requests: queue of requests.
+        send: sends a message to the parent process.
+        make_service: creates the service; called with the first request.
+    """
+
+    def __init__(self, requests: RequestQueue, send: Send, make_service: Callable[[], Service]) -> None:
+        self._requests, self._send, self._make_service = requests, send, make_service
+        self._service: Service | None = None
         self._handlers: dict[str, Callable[[int, Message], Message]] = {
             "load": self._load,
             "encode": self._encode,
@@ -105,54 +113,53 @@ class Worker:
         }
 
     def run(self) -> None:
-        """Greet, then serve until the inbox closes. Raises WorkerError on a request without a job number."""
+        """Send the greeting, then serve requests until the queue is closed."""
         self._send(Message("hello", {"version": PROTOCOL_VERSION}))
         with contextlib.suppress(RequestQueueClosed):
             while True:
-                request = self._inbox.take()
+                request = self._requests.take()
                 self._report_superseded()
                 self._serve(request)
 
     def _serve(self, request: Message) -> None:
         job = request.integer("job")
         try:
-            self._inbox.check(job)
+            self._requests.check(job)
             if request.kind not in self._handlers:
-                raise WorkerError(f"the inference process knows no request '{request.kind}'")
-            answer = self._handlers[request.kind](job, request)
+                raise WorkerError(f"the inference process does not support the request '{request.kind}'")
+            response = self._handlers[request.kind](job, request)
         except RequestQueueClosed:
             raise
         except Cancelled:
-            answer = Message("cancelled", {"job": job})
+            response = Message("cancelled", {"job": job})
         except Exception as error:
-            answer = Message("failed", {"job": job, **codec.error_fields(self._explained(error))})
-        self._inbox.forget(job)
-        self._send(answer)
+            response = Message("failed", {"job": job, **codec.error_fields(self._as_user_error(error))})
+        self._requests.forget(job)
+        self._send(response)
 
-    def _explained(self, error: Exception) -> MedSAMError:
-        explained = as_user_error(error)
-        log_error(_log, explained, "a request failed")
-        if explained is not error and self._made is not None:
-            # Whatever went wrong, embeddings can be made again; after a want of memory this is what gives it back.
-            self._made.clear_cache()
-        return explained
+    def _as_user_error(self, error: Exception) -> MedSAMError:
+        converted = as_user_error(error)
+        log_error(_log, converted, "a request failed")
+        if converted is not error and self._service is not None:
+            # After an unexpected error: frees memory if it ran out; embeddings can be computed again.
+            self._service.clear_cache()
+        return converted
 
-    @property
-    def _service(self) -> Service:
-        if self._made is None:
-            self._made = self._make_service()
-        return self._made
+    def _ready_service(self) -> Service:
+        if self._service is None:
+            self._service = self._make_service()
+        return self._service
 
     def _load(self, job: int, request: Message) -> Message:
-        info = RunInfo(loaded=self._service.load(codec.read_choice(request)))
+        info = RunInfo(loaded=self._ready_service().load(codec.read_choice(request)))
         return Message("finished", {"job": job, **codec.info_fields(info)})
 
     def _encode(self, job: int, request: Message) -> Message:
-        self._service.encode(codec.read_choice(request), codec.read_image(request))
+        self._ready_service().encode(codec.read_choice(request), codec.read_image(request))
         return Message("finished", {"job": job, **codec.info_fields(RunInfo())})
 
     def _preview(self, job: int, request: Message) -> Message:
-        prediction = self._service.preview(
+        prediction = self._ready_service().preview(
             codec.read_choice(request), codec.read_image(request), codec.read_slice_prompt(request, "prompt")
         )
         fields, arrays = codec.prediction_parts(prediction)
@@ -161,105 +168,109 @@ class Worker:
     def _segment(self, job: int, request: Message) -> Message:
         choice = codec.read_choice(request)
         slices, rows, columns = request.integers("shape", 3)
-        between, down, across = request.numbers("spacing", 3)
-        source = RemoteSource(job, (slices, rows, columns), (between, down, across), self._inbox, self._send)
+        spacing = request.numbers("spacing", 3)
+        source = RemoteSource(
+            job, (slices, rows, columns), (spacing[0], spacing[1], spacing[2]), self._requests, self._send
+        )
         info = RunInfo()
-        results = self._service.segment(choice, source, codec.read_prompt(request), info)
+        results = self._ready_service().segment(choice, source, codec.read_stack_prompt(request), info)
         with contextlib.closing(cast("Generator[SliceResult, None, None]", results)):
             for result in results:
-                self._inbox.check(job)
+                self._requests.check(job)
                 fields, arrays = codec.result_parts(result)
                 self._send(Message("slice_result", {"job": job, **fields}, arrays))
-                self._serve_preview_of(choice)
-                self._inbox.check(job)
+                self._serve_preview(choice)
+                self._requests.check(job)
         return Message("finished", {"job": job, **codec.info_fields(info)})
 
-    def _serve_preview_of(self, choice: ModelChoice) -> None:
-        preview = self._inbox.take_preview()
-        if preview is not None and preview.fields.get("choice") == codec.choice_fields(choice)["choice"]:
+    def _serve_preview(self, choice: ModelChoice) -> None:
+        preview = self._requests.take_preview(codec.choice_fields(choice)["choice"])
+        if preview is not None:
             self._serve(preview)
-        elif preview is not None:
-            self._inbox.put_back_preview(preview)
         self._report_superseded()
 
     def _report_superseded(self) -> None:
-        for job in self._inbox.take_superseded():
+        for job in self._requests.take_superseded():
             self._send(Message("superseded", {"job": job}))
 
 
 def service_factory(name: str) -> Callable[[], Service]:
-    """A function that imports ``module:factory`` and calls it; nothing is imported before.
+    """Create a function that imports ``module:function`` and calls it. The module is not imported before the call.
 
     Raises:
         InputError: `name` has another form.
     """
-    module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
-        raise InputError(f"service {name!r} is not of the form module:factory: name a module and what to call in it")
+    module, colon, function = name.partition(":")
+    if not (module and colon and function):
+        raise InputError(f"service {name!r} does not have the form module:function")
 
     def make() -> Service:
-        return cast(Service, getattr(importlib.import_module(module), attribute)())
+        return cast(Service, getattr(importlib.import_module(module), function)())
 
     return make
 
 
-def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The process's standard input and output, for messages alone.
+def claim_pipes() -> tuple[io.BufferedReader, BinaryIO]:
+    """Reserve the standard input and output of the process for messages.
 
-    Afterwards whatever is printed, by Python or by a compiled library, goes to standard error, and whoever reads
-    standard input finds it empty.
+    Afterwards everything that Python code or compiled libraries print goes to standard error, and standard input is empty
+    for them.
+
+    Returns:
+        requests: stream of the former standard input.
+        responses: stream of the former standard output.
     """
-    requests, answers = os.dup(0), os.dup(1)
+    requests, responses = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    return open(requests, "rb"), open(answers, "wb")
+    return open(requests, "rb"), open(responses, "wb")
 
 
-def fill(inbox: RequestQueue, stream: BinaryIO) -> None:
-    """Move messages from the stream to the inbox until the stream ends, then end the process if it doesn't by itself."""
+def receive_requests(stream: io.BufferedReader, requests: RequestQueue) -> None:
+    """Put the messages of a stream into the queue until the stream ends, then end the process."""
     try:
-        while (message := read_message(stream)) is not None:
-            inbox.put(message)
+        for message in read_messages(stream):
+            requests.put(message)
     except (WorkerError, OSError) as error:
-        # Where one message ends and the next begins is lost: nothing that follows can be understood.
+        # The boundaries between messages are lost: nothing that follows can be decoded.
         print(f"inference process: {one_line(str(error))}", file=sys.stderr, flush=True)
         os._exit(1)
-    inbox.close()
-    # A network in the middle of a slice cannot be interrupted, and there is nobody left to answer.
-    threading.Event().wait(_GRACE_SECONDS)
+    requests.close()
+    # A network cannot be interrupted while it computes a slice, and no parent waits for the result.
+    time.sleep(_GRACE_SECONDS)
     os._exit(0)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve the process at the other end of the pipes; returns the exit status."""
+    """Serve the parent process and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--service", default=DEFAULT_SERVICE, help="module:factory of the engine")
+    parser.add_argument("--service", default=DEFAULT_SERVICE, help="factory of the service, as module:function")
     options = parser.parse_args(arguments)
     share_processor()
     leave_one_core()
-    requests, answers = claim_pipes()
+    request_stream, response_stream = claim_pipes()
     log_to_stderr()
-    # What a library's crash leaves is its traceback.
+    # Prints the Python traceback if a library crashes.
     faulthandler.enable()
-    # Ctrl-C in a terminal reaches the whole group of processes; the parent decides what it means for this one.
+    # Ctrl-C in a terminal reaches all processes of the group. The parent process decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    inbox = RequestQueue()
+    requests = RequestQueue()
 
     def send(message: Message) -> None:
         data = encode(message)
         try:
-            answers.write(data)
-            answers.flush()
+            response_stream.write(data)
+            response_stream.flush()
         except OSError:
-            # The parent is gone; there is nobody to tell, and closing the stream would only fail again.
+            # The parent process has ended. Closing the stream would fail again.
             os._exit(0)
 
-    threading.Thread(target=fill, args=(inbox, requests), name="requests", daemon=True).start()
+    threading.Thread(target=receive_requests, args=(request_stream, requests), name="requests", daemon=True).start()
     try:
-        Worker(inbox, send, service_factory(options.service)).run()
+        Worker(requests, send, service_factory(options.service)).run()
     except MedSAMError as error:
         print(f"inference process: {one_line(str(error))}", file=sys.stderr, flush=True)
         return 1

@@ -94,8 +94,9 @@ class WorkerClient:
         if self._run is not None:
             raise InputError(_("another contour is being computed: wait for it, or cancel it"))
         prompt.checked_for(source.shape)
+        prompt_fields, arrays = codec.stack_prompt_parts(prompt)
         fields = {
-            **codec.prompt_fields(prompt),
+            **prompt_fields,
             "shape": [int(n) for n in source.shape],
             "spacing": [float(mm) for mm in source.spacing],
         }
@@ -104,7 +105,7 @@ class WorkerClient:
             "slice_result": self._handle_slice_result,
             "finished": self._handle_finished,
         }
-        request, process = self._send("segment", choice, fields, codec.prompt_arrays(prompt), handlers, self._fail_run)
+        request, process = self._send("segment", choice, fields, arrays, handlers, self._fail_run)
         self._run = ActiveRun(request, source, listener, RunLog(choice, source, prompt))
         self._run.enter(Stage.LOADING if process.greeted else Stage.STARTING)
 

@@ -50,7 +50,7 @@ def test_a_run_is_logged_with_versions_size_and_cost_on_standard_error_and_in_th
         for part in (
             "MedSAMSlicer 0.", "Python 3.", "torch ", "command segment begins",
             "run begins: litemedsam on 7 slices of 64 x 64 pixels, spacing 4 x 1.5 x 1.5 mm",
-            "run finished: litemedsam on cpu", "5 slices answered in", "command segment ended after",
+            "run finished: litemedsam on cpu", "5 slices in", "command segment ended after",
         ):  # fmt: skip
             assert part in text
         assert not any(part in text for part in PRIVATE)

@@ -1,15 +1,19 @@
-"""The engine as faces see it, with the real model."""
+"""The segmentation service with LiteMedSAM."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from MedSAMSlicerLib.engine.environment import EMBEDDINGS_VARIABLE
+from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.serving.service import SegmentationService
+from MedSAMSlicerLib.engine.serving.service import SegmentationService, service_from_environment
+from MedSAMSlicerLib.engine.serving.worker import DEFAULT_SERVICE, service_factory
 from support.shapes import ellipsoid, stack_of
 
 
@@ -60,7 +64,7 @@ def test_closing_the_results_stops_the_work(litemedsam_weights: Path) -> None:
     assert info.timings.encoder_calls <= 2
 
 
-def test_what_is_previewed_is_what_comes(litemedsam_weights: Path) -> None:
+def test_a_run_returns_the_previewed_mask(litemedsam_weights: Path) -> None:
     lesion = ellipsoid((3, 64, 64), (1.0, 30.0, 34.0), (2.6, 14.0, 16.0))
     source = stack_of(lesion)
     rectangle = Box.from_mask(lesion[1])
@@ -71,3 +75,20 @@ def test_what_is_previewed_is_what_comes(litemedsam_weights: Path) -> None:
     prompt = StackPrompt({1: rectangle}, slice_range=(1, 1))
     (result,) = service.segment(choice, source, prompt, RunInfo())
     assert np.array_equal(result.mask, preview.mask) and result.box == rectangle
+
+
+@pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])
+def test_an_environment_variable_limits_the_embeddings_of_inference_processes(
+    text: str, megabytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(EMBEDDINGS_VARIABLE, text)
+    service = service_factory(DEFAULT_SERVICE)()
+    assert isinstance(service, SegmentationService)
+    assert service._cache.max_bytes == megabytes << 20
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "²"])
+def test_a_limit_that_is_not_a_whole_number_is_refused_with_advice(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EMBEDDINGS_VARIABLE, text)
+    with pytest.raises(InputError, match="whole number of megabytes"):
+        service_from_environment()

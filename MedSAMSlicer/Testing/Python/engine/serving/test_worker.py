@@ -1,4 +1,4 @@
-"""The inference process, as its parent sees it: a real process with a small engine in it."""
+"""A real inference process with a service of the tests, seen from its parent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
-from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, encode, read_message
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, encode, read_messages
 from support.threshold_service import FOLDER, ImageStack, ThresholdService, bright_inside, noise_stack
 
 CHOICE = ModelChoice()
@@ -28,7 +28,7 @@ PROMPT = StackPrompt({4: BOX}, (1, 6))
 
 
 class Parent:
-    """The other end of the pipes."""
+    """The parent process: sends requests and receives responses."""
 
     def __init__(self, service: str, repository: Any) -> None:
         paths = [str(repository / "MedSAMSlicer"), str(FOLDER)]
@@ -47,9 +47,10 @@ class Parent:
         )
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
-        # A worker that never answers must fail a test, not hold it up.
+        # A worker that does not respond fails the test instead of blocking it.
         self.watchdog = threading.Timer(20, self.process.kill)
         self.watchdog.start()
+        self.messages = read_messages(self.stdout)
         self.greeting = self.receive()
 
     def send(self, kind: str, fields: dict[str, Any] | None = None, image: np.ndarray | None = None) -> None:
@@ -57,7 +58,7 @@ class Parent:
         self.stdin.flush()
 
     def receive(self) -> Message:
-        message = read_message(self.stdout)
+        message = next(self.messages, None)
         assert message is not None, self.stderr.read().decode()
         return message
 
@@ -70,14 +71,15 @@ class Parent:
 
     def segment(self, job: int, stack: ImageStack, prompt: StackPrompt = PROMPT, choice: ModelChoice = CHOICE) -> None:
         geometry = {"shape": list(stack.shape), "spacing": list(stack.spacing)}
-        self.send("segment", {"job": job, **codec.choice_fields(choice), **codec.prompt_fields(prompt), **geometry})
+        fields, _ = codec.stack_prompt_parts(prompt)
+        self.send("segment", {"job": job, **codec.choice_fields(choice), **fields, **geometry})
 
     def supply(self, request: Message, stack: ImageStack) -> None:
         index = request.integer("index")
         self.send("slice", {"job": request.integer("job"), "index": index}, stack.slice_uint8(index))
 
     def until(self, stack: ImageStack, kind: str) -> tuple[Message, list[Message]]:
-        """The next message of a kind, and what came before it; slices that are needed are supplied."""
+        """The next message of a kind, and those before it. Slices are supplied when they are needed."""
         others = []
         while (message := self.receive()).kind != kind:
             if message.kind == "need_slice":
@@ -191,7 +193,7 @@ def test_a_cancel_overtakes_what_waits_before_the_run(worker: Callable[..., Pare
     assert stack.read == []
 
 
-def test_a_cancel_of_a_run_that_is_over_is_of_no_consequence(worker: Callable[..., Parent]) -> None:
+def test_a_cancel_after_the_end_of_a_run_has_no_effect(worker: Callable[..., Parent]) -> None:
     parent, stack = worker(), noise_stack()
     parent.segment(1, stack)
     parent.until(stack, "finished")
@@ -237,15 +239,15 @@ def test_a_preview_of_another_model_waits_for_the_runs_end(worker: Callable[...,
     assert parent.receive().kind == "prediction"
 
 
-def test_what_libraries_print_does_not_reach_the_messages(worker: Callable[..., Parent]) -> None:
+def test_output_of_libraries_does_not_mix_with_the_messages(worker: Callable[..., Parent]) -> None:
     parent, stack = worker("PrintingService"), noise_stack()
     parent.segment(1, stack, StackPrompt({4: BOX}, (4, 5)))
     finished, events = parent.until(stack, "finished")
     assert len(events) == 2 and codec.read_info(finished).loaded is not None
     parent.stdin.close()
-    said = parent.stderr.read()
+    printed = parent.stderr.read()
     for words in (b"42%", b"without an end", b"first standard output", b"compiled code", b"by a child"):
-        assert said.count(words) == 2
+        assert printed.count(words) == 2
 
 
 def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[..., Parent]) -> None:
@@ -265,7 +267,7 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
     assert "no-such-model" not in records and "/no/such" not in records
 
 
-def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[..., Parent]) -> None:
+def test_running_out_of_memory_is_named_and_the_process_goes_on(worker: Callable[..., Parent]) -> None:
     parent, stack = worker("OutOfMemoryService"), noise_stack(signal_on=4)
     parent.segment(1, stack)
     error = error_of(parent.until(stack, "failed")[0])
@@ -276,7 +278,9 @@ def test_a_want_of_memory_is_named_and_the_process_goes_on(worker: Callable[...,
     assert parent.until(stack, "finished")[0].integer("job") == 3
 
 
-def test_a_mistake_in_the_engine_is_told_in_one_line_and_listed_in_the_log(worker: Callable[..., Parent]) -> None:
+def test_an_unexpected_error_is_reported_in_one_line_with_its_traceback_in_the_log(
+    worker: Callable[..., Parent],
+) -> None:
     parent, stack = worker("RaisingService"), noise_stack(signal_on=5)
     parent.segment(1, stack)
     failed, events = parent.until(stack, "failed")
@@ -295,16 +299,16 @@ def test_a_missing_package_is_named(worker: Callable[..., Parent]) -> None:
     assert "'a_package_that_nobody_has'" in str(error_of(parent.receive()))
 
 
-def test_a_request_that_makes_no_sense_fails_alone(worker: Callable[..., Parent]) -> None:
+def test_an_invalid_request_fails_alone(worker: Callable[..., Parent]) -> None:
     parent = worker()
-    nonsense: list[tuple[str, dict[str, Any]]] = [
+    invalid: list[tuple[str, dict[str, Any]]] = [
         ("load", {}),
         ("load", {"choice": {"model": 3, "weights": None, "device": "cpu", "runtime": "auto"}}),
         ("preview", codec.choice_fields(CHOICE)),
-        ("segment", {**codec.choice_fields(CHOICE), **codec.prompt_fields(PROMPT), "shape": [1, 2]}),
+        ("segment", {**codec.choice_fields(CHOICE), **codec.stack_prompt_parts(PROMPT)[0], "shape": [1, 2]}),
         ("dance", {}),
     ]
-    for kind, fields in nonsense:
+    for kind, fields in invalid:
         parent.send(kind, {"job": 1, **fields})
         assert type(error_of(parent.receive())) is WorkerError
     parent.encode(2, noise_stack().images[0])
@@ -343,7 +347,7 @@ def test_the_process_ends_when_nobody_reads_its_answers(worker: Callable[..., Pa
     assert parent.ended_within(2.0) == 0
 
 
-def test_rubbish_on_standard_input_ends_the_process_with_a_line_that_says_so(worker: Callable[..., Parent]) -> None:
+def test_other_input_than_messages_ends_the_process_with_a_line_that_says_so(worker: Callable[..., Parent]) -> None:
     parent = worker()
     parent.stdin.write(b"GET / HTTP/1.1\r\n")
     parent.stdin.flush()
