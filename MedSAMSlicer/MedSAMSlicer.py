@@ -79,7 +79,7 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        # `slicer.util.getModuleLogic` looks for the logic of a scripted module here.
+        # `slicer.util.getModuleLogic` finds the logic of a scripted module in this attribute.
         self.logic = MedSAMSlicerLogic()
         from MedSAMSlicerLib.panel.panel import Panel
 
@@ -102,11 +102,11 @@ class MedSAMSlicerWidget(ScriptedLoadableModuleWidget):
 
 
 class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
-    """The Python API in Slicer: ``slicer.util.getModuleLogic("MedSAMSlicer")``. Installs and downloads nothing.
+    """Python API in Slicer: ``slicer.util.getModuleLogic("MedSAMSlicer")``. Installs and downloads nothing.
 
-    Works without the Segment Editor, without a main window and without a network. Inference runs in one process of its
-    own, which is kept for the next segmentation. Every error is a `MedSAMSlicerLib.engine.errors.MedSAMError`, whose
-    text is one line for the user; after an error nothing has been written.
+    Works without the Segment Editor, a main window or a network connection. Inference runs in one child process, which is
+    reused for the next segmentation. All errors are `MedSAMSlicerLib.engine.errors.MedSAMError`, with one line of text for
+    the user. If a segmentation fails, the scene is unchanged.
     """
 
     def __init__(self, parent=None) -> None:
@@ -116,10 +116,10 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
     def segment(self, volumeNode, roiNode=None, segmentationNode=None, segmentName="Segment", **options) -> str:
         """Segment an object, wait until its segment is written, and return the ID of the segment.
 
-        Slicer goes on processing events meanwhile. The arguments are those of `startSegmentation`.
+        Slicer processes events while it waits. The arguments are those of `startSegmentation`.
 
         Raises:
-            MedSAMError: an argument cannot be used, another segmentation is running, the segmentation failed or was
+            MedSAMError: an argument is invalid, another segmentation is running, the segmentation failed or was
                 cancelled, a node was deleted, or the application is closing.
         """
         task = self.startSegmentation(volumeNode, roiNode, segmentationNode, segmentName, **options)
@@ -146,35 +146,36 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         progress=None,
         finished=None,
     ):
-        """Start to segment an object, and return at once. One segmentation runs at a time.
+        """Start to segment an object and return immediately. Only one segmentation can run at a time.
 
         Args:
             volumeNode: vtkMRMLScalarVolumeNode.
-            roiNode: vtkMRMLMarkupsROINode around the object, of any rotation; no mask leaves it.
+            roiNode: vtkMRMLMarkupsROINode around the object, of any rotation; masks are cropped to it.
             segmentationNode: vtkMRMLSegmentationNode; None: a new one in the geometry of the volume, with display nodes.
-            segmentName: name of the segment, which is created if there is none of that name.
+            segmentName: name of the segment; it is created if the segmentation has no segment of this name.
             box: in place of an ROI, ((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included.
             keySlices: slice index -> (x0, y0, x1, y1) in slice pixels, edges included; or a mapping with one or more of
                 "box": (x0, y0, x1, y1), "points": [(x, y, True or False), ...] (True: in the object) and "mask": (rows,
                 columns) array.
-            points, pointLabels: (N, 3) voxel indices (i, j, k) and, for each, whether it lies in the object (default).
-            mask: bool (K, J, I) array, a rough mask. Models that take no points or masks refuse them.
-            sliceRange: first and last slice that may show the object, included; None: as far as it extends. An ROI and a
-                box have their own.
-            axis: index axis along which slices are counted, "I", "J" or "K"; None: that of the coarsest spacing. Along
-                K, x counts voxels along I and y along J; along J, I and K; along I, J and K.
+            points, pointLabels: (N, 3) voxel indices (i, j, k) and, for each, whether it lies in the object; by
+                default all do.
+            mask: bool (K, J, I) array, a rough mask. Models that do not accept points or masks raise an error.
+            sliceRange: first and last slice that may contain the object; None: the propagation ends where the object ends.
+                With an ROI or a box, the range is that of the box.
+            axis: index axis across the slices, "I", "J" or "K"; None: the axis with the largest spacing. On slices across
+                K, x and y are voxel indices along I and J; across J, along I and K; across I, along J and K.
             window: "auto", "display" (as the volume is displayed), a CT preset such as "lung", or (level, width).
             model: key of the model, one of `usableModels`.
             device: "auto", "cpu", "cuda" or "mps".
             mode: "add" the object to the segment, "replace" the segment by it, or "remove" it from the segment.
-            progress: called with a `scene.worker.progress.Progress` at each stage and for each slice.
-            finished: called once, at the end, with the ID of the segment (a str) or with the error (a `MedSAMError`).
+            progress: called with a `scene.worker.progress.Progress` for each stage and each slice.
+            finished: called once at the end, with the ID of the segment (a str) or with a `MedSAMError`.
 
         Returns:
             `scene.editing.segment_task.SegmentTask`: `cancel()`, `running`, `progress`, `segment_id`, `error`, `result`.
 
         Raises:
-            MedSAMError: an argument cannot be used, or another segmentation is running.
+            MedSAMError: an argument is invalid, or another segmentation is running.
         """
         return self._runner().start(
             volumeNode,
@@ -233,7 +234,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
 
 
 class MedSAMSlicerTest(ScriptedLoadableModuleTest):
-    """Run inside Slicer by ctest and by 'Reload and Test'. Needs no network, no weights and no packages."""
+    """Tests that run in Slicer, with ctest or 'Reload and Test'. They need no network, weights or packages."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear(0)

@@ -161,7 +161,7 @@ class Commands:
     @staticmethod
     def _go_to_next_review(editor: ContourEditor) -> None:
         if editor.result is not None:
-            index = editor.result.next_slice_to_review(slice_views.slice_shown(editor.state))
+            index = editor.result.next_slice_to_review(slice_views.result_slice_in_view(editor.state))
             if index is not None:
                 slice_views.go_to(editor.state, index)
 

@@ -151,14 +151,14 @@ class _View:
             key = (plane, index, side, reader.window, reader.state)
             if self._input is None or self._input[0] != key:
                 image = StackImage(stack, index, 1)
-                image.put(index, at_resolution(reader.image(plane, stack, index), side))
+                image.put(index, at_network_resolution(reader.image(plane, stack, index), side))
                 self._input = (key, image)
         except MedSAMError:
             return None  # the options frame shows the error
         return self._input[1]
 
 
-def at_resolution(image: np.ndarray, side: int) -> np.ndarray:
+def at_network_resolution(image: np.ndarray, side: int) -> np.ndarray:
     """Reduce a slice to the resolution of a network, and enlarge it to its own shape again with nearest neighbours.
 
     Args:

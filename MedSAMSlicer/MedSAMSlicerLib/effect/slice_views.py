@@ -40,7 +40,7 @@ def go_to(state: SegmentState, index: int) -> None:
         view.mrmlSliceNode().JumpSliceByOffsetting(float(r), float(a), float(s))
 
 
-def slice_shown(state: SegmentState) -> int:
+def result_slice_in_view(state: SegmentState) -> int:
     """Index of the slice of the result in the first view of its plane; -1 if no view shows this plane."""
     plane = state.current.plane
     if plane is not None:
@@ -50,7 +50,7 @@ def slice_shown(state: SegmentState) -> int:
     return -1
 
 
-def on_a_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
+def is_over_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
     """Whether the mouse is over a handle of the ROI, which the user can drag."""
     display = None if roi_node is None else roi_node.GetDisplayNode()
     return display is not None and display.GetActiveComponentType() != display.ComponentNone

@@ -11,7 +11,7 @@ from ..engine.models.catalogue import CATALOGUE
 from ..engine.serving.inference_client import Stage
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.prompts import KeySlice, Origin
-from ..scene.volume.view_plane import Plane, Stack, anatomical_name, position_of
+from ..scene.volume.view_plane import Plane, Stack, anatomical_plane, position_of
 from ..scene.worker.progress import Progress
 from .result_summary import summary_of
 
@@ -48,7 +48,7 @@ def help_text() -> str:
 def plane_name(stack: Stack) -> str:
     """Name of a plane, as the first word of a sentence."""
     names = {"axial": _("Axial"), "sagittal": _("Sagittal"), "coronal": _("Coronal")}
-    return names[anatomical_name(stack)]
+    return names[anatomical_plane(stack)]
 
 
 def plane_text(plane: Plane, stack: Stack) -> str:

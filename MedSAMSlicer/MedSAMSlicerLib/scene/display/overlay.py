@@ -39,21 +39,24 @@ class StackImage:
         self.image.SetDimensions(*self.values.shape[::-1])
         self.image.GetPointData().SetScalars(numpy_to_vtk(self.values.ravel()))
 
-    def put(self, index: int, values: np.ndarray, around: Box | None = None) -> None:
+    def put(self, index: int, values: np.ndarray, nonzero_box: Box | None = None) -> None:
         """Replace slice `index` of the stack.
 
         Args:
             index: slice index in the stack.
             values: (rows, columns) array.
-            around: box outside of which `values` is 0; None if unknown.
+            nonzero_box: box outside of which `values` is 0; None if unknown.
         """
         target = self.values[index - self.first]
         if target.any():
             target[:] = 0
-        if around is None:
+        if nonzero_box is None:
             target[:] = values
         else:
-            rows, columns = slice(int(around.y0), int(around.y1) + 1), slice(int(around.x0), int(around.x1) + 1)
+            rows, columns = (
+                slice(int(nonzero_box.y0), int(nonzero_box.y1) + 1),
+                slice(int(nonzero_box.x0), int(nonzero_box.x1) + 1),
+            )
             target[rows, columns] = values[rows, columns]
         self.image.GetPointData().GetScalars().Modified()
         self.image.Modified()

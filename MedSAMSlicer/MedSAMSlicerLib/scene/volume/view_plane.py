@@ -103,7 +103,7 @@ class Plane:
     def is_shown_by(self, view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
         """Whether the view is parallel to this plane, at any position across the slices."""
         if self.axis is not None:
-            return axis_shown(view, volume_node) == self.axis
+            return axis_in_view(view, volume_node) == self.axis
         return _max_deviation(self.matrix[:3, 2], view.slice_to_world[:3, 2], volume_node) < 0.5
 
 
@@ -113,11 +113,11 @@ def plane_of(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) ->
     Raises:
         InputError: the volume cannot be used (see `SliceStack`).
     """
-    axis = axis_shown(view, volume_node)
+    axis = axis_in_view(view, volume_node)
     return Plane(axis) if axis is not None else Plane(None, tuple(float(n) for n in view.slice_to_world.ravel()))
 
 
-def axis_shown(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
+def axis_in_view(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
     """Index axis whose slices the view shows; None if it is oblique.
 
     The view may deviate from a slice by less than half the slice distance anywhere in the volume.
@@ -132,7 +132,7 @@ def axis_shown(view: ViewGeometry, volume_node: slicer.vtkMRMLScalarVolumeNode) 
     return None
 
 
-def anatomical_name(stack: Stack) -> str:
+def anatomical_plane(stack: Stack) -> str:
     """Closest anatomical plane: "axial", "sagittal" or "coronal"."""
     along = np.abs(np.cross(*stack.slice_to_world(0)[:3, :2].T))
     return ("sagittal", "coronal", "axial")[int(along.argmax())]

@@ -190,11 +190,11 @@ def test_what_the_model_sees_is_shown_in_its_window(effect_fixture: Any) -> None
 
 
 def test_the_model_sees_large_slices_at_its_own_resolution(effect_fixture: Any) -> None:
-    from MedSAMSlicerLib.effect.overlays import at_resolution
+    from MedSAMSlicerLib.effect.overlays import at_network_resolution
 
     image = np.random.default_rng(1).integers(0, 256, (40, 64), dtype=np.uint8)
-    assert at_resolution(image, 64) is image
-    coarse = at_resolution(image, 32)
+    assert at_network_resolution(image, 64) is image
+    coarse = at_network_resolution(image, 32)
     assert coarse.shape == image.shape
     assert coarse[0, 0] == coarse[1, 1] == round(image[:2, :2].mean())
 

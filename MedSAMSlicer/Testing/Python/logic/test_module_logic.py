@@ -114,7 +114,7 @@ def test_one_inference_process_serves_all_segmentations(logic_fixture: LogicFixt
     assert len(logic_fixture.transports) == 1
 
 
-def test_one_undo_step_in_the_segment_editor_takes_all_of_it_back(logic_fixture: LogicFixture) -> None:
+def test_one_undo_step_in_the_segment_editor_reverts_the_result(logic_fixture: LogicFixture) -> None:
     host = logic_fixture.host
     segmentation = host.edit(logic_fixture.volume, "other")
     segment_id = logic_fixture.logic.segment(logic_fixture.volume, None, segmentation, "GTV", **logic_fixture.prompt)
@@ -125,7 +125,7 @@ def test_one_undo_step_in_the_segment_editor_takes_all_of_it_back(logic_fixture:
     np.testing.assert_array_equal(logic_fixture.voxels(segmentation, segment_id), logic_fixture.truth)
 
 
-def test_the_editors_masking_holds_where_it_shows_the_segmentation(logic_fixture: LogicFixture) -> None:
+def test_the_editors_masking_applies_if_it_shows_the_segmentation(logic_fixture: LogicFixture) -> None:
     host, truth = logic_fixture.host, logic_fixture.truth
     segmentation = host.edit(logic_fixture.volume, "allowed", "GTV")
     allowed = np.zeros(truth.shape, bool)
@@ -233,7 +233,7 @@ def test_an_object_that_is_not_found_is_an_error_and_nothing_is_created(logic_fi
 # What is refused
 
 
-def test_a_second_call_is_refused_while_one_waits(logic_fixture: LogicFixture) -> None:
+def test_a_second_call_is_rejected_while_one_is_running(logic_fixture: LogicFixture) -> None:
     from MedSAMSlicerLib.engine.errors import InputError
 
     refused: list[Exception] = []
@@ -272,7 +272,7 @@ def test_a_second_call_is_refused_while_one_waits(logic_fixture: LogicFixture) -
         ({"volumeNode": None}, "volumeNode is a NoneType"),
     ],
 )
-def test_arguments_that_cannot_be_used_are_refused_by_name(
+def test_invalid_arguments_are_rejected_with_their_name(
     logic_fixture: LogicFixture, options: dict[str, Any], message: str
 ) -> None:
     from MedSAMSlicerLib.engine.errors import MedSAMError
@@ -316,7 +316,7 @@ def test_closing_during_a_run_ends_it_with_an_error(make_logic_fixture: Callable
     assert not run.running and one.outcomes == [run.error]
 
 
-def test_clearing_the_memory_of_encoded_slices_ends_the_idle_process_and_waits_for_a_busy_one(
+def test_clearing_the_cache_ends_an_idle_process_and_waits_for_a_busy_one(
     make_logic_fixture: Callable[..., Any],
 ) -> None:
     from MedSAMSlicerLib.panel.setup import embedding_caches
@@ -332,7 +332,7 @@ def test_clearing_the_memory_of_encoded_slices_ends_the_idle_process_and_waits_f
     assert len(one.transports) == 2
 
 
-def test_a_logic_that_nobody_holds_any_more_ends_its_process(logic_fixture: LogicFixture) -> None:
+def test_a_garbage_collected_logic_ends_its_process(logic_fixture: LogicFixture) -> None:
     logic_fixture.logic.segment(logic_fixture.volume, **logic_fixture.prompt)
     pid, forgotten = process_id(logic_fixture), weakref.ref(logic_fixture.logic.segmentationRunner)
     logic_fixture.logic.segmentationRunner = None
@@ -341,7 +341,7 @@ def test_a_logic_that_nobody_holds_any_more_ends_its_process(logic_fixture: Logi
     logic_fixture.host.wait_until(lambda: not exists(pid), 10)
 
 
-def test_the_logic_holds_no_volume_that_was_segmented(logic_fixture: LogicFixture) -> None:
+def test_the_logic_does_not_keep_volumes_alive(logic_fixture: LogicFixture) -> None:
     logic_fixture.logic.segment(logic_fixture.volume, **logic_fixture.prompt)
     held = weakref.ref(logic_fixture.volume)
     logic_fixture.volume = None

@@ -1,4 +1,4 @@
-"""Bytes through Qt's event loop, and how processes end."""
+"""Transfer of bytes in Qt's event loop, and the end of processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ECHO = "import os\nwhile data := os.read(0, 65536): os.write(1, data)"
 
 
 @dataclass
-class Heard:
+class Recorder:
     data: bytearray = field(default_factory=bytearray)
     errors: bytearray = field(default_factory=bytearray)
     ends: list[int | None] = field(default_factory=list)
@@ -28,67 +28,67 @@ class Heard:
 
 
 @pytest.fixture
-def start(host: Host) -> Callable[..., tuple[Any, Heard]]:
-    def begin(*command: str) -> tuple[Any, Heard]:
+def start(host: Host) -> Callable[..., tuple[Any, Recorder]]:
+    def begin(*command: str) -> tuple[Any, Recorder]:
         from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
 
-        transport, heard = QProcessTransport(command or [sys.executable, "-c", ECHO], dict(os.environ)), Heard()
-        transport.start(heard.listener)
-        return transport, heard
+        transport, recorder = QProcessTransport(command or [sys.executable, "-c", ECHO], dict(os.environ)), Recorder()
+        transport.start(recorder.listener)
+        return transport, recorder
 
     return begin
 
 
-def test_large_data_comes_back_byte_for_byte(host: Host, start: Callable[..., Any]) -> None:
-    transport, heard = start()
+def test_large_data_is_transferred_unchanged(host: Host, start: Callable[..., Any]) -> None:
+    transport, recorder = start()
     data = os.urandom(3_000_000) + bytes(range(256))
     transport.write(data[:1000])
     transport.write(data[1000:])
-    host.wait_until(lambda: len(heard.data) == len(data))
-    assert bytes(heard.data) == data
+    host.wait_until(lambda: len(recorder.data) == len(data))
+    assert bytes(recorder.data) == data
     process = transport._process
     transport.close()
     host.wait_until(lambda: process.state() == process.NotRunning)
-    assert heard.ends == []
+    assert recorder.ends == []
 
 
-def test_the_end_is_told_once_after_the_last_words(host: Host, start: Callable[..., Any]) -> None:
-    _transport, heard = start(
+def test_the_exit_is_reported_once_after_the_last_output(host: Host, start: Callable[..., Any]) -> None:
+    _transport, recorder = start(
         sys.executable, "-c", "import os, sys; os.write(1, b'last'); os.write(2, b'words'); os._exit(7)"
     )
-    host.wait_until(lambda: heard.ends)
+    host.wait_until(lambda: recorder.ends)
     host.clock.advance(100)
-    assert heard.ends == [7]
-    assert (bytes(heard.data), bytes(heard.errors)) == (b"last", b"words")
+    assert recorder.ends == [7]
+    assert (bytes(recorder.data), bytes(recorder.errors)) == (b"last", b"words")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_signal_is_told_as_a_negative_number(host: Host, start: Callable[..., Any]) -> None:
-    _transport, heard = start(sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    host.wait_until(lambda: heard.ends)
-    assert heard.ends == [-9]
+def test_a_signal_is_reported_as_a_negative_number(host: Host, start: Callable[..., Any]) -> None:
+    _transport, recorder = start(sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    host.wait_until(lambda: recorder.ends)
+    assert recorder.ends == [-9]
 
 
-def test_a_program_that_is_not_there_is_told_as_such(host: Host, start: Callable[..., Any]) -> None:
-    transport, heard = start("/no/such/program")
-    host.wait_until(lambda: heard.ends)
-    assert heard.ends == [None]
+def test_a_missing_program_is_reported(host: Host, start: Callable[..., Any]) -> None:
+    transport, recorder = start("/no/such/program")
+    host.wait_until(lambda: recorder.ends)
+    assert recorder.ends == [None]
     transport.write(b"into the void")
     transport.close()
 
 
-def test_a_killed_process_says_nothing_more(host: Host, start: Callable[..., Any]) -> None:
-    transport, heard = start(sys.executable, "-c", "import time\nwhile True: print('still here', flush=True)")
-    host.wait_until(lambda: heard.data)
+def test_no_callback_follows_a_kill(host: Host, start: Callable[..., Any]) -> None:
+    transport, recorder = start(sys.executable, "-c", "import time\nwhile True: print('still here', flush=True)")
+    host.wait_until(lambda: recorder.data)
     process = transport._process
     transport.kill()
-    said = len(heard.data)
+    received = len(recorder.data)
     host.wait_until(lambda: process.state() == process.NotRunning)
-    assert len(heard.data) == said and heard.ends == []
+    assert len(recorder.data) == received and recorder.ends == []
 
 
-def test_a_process_that_does_not_end_is_ended(host: Host, start: Callable[..., Any]) -> None:
-    transport, _heard = start(sys.executable, "-c", "import time; time.sleep(60)")
+def test_a_process_that_does_not_end_is_killed(host: Host, start: Callable[..., Any]) -> None:
+    transport, _recorder = start(sys.executable, "-c", "import time; time.sleep(60)")
     process = transport._process
     transport.close()
     host.clock.advance(900)

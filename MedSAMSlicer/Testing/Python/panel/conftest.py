@@ -26,7 +26,7 @@ EVERYTHING = {
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Packages of the Slicer that the test makes up, and their versions: all of them, to begin with."""
+    """Installed packages and their versions; initially all required packages."""
     versions = dict(EVERYTHING)
     monkeypatch.setattr(packages, "installed_version", versions.get)
     return versions
@@ -34,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder for models; what the panel sets in the environment is undone."""
+    """An empty folder for models. Changes of the environment are undone."""
     for name in ("MEDSAM_SLICER_WEIGHTS", "MEDSAM_SLICER_EMBEDDINGS_MB"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""The user checks the computer: every device is timed, and only one that agrees with the processor is chosen."""
+"""The device check times all devices and selects only devices whose result matches the CPU."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def device(name: str, seconds: float | None, agrees: bool, message: str = "", ha
 
 @pytest.fixture
 def computer(tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes up a computer: the process sends these lines, then waits for `go` to be there, then sends the rest."""
+    """Simulates a device check: the process sends the first lines, waits for the file `go`, and sends the rest."""
     from MedSAMSlicerLib.panel import computer_check
 
     def have(first: list[dict[str, Any]], rest: list[dict[str, Any]] | None = None) -> Path:
@@ -56,7 +56,7 @@ def wait(host: Any, widget: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _weights(litemedsam_weights: Path) -> None:
-    """A model is here."""
+    """A model is installed."""
 
 
 def began(*devices: str) -> dict[str, Any]:
@@ -66,7 +66,9 @@ def began(*devices: str) -> dict[str, Any]:
     }
 
 
-def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any, ui: Any, computer: Any) -> None:
+def test_the_fastest_device_that_matches_the_cpu_is_selected_and_stored(
+    host: Any, widget: Any, ui: Any, computer: Any
+) -> None:
     computer(
         [
             began("cpu", "cuda"),
@@ -93,7 +95,7 @@ def test_the_fastest_that_agrees_is_chosen_and_remembered(host: Any, widget: Any
     assert ui.checkComputerButton.enabled and not ui.checkProgressFrame.visible
 
 
-def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
+def test_a_device_with_a_different_result_is_shown_but_not_selected(
     host: Any, widget: Any, ui: Any, computer: Any
 ) -> None:
     computer(
@@ -111,7 +113,7 @@ def test_a_device_that_computes_something_else_is_shown_and_not_chosen(
     assert host.settings["MedSAMSlicer/Device"] == "cpu"
 
 
-def test_when_no_device_works_the_panel_says_why_and_chooses_none(
+def test_when_no_device_works_the_panel_shows_the_reason_and_selects_none(
     host: Any, widget: Any, ui: Any, computer: Any
 ) -> None:
     computer(
@@ -128,7 +130,7 @@ def test_when_no_device_works_the_panel_says_why_and_chooses_none(
     assert "MedSAMSlicer/Device" not in host.settings
 
 
-def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
+def test_the_panel_shows_the_device_being_timed_and_cancel_keeps_the_selected_device(
     host: Any, widget: Any, ui: Any, computer: Any
 ) -> None:
     host.settings["MedSAMSlicer/Device"] = "cpu"
@@ -145,14 +147,14 @@ def test_the_panel_says_which_device_is_at_work_and_cancel_keeps_the_old_one(
     assert ui.checkComputerButton.enabled
 
 
-def test_an_error_of_the_engine_is_told_in_the_panel(host: Any, widget: Any, ui: Any, computer: Any) -> None:
+def test_an_error_of_the_job_is_shown_in_the_panel(host: Any, widget: Any, ui: Any, computer: Any) -> None:
     Path(computer([]).parent, "made_up_check.py").write_text("raise SystemExit('no module named torch')")
     host.user.click(ui.checkComputerButton)
     wait(host, widget)
     assert "no module named torch" in ui.checkMessage.text
 
 
-def test_the_model_to_check_with_can_be_chosen_among_those_that_are_here(
+def test_the_model_for_the_check_can_be_any_installed_model(
     host: Any, widget: Any, ui: Any, cache: Path, computer: Any
 ) -> None:
     assert ui.checkModelComboBox.count == 1

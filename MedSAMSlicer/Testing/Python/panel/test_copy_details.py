@@ -21,7 +21,7 @@ def _new_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="MedSAMSlicer")
 
 
-def test_details_are_copied_and_the_user_is_told(host: Any, ui: Any) -> None:
+def test_details_are_copied_and_a_message_confirms_it(host: Any, ui: Any) -> None:
     assert not ui.detailsMessage.visible
     host.user.click(ui.copyDetailsButton)
     text = slicer.app.clipboard().text()

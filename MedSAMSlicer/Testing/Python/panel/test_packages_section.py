@@ -1,4 +1,4 @@
-"""A clinician opens the module in a fresh Slicer, reads what is missing, and has it installed."""
+"""A user opens the module in a fresh Slicer, and installs the missing packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fresh(installed: dict[str, str], no_weights_package: None) -> None:
 
 @pytest.fixture
 def requests_of_torch(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Stands in for the PyTorch extension. Holds what it was asked for."""
+    """Replaces the PyTorch extension. Arguments of each call."""
     asked: list[dict[str, Any]] = []
 
     def install_torch(**arguments: Any) -> Any:
@@ -36,7 +36,7 @@ def requests_of_torch(installed: dict[str, str], monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Stands in for pip, which succeeds."""
+    """Replaces pip by a function that succeeds. Names of the packages of each call."""
     asked: list[Any] = []
 
     def ensure(requirements: Any, **_: Any) -> None:
@@ -47,7 +47,7 @@ def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch)
     return asked
 
 
-def test_opening_the_module_installs_nothing_and_says_what_is_missing(
+def test_opening_the_module_installs_nothing_and_lists_missing_packages(
     fresh: None, host: Any, widget: Any, ui: Any, requests_of_torch: list[Any]
 ) -> None:
     widget.enter()
@@ -73,7 +73,7 @@ def test_one_click_installs_all_and_leads_to_the_next_step(
     assert host.shown == [], "the click was the consent"
 
 
-def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(
+def test_without_the_pytorch_extension_the_panel_explains_how_to_install_it(
     fresh: None, host: Any, ui: Any, pip: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
@@ -83,7 +83,7 @@ def test_without_the_pytorch_extension_the_panel_says_how_to_get_it(
     assert pip == []
 
 
-def test_the_wait_cursor_goes_away_after_a_failure(
+def test_the_wait_cursor_is_restored_after_a_failure(
     fresh: None, host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
@@ -96,7 +96,7 @@ def test_the_wait_cursor_goes_away_after_a_failure(
     assert cursors == ["wait", "normal"]
 
 
-def test_a_module_that_is_opened_again_looks_again(widget: Any, ui: Any, installed: dict[str, str]) -> None:
+def test_opening_the_module_again_refreshes_the_panel(widget: Any, ui: Any, installed: dict[str, str]) -> None:
     assert ui.packagesSection.text == "1. Packages (ready)"
     del installed["segment-anything"]
     widget.enter()
@@ -104,7 +104,7 @@ def test_a_module_that_is_opened_again_looks_again(widget: Any, ui: Any, install
     assert "They are small" in ui.packagesHint.text, "PyTorch is there: no gigabytes are announced"
 
 
-def test_where_to_begin_from_the_panel(host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buttons_open_the_other_modules(host: Any, ui: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(slicer.util, "selectModule", opened.append)
     host.user.click(ui.sampleDataButton)
@@ -118,7 +118,7 @@ def test_the_samples_are_in_the_sample_data_module(widget: Any) -> None:
     assert all(Path(source["thumbnailFileName"]).is_file() for source in sources)
 
 
-def test_scripts_may_ask_what_is_missing(fresh: None, widget: Any) -> None:
+def test_the_logic_lists_missing_packages(fresh: None, widget: Any) -> None:
     logic = sys.modules["MedSAMSlicer"].MedSAMSlicerLogic()
     assert logic.missingPackages() == [
         "torch",

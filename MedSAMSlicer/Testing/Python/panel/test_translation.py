@@ -1,4 +1,4 @@
-"""Errors of the engine and the scene layer are read in the language of Slicer."""
+"""Errors of the engine and the scene layer are translated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = "model {key!r} is unknown: choose one of {models}"
 
 @pytest.fixture
 def german(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], str]]:
-    """Translations of the application: context and text -> what the user reads."""
+    """Translations of the application: (context, text) -> translation."""
     from MedSAMSlicerLib.panel import translation
 
     known: dict[tuple[str, str], str] = {}

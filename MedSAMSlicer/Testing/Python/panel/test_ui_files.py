@@ -1,4 +1,4 @@
-"""The .ui files open in Qt Designer's format, and what is not Qt's own in them is Slicer's or CTK's."""
+"""The .ui files can be loaded, and their custom widgets exist in Slicer or CTK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ui_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", ui_files(), ids=lambda path: path.name)
-def test_it_is_drawn_and_every_foreign_widget_is_one_of_slicers(file: Path, repository: Path, tmp_path: Path) -> None:
+def test_it_can_be_rendered_and_its_custom_widgets_exist(file: Path, repository: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("PySide6") is None:
         pytest.skip("needs PySide6: pip install PySide6-Essentials")
     picture = tmp_path / "panel.png"

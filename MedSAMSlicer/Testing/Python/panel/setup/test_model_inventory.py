@@ -1,4 +1,4 @@
-"""The list of models says of each file no more than is known of it."""
+"""The list of models shows the known state of each weights file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_all_models_of_the_catalogue_are_listed_with_size_and_source(folder: Pat
     assert format_bytes(models["medsam"].size) == "375 MB"
 
 
-def test_a_file_is_found_then_verified_and_the_next_start_still_knows(file: Path) -> None:
+def test_a_file_is_found_then_verified_and_stays_verified_after_a_restart(file: Path) -> None:
     verified_before: dict[str, str] = {}
     inventory = ModelInventory(verified_before)
     assert medsam(inventory).presence is Presence.FOUND and medsam(inventory).size == 10
@@ -64,7 +64,7 @@ def test_a_file_is_found_then_verified_and_the_next_start_still_knows(file: Path
     assert medsam(ModelInventory(verified_before)).presence is Presence.VERIFIED
 
 
-def test_a_file_that_has_changed_since_has_to_be_verified_again(file: Path) -> None:
+def test_a_changed_file_has_to_be_verified_again(file: Path) -> None:
     inventory = ModelInventory({})
     inventory.update(verified(file))
     file.write_bytes(b"0123456780")
@@ -92,9 +92,7 @@ def test_lines_of_other_kinds_and_of_unknown_models_change_nothing(file: Path) -
     assert verified_before == {} and medsam(inventory).presence is Presence.FOUND
 
 
-def test_before_packages_are_installed_the_user_is_sent_there_first(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_packages_the_error_asks_to_install_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_platformdirs(name: str, *arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Packages are looked up without importing them, and installed only in the ways that Slicer has for it."""
+"""Packages are checked without importing them, and installed through Slicer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PYTORCH = ["torch", "torchvision"]
 
 
 class Computer:
-    """What is installed in a Slicer that the test makes up, and who is asked to install what.
+    """A simulated Slicer: installed packages, and the calls of pip and of the PyTorch extension.
 
     Attributes:
         versions: name -> version.
@@ -78,7 +78,7 @@ def names(found: list[packages.Package]) -> list[str]:
     return [package.name for package in found]
 
 
-def test_a_fresh_slicer_lacks_torch_and_what_the_file_lists(computer: Computer) -> None:
+def test_in_a_fresh_slicer_pytorch_and_all_listed_packages_are_missing(computer: Computer) -> None:
     required = packages.required_packages()
     assert names(required) == PYTORCH + OURS
     assert [package.name for package in required if package.from_pytorch] == PYTORCH
@@ -92,7 +92,7 @@ def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> No
     assert names(packages.missing(packages.required_packages())) == ["cachetools"]
 
 
-def test_nothing_is_imported_to_look(repository: Any) -> None:
+def test_checking_packages_imports_none_of_them(repository: Any) -> None:
     code = (
         "import sys; from MedSAMSlicerLib.panel.setup import packages; found = packages.required_packages(); "
         "print(len(found), sorted({'torch', 'torchvision', 'segment_anything', 'numpy', 'slicer'} & sys.modules.keys()))"
@@ -104,7 +104,7 @@ def test_nothing_is_imported_to_look(repository: Any) -> None:
 
 
 class TestInstalling:
-    def test_torch_comes_through_its_extension_and_the_rest_through_slicers_packaging(self, computer: Computer) -> None:
+    def test_torch_is_installed_by_its_extension_and_the_rest_by_slicers_packaging(self, computer: Computer) -> None:
         packages.install(packages.required_packages())
         assert computer.torch == [{"askConfirmation": True, "requirement": packages.torch_requirement()}]
         ((requirements, options),) = computer.pip
@@ -112,7 +112,7 @@ class TestInstalling:
         assert options == {"requester": "MedSAMSlicer", "prompt_install": False, "prompt_restart": True}
         assert packages.missing(packages.required_packages()) == []
 
-    def test_before_slicer_5_12_the_rest_comes_through_pip_install(
+    def test_before_slicer_5_12_the_rest_is_installed_by_pip_install(
         self, computer: Computer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "slicer.packaging", None)
@@ -122,7 +122,7 @@ class TestInstalling:
         assert all("torch" not in argument for argument in arguments)
         assert packages.missing(packages.required_packages()) == []
 
-    def test_what_is_there_is_not_asked_for_again(self, computer: Computer) -> None:
+    def test_installed_packages_are_not_installed_again(self, computer: Computer) -> None:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
         packages.install(packages.required_packages())
         assert computer.torch == []
@@ -130,11 +130,11 @@ class TestInstalling:
         packages.install(packages.required_packages())
         assert computer.pip == []
 
-    def test_on_windows_torch_2_13_is_not_asked_for(self) -> None:
+    def test_on_windows_torch_2_13_is_excluded(self) -> None:
         assert packages.torch_requirement("win32") == ">=2.2,<2.13"
         assert packages.torch_requirement("linux") == packages.torch_requirement("darwin") == ">=2.2"
 
-    def test_without_the_pytorch_extension_the_user_reads_how_to_get_it_and_nothing_is_installed(
+    def test_without_the_pytorch_extension_the_error_explains_how_to_install_it_and_nothing_is_installed(
         self, computer: Computer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
@@ -142,7 +142,7 @@ class TestInstalling:
             packages.install(packages.required_packages())
         assert computer.pip == []
 
-    def test_declining_pytorch_is_no_failure_of_pip(self, computer: Computer) -> None:
+    def test_declining_pytorch_is_reported_as_such(self, computer: Computer) -> None:
         computer.declines = True
         with pytest.raises(packages.PackageError, match="you declined"):
             packages.install(packages.required_packages())
@@ -151,7 +151,7 @@ class TestInstalling:
     @pytest.mark.parametrize(
         "failure", [subprocess.CalledProcessError(1, ["pip"]), RuntimeError("User\ndeclined"), OSError("no space")]
     )
-    def test_a_failure_of_pip_is_one_line_that_says_what_to_do(self, computer: Computer, failure: Exception) -> None:
+    def test_a_failure_of_pip_is_reported_in_one_line_with_advice(self, computer: Computer, failure: Exception) -> None:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}
         computer.pip_fails_with = failure
         with pytest.raises(packages.PackageError) as caught:
@@ -159,7 +159,7 @@ class TestInstalling:
         assert "\n" not in str(caught.value)
         assert "segment-anything" in str(caught.value) and "network" in str(caught.value)
 
-    def test_an_installation_that_changed_nothing_is_told(
+    def test_an_installation_that_changed_nothing_is_an_error(
         self, computer: Computer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         computer.versions |= {"torch": "2.12.0", "torchvision": "0.27.0"}

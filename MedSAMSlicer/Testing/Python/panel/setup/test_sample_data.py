@@ -1,4 +1,4 @@
-"""The sample data are those of the demo, at an address that does not move."""
+"""The sample data are those of the demo, at a permanent address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from MedSAMSlicerLib.panel.setup import sample_data
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was registered, by a function with the signature of Slicer's."""
+    """Arguments of each registration, recorded by a function with the signature of Slicer's."""
     sources: list[dict[str, Any]] = []
     real = inspect.signature(slicer_python.SampleDataLogic.registerCustomSampleDataSource)
 
@@ -32,21 +32,21 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return sources
 
 
-def test_two_samples_are_offered_without_a_download(registered: list[dict[str, Any]]) -> None:
+def test_two_data_sets_are_registered_without_a_download(registered: list[dict[str, Any]]) -> None:
     assert [source["sampleName"] for source in registered] == ["Lung tumour CT", "Lung tumour CT with contour"]
     for source in registered:
         lists = ("uris", "fileNames", "nodeNames", "checksums", "loadFileTypes")
         assert len({len(source[name]) for name in lists}) == 1
 
 
-def test_files_and_checksums_are_the_demos(registered: list[dict[str, Any]]) -> None:
+def test_files_and_checksums_are_those_of_the_demo(registered: list[dict[str, Any]]) -> None:
     for source in registered:
         for file, checksum, uri in zip(source["fileNames"], source["checksums"], source["uris"], strict=True):
             assert checksum == f"SHA256:{demo_data.SHA256[file]}"
             assert uri == f"https://raw.githubusercontent.com/AIM-Harvard/pyradiomics/v3.0.1/data/{file}"
 
 
-def test_the_thumbnail_is_there_and_has_the_size_that_slicer_asks_for(registered: list[dict[str, Any]]) -> None:
+def test_the_thumbnail_exists_and_has_the_size_that_slicer_requires(registered: list[dict[str, Any]]) -> None:
     for source in registered:
         pixels = matplotlib.image.imread(Path(source["thumbnailFileName"]))
         assert pixels.shape[:2] == (280, 260)

@@ -1,4 +1,4 @@
-"""What is drawn over a slice view lies where the slices lie."""
+"""Overlays have the geometry of the slices."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_view_pixel_shows_the_voxel_under_it(
     assert (shown[shown[:, 3] > 0, :3] == (255, 0, 0)).all()
 
 
-def test_a_slice_that_is_put_again_replaces_the_first(scene_builder: Any) -> None:
+def test_putting_a_slice_again_replaces_it(scene_builder: Any) -> None:
     image = StackImage(SliceStack(scene_builder.volume_in("oblique"), "K"), 2, 3)
     mask = np.zeros((12, 14), bool)
     mask[3:5, 3:9] = True
@@ -78,7 +78,7 @@ def test_a_slice_that_is_put_again_replaces_the_first(scene_builder: Any) -> Non
     assert not image.values.any()
 
 
-def test_nothing_is_shown_of_nothing(scene_builder: Any) -> None:
+def test_no_image_hides_the_overlay(scene_builder: Any) -> None:
     overlay = ViewOverlay(mask_colors(RED))
     overlay.show(None, view_on(scene_builder, np.eye(3), np.zeros(3)))
     assert not overlay.actor.GetVisibility()

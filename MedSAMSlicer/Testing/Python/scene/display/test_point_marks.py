@@ -1,4 +1,4 @@
-"""Marks of points lie where the points do, and tell their signs by shape and by colour."""
+"""Markers lie on their points, and differ in shape and colour by label."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POINTS = Points(((3, 2), (10.25, 7.5)), (True, False))
 
 
 def view_of(scene_builder: Any, stack: SliceStack, index: float) -> ViewGeometry:
-    """Turned by a right angle, and turned over."""
+    """Rotated by 90 degrees, and flipped."""
     node = scene_builder.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     node.SetDimensions(150, 130, 1)
     node.SetFieldOfView(30, 26, 1)

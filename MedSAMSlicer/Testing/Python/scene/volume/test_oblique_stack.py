@@ -1,4 +1,4 @@
-"""Slices parallel to a view: what lies where, and the way back to the voxels."""
+"""Geometry of slices parallel to a view, and resampling of masks to the voxels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ramp(volume: Any, world_points: Any, direction: Any) -> None:
 
 
 @pytest.mark.parametrize("direction", np.eye(3), ids="RAS")
-def test_values_are_those_of_the_world_positions(
+def test_values_are_sampled_at_their_world_positions(
     scene_builder: Any, geometry: str, turn: Any, world_points: Any, direction: np.ndarray
 ) -> None:
     volume = scene_builder.volume_in(geometry)
@@ -43,7 +43,7 @@ def test_values_are_those_of_the_world_positions(
     assert stack.slice_values(index)[row, column] == pytest.approx(position[:3] @ direction * 10, abs=1.5)
 
 
-def test_the_view_stands_on_a_slice_and_slices_are_upright_in_it(
+def test_the_view_coincides_with_a_slice_and_has_its_orientation(
     scene_builder: Any, turn: Any, world_points: Any
 ) -> None:
     volume = scene_builder.volume_in("axes along the patient")
@@ -71,9 +71,7 @@ def test_every_voxel_lies_in_the_stack_and_pixels_are_square(
     assert steps == pytest.approx(stack.spacing)
 
 
-def test_a_ball_comes_back_to_the_voxels_it_was_made_of(
-    scene_builder: Any, geometry: str, turn: Any, world_points: Any
-) -> None:
+def test_a_ball_is_resampled_to_its_voxels(scene_builder: Any, geometry: str, turn: Any, world_points: Any) -> None:
     volume = scene_builder.volume_in(geometry, shape=(18, 40, 44))
     points = world_points(volume)
     middle = points.reshape(-1, 3).mean(axis=0)
@@ -90,7 +88,7 @@ def test_a_ball_comes_back_to_the_voxels_it_was_made_of(
     assert (found == truth)[far].all()
 
 
-def test_nothing_comes_back_of_nothing_and_a_wrong_shape_is_refused(scene_builder: Any, turn: Any) -> None:
+def test_an_empty_mask_stays_empty_and_a_wrong_shape_is_rejected(scene_builder: Any, turn: Any) -> None:
     volume = scene_builder.volume_in("oblique")
     stack = ObliqueStack(volume, view_at((0, 0, 0), turn(1, 2, 3)))
     assert not stack.to_volume(np.zeros(stack.shape, bool)).any()
@@ -100,7 +98,7 @@ def test_nothing_comes_back_of_nothing_and_a_wrong_shape_is_refused(scene_builde
         stack.slice_to_world(stack.shape[0])
 
 
-def test_the_volume_is_never_touched(scene_builder: Any, turn: Any) -> None:
+def test_the_volume_is_not_modified(scene_builder: Any, turn: Any) -> None:
     volume = scene_builder.volume_in("oblique")
     before = slicer.util.arrayFromVolume(volume).copy()
     image, changed = volume.GetImageData(), volume.GetImageData().GetMTime()

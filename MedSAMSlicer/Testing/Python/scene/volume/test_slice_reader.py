@@ -1,4 +1,4 @@
-"""Slices through a window that is found a few slices at a time."""
+"""Windowed slices of a volume node, whose window is searched a few slices at a time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_window_is_that_of_choose_window(scene_builder: Any, name: str, moda
     assert (found.apply(values) == expected.apply(values)).all()
 
 
-def test_the_search_stops_when_its_time_is_over_and_goes_on_later(scene_builder: Any) -> None:
+def test_the_search_stops_when_its_time_is_up_and_can_be_continued(scene_builder: Any) -> None:
     now = iter(range(100))
     reader = reader_of(scene_builder, IMAGES["MR"], clock=lambda: next(now))
     assert reader.advance(3) is None and reader.searching
@@ -76,7 +76,7 @@ def test_another_window_or_other_voxels_are_searched_again(scene_builder: Any) -
     assert reader.window is None and reader.state != before
 
 
-def test_an_image_that_shows_nothing_is_refused(scene_builder: Any) -> None:
+def test_constant_and_non_finite_images_are_rejected(scene_builder: Any) -> None:
     with pytest.raises(InputError, match="every voxel has the value 3"):
         reader_of(scene_builder, np.full((4, 5, 6), 3.0)).advance(10)
     broken = IMAGES["normalised MR"].copy()

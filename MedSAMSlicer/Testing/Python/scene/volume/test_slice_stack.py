@@ -1,4 +1,4 @@
-"""A volume comes apart into slices and goes back to where it was, whatever its geometry."""
+"""Volumes of any geometry as stacks of slices, and masks converted back to the volume."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack, default_axis_of
 
 
-def test_every_pixel_lies_where_slicer_says_its_voxel_is(scene_builder, geometry, axis, world_points):
+def test_every_pixel_has_the_world_position_of_its_voxel_in_slicer(scene_builder, geometry, axis, world_points):
     volume = scene_builder.volume_in(geometry)
     truth = world_points(volume)
     stack = SliceStack(volume, axis)
@@ -28,7 +28,7 @@ def test_every_pixel_lies_where_slicer_says_its_voxel_is(scene_builder, geometry
         np.testing.assert_allclose(back, np.stack([np.full_like(row, index), row, column], axis=1), atol=1e-9)
 
 
-def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(scene_builder, geometry, axis):
+def test_slices_have_scanner_values_and_are_converted_back_to_the_volume(scene_builder, geometry, axis):
     volume = scene_builder.volume_in(geometry)
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).reshape(9, 12, 14)
     stack = SliceStack(volume, axis)
@@ -39,7 +39,7 @@ def test_slices_hold_the_scanner_values_and_go_back_into_the_volume(scene_builde
     assert stack.dimensions == (14, 12, 9)
 
 
-def test_spacing_is_measured_in_the_world(scene_builder, geometry, axis, world_points):
+def test_spacing_is_in_world_millimetres(scene_builder, geometry, axis, world_points):
     volume = scene_builder.volume_in(geometry)
     truth = world_points(volume)
     steps = {
@@ -51,13 +51,13 @@ def test_spacing_is_measured_in_the_world(scene_builder, geometry, axis, world_p
     np.testing.assert_allclose(SliceStack(volume, axis).spacing, [across, *steps.values()])
 
 
-def test_a_parent_that_doubles_the_patient_doubles_the_spacing(scene_builder):
+def test_a_scaling_parent_transform_scales_the_spacing(scene_builder):
     volume = scene_builder.volume_in("axes along the patient")
     volume.SetAndObserveTransformNodeID(scene_builder.transform(np.diag([2.0, 2.0, 2.0])))
     assert SliceStack(volume, "K").spacing == pytest.approx((6.2, 2.6, 1.6))
 
 
-def test_the_volume_is_neither_copied_nor_open_to_writing(scene_builder, axis):
+def test_slices_are_read_only_views(scene_builder, axis):
     volume = scene_builder.volume_in("oblique")
     scalars = volume.GetImageData().GetPointData().GetScalars()
     own_memory = vtk_to_numpy(scalars)
@@ -74,7 +74,7 @@ def test_the_volume_is_neither_copied_nor_open_to_writing(scene_builder, axis):
     assert before == (own_memory.tobytes(), volume.GetMTime(), volume.GetImageData().GetMTime(), scalars.GetMTime())
 
 
-def test_a_result_goes_back_without_a_copy(scene_builder, axis):
+def test_a_mask_is_converted_back_without_a_copy(scene_builder, axis):
     stack = SliceStack(scene_builder.volume_in("oblique"), axis)
     mask = np.zeros(stack.shape, dtype=bool)
     assert np.shares_memory(stack.to_volume(mask), mask)
@@ -82,7 +82,7 @@ def test_a_result_goes_back_without_a_copy(scene_builder, axis):
         stack.to_volume(mask[:-1])
 
 
-def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(scene_builder):
+def test_an_extent_that_does_not_start_at_zero_is_respected(scene_builder):
     volume = scene_builder.volume_in("oblique")
     at = SliceStack(volume, "K").slice_to_world(0) @ [3, 2, 1, 1]
     image = vtk.vtkImageData()
@@ -92,14 +92,14 @@ def test_an_image_whose_extent_starts_elsewhere_lies_where_slicer_counts_it(scen
     np.testing.assert_allclose(SliceStack(volume, "K").slice_to_world(0) @ [0, 0, 0, 1], at)
 
 
-def test_a_labelmap_is_a_volume_too(scene_builder):
+def test_a_labelmap_can_be_sliced(scene_builder):
     labels = np.zeros((3, 4, 5), np.uint8)
     labels[1, 2, 3] = 7
     stack = SliceStack(scene_builder.volume(labels, class_name="vtkMRMLLabelMapVolumeNode"), "I")
     assert stack.slice_values(3)[1, 2] == 7
 
 
-def test_propagation_runs_along_the_coarse_axis_or_upwards(scene_builder):
+def test_the_default_axis_has_the_largest_spacing_or_is_closest_to_superior(scene_builder):
     assert default_axis_of(scene_builder.volume_in("axes along the patient")) == "K"
     cube = np.zeros((4, 4, 4), np.uint8)
     assert default_axis_of(scene_builder.volume(cube, directions=np.eye(3)[:, [2, 0, 1]])) == "I"
@@ -107,12 +107,12 @@ def test_propagation_runs_along_the_coarse_axis_or_upwards(scene_builder):
 
 
 @pytest.mark.parametrize("name", ["", "I J", "k", "Z"])
-def test_an_unknown_axis_is_refused(scene_builder, name):
+def test_an_unknown_axis_is_rejected(scene_builder, name):
     with pytest.raises(InputError, match="choose I, J or K"):
         SliceStack(scene_builder.volume_in("oblique"), name)
 
 
-def test_volumes_that_cannot_be_sliced_are_refused_by_name(scene_builder):
+def test_unusable_volumes_are_rejected_with_their_name(scene_builder):
     empty = scene_builder.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing here")
     with pytest.raises(InputError, match="'nothing here' has no voxels"):
         SliceStack(empty, "K")
@@ -130,7 +130,7 @@ def test_volumes_that_cannot_be_sliced_are_refused_by_name(scene_builder):
         SliceStack(squashed, "K")
 
 
-def test_a_bending_transform_anywhere_above_has_to_be_hardened_first(scene_builder):
+def test_a_nonlinear_parent_transform_has_to_be_hardened(scene_builder):
     volume = scene_builder.volume_in("parent rotated and moved", name="bent")
     volume.GetParentTransformNode().SetAndObserveTransformNodeID(scene_builder.warp())
     for ask in (lambda: SliceStack(volume, "K"), lambda: default_axis_of(volume)):
@@ -147,7 +147,7 @@ def test_three_slices_are_enough(scene_builder):
         stack.slice_to_world(3)
 
 
-def test_microscopic_voxels_are_not_taken_for_flat_ones(scene_builder):
+def test_microscopic_voxels_are_not_rejected_as_flat(scene_builder):
     volume = scene_builder.volume(np.zeros((3, 4, 5), np.uint8), spacing=(1e-5, 1e-5, 1e-4))
     assert SliceStack(volume, "K").spacing == pytest.approx((1e-4, 1e-5, 1e-5))
     assert isinstance(volume, slicer.vtkMRMLScalarVolumeNode)

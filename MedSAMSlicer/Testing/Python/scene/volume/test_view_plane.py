@@ -1,4 +1,4 @@
-"""Which slices a view shows: the volume's own, or those of its own plane."""
+"""Planes of slice views: an index axis of the volume, or the plane of an oblique view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack  # noqa: E402
 from MedSAMSlicerLib.scene.volume.view_plane import (  # noqa: E402
     Plane,
     ViewGeometry,
-    anatomical_name,
+    anatomical_plane,
     plane_of,
     position_of,
 )
@@ -41,17 +41,17 @@ CORONAL = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]).T
 @pytest.mark.parametrize(
     ("turned", "axis", "name"), [(AXIAL, "K", "axial"), (SAGITTAL, "I", "sagittal"), (CORONAL, "J", "coronal")]
 )
-def test_standard_views_show_the_own_slices_of_an_upright_volume(
+def test_standard_views_of_an_axis_aligned_volume_show_its_index_axes(
     scene_builder: Any, turned: np.ndarray, axis: str, name: str
 ) -> None:
     volume = scene_builder.volume_in("axes along the patient")
     plane = plane_of(ViewGeometry.of(slice_view(scene_builder, turned)), volume)
     assert plane == Plane(axis)
     assert isinstance(plane.stack(volume), SliceStack)
-    assert anatomical_name(plane.stack(volume)) == name
+    assert anatomical_plane(plane.stack(volume)) == name
 
 
-def test_a_view_turned_onto_an_oblique_volume_shows_its_own_slices(scene_builder: Any, geometry: str) -> None:
+def test_a_view_aligned_with_an_oblique_volume_shows_an_index_axis(scene_builder: Any, geometry: str) -> None:
     volume = scene_builder.volume_in(geometry)
     stack = SliceStack(volume, "K")
     along_columns, along_rows = stack.slice_to_world(0)[:3, :2].T
@@ -63,7 +63,7 @@ def test_a_view_turned_onto_an_oblique_volume_shows_its_own_slices(scene_builder
     assert plane_of(ViewGeometry.of(slice_view(scene_builder, turned_in_plane)), volume) == Plane("K")
 
 
-def test_an_oblique_view_has_slices_of_its_own_and_keeps_them_when_it_moves(scene_builder: Any, turn: Any) -> None:
+def test_an_oblique_view_has_its_own_plane_and_keeps_it_when_it_moves(scene_builder: Any, turn: Any) -> None:
     volume = scene_builder.volume_in("axes along the patient")
     turned = turn(0, 25, 0) @ AXIAL
     view = ViewGeometry.of(slice_view(scene_builder, turned))
@@ -76,14 +76,14 @@ def test_an_oblique_view_has_slices_of_its_own_and_keeps_them_when_it_moves(scen
     assert not Plane("K").is_shown_by(view, volume)
 
 
-def test_a_tilt_counts_from_half_a_slice_on(scene_builder: Any, turn: Any) -> None:
+def test_a_view_is_oblique_from_a_deviation_of_half_a_slice(scene_builder: Any, turn: Any) -> None:
     volume = scene_builder.volume_in("axes along the patient", shape=(9, 120, 140))  # 156 mm along J, slices of 3.1 mm
     slightly = np.degrees(0.4 * 3.1 / 78)
     assert plane_of(ViewGeometry.of(slice_view(scene_builder, turn(slightly, 0, 0) @ AXIAL)), volume).axis == "K"
     assert plane_of(ViewGeometry.of(slice_view(scene_builder, turn(2 * slightly, 0, 0) @ AXIAL)), volume).axis is None
 
 
-def test_a_plane_goes_through_the_scene_as_text(scene_builder: Any, turn: Any) -> None:
+def test_a_plane_is_serialised_as_text(scene_builder: Any, turn: Any) -> None:
     volume = scene_builder.volume_in("axes along the patient")
     oblique = plane_of(ViewGeometry.of(slice_view(scene_builder, turn(0, 25, 0) @ AXIAL)), volume)
     for plane in (Plane("I"), oblique):
@@ -93,7 +93,7 @@ def test_a_plane_goes_through_the_scene_as_text(scene_builder: Any, turn: Any) -
             Plane.from_text(text)
 
 
-def test_positions_are_those_that_slicer_writes_at_the_slice(scene_builder: Any) -> None:
+def test_positions_are_those_that_slicer_displays(scene_builder: Any) -> None:
     volume = scene_builder.volume_in("axes along the patient")
     assert position_of(SliceStack(volume, "K"), 2) == ("S", pytest.approx(7 + 2 * 3.1))
     assert position_of(SliceStack(volume, "I"), 3) == ("R", pytest.approx(-12 + 3 * 0.8))

@@ -1,4 +1,4 @@
-"""What crosses the pipes of the inference process: each slice once, each result packed."""
+"""Number of bytes through the pipes of the inference process: each slice is sent once, masks are packed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.worker_runs import CHOICE, WorkerClientFactory, drive, run
 
 SIDE = 512
 OVERHEAD = 2048
-"""Bytes of a message besides its arrays, at most."""
+"""Maximum number of bytes of a message without its arrays."""
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def choice_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 @pytest.fixture
 def process() -> Iterator[WorkerClient]:
-    """The real engine with small families, in a process of its own."""
+    """The real engine with small families, in a child process."""
     client = subprocess_client("support.small_families:small_service")
     yield client
     client.close()
@@ -57,7 +57,7 @@ def preview(client: InferenceClient, choice: ModelChoice, prompt: Box | SlicePro
 def test_a_preview_is_refined_click_by_click_and_each_click_can_be_undone(
     process: WorkerClient, choice_of: Callable[[str], ModelChoice]
 ) -> None:
-    """In the inference process as in this one; every correction starts from the logits of the answer before."""
+    """In the inference process and in this one. Each correction starts from the logits of the previous prediction."""
     choice = choice_of("sam_med2d")
     found: dict[str, list[Prediction]] = {"here": [], "there": []}
     for name, client in (("here", InProcessClient(SegmentationService())), ("there", process)):
@@ -83,7 +83,7 @@ def test_a_preview_is_refined_click_by_click_and_each_click_can_be_undone(
     assert not np.array_equal(answers[3], answers[2])
 
 
-def test_clicks_for_a_model_that_knows_boxes_only_are_refused_by_name(
+def test_clicks_are_rejected_by_a_model_that_accepts_only_boxes(
     process: WorkerClient, choice_of: Callable[[str], ModelChoice]
 ) -> None:
     refusal = preview(process, choice_of("medsam"), SlicePrompt(points=CLICK))

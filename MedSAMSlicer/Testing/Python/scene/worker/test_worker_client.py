@@ -1,4 +1,4 @@
-"""The inference process as the application has it: started when needed, fed, cancelled."""
+"""The client of the inference process: start, requests and cancel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from support.worker_runs import (
 @pytest.mark.parametrize(
     "prompt", [PROMPT, StackPrompt({2: BOX, 5: Box(0.5, 0, 9.5, 9)}), StackPrompt.from_box3d(0, 7, BOX)]
 )
-def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(
+def test_a_run_in_the_process_equals_a_run_of_the_engine_in_this_process(
     make_worker_client: WorkerClientFactory, prompt: StackPrompt
 ) -> None:
     direct = run(InProcessClient(ThresholdService()), noise_stack(), prompt)
@@ -47,7 +47,7 @@ def test_a_run_in_the_process_gives_what_the_engine_called_directly_gives(
 
 
 @pytest.mark.slow
-def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly(litemedsam_weights: Path) -> None:
+def test_a_run_of_the_real_engine_in_the_process_equals_one_in_this_process(litemedsam_weights: Path) -> None:
     from MedSAMSlicerLib.engine.serving.service import SegmentationService
 
     choice = ModelChoice(device="cpu", runtime="torch")
@@ -66,7 +66,7 @@ def test_the_real_engine_gives_in_its_process_what_it_gives_when_called_directly
     assert there.infos[0].loaded == direct.infos[0].loaded
 
 
-def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(
+def test_the_process_is_started_by_the_first_request_and_reused(
     make_worker_client: WorkerClientFactory,
 ) -> None:
     one = make_worker_client()
@@ -80,7 +80,7 @@ def test_nothing_is_started_before_it_is_needed_and_two_runs_share_a_process(
     assert one.idle
 
 
-def test_a_second_run_at_the_same_time_is_refused(make_worker_client: WorkerClientFactory) -> None:
+def test_a_second_run_at_the_same_time_is_rejected(make_worker_client: WorkerClientFactory) -> None:
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         recorded = CallbackRecorder()
         runner.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
@@ -90,7 +90,9 @@ def test_a_second_run_at_the_same_time_is_refused(make_worker_client: WorkerClie
         assert len(recorded.results) == 6
 
 
-def test_a_prompt_outside_the_stack_is_refused_before_anything_starts(make_worker_client: WorkerClientFactory) -> None:
+def test_a_prompt_outside_the_stack_is_rejected_before_the_process_starts(
+    make_worker_client: WorkerClientFactory,
+) -> None:
     one = make_worker_client()
     with pytest.raises(InputError, match="slice 8"):
         one.segment(CHOICE, noise_stack(), StackPrompt({8: BOX}), CallbackRecorder().listener())
@@ -106,7 +108,7 @@ def test_errors_of_the_engine_keep_their_kind_and_the_process_stays(make_worker_
     assert process_of(one) == pid
 
 
-def test_both_ways_of_running_explain_a_mistake_in_the_engine_alike(make_worker_client: WorkerClientFactory) -> None:
+def test_both_clients_report_a_defect_of_the_engine_in_the_same_way(make_worker_client: WorkerClientFactory) -> None:
     there = run(make_worker_client("RaisingService"), noise_stack(signal_on=5))
     direct = run(InProcessClient(RaisingService()), noise_stack(signal_on=5))
     assert str(there.error) == str(direct.error)
@@ -134,7 +136,7 @@ def test_a_cancel_at_any_slice_ends_the_run_within_a_slice_and_keeps_the_process
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(make_worker_client: WorkerClientFactory) -> None:
+def test_after_a_cancel_in_a_callback_no_further_slice_is_delivered(make_worker_client: WorkerClientFactory) -> None:
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         recorded = run(runner, noise_stack(), on_slice=lambda _, runner=runner: runner.cancel())
         assert isinstance(recorded.error, Cancelled)
@@ -142,7 +144,7 @@ def test_a_cancel_from_within_a_callback_lets_no_further_slice_through(make_work
         assert len(run(runner, noise_stack()).results) == 6
 
 
-def test_a_cancel_from_within_the_reading_of_a_slice_ends_the_run_there(
+def test_a_cancel_while_a_slice_is_read_ends_the_run(
     make_worker_client: WorkerClientFactory,
 ) -> None:
     class CancelledWhileRead(ImageStack):

@@ -1,4 +1,4 @@
-"""Inference processes that die, hang or talk rubbish, and more than one thing asked of them at once."""
+"""Inference processes that die, hang or send invalid data, and concurrent requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_killed_process_is_reported_and_replaced(make_worker_client: WorkerCli
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_dies_is_reported_with_its_last_words(make_worker_client: WorkerClientFactory) -> None:
+def test_a_process_that_dies_is_reported_with_its_last_output(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client("CrashingService")
     error = run(one, noise_stack(signal_on=5)).error
     assert type(error) is WorkerError
@@ -49,7 +49,7 @@ def test_a_process_that_dies_is_reported_with_its_last_words(make_worker_client:
     assert len(run(one, noise_stack()).results) == 6
 
 
-def test_a_process_that_died_while_idle_is_replaced_without_a_word(make_worker_client: WorkerClientFactory) -> None:
+def test_a_process_that_died_while_idle_is_replaced_silently(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client()
     run(one, noise_stack())
     pid = process_of(one)
@@ -59,7 +59,7 @@ def test_a_process_that_died_while_idle_is_replaced_without_a_word(make_worker_c
     assert process_of(one) != pid
 
 
-def test_a_process_that_gives_no_answer_is_ended(make_worker_client: WorkerClientFactory) -> None:
+def test_a_process_that_does_not_respond_is_killed(make_worker_client: WorkerClientFactory) -> None:
     one, recorded, stack = (
         make_worker_client("UninterruptibleService", answer_timeout=3),
         CallbackRecorder(),
@@ -77,7 +77,7 @@ def test_a_process_that_gives_no_answer_is_ended(make_worker_client: WorkerClien
 @pytest.mark.parametrize(
     ("model", "seconds"), [("litemedsam", (30, 40)), ("medsam", (60, 80)), ("sam_vit_h", (250, 300))]
 )
-def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
+def test_the_timeout_is_shorter_once_the_model_is_loaded(
     make_worker_client: WorkerClientFactory, model: str, seconds: tuple[float, float]
 ) -> None:
     one, stack, choice = make_worker_client("UninterruptibleService"), noise_stack(signal_on=5), ModelChoice(model)
@@ -96,14 +96,14 @@ def test_a_model_that_has_answered_is_not_waited_for_as_long_as_one_that_loads(
     assert f"did not respond for {limit:g} s" in str(hanging.error)
 
 
-def test_another_model_may_take_its_time_to_load(make_worker_client: WorkerClientFactory) -> None:
+def test_the_timeout_is_longer_while_another_model_is_loaded(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client()
     run(one, noise_stack())
     one.load(ModelChoice("sam_vit_b"))
     assert one.response_timeout == 300
 
 
-def test_slices_that_are_slow_to_come_are_not_held_against_the_process(make_worker_client: WorkerClientFactory) -> None:
+def test_time_for_reading_slices_does_not_count_towards_the_timeout(make_worker_client: WorkerClientFactory) -> None:
     class Slow(ImageStack):
         def slice_uint8(self, index: int) -> np.ndarray:
             time.sleep(0.3)
@@ -116,7 +116,7 @@ def test_slices_that_are_slow_to_come_are_not_held_against_the_process(make_work
 
 
 def drive_started(client: WorkerClient) -> None:
-    """Have the process up, without a timeout to fear on a busy machine."""
+    """Start the process with a long timeout, because the machine may be busy."""
     loaded: list[LoadedModel] = []
     timeout, client._answer_timeout = client._answer_timeout, 15.0
     client.load(CHOICE, loaded.append)
@@ -131,7 +131,7 @@ def drive_started(client: WorkerClient) -> None:
         pytest.param("import os; os.write(1, bytes(range(256)) * 4000)", id="binary"),
     ],
 )
-def test_rubbish_on_standard_output_ends_the_process(make_worker_client: WorkerClientFactory, script: str) -> None:
+def test_invalid_data_on_standard_output_ends_the_process(make_worker_client: WorkerClientFactory, script: str) -> None:
     one = make_worker_client(command=[sys.executable, "-c", f"{script}; import time; time.sleep(60)"])
     recorded = CallbackRecorder()
     one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener())
@@ -156,7 +156,7 @@ def test_a_python_without_this_package_is_reported(make_worker_client: WorkerCli
 # Much at once
 
 
-def test_large_slices_and_results_do_not_stop_each_other(make_worker_client: WorkerClientFactory) -> None:
+def test_large_slices_and_results_do_not_block_each_other(make_worker_client: WorkerClientFactory) -> None:
     images = np.random.default_rng(6).integers(0, 256, (4, 1500, 2000), dtype=np.uint8)
     whole, stack = Box.of_slice(1500, 2000), ImageStack(images)
     predictions: list[Prediction] = []
@@ -188,7 +188,7 @@ def test_only_the_newest_of_several_previews_is_answered(make_worker_client: Wor
     np.testing.assert_array_equal(prediction.mask, bright_inside(images[5], BOX))
 
 
-def test_load_and_encode_can_be_asked_for_ahead(make_worker_client: WorkerClientFactory) -> None:
+def test_load_and_encode_can_be_requested_in_advance(make_worker_client: WorkerClientFactory) -> None:
     loaded: list[LoadedModel] = []
     errors: list[MedSAMError] = []
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
@@ -200,7 +200,7 @@ def test_load_and_encode_can_be_asked_for_ahead(make_worker_client: WorkerClient
     assert [type(error) for error in errors] == [InputError] * 2
 
 
-def test_a_listener_may_begin_the_next_run_when_one_is_over(make_worker_client: WorkerClientFactory) -> None:
+def test_a_listener_can_start_the_next_run_when_one_has_ended(make_worker_client: WorkerClientFactory) -> None:
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         second = CallbackRecorder()
 
@@ -212,22 +212,22 @@ def test_a_listener_may_begin_the_next_run_when_one_is_over(make_worker_client: 
         assert len(second.results) == 6
 
 
-def test_a_callback_that_raises_costs_no_messages(make_worker_client: WorkerClientFactory) -> None:
+def test_no_message_is_lost_when_a_callback_raises(make_worker_client: WorkerClientFactory) -> None:
     one, recorded, raised = make_worker_client(), CallbackRecorder(), []
 
     def fail_once(_: SliceResult) -> None:
         if not raised:
             raised.append(True)
-            raise RuntimeError("a mistake of the face")
+            raise RuntimeError("a defect of the caller")
 
     one.segment(CHOICE, noise_stack(), PROMPT, recorded.listener(fail_once))
-    with pytest.raises(RuntimeError, match="of the face"):
+    with pytest.raises(RuntimeError, match="of the caller"):
         drive(one, lambda: recorded.over)
     drive(one, lambda: recorded.over)
     assert len(recorded.results) == 6 and recorded.infos
 
 
-def test_closing_ends_the_process_and_the_run_and_the_link_can_be_used_again(
+def test_close_ends_the_run_and_the_process_and_the_client_can_be_used_again(
     make_worker_client: WorkerClientFactory,
 ) -> None:
     one, recorded, stack = make_worker_client("UninterruptibleService"), CallbackRecorder(), noise_stack(signal_on=4)

@@ -1,4 +1,4 @@
-"""Well-formed but wrong answers, and timeouts: a fake takes the place of the inference process."""
+"""Invalid messages and timeouts, with a fake of the inference process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.worker_runs import BOX, CHOICE, PROMPT, CallbackRecorder
 
 
 class FakeWorkerProcess:
-    """A transport whose other end is the test."""
+    """A transport that the test drives."""
 
     def __init__(self) -> None:
         self.reader = MessageReader()
@@ -99,7 +99,7 @@ MASK = np.zeros((20, 30), bool)
         pytest.param(lambda process: [process.find(3, MASK) for _ in range(2)], id="slice twice"),
     ],
 )
-def test_answers_that_do_not_fit_end_the_process(
+def test_invalid_messages_end_the_process(
     client_fixture: WorkerClientFixture, answer: Callable[[FakeWorkerProcess], Any]
 ) -> None:
     recorded = client_fixture.begin()
@@ -120,13 +120,13 @@ def test_a_process_of_another_version_is_not_used(client_fixture: WorkerClientFi
     assert client_fixture.processes[0].ended == "killed"
 
 
-def test_answers_before_the_greeting_end_the_process(client_fixture: WorkerClientFixture) -> None:
+def test_messages_before_the_greeting_end_the_process(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     client_fixture.processes[0].say("need_slice", {"job": 1, "index": 4})
     assert "greeting" in str(recorded.error)
 
 
-def test_a_process_hangs_when_it_owes_an_answer_too_long(client_fixture: WorkerClientFixture) -> None:
+def test_a_process_with_a_pending_request_is_killed_after_the_timeout(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     [process] = client_fixture.processes
     client_fixture.pass_time(55)
@@ -141,7 +141,7 @@ def test_a_process_hangs_when_it_owes_an_answer_too_long(client_fixture: WorkerC
     assert process.ended == "killed"
 
 
-def test_an_idle_process_may_be_silent_for_ever(client_fixture: WorkerClientFixture) -> None:
+def test_an_idle_process_has_no_timeout(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     [process] = client_fixture.processes
     process.greet()
@@ -153,14 +153,14 @@ def test_an_idle_process_may_be_silent_for_ever(client_fixture: WorkerClientFixt
     assert process.ended == "" and len(client_fixture.processes) == 1
 
 
-def test_a_computer_that_slept_does_not_take_its_process_for_hanging(client_fixture: WorkerClientFixture) -> None:
+def test_a_suspended_computer_does_not_cause_a_timeout(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     client_fixture.pass_time(8 * 3600, every=8 * 3600)
     assert not recorded.over
     assert client_fixture.processes[0].ended == ""
 
 
-def test_a_result_that_crosses_the_cancel_is_dropped_and_the_run_cancelled(client_fixture: WorkerClientFixture) -> None:
+def test_results_after_a_cancel_are_dropped(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     [process] = client_fixture.processes
     process.greet()
@@ -177,7 +177,7 @@ def test_a_result_that_crosses_the_cancel_is_dropped_and_the_run_cancelled(clien
     assert process.ended == ""
 
 
-def test_a_process_that_does_not_acknowledge_a_cancel_is_ended_in_time(client_fixture: WorkerClientFixture) -> None:
+def test_a_process_that_does_not_acknowledge_a_cancel_is_killed(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     [process] = client_fixture.processes
     process.greet()
@@ -189,29 +189,31 @@ def test_a_process_that_does_not_acknowledge_a_cancel_is_ended_in_time(client_fi
     assert CANCEL_TIMEOUT <= 0.5, "a user waits no longer for a cancel"
 
 
-def test_a_process_that_dies_of_a_cancel_leaves_a_cancelled_run(client_fixture: WorkerClientFixture) -> None:
+def test_a_run_is_cancelled_if_the_process_dies_after_a_cancel(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     client_fixture.client.cancel()
     client_fixture.processes[0].listener.on_exit(-11)
     assert isinstance(recorded.error, Cancelled)
 
 
-def test_a_process_that_could_not_be_started_after_all_is_reported(client_fixture: WorkerClientFixture) -> None:
+def test_a_process_that_fails_to_start_later_is_reported(client_fixture: WorkerClientFixture) -> None:
     recorded = client_fixture.begin()
     client_fixture.processes[0].listener.on_exit(None)
     assert "could not be started" in str(recorded.error)
 
 
-def test_everybody_is_told_of_a_lost_process_even_if_one_of_them_raises(client_fixture: WorkerClientFixture) -> None:
+def test_all_requests_fail_when_the_process_is_lost_even_if_a_callback_raises(
+    client_fixture: WorkerClientFixture,
+) -> None:
     recorded, errors = client_fixture.begin(), []
 
     def fail(error: MedSAMError) -> None:
         errors.append(error)
-        raise RuntimeError("a mistake of the face")
+        raise RuntimeError("a defect of the caller")
 
     client_fixture.client.preview(CHOICE, noise_stack().images[0], BOX, lambda _: None, fail)
     client_fixture.client.encode(CHOICE, noise_stack().images[0], errors.append)
-    with pytest.raises(RuntimeError, match="of the face"):
+    with pytest.raises(RuntimeError, match="of the caller"):
         client_fixture.processes[0].listener.on_exit(1)
     assert len(errors) == 2
     assert type(recorded.error) is WorkerError

@@ -1,4 +1,4 @@
-"""What arrives in the log from the inference process, and what the log says of runs."""
+"""Log records of the inference process and of runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_run_is_logged_with_its_size_its_model_and_its_cost(
 
 
 @pytest.mark.parametrize("where", ["worker", "this process"])
-def test_a_run_that_is_cancelled_or_fails_says_so(
+def test_cancelled_and_failed_runs_are_logged(
     make_worker_client: WorkerClientFactory, where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = make_worker_client("SlowService") if where == "worker" else InProcessClient(ThresholdService())
@@ -55,7 +55,7 @@ def test_a_run_that_is_cancelled_or_fails_says_so(
     assert "no-such-model" not in caplog.text.replace('choice.model == "no-such-model"', "")
 
 
-def test_the_traceback_of_a_mistake_in_the_engine_arrives(
+def test_the_traceback_of_a_defect_in_the_engine_is_logged(
     make_worker_client: WorkerClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(make_worker_client("RaisingService"), noise_stack(signal_on=5))
@@ -65,7 +65,7 @@ def test_the_traceback_of_a_mistake_in_the_engine_arrives(
     assert "in compute" in failure.exc_text and "ValueError" in failure.exc_text and "WorkerError" in failure.exc_text
 
 
-def test_lines_of_libraries_arrive_one_by_one_and_the_end_of_the_process_is_an_error(
+def test_output_of_libraries_is_logged_line_by_line_and_the_end_of_the_process_as_an_error(
     make_worker_client: WorkerClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = run(make_worker_client("CrashingService"), noise_stack(signal_on=5))
@@ -93,7 +93,7 @@ def test_a_crash_leaves_the_traceback_of_the_process(
     assert "Extension modules" not in str(recorder.error) and "most recent call" not in str(recorder.error)
 
 
-def test_an_error_of_the_process_is_logged_there_and_not_again_here(
+def test_an_error_of_the_process_is_logged_only_there(
     make_worker_client: WorkerClientFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = run(make_worker_client(), noise_stack(), choice=ModelChoice(weights="/home/hans.mueller/Hans.pth"))
