@@ -1,4 +1,4 @@
-"""Slices of a volume as the model sees them: finds the intensity window step by step, caches the last slices."""
+"""Windowed slices of a volume node, as the model gets them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CACHED_SLICES = 8
 
 
 class SliceReader:
-    """Reads slices through an intensity window.
+    """Reads slices of a volume through an intensity window, and caches the most recent ones.
 
-    `advance` searches for the window, a few slices at a time: to read all of a large volume in one call takes seconds.
-    The search starts again when another window is wanted or the voxels change.
+    `advance` searches the window in steps of a few slices, because reading a large volume in one call takes seconds. The
+    search restarts when another window is requested or the voxels change.
 
     Args:
-        volume_node: only read.
-        wanted: returns the window as `choose_window` takes it, or "display": as the volume is displayed.
-        clock: monotonic seconds.
+        volume_node: the volume; it is not modified.
+        wanted: returns the requested window, as for `choose_window`, or "display" for the window of the display.
+        clock: returns monotonic time in seconds.
     """
 
     def __init__(
@@ -46,7 +46,11 @@ class SliceReader:
 
     @property
     def window(self) -> Window | None:
-        """The window; None until `advance` has found it. Raises InputError if there can be none."""
+        """The window; None until `advance` has found it.
+
+        Raises:
+            InputError: the search has failed.
+        """
         wanted = self._wanted()
         if wanted == "display":
             wanted = displayed_window(self._volume_node)
@@ -61,14 +65,18 @@ class SliceReader:
 
     @property
     def searching(self) -> bool:
-        """Whether `advance` has something to do. False if there can be no window, which `window` reports."""
+        """Whether the window is still to be searched. False if the search has failed; then `window` raises the error."""
         try:
             return self.window is None
         except MedSAMError:
             return False
 
     def advance(self, seconds: float) -> Window | None:
-        """Search for about `seconds`. Returns `window`. Raises InputError if there can be none."""
+        """Continue the search for about `seconds`. Returns the window; None if the search has not ended.
+
+        Raises:
+            InputError: the search has failed; see `choose_window`.
+        """
         if self.window is not None or self._steps is None:
             return self._window
         end = self._clock() + seconds
@@ -85,7 +93,7 @@ class SliceReader:
         return self._window
 
     def image(self, plane: Plane, stack: Stack, index: int) -> np.ndarray:
-        """uint8 (rows, columns) grey levels of slice `index`, once the window has been found."""
+        """Slice `index` as a uint8 (rows, columns) array. The window must have been found."""
         window = self.window
         assert window is not None
         key = (plane, index, window, self._voxels_changed(), tuple(stack.slice_to_world(0).ravel()))
@@ -98,7 +106,7 @@ class SliceReader:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """Window and voxels: two states are equal if the slices look the same."""
+        """State of window and voxels: images are equal while the state is equal."""
         return (self._searched, self._voxels_changed())
 
     def _voxels_changed(self) -> int:
