@@ -1,17 +1,21 @@
-"""Conversion of MRML matrices and images to NumPy.
+"""Conversion of MRML matrices and images to NumPy, and resampling.
 
 World coordinates are RAS in millimetres, with all parent transforms applied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
+from ...engine.voxel_box import CroppedMask, VoxelBox
 
 
 def to_array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
@@ -121,6 +125,81 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     voxels = vtk_to_numpy(scalars).reshape(dimensions[::-1])
     voxels.flags.writeable = False
     return voxels
+
+
+def checked_mask(mask: np.ndarray, shape: tuple[int, ...], volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Return a mask of the volume or of its slices. Raises InputError if its shape is not `shape`."""
+    if mask.shape != shape:
+        raise InputError(
+            _("the result has shape {shape} but {volume_node} has {expected}: run it again").format(
+                shape=mask.shape, volume_node=label(volume_node), expected=shape
+            )
+        )
+    return mask
+
+
+def checked_slice(index: int, slices: int, volume_node: slicer.vtkMRMLScalarVolumeNode) -> int:
+    """Return the index of a slice. Raises InputError if a stack of `slices` does not have it."""
+    if not 0 <= index < slices:
+        raise InputError(
+            _("slice {index} lies outside {volume_node}: slices run from 0 to {last}").format(
+                index=index, volume_node=label(volume_node), last=slices - 1
+            )
+        )
+    return index
+
+
+def resample(
+    image: vtk.vtkImageData, to_image: np.ndarray, extent: Sequence[int], background: float | None = None
+) -> np.ndarray:
+    """Sample an image on another grid.
+
+    Args:
+        image: image with the origin 0 and the spacing 1.
+        to_image: (4, 4) matrix from indices (i, j, k) of the grid to those of the image.
+        extent: VTK extent of the grid.
+        background: value outside the image, with linear interpolation; None: the nearest voxel, and 0 outside.
+
+    Returns:
+        (k, j, i) array in the data type of the image.
+    """
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(to_matrix(to_image))
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(image)
+    reslice.SetResliceTransform(transform)
+    reslice.SetOutputOrigin(0, 0, 0)
+    reslice.SetOutputSpacing(1, 1, 1)
+    reslice.SetOutputExtent(extent)
+    if background is None:
+        reslice.SetInterpolationModeToNearestNeighbor()
+    else:
+        reslice.SetInterpolationModeToLinear()
+    reslice.SetBackgroundLevel(background or 0)
+    reslice.Update()
+    output = reslice.GetOutput()
+    return vtk_to_numpy(output.GetPointData().GetScalars()).reshape(output.GetDimensions()[::-1])
+
+
+def resample_mask(mask: CroppedMask, to_grid: np.ndarray, grid: VoxelBox) -> CroppedMask:
+    """Sample a mask on another grid: each voxel takes the value of the mask's voxel in which its centre lies.
+
+    Args:
+        to_grid: (4, 4) matrix from indices (i, j, k) of the mask to those of the grid.
+        grid: voxels of the grid outside which the mask is lost.
+    """
+    if mask.box.empty:
+        return mask
+    low, high = np.array(mask.box.extent).reshape(3, 2).T
+    corners = transform_points(to_grid, box_corners(low - 0.5, high + 0.5))
+    around = np.stack([np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))], axis=1)
+    target = VoxelBox.from_extent(around.astype(int).ravel().tolist()).intersection(grid)
+    if target.empty:
+        return CroppedMask(target, np.zeros(target.shape, bool))
+    image = vtk.vtkImageData()
+    image.SetExtent(mask.box.extent)
+    image.GetPointData().SetScalars(numpy_to_vtk(mask.voxels.view(np.uint8).ravel()))
+    return CroppedMask.of(resample(image, np.linalg.inv(to_grid), target.extent) > 0, target.first)
 
 
 def label(node: slicer.vtkMRMLNode) -> str:

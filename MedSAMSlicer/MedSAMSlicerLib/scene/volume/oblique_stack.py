@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.voxel_box import CroppedMask
-from .geometry import ijk_to_world, label, to_matrix, voxels_of
+from ...engine.voxel_box import CroppedMask, VoxelBox
+from .geometry import checked_mask, checked_slice, ijk_to_world, resample, resample_mask, voxels_of
 
 
 class ObliqueStack:
@@ -76,13 +75,9 @@ class ObliqueStack:
         image.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
         image.SetOrigin(0, 0, 0)
         image.SetSpacing(1, 1, 1)
-        reslice = _reslice(image, np.linalg.inv(self.ijk_to_world) @ self.slice_to_world(index))
-        reslice.SetInterpolationModeToLinear()
-        reslice.SetBackgroundLevel(image.GetScalarRange()[0])
-        reslice.SetOutputExtent(0, self._shape[2] - 1, 0, self._shape[1] - 1, 0, 0)
-        reslice.Update()
-        values = vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())
-        return values.reshape(self._shape[1:]).copy()
+        to_image = np.linalg.inv(self.ijk_to_world) @ self.slice_to_world(index)
+        extent = (0, self._shape[2] - 1, 0, self._shape[1] - 1, 0, 0)
+        return resample(image, to_image, extent, background=image.GetScalarRange()[0])[0].copy()
 
     def slice_to_world(self, index: int) -> np.ndarray:
         """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.
@@ -90,15 +85,8 @@ class ObliqueStack:
         Raises:
             InputError: the stack has no such slice.
         """
-        slices = self._shape[0]
-        if not 0 <= index < slices:
-            raise InputError(
-                _("slice {index} lies outside {volume_node}: slices run from 0 to {last}").format(
-                    index=index, volume_node=label(self.volume_node), last=slices - 1
-                )
-            )
         shift = np.eye(4)
-        shift[2, 3] = index
+        shift[2, 3] = checked_slice(index, self._shape[0], self.volume_node)
         return self._to_world @ shift
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
@@ -111,44 +99,6 @@ class ObliqueStack:
         Raises:
             InputError: the shape of the array is not that of the stack.
         """
-        if stack_mask.shape != self._shape:
-            raise InputError(
-                _("the result has shape {shape} but {volume_node} has {expected}: run it again").format(
-                    shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self._shape
-                )
-            )
-        result = np.zeros(voxels_of(self.volume_node).shape, bool)
-        source = CroppedMask.of(stack_mask)
-        if source.box.empty:
-            return result
-        low, high = np.array(source.box.extent).reshape(3, 2).T
-        to_stack = np.linalg.inv(self._to_world) @ self.ijk_to_world
-        corners = transform_points(np.linalg.inv(to_stack), box_corners(low - 0.5, high + 0.5))
-        first = np.maximum(np.ceil(corners.min(axis=0)).astype(int), 0)
-        last = np.minimum(np.floor(corners.max(axis=0)).astype(int), np.array(result.shape[::-1]) - 1)
-        if (first > last).any():
-            return result
-
-        image = vtk.vtkImageData()
-        image.SetExtent(source.box.extent)
-        image.GetPointData().SetScalars(numpy_to_vtk(source.voxels.view(np.uint8).ravel()))
-        reslice = _reslice(image, to_stack)
-        reslice.SetInterpolationModeToNearestNeighbor()
-        reslice.SetOutputExtent([int(n) for pair in zip(first, last, strict=True) for n in pair])
-        reslice.Update()
-        output = reslice.GetOutput()
-        samples = vtk_to_numpy(output.GetPointData().GetScalars()).reshape(output.GetDimensions()[::-1])
-        result[tuple(slice(a, b + 1) for a, b in zip(first[::-1], last[::-1], strict=True))] = samples > 0
-        return result
-
-
-def _reslice(image: vtk.vtkImageData, to_input: np.ndarray) -> vtk.vtkImageReslice:
-    """Filter that samples `image` at the indices to which the (4, 4) matrix `to_input` maps output indices."""
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(to_matrix(to_input))
-    reslice = vtk.vtkImageReslice()
-    reslice.SetInputData(image)
-    reslice.SetResliceTransform(transform)
-    reslice.SetOutputOrigin(0, 0, 0)
-    reslice.SetOutputSpacing(1, 1, 1)
-    return reslice
+        source = CroppedMask.of(checked_mask(stack_mask, self._shape, self.volume_node))
+        volume = VoxelBox((0, 0, 0), voxels_of(self.volume_node).shape)
+        return resample_mask(source, np.linalg.inv(self.ijk_to_world) @ self._to_world, volume).inside(volume)

@@ -6,10 +6,8 @@ import numpy as np
 import slicer
 
 from ...engine.affine import transform_points
-from ...engine.errors import InputError
-from ...engine.i18n import tr as _
 from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first, slice_to_ijk
-from .geometry import ijk_to_world, label, voxel_sizes, voxels_of
+from .geometry import checked_mask, checked_slice, ijk_to_world, voxel_sizes, voxels_of
 
 
 class SliceStack(ArrayStack):
@@ -48,26 +46,13 @@ class SliceStack(ArrayStack):
         counts = dict(zip(self.ijk_axes, self.shape, strict=True))
         return (counts[0], counts[1], counts[2])
 
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """Lowest and highest voxel value."""
-        low, high = self.volume_node.GetImageData().GetScalarRange()
-        return (low, high)
-
     def slice_to_world(self, index: int) -> np.ndarray:
         """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.
 
         Raises:
             InputError: the stack has no such slice.
         """
-        slices = self.shape[0]
-        if not 0 <= index < slices:
-            raise InputError(
-                _("slice {index} lies outside {volume_node}: slices run from 0 to {last}").format(
-                    index=index, volume_node=label(self.volume_node), last=slices - 1
-                )
-            )
-        return self.ijk_to_world @ slice_to_ijk(self.axis, index)
+        return self.ijk_to_world @ slice_to_ijk(self.axis, checked_slice(index, self.shape[0], self.volume_node))
 
     def world_to_slice(self, points: np.ndarray) -> np.ndarray:
         """Convert (N, 3) world RAS points in mm to (N, 3) fractional (slice, row, column), also outside the volume."""
@@ -80,13 +65,7 @@ class SliceStack(ArrayStack):
         Raises:
             InputError: the shape of the array is not that of the stack.
         """
-        if stack_mask.shape != self.shape:
-            raise InputError(
-                _("the result has shape {shape} but {volume_node} has {expected}: run it again").format(
-                    shape=stack_mask.shape, volume_node=label(self.volume_node), expected=self.shape
-                )
-            )
-        return from_slices_first(stack_mask, self.axis)
+        return from_slices_first(checked_mask(stack_mask, self.shape, self.volume_node), self.axis)
 
 
 def default_axis_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:

@@ -11,7 +11,7 @@ import slicer
 from ...engine.errors import InputError
 from ..state.modes import Mode
 from ..volume.node_watch import NodeWatch
-from .logic_editor import LogicEditor
+from .segment_editor import LogicEditor
 from .segment_writer import SegmentWriter, Written
 
 

@@ -15,9 +15,8 @@ from ...engine.voxel_box import CroppedMask, VoxelBox
 from ..state.modes import MODES, Mode
 from ..volume.geometry import label
 from ..volume.node_watch import check_nodes
-from .modifier_labelmap import make_labelmap, place_mask, reference_geometry
 from .segment_editor import SegmentEditor, WriteError
-from .segment_voxels import SegmentVoxels
+from .segmentation_grid import SegmentVoxels, make_labelmap, place_mask, reference_geometry
 
 _NOTHING = CroppedMask(VoxelBox((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), bool))
 _LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
@@ -133,12 +132,14 @@ class SegmentWriter:
             raise InputError(_("mode {mode!r} is unknown: choose add, replace or remove").format(mode=mode))
         self._check(volume_node)
         reference = reference_geometry(self._segmentation_node, volume_node)
-        placed = place_mask(np.asarray(mask, dtype=bool), volume_node, self._segmentation_node, reference)
-        stale = _NOTHING if replaced is None or mode != "add" else replaced.without(placed.mask)
-        edit = _Edit(placed.mask, stale, mode)
+        placed, voxels_outside = place_mask(
+            np.asarray(mask, dtype=bool), volume_node, self._segmentation_node, reference
+        )
+        stale = _NOTHING if replaced is None or mode != "add" else replaced.without(placed)
+        edit = _Edit(placed, stale, mode)
         segment = SegmentVoxels(self._segmentation_node, self._segment_id, reference)
         if segment.on_grid and edit.box(segment).empty:
-            return Written(0, 0, placed.voxels_outside)
+            return Written(0, 0, voxels_outside)
         with self._named_geometry(reference, volume_node), self._restored_on_failure():
             self._editor.save_state_for_undo()
             resampled = self._resample(segment, reference)
@@ -151,7 +152,7 @@ class SegmentWriter:
                 raise WriteError(self._segmentation_node, _("{count} voxels were not written").format(count=masked))
         written = change.mask & (change.after if mode != "remove" else ~change.after)
         voxels = int(np.count_nonzero(written))
-        return Written(voxels, masked, placed.voxels_outside, None if resampled else change)
+        return Written(voxels, masked, voxels_outside, None if resampled else change)
 
     def _resample(self, segment: SegmentVoxels, reference: slicer.vtkOrientedImageData) -> bool:
         """Have the editor bring the segment to the reference geometry. False if it is stored there already."""

@@ -11,7 +11,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.effect.editor_adapter import EditorAdapter
-from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
+from MedSAMSlicerLib.scene.writing.segment_editor import LogicEditor
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter, Written
 
 SHAPE = (9, 12, 14)

@@ -15,7 +15,7 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import Points, StackPrompt
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import ArrayStack
-from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
+from MedSAMSlicerLib.scene.writing.segment_editor import LogicEditor
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.ball_in_scene import BOX, WINDOW, BallInScene, CallbackRecorder
 from support.every_family import EVERY, combinations

@@ -12,8 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.voxel_box import CroppedMask
-from MedSAMSlicerLib.scene.writing.logic_editor import LogicEditor
-from MedSAMSlicerLib.scene.writing.segment_editor import WriteError
+from MedSAMSlicerLib.scene.writing.segment_editor import LogicEditor, WriteError
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.segment_writer_fixture import (
     BEFORE,

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.voxel_box import VoxelBox
-from MedSAMSlicerLib.scene.writing.modifier_labelmap import reference_geometry
-from MedSAMSlicerLib.scene.writing.segment_voxels import SegmentVoxels
-from MedSAMSlicerLib.scene.writing.undo_tracking import TrackedWrite
+from MedSAMSlicerLib.scene.writing.result_writer import TrackedWrite
+from MedSAMSlicerLib.scene.writing.segmentation_grid import SegmentVoxels, reference_geometry
 from support.segment_writer_fixture import BEFORE, NEIGHBOUR, RESULT, SHAPE, SegmentWriterFixture
 
 EVERYTHING = VoxelBox((0, 0, 0), SHAPE)

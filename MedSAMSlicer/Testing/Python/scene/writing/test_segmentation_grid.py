@@ -12,7 +12,7 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.voxel_box import VoxelBox
-from MedSAMSlicerLib.scene.writing.modifier_labelmap import make_labelmap, reference_geometry
+from MedSAMSlicerLib.scene.writing.segmentation_grid import make_labelmap, reference_geometry
 from support.segment_writer_fixture import BEFORE, MODES, RESULT, SHAPE, SegmentWriterFixture, block, logic_editor
 
 MASK_MODES = (

@@ -1,40 +1,28 @@
-"""Brings a mask from a volume's voxels into the geometry of a segmentation, as the labelmap that segment editors take."""
+"""The grid in which a segmentation is edited: its geometry, masks and labelmaps on it, and the voxels of a segment."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.voxel_box import CroppedMask, VoxelBox
 from ..volume.geometry import (
+    checked_mask,
     ijk_to_world,
     image_to_node,
     label,
     node_to_world,
+    resample_mask,
     to_matrix,
     voxels_of,
 )
 
-
-@dataclass(frozen=True)
-class PlacedMask:
-    """A mask in the voxels of a segmentation.
-
-    Attributes:
-        mask: the mask in the indices of the segmentation's reference geometry.
-        voxels_outside: number of the mask's voxels in the volume whose centres lie outside the reference geometry.
-            They are lost.
-    """
-
-    mask: CroppedMask
-    voxels_outside: int
+_EMPTY = VoxelBox((0, 0, 0), (0, 0, 0))
 
 
 def place_mask(
@@ -42,7 +30,7 @@ def place_mask(
     volume_node: slicer.vtkMRMLScalarVolumeNode,
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     reference: slicer.vtkOrientedImageData,
-) -> PlacedMask:
+) -> tuple[CroppedMask, int]:
     """Resample a mask from a volume's voxels to a segmentation's.
 
     Each voxel of the reference geometry takes the value of the volume's voxel that its centre lies in, with the parent
@@ -53,32 +41,21 @@ def place_mask(
         reference: image with the extent and the matrix of the segmentation's geometry, see `reference_geometry`; its
             voxels are not read.
 
+    Returns:
+        The mask in the indices of the reference geometry, and the number of the mask's voxels in the volume whose centres
+        lie outside of it: they are lost.
+
     Raises:
         InputError: the mask does not have the volume's shape, a parent transform is not linear, or the mask is not
             empty and none of it falls on a voxel of the segmentation.
     """
-    expected = voxels_of(volume_node).shape
-    if mask.shape != expected:
-        raise InputError(
-            _("the result has shape {shape}, {volume_node} has {expected}: run it again").format(
-                shape=mask.shape, volume_node=label(volume_node), expected=expected
-            )
-        )
     to_world = node_to_world(segmentation_node) @ image_to_node(reference)
     to_reference = np.linalg.inv(to_world) @ ijk_to_world(volume_node)
 
-    source = CroppedMask.of(mask)
+    source = CroppedMask.of(checked_mask(mask, voxels_of(volume_node).shape, volume_node))
     if source.box.empty:
-        return PlacedMask(source, 0)
-    extent = np.array(reference.GetExtent()).reshape(3, 2)
-    low, high = np.array(source.box.extent).reshape(3, 2).T
-    corners = transform_points(to_reference, box_corners(low - 0.5, high + 0.5))
-    first = np.maximum(np.floor(corners.min(axis=0)).astype(int), extent[:, 0])
-    last = np.minimum(np.ceil(corners.max(axis=0)).astype(int), extent[:, 1])
-    target = VoxelBox.from_extent(np.stack([first, last], axis=1).ravel().tolist())
-    placed = CroppedMask(target, np.zeros(target.shape, bool))
-    if not target.empty:
-        placed = CroppedMask.of(_nearest(source, np.linalg.inv(to_reference), target), target.first)
+        return source, 0
+    placed = resample_mask(source, to_reference, VoxelBox.from_extent(reference.GetExtent()))
     if placed.box.empty:
         raise InputError(
             _(
@@ -86,7 +63,8 @@ def place_mask(
                 "give it the geometry of {volume_node} (Segment Editor, Specify geometry)"
             ).format(segmentation_node=label(segmentation_node), volume_node=label(volume_node))
         )
-    return PlacedMask(placed, _count_outside(source, to_reference, extent))
+    extent = np.array(reference.GetExtent()).reshape(3, 2)
+    return placed, _count_outside(source, to_reference, extent)
 
 
 def make_labelmap(
@@ -141,26 +119,6 @@ def reference_geometry(
     return image
 
 
-def _nearest(source: CroppedMask, to_volume: np.ndarray, target: VoxelBox) -> np.ndarray:
-    """bool array of the target box: the mask at the position that `to_volume`, (4, 4), gives for each voxel."""
-    image = vtk.vtkImageData()
-    image.SetExtent(source.box.extent)
-    image.GetPointData().SetScalars(numpy_to_vtk(source.voxels.view(np.uint8).ravel()))
-    transform = vtk.vtkTransform()
-    transform.SetMatrix(to_matrix(to_volume))
-    reslice = vtk.vtkImageReslice()
-    reslice.SetInputData(image)
-    reslice.SetResliceTransform(transform)
-    reslice.SetOutputOrigin(0, 0, 0)
-    reslice.SetOutputSpacing(1, 1, 1)
-    reslice.SetOutputExtent(target.extent)
-    reslice.SetInterpolationModeToNearestNeighbor()
-    reslice.SetBackgroundLevel(0)
-    reslice.Update()
-    scalars = vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())
-    return np.asarray(scalars.reshape(target.shape) > 0)
-
-
 def _count_outside(source: CroppedMask, to_reference: np.ndarray, extent: np.ndarray) -> int:
     """True voxels whose centre lies outside the extent, (3, 2) first and last index of the reference along i, j, k."""
     tolerance = 1e-4
@@ -178,3 +136,65 @@ def _count_outside(source: CroppedMask, to_reference: np.ndarray, extent: np.nda
         centres = np.stack([i + low[0], j + low[1], np.full_like(i, low[2] + offset)], axis=1).astype(float)
         outside += int(np.count_nonzero(~inside(transform_points(to_reference, centres))))
     return outside
+
+
+class SegmentVoxels:
+    """The voxels of one segment on a fixed grid. Nothing larger than the box in question is copied.
+
+    Args:
+        segmentation_node, segment_id: the segment. It may be deleted later.
+        grid: image whose matrix defines the grid; its extent and voxels are not read.
+    """
+
+    def __init__(
+        self, segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str, grid: slicer.vtkOrientedImageData
+    ) -> None:
+        self._segmentation_node, self._segment_id = segmentation_node, segment_id
+        self._matrix = image_to_node(grid)
+
+    def has_grid_of(self, other: SegmentVoxels) -> bool:
+        """Whether an index means the same voxel in both."""
+        return np.allclose(self._matrix, other._matrix, atol=1e-6)
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the segment exists and is stored on the grid. An empty segment is on every grid."""
+        return self._stored() is not None
+
+    def read(self, box: VoxelBox) -> np.ndarray | None:
+        """The voxels in a box as a bool (k, j, i) array; None if the segment is gone or is not stored on the grid."""
+        stored = self._stored()
+        if stored is None:
+            return None
+        stored_box, labels, label = stored
+        common = stored_box.intersection(box)
+        result = np.zeros(box.shape, bool)
+        result[common.slices_in(box)] = labels[common.slices_in(stored_box)] == label
+        return result
+
+    def bounding_box(self) -> VoxelBox | None:
+        """The smallest box around the segment; None if the segment is gone or is not stored on the grid."""
+        stored = self._stored()
+        if stored is None:
+            return None
+        (box, labels, label), bounding = stored, _EMPTY
+        k, j, i = box.first
+        # One slice at a time: segments may share an image of the volume's size.
+        for offset, plane in enumerate(labels):
+            bounding = bounding.union(VoxelBox.from_mask((plane == label)[None], (k + offset, j, i)))
+        return bounding
+
+    def _stored(self) -> tuple[VoxelBox, np.ndarray, int] | None:
+        """The segment's image, which other segments may share: its box, its labels, and the segment's label."""
+        segmentation = self._segmentation_node.GetSegmentation()
+        segment = None if segmentation is None else segmentation.GetSegment(self._segment_id)
+        image = None if segment is None else segment.GetRepresentation("Binary labelmap")
+        if segment is None or image is None:
+            return None
+        scalars = image.GetPointData().GetScalars()
+        if scalars is None or scalars.GetNumberOfTuples() == 0:
+            return _EMPTY, np.zeros(_EMPTY.shape, np.uint8), segment.GetLabelValue()
+        if not np.allclose(image_to_node(image), self._matrix, atol=1e-6):
+            return None
+        box = VoxelBox.from_extent(image.GetExtent())
+        return box, vtk_to_numpy(scalars).reshape(box.shape), segment.GetLabelValue()
