@@ -64,10 +64,7 @@ class ContourEditor:
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)
         self._client, self._on_result = client, on_result
-        self.runs = RunController(state, self.reader, client)
-        self.runs.slice_found.connect(self._slice_found)
-        self.runs.finished.connect(self._run_finished)
-        self.runs.failed.connect(self._run_failed)
+        self.runs = RunController(state, self.reader, client, self._slice_found, self._run_finished, self._run_failed)
         self._prefetch = Prefetcher(state, self.reader, client, clock)
         self.mouse = MouseInteraction(state, self.rectangle, self.points, self.runs, self._prefetch)
         self._window: Window | None = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...engine.errors import Cancelled, MedSAMError
 from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient
 from ..state.current_result import ResultBasis
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
-from ..state.signal import Signal
 from ..state.slice_range import chosen_slice_range
 from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
@@ -22,23 +23,31 @@ class RunController:
         wanted: whether a run is to start as soon as the window is known and the client is free.
         progress: progress of the run; None if there is none.
         before: the prompts before the rectangle or ROI that started the run, as a list of one; otherwise empty.
-        slice_found: emitted with the `SliceResult` of each slice whose run still has the segment's prompts.
-        finished: emitted when `current` has the result of a run.
-        failed: emitted when a run has ended without a result, before the state's `problem` is set.
 
     Args:
         state: the segment.
         reader: gives the intensity window.
         client: the engine, perhaps shared with other segments.
+        on_slice: called with each slice whose run still has the segment's prompts.
+        on_finished: called when `current` has the result of a run.
+        on_failed: called when a run has ended without a result, before the state's `problem` is set.
     """
 
-    def __init__(self, state: SegmentState, reader: SliceReader, client: InferenceClient) -> None:
+    def __init__(
+        self,
+        state: SegmentState,
+        reader: SliceReader,
+        client: InferenceClient,
+        on_slice: Callable[[SliceResult], None],
+        on_finished: Callable[[], None],
+        on_failed: Callable[[], None],
+    ) -> None:
         self._state, self._reader, self._client = state, reader, client
+        self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
         self._run: SegmentationRun | None = None
         self.wanted = False
         self.progress: Progress | None = None
         self.before: list[Prompts | None] = []
-        self.slice_found, self.finished, self.failed = Signal(), Signal(), Signal()
 
     @property
     def under_way(self) -> bool:
@@ -109,7 +118,7 @@ class RunController:
     def _show(self, found: SliceResult, prompts: Prompts) -> None:
         self._state.current.add(found)
         if prompts is self._state.prompts:
-            self.slice_found.emit(found)
+            self._on_slice(found)
 
     def _report(self, progress: Progress) -> None:
         self.progress = progress
@@ -120,7 +129,7 @@ class RunController:
         self._state.notes = [] if info is None else list(info.notes)
         self.progress, self.before = None, []
         self._state.current.finish(result, prompts, basis)
-        self.finished.emit()
+        self._on_finished()
 
     def _fail(self, error: MedSAMError) -> None:
         state = self._state
@@ -130,7 +139,7 @@ class RunController:
                 state.current.restore(state.stack)
             except MedSAMError:
                 state.current.image = None  # the volume has changed, which is why the run has failed
-        self.failed.emit()
+        self._on_failed()
         if not isinstance(error, Cancelled):
             self.wanted = False
             state.problem = error

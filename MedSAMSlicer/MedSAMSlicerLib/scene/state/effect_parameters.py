@@ -99,11 +99,7 @@ class EffectParameters:
 
     def get(self, name: str) -> str:
         """Value of an option. Raises InputError if the value stored in the scene is invalid, or there is no such option."""
-        if name not in DEFAULTS:
-            raise InputError(
-                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
-            )
-        return self._checked(name, self.as_it_stands(name))
+        return self._checked(name, self.node.GetAttribute(_full(name)) or DEFAULTS.get(name, ""))
 
     def as_it_stands(self, name: str) -> str:
         """Value of an option, valid or not; its default if it has none."""
@@ -111,10 +107,6 @@ class EffectParameters:
 
     def set(self, name: str, value: str) -> None:
         """Raises InputError if the value is invalid; the option keeps its value then."""
-        if name not in DEFAULTS:
-            raise InputError(
-                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
-            )
         self._write(name, self._checked(name, value))
 
     def flag(self, name: str) -> bool:
@@ -212,21 +204,30 @@ class EffectParameters:
         return next((slot for slot in slots if None in self._pair(slot)), str(len(slots) + 1) if slots else "")
 
     def _prompts(self, slot: str) -> dict[str, object]:
-        text = self._checked("Prompts", self.node.GetAttribute(_full(f"Prompts{slot}")) or "none")
-        return {} if text == "none" else dict(json.loads(text))
+        text = self.node.GetAttribute(_full(f"Prompts{slot}")) or "none"
+        return {} if text == "none" else _mapping(text)
 
-    def _checked(self, name: str, value: str) -> str:
+    @staticmethod
+    def _checked(name: str, value: str) -> str:
+        if name not in DEFAULTS:
+            raise InputError(
+                _("there is no option '{name}': choose one of {names}").format(name=name, names=", ".join(DEFAULTS))
+            )
         if name in _CHOICES and value not in _CHOICES[name]:
             raise InputError(
                 _("option {name} is {value!r}: choose one of {choices}").format(
                     name=name, value=value, choices=", ".join(_CHOICES[name])
                 )
             )
-        if name in ("ReachStart", "ReachEnd"):
-            _whole_number(name, value)
-        elif name == "Window" and value not in WINDOWS:
+        if name in ("ReachStart", "ReachEnd") and not value.removeprefix("-").isdecimal():
+            raise InputError(
+                _("option {name} is {value!r}: give the number of a slice, or -1 for none").format(
+                    name=name, value=value
+                )
+            )
+        if name == "Window" and value not in WINDOWS:
             level_and_width(value)
-        elif name == "Prompts" and value != "none":
+        if name == "Prompts" and value != "none":
             _mapping(value)
         return value
 
@@ -261,19 +262,11 @@ def _full(name: str) -> str:
     return f"{EFFECT_NAME}.{name}"
 
 
-def _whole_number(name: str, value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise InputError(
-            _("option {name} is {value!r}: give the number of a slice, or -1 for none").format(name=name, value=value)
-        ) from None
-
-
-def _mapping(text: str) -> None:
+def _mapping(text: str) -> dict[str, object]:
     try:
         content = json.loads(text)
     except ValueError:
         content = None
     if not isinstance(content, dict):
         raise InputError(_("option Prompts cannot be read: set it to none and draw the rectangles again"))
+    return content

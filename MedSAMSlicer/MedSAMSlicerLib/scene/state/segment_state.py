@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import slicer
 
@@ -12,7 +14,27 @@ from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
 from .current_result import CurrentResult
 from .effect_parameters import EffectParameters
 from .prompts import Prompts
-from .signal import Signal
+
+
+class Signal:
+    """Calls every connected callback on `emit`, in the order in which they were connected.
+
+    Callbacks are held strongly: call `disconnect_all` to release their owners.
+    """
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[..., object]] = []
+
+    def connect(self, callback: Callable[..., object]) -> None:
+        self._callbacks.append(callback)
+
+    def disconnect_all(self) -> None:
+        self._callbacks.clear()
+
+    def emit(self, *arguments: object) -> None:
+        """Call the callbacks that are connected now; an exception of one of them is not caught."""
+        for callback in tuple(self._callbacks):
+            callback(*arguments)
 
 
 class SegmentState:
