@@ -44,7 +44,7 @@ class MedSAMSlicer(ScriptedLoadableModule):
     @staticmethod
     def recordEvents() -> None:
         """Set up logging, and record events for 'Copy details'."""
-        from MedSAMSlicerLib.engine.details import record_events
+        from MedSAMSlicerLib.engine.diagnostics.details import record_events
 
         record_events()
 

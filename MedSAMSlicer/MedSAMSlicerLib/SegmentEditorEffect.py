@@ -22,9 +22,9 @@ from .effect.overlays import Overlays
 from .effect.registration import new_scripted_effect
 from .effect.shortcuts import Shortcuts
 from .effect.texts import finished_text, found_something, help_text
-from .engine.details import record_events
+from .engine.diagnostics.details import record_events
+from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
-from .engine.log import get_logger, log_error
 from .logic.qprocess_transport import inference_process
 from .panel import settings
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters

@@ -28,12 +28,12 @@ from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, a
 from .engine.intensity import Window, WindowedStack, choose_window
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
-from .engine.oriented_box import roi_boxes
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.results import SliceResult, StackResult
 from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
-from .engine.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
+from .engine.volume.oriented_box import roi_boxes
+from .engine.volume.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
 from .io.image import Image
 from .io.image_files import read_image
 from .io.roi_file import read_roi

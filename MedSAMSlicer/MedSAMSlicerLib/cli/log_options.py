@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..engine.diagnostics.log import ROOT_LOGGER, get_logger
 from ..engine.errors import InputError
-from ..engine.log import ROOT_LOGGER, get_logger
 from ..io.output_files import cannot_write
 
 LOG_ENDINGS = (".log", ".txt")
@@ -53,7 +53,7 @@ def logging_to(verbose: bool, file: str | None, inputs: Iterable[str | None] = (
     log_file = start_logging(verbose, file)
     try:
         if verbose or log_file is not None:
-            from ..engine.details import environment_lines
+            from ..engine.diagnostics.details import environment_lines
 
             for line in environment_lines():
                 _log.info("%s", line)

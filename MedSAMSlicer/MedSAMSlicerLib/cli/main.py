@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.environment import share_processor
 from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
-from ..engine.log import get_logger, log_error
 from .console import prepare_output, print_error, print_line
 from .log_options import logging_to
 

@@ -8,10 +8,10 @@ import re
 import numpy as np
 
 from ..engine.errors import InputError
-from ..engine.oriented_box import IndexBox, OrientedBox, roi_boxes
 from ..engine.prompts import Box
 from ..engine.stack import AXES, array_axis, default_axis
-from ..engine.volume_prompt import VolumePrompt, volume_prompt
+from ..engine.volume.oriented_box import IndexBox, OrientedBox, roi_boxes
+from ..engine.volume.volume_prompt import VolumePrompt, volume_prompt
 from ..io.image import Image
 from ..io.roi_file import read_roi
 from ..io.segmentations import read_label

@@ -18,7 +18,7 @@ from ..engine.model_choice import RunInfo
 from ..engine.models.catalogue import find_model
 from ..engine.models.weights import find_weights
 from ..engine.stack import ArrayStack, array_axis
-from ..engine.volume_prompt import VolumePrompt
+from ..engine.volume.volume_prompt import VolumePrompt
 from ..io.image import Image
 from ..io.image_files import read_image
 from ..io.output_files import Writer, check_apart, check_output, write_together

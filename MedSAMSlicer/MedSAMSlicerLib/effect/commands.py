@@ -9,8 +9,8 @@ from typing import Literal
 import slicer
 from slicer.i18n import tr as _
 
+from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError, MedSAMError
-from ..engine.log import get_logger
 from ..panel.copy_details import copy_details
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.roi.fit_to_segment import roi_around_segment

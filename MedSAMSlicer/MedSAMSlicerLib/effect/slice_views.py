@@ -6,8 +6,8 @@ import numpy as np
 import qt
 import slicer
 
-from ..engine.affine import transform_points
 from ..engine.prompts import Box
+from ..engine.volume.affine import transform_points
 from ..scene.state.segment_state import SegmentState
 from ..scene.volume.view_plane import ViewGeometry
 

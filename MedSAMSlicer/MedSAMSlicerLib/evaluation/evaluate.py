@@ -9,11 +9,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 
+from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.environment import THREADS_VARIABLE, embeddings_disk_megabytes
 from ..engine.errors import InputError, MedSAMError, WorkerError, as_user_error
 from ..engine.inference.embedding_store import open_embedding_store
 from ..engine.inference.predictor import Predictor, load_predictor
-from ..engine.log import get_logger, log_error
 from ..engine.model_choice import LoadedModel, ModelChoice
 from .cases import Case
 from .evaluate_case import CaseScore, Task, run_case

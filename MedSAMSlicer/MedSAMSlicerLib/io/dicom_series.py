@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from ..engine.log import get_logger
 from .dicom_headers import SliceHeader, headers_of_only_series
 from .image import Image
 from .native_messages import native_messages_logged

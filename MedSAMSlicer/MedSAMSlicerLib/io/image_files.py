@@ -14,8 +14,8 @@ from typing import IO, cast
 import numpy as np
 import SimpleITK as sitk
 
+from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from ..engine.log import get_logger
 from .dicom_series import load_series
 from .image import Image, check_finite, check_not_constant, has_perpendicular_axes
 from .native_messages import native_messages_logged

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..engine.log import get_logger
+from ..engine.diagnostics.log import get_logger
 
 _STDERR = 2
 _log = get_logger(__name__)

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..engine.atomic_files import flush_to_disk, replace_atomically
+from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from ..engine.log import get_logger
 
 Writer = Callable[[Path], object]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.affine import box_corners, transform_points
 from ..engine.errors import InputError
+from ..engine.volume.affine import box_corners, transform_points
 
 _ROI_TYPES = ("Box", "BoundingBox")
 # Sine of the angle below which two axes of an ROI count as one.

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from ..engine.log import get_logger
-from ..engine.voxel_box import VoxelBox
+from ..engine.volume.voxel_box import VoxelBox
 from .image import Image, grid_difference
 from .image_files import load_file
 from .native_messages import native_messages_logged

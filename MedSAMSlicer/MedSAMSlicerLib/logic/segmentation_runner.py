@@ -14,7 +14,7 @@ from ..engine.errors import InputError, MedSAMError, WorkerError
 from ..engine.model_choice import ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.serving.inference_client import ignore
-from ..engine.volume_prompt import volume_prompt
+from ..engine.volume.volume_prompt import volume_prompt
 from ..panel import settings
 from ..panel.setup import embedding_caches
 from ..scene.editing.segment_task import SegmentTask

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import qt
 import slicer
 
-from ..engine.details import details
+from ..engine.diagnostics.details import details
 from . import settings
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..engine.child_log import ChildLog, is_log_line
+from ..engine.diagnostics.child_log import ChildLog, is_log_line
+from ..engine.diagnostics.log import get_logger
 from ..engine.environment import child_environment
 from ..engine.errors import one_line
-from ..engine.log import get_logger
 
 Line = Mapping[str, Any]
 _log = get_logger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import MedSAMError
-from ..engine.log import get_logger, log_error
 from . import settings
 from .job_process import JobProcess, Line
 from .model_texts import consent_text, details_text, presence_text

@@ -8,8 +8,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import MedSAMError
-from ..engine.log import get_logger, log_error
 from .setup import packages
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state

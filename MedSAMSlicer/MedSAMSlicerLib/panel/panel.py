@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import __version__
-from ..engine.details import record_events
+from ..engine.diagnostics.details import record_events
 from . import settings
 from .computer_check import ComputerCheck
 from .copy_details import copy_details

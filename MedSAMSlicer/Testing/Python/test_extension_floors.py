@@ -32,7 +32,8 @@ THIRD_PARTY: dict[str, set[str]] = {
 """Folder -> packages that neither it nor a folder in it imports."""
 
 ENGINE = ["engine"] + [
-    f"engine.{name}" for name in ("models", "runtimes", "inference", "propagation", "serving", "jobs")
+    f"engine.{name}"
+    for name in ("diagnostics", "volume", "models", "runtimes", "inference", "propagation", "serving", "jobs")
 ]
 """Folders of the engine; each may import those before it."""
 SCENE = [

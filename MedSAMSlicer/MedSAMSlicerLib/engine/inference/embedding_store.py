@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic_files import remove_abandoned, replace_atomically
+from ..diagnostics.log import get_logger
 from ..environment import cache_folder
-from ..log import get_logger
 
 _log = get_logger(__name__)
 _ENDING = ".embedding"

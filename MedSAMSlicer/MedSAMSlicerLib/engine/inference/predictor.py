@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..log import get_logger
+from ..diagnostics.log import get_logger
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
 from ..models.checkpoints import NetworkFile

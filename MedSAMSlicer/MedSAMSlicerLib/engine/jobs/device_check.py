@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..diagnostics.log import get_logger, log_error
 from ..environment import leave_one_core, share_processor
 from ..errors import as_user_error
-from ..log import get_logger, log_error
 from ..masks import dice
 from ..model_choice import ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model

@@ -17,9 +17,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-from ..child_log import log_to_stderr
+from ..diagnostics.child_log import log_to_stderr
+from ..diagnostics.log import get_logger, log_error
 from ..errors import Cancelled, as_user_error
-from ..log import get_logger, log_error
 
 _log = get_logger(__name__)
 _GRACE_SECONDS = 5.0

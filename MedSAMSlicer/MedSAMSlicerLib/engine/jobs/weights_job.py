@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..atomic_files import remove_abandoned
+from ..diagnostics.log import get_logger, log_error
 from ..environment import weights_folders
 from ..errors import WeightsError
-from ..log import get_logger, log_error
 from ..models.catalogue import ModelSpec, find_model
 from ..models.downloads import download_from_package, download_weights
 from ..models.weights import find_weights, import_weights, verify_weights

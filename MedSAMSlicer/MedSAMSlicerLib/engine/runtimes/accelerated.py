@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from ..diagnostics.log import get_logger
 from ..environment import computing_threads
 from ..errors import is_out_of_memory, one_line
-from ..log import get_logger
 from ..models.checkpoints import NetworkFile
 from .device_memory import DeviceMemory
 from .half_precision import REVISION, CheckResult, Verdict, VerdictStore, judge, run_check

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from ..diagnostics.log import get_logger
 from ..errors import is_out_of_memory
-from ..log import get_logger
 
 if TYPE_CHECKING:
     from .device_memory import DeviceMemory

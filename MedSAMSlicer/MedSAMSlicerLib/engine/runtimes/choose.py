@@ -6,9 +6,9 @@ import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..diagnostics.log import get_logger
 from ..environment import computing_threads
 from ..errors import InputError, one_line
-from ..log import get_logger
 from ..models.checkpoints import NetworkFile
 from .device_fallback import DeviceFallback
 

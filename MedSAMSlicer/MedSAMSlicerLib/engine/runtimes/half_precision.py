@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..atomic_files import replace_atomically
+from ..diagnostics.log import get_logger
 from ..environment import cache_folder
-from ..log import get_logger
 from ..masks import dice
 from ..prompts import SlicePrompt
 from .check_image import SIDE, phantom_slice

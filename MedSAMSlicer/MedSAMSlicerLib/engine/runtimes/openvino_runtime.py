@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openvino
 
-from ..log import get_logger
+from ..diagnostics.log import get_logger
 from .openvino_models import DECODER, ENCODER, compile_network, converted_folder, discard
 
 if TYPE_CHECKING:

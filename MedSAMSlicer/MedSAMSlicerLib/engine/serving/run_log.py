@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from ..diagnostics.log import RUN_LOGGER, get_logger, log_error
 from ..errors import Cancelled, MedSAMError
-from ..log import RUN_LOGGER, get_logger, log_error
 from ..model_choice import ModelChoice, RunInfo
 from ..models.catalogue import CATALOGUE
 from ..prompts import StackPrompt

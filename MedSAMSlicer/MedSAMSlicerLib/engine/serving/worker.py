@@ -39,10 +39,10 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from ..child_log import log_to_stderr
+from ..diagnostics.child_log import log_to_stderr
+from ..diagnostics.log import get_logger, log_error
 from ..environment import leave_one_core, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
-from ..log import get_logger, log_error
 from ..model_choice import ModelChoice, RunInfo, Service
 from ..results import SliceResult
 from . import codec

@@ -9,9 +9,9 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from ...engine.affine import transform_points
 from ...engine.prompts import Box
 from ...engine.results import SliceResult
+from ...engine.volume.affine import transform_points
 from ..volume.geometry import to_matrix
 from ..volume.view_plane import Stack, ViewGeometry
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from ...engine.affine import transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box, Points, SlicePrompt
+from ...engine.volume.affine import transform_points
 from ..display.overlay import StackImage, outline_in_view
 from ..state.prompts import KeySlice, Prompts
 from ..state.segment_state import SegmentState

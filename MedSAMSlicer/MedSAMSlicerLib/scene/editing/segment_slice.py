@@ -7,7 +7,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ...engine.affine import transform_points
+from ...engine.volume.affine import transform_points
 from ..volume.geometry import node_to_world, to_array
 from ..volume.view_plane import Stack
 

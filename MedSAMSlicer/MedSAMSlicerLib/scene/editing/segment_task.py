@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import slicer
 
+from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from ...engine.i18n import tr as _
-from ...engine.log import get_logger, log_error
 from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.results import StackResult
 from ...engine.serving.inference_client import InferenceClient, ignore
-from ...engine.volume_prompt import VolumePrompt
+from ...engine.volume.volume_prompt import VolumePrompt
 from ..state.modes import Mode
 from ..volume.slice_reader import SliceReader, displayed_window
 from ..volume.slice_stack import SliceStack

@@ -9,10 +9,10 @@ from ...engine.errors import Cancelled, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window, WindowedStack
 from ...engine.model_choice import ModelChoice, RunInfo
-from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import StackPrompt
 from ...engine.results import SliceResult, StackResult
 from ...engine.serving.inference_client import InferenceClient, RunListener, Stage, ignore
+from ...engine.volume.oriented_box import OrientedBox
 from ..state.partial_run import PartialRun, PartialStack
 from ..volume.view_plane import Stack
 from ..worker.progress import Progress, ProgressMeter

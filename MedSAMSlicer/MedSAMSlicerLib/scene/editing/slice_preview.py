@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...engine.errors import MedSAMError
-from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, SlicePrompt
 from ...engine.results import Prediction
 from ...engine.serving.inference_client import InferenceClient
+from ...engine.volume.oriented_box import OrientedBox
 from ..display.overlay import StackImage
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.oriented_box import IndexBox, OrientedBox, roi_boxes
 from ...engine.prompts import Box
-from ...engine.volume_prompt import VolumePrompt, volume_prompt
+from ...engine.volume.affine import box_corners, transform_points
+from ...engine.volume.oriented_box import IndexBox, OrientedBox, roi_boxes
+from ...engine.volume.volume_prompt import VolumePrompt, volume_prompt
 from ..volume.geometry import label, node_to_world, to_array, to_matrix
 from ..volume.slice_stack import SliceStack
 

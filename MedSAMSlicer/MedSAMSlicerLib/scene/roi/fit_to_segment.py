@@ -6,11 +6,11 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.prompts import Box
-from ...engine.voxel_box import VoxelBox
+from ...engine.volume.affine import box_corners, transform_points
+from ...engine.volume.voxel_box import VoxelBox
 from ..volume.geometry import image_to_node, label, node_to_world
 from ..volume.slice_stack import SliceStack, default_axis_of
 from .conversion import prompt_to_roi

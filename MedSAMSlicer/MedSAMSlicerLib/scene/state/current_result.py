@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...engine.model_choice import ModelChoice
-from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box
 from ...engine.results import SliceResult, StackResult
+from ...engine.volume.oriented_box import OrientedBox
 from ..display.overlay import StackImage
 from ..volume.view_plane import Plane, Stack
 from .partial_run import PartialRun, partial_run_for

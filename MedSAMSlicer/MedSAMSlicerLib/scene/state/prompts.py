@@ -11,8 +11,8 @@ import slicer
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.oriented_box import OrientedBox
 from ...engine.prompts import Box, Points, SlicePrompt, StackPrompt
+from ...engine.volume.oriented_box import OrientedBox
 from ..roi.conversion import roi_to_prompt
 from ..volume.slice_stack import SliceStack, default_axis_of
 from ..volume.view_plane import Plane, Stack

@@ -12,10 +12,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.voxel_box import CroppedMask, VoxelBox
+from ...engine.volume.affine import box_corners, transform_points
+from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 
 
 def to_array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:

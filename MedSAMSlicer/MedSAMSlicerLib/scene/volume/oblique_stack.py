@@ -6,10 +6,10 @@ import numpy as np
 import slicer
 import vtk
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.voxel_box import CroppedMask, VoxelBox
+from ...engine.volume.affine import box_corners, transform_points
+from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from .geometry import checked_mask, checked_slice, ijk_to_world, resample, resample_mask, voxels_of
 
 

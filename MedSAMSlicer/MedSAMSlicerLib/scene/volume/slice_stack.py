@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import slicer
 
-from ...engine.affine import transform_points
 from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first, slice_to_ijk
+from ...engine.volume.affine import transform_points
 from .geometry import checked_mask, checked_slice, ijk_to_world, voxel_sizes, voxels_of
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.stack import AXES
+from ...engine.volume.affine import box_corners, transform_points
 from .geometry import ijk_to_world, label, to_array, voxel_sizes, voxels_of
 from .oblique_stack import ObliqueStack
 from .slice_stack import SliceStack

@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 
+from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error
 from ...engine.i18n import tr as _
-from ...engine.log import get_logger, log_error
 from ...engine.model_choice import LoadedModel, ModelChoice
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ...engine.results import Prediction

@@ -6,10 +6,10 @@ import signal
 from collections import deque
 from collections.abc import Callable
 
-from ...engine.child_log import ChildLog, is_log_line
+from ...engine.diagnostics.child_log import ChildLog, is_log_line
+from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import WorkerError, one_line
 from ...engine.i18n import tr as _
-from ...engine.log import get_logger, log_error
 from ...engine.serving import codec
 from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
 from .transport import Transport, TransportListener

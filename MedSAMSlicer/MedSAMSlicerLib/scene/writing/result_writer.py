@@ -12,7 +12,7 @@ import vtk
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.results import StackResult
-from ...engine.voxel_box import CroppedMask
+from ...engine.volume.voxel_box import CroppedMask
 from ..state.segment_state import SegmentState
 from .segment_editor import SegmentEditor
 from .segment_writer import SegmentChange, SegmentWriter, Written

@@ -11,7 +11,7 @@ import slicer
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.voxel_box import CroppedMask, VoxelBox
+from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from ..state.modes import MODES, Mode
 from ..volume.geometry import label
 from ..volume.node_watch import check_nodes

@@ -7,10 +7,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ...engine.affine import box_corners, transform_points
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ...engine.voxel_box import CroppedMask, VoxelBox
+from ...engine.volume.affine import box_corners, transform_points
+from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from ..volume.geometry import (
     checked_mask,
     ijk_to_world,

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from cli.conftest import BOX, CommandResult, Phantom
 from MedSAMSlicerLib.cli import evaluate as evaluate_command
-from MedSAMSlicerLib.engine import log
+from MedSAMSlicerLib.engine.diagnostics import log
 from MedSAMSlicerLib.evaluation.evaluate import evaluate
 from support.threshold_model import load_threshold_model
 

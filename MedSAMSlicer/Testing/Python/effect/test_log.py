@@ -11,7 +11,7 @@ import pytest
 import slicer.util
 
 from effect.conftest import EffectFixture
-from MedSAMSlicerLib.engine import log
+from MedSAMSlicerLib.engine.diagnostics import log
 from support.recorded_events import forget_events
 from support.scene_builder import SceneBuilder
 

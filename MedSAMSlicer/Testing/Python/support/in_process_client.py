@@ -8,8 +8,8 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.diagnostics.log import get_logger, log_error
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, as_user_error
-from MedSAMSlicerLib.engine.log import get_logger, log_error
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo, Service
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.child_log import is_log_line
+from MedSAMSlicerLib.engine.diagnostics.child_log import is_log_line
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.weights_site import MEDSAM_AT, WeightsSite
 

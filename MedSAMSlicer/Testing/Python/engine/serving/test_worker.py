@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.child_log import is_log_line
+from MedSAMSlicerLib.engine.diagnostics.child_log import is_log_line
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt

@@ -12,7 +12,7 @@ import pytest
 import slicer
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
-from MedSAMSlicerLib.engine.volume_prompt import volume_prompt
+from MedSAMSlicerLib.engine.volume.volume_prompt import volume_prompt
 from MedSAMSlicerLib.scene.editing.segment_task import SegmentTask
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.writing.segment_target import SegmentTarget

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.oriented_box import OrientedBox
+from MedSAMSlicerLib.engine.volume.oriented_box import OrientedBox
 from MedSAMSlicerLib.scene.roi.conversion import prompt_to_roi, roi_corners, roi_to_prompt
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from MedSAMSlicerLib.engine import log
+from MedSAMSlicerLib.engine.diagnostics import log
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from support.in_process_client import InProcessClient
 from support.threshold_service import ThresholdService, noise_stack

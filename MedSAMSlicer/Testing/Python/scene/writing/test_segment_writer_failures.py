@@ -11,7 +11,7 @@ import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.voxel_box import CroppedMask
+from MedSAMSlicerLib.engine.volume.voxel_box import CroppedMask
 from MedSAMSlicerLib.scene.writing.segment_editor import LogicEditor, WriteError
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.segment_writer_fixture import (

@@ -11,7 +11,7 @@ import pytest
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from MedSAMSlicerLib.engine.voxel_box import VoxelBox
+from MedSAMSlicerLib.engine.volume.voxel_box import VoxelBox
 from MedSAMSlicerLib.scene.writing.segmentation_grid import make_labelmap, reference_geometry
 from support.segment_writer_fixture import BEFORE, MODES, RESULT, SHAPE, SegmentWriterFixture, block, logic_editor
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.voxel_box import VoxelBox
+from MedSAMSlicerLib.engine.volume.voxel_box import VoxelBox
 from MedSAMSlicerLib.scene.writing.result_writer import TrackedWrite
 from MedSAMSlicerLib.scene.writing.segmentation_grid import SegmentVoxels, reference_geometry
 from support.segment_writer_fixture import BEFORE, NEIGHBOUR, RESULT, SHAPE, SegmentWriterFixture

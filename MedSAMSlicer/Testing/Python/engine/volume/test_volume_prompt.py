@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.oriented_box import OrientedBox
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import slice_to_ijk
-from MedSAMSlicerLib.engine.volume_prompt import VolumePrompt, volume_prompt
+from MedSAMSlicerLib.engine.volume.oriented_box import OrientedBox
+from MedSAMSlicerLib.engine.volume.volume_prompt import VolumePrompt, volume_prompt
 
 DIMENSIONS = (30, 20, 10)
 BOX = ((3, 8), (4, 9), (1, 5))

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from .errors import Cancelled, MedSAMError, WorkerError
+from ..errors import Cancelled, MedSAMError, WorkerError
 from .exception_text import LEFT_OUT, describe_exception, summarize_exception, without_folders
 
 ROOT_LOGGER = "MedSAMSlicer"

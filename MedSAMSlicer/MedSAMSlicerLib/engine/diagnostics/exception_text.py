@@ -24,7 +24,7 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from .errors import MedSAMError
+from ..errors import MedSAMError
 
 LEFT_OUT = "<left out>"
 _OWN = "MedSAMSlicerLib"

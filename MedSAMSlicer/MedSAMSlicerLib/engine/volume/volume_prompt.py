@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, one_line
-from .i18n import tr as _
+from ..errors import InputError, one_line
+from ..i18n import tr as _
+from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from ..results import SliceResult
+from ..stack import AXES, array_axis, slice_to_ijk
 from .oriented_box import IndexBox, OrientedBox
-from .prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
-from .results import SliceResult
-from .stack import AXES, array_axis, slice_to_ijk
 
 BoxArgument = Sequence[Sequence[int]]
 """((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included."""

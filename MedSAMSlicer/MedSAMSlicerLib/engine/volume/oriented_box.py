@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import InputError
+from ..i18n import tr as _
+from ..prompts import SlicePrompt
+from ..results import SliceResult
 from .affine import box_corners, transform_points
-from .errors import InputError
-from .i18n import tr as _
-from .prompts import SlicePrompt
-from .results import SliceResult
 
 IndexBox = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 """First and last index, included, along I, J, K."""

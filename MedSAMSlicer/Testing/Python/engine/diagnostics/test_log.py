@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine import log
-from MedSAMSlicerLib.engine.child_log import ChildLog, is_log_line
-from MedSAMSlicerLib.engine.details import details, record_events
+from MedSAMSlicerLib.engine.diagnostics import log
+from MedSAMSlicerLib.engine.diagnostics.child_log import ChildLog, is_log_line
+from MedSAMSlicerLib.engine.diagnostics.details import details, record_events
+from MedSAMSlicerLib.engine.diagnostics.exception_text import without_paths
+from MedSAMSlicerLib.engine.diagnostics.log import get_logger, log_error
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error
-from MedSAMSlicerLib.engine.exception_text import without_paths
 from MedSAMSlicerLib.engine.intensity import choose_window
-from MedSAMSlicerLib.engine.log import get_logger, log_error
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from support.recorded_events import forget_events
 
@@ -164,8 +164,10 @@ def test_paths_are_left_out_of_printed_lines(line: str, shown: str) -> None:
 
 class TestLogOfAChildProcess:
     def run(self, code: str) -> bytes:
-        prepare = "from MedSAMSlicerLib.engine.child_log import log_to_stderr; log_to_stderr()\n"
-        prepare += "from MedSAMSlicerLib.engine.log import get_logger; log = get_logger('MedSAMSlicerLib.child')\n"
+        prepare = "from MedSAMSlicerLib.engine.diagnostics.child_log import log_to_stderr; log_to_stderr()\n"
+        prepare += (
+            "from MedSAMSlicerLib.engine.diagnostics.log import get_logger; log = get_logger('MedSAMSlicerLib.child')\n"
+        )
         package = Path(log.__file__).parents[2]
         return subprocess.run(
             [sys.executable, "-c", prepare + code], cwd=package, capture_output=True, check=True
@@ -206,7 +208,7 @@ class TestLogOfAChildProcess:
 def test_records_do_not_show_where_the_package_is_installed(caplog: pytest.LogCaptureFixture) -> None:
     log_error(LOGGER, WorkerError("gone"), "the process ended")
     LOGGER.info("by a script elsewhere")
-    assert [record.pathname for record in caplog.records] == ["MedSAMSlicerLib/engine/log.py", "<left out>"]
+    assert [record.pathname for record in caplog.records] == ["MedSAMSlicerLib/engine/diagnostics/log.py", "<left out>"]
 
 
 @pytest.fixture
@@ -250,7 +252,7 @@ class TestDetails:
 
     def test_do_not_import_what_they_name(self) -> None:
         code = (
-            "import sys; from MedSAMSlicerLib.engine.details import details; print(details({}));"
+            "import sys; from MedSAMSlicerLib.engine.diagnostics.details import details; print(details({}));"
             "assert not {'torch', 'numpy', 'openvino', 'scipy'} & sys.modules.keys(), sys.modules.keys()"
         )
         subprocess.run([sys.executable, "-c", code], cwd=Path(log.__file__).parents[2], check=True, capture_output=True)
@@ -261,7 +263,7 @@ class TestDetails:
 
 def test_without_an_application_that_logs_nothing_is_printed() -> None:
     code = (
-        "from MedSAMSlicerLib.engine.log import get_logger, log_error\n"
+        "from MedSAMSlicerLib.engine.diagnostics.log import get_logger, log_error\n"
         "log = get_logger('MedSAMSlicerLib.x'); log.warning('warning'); log_error(log, ValueError(), 'failed')"
     )
     ran = subprocess.run(
@@ -282,7 +284,7 @@ def test_an_error_that_was_pickled_is_still_known_to_be_logged() -> None:
 def test_every_logger_of_the_package_is_made_by_get_logger(repository: Path) -> None:
     """Another one would let tracebacks with names pass."""
     library = repository / "MedSAMSlicer" / "MedSAMSlicerLib"
-    own = {library / "engine" / name for name in ("log.py", "child_log.py", "details.py")}
+    own = {library / "engine" / "diagnostics" / name for name in ("log.py", "child_log.py", "details.py")}
     own.add(library / "cli" / "log_options.py")
     wrong = []
     for file in sorted({*library.rglob("*.py"), library.parent / "MedSAMSlicer.py"} - own):

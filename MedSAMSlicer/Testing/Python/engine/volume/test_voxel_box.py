@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.voxel_box import CroppedMask, VoxelBox
+from MedSAMSlicerLib.engine.volume.voxel_box import CroppedMask, VoxelBox
 
 GRID = VoxelBox((-2, 3, 10), (6, 7, 8))
 EMPTY = VoxelBox((0, 0, 0), (0, 0, 0))

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from .. import __version__
+from ... import __version__
 from .log import ROOT_LOGGER, RUN_LOGGER, get_logger
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "openvino", "segment-anything", "SimpleITK", "pydicom")

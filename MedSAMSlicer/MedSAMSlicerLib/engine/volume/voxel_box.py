@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .masks import bounding_box
+from ..masks import bounding_box
 
 Index = tuple[int, int, int]
 
