@@ -26,7 +26,6 @@ from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
 from .logic.qprocess_transport import inference_process
-from .panel import settings
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry
 from .scene.worker.transport import Transport
@@ -52,7 +51,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         record_events()
         self.make_transport: Callable[[], Transport] = inference_process
-        self._controller = EffectController(lambda: self.make_transport(), self._changed, self._finished)
+        self._controller = EffectController(
+            lambda: self.make_transport(), lambda: self._available.current.preferred, self._changed, self._finished
+        )
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
         self._available = Availability(self._show)
@@ -97,7 +98,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._shortcuts = Shortcuts(
             {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
         )
-        self._available.ask_devices()
+        self._available.refresh()
         self._follow()
         self._look()
         self._changed()
@@ -122,7 +123,6 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def updateGUIFromMRML(self) -> None:
         self._follow()
-        self._available.refresh()
         if self.contouring is not None and not self.contouring.state.gone:
             self.contouring.read_prompts()
         self._changed()
@@ -203,7 +203,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _parameters(self) -> EffectParameters | None:
         node = self.scriptedEffect.parameterSetNode()
-        return None if node is None else EffectParameters(node, settings.preferred)
+        return None if node is None else EffectParameters(node, lambda: self._available.current.preferred)
 
     def _follow(self) -> None:
         if self._active:
@@ -265,6 +265,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         """The view that the user works in, or the first view; None without views."""
         views = [self._view] if self._view is not None else slice_views.slice_views()
         return slice_views.geometry_of(views[0]) if views else None
+
+    def _selected_key(self) -> int | None:
+        return None if self._frame is None else self._frame.selected_key
 
     def _look(self) -> None:
         geometry = self._view_geometry()

@@ -27,11 +27,11 @@ class Availability:
         self._task = JobProcess(self._take, self._ended)
 
     def refresh(self) -> None:
-        """Read again which models are installed and which device is preferred."""
-        self.current = replace(self.current, models=_installed_models(), preferred=settings.preferred())
+        """Look again which models are installed and which device is preferred, and ask for the devices once.
 
-    def ask_devices(self) -> None:
-        """Start the process that lists the devices, unless they are known or it is running."""
+        The effect calls it when it is activated: the panel, which changes these, is another module.
+        """
+        self.current = replace(self.current, models=_installed_models(), preferred=settings.preferred())
         if not self._asked:
             self._asked = True
             self._task.start(_MODULE, ["--list"])

@@ -19,7 +19,6 @@ from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
 from .controller import EffectController
 from .editor_adapter import EditorAdapter
-from .options_frame import OptionsFrame
 
 STATUS_MILLISECONDS = 10000
 _log = get_logger(__name__)
@@ -30,7 +29,6 @@ class Commands:
 
     scriptedEffect: slicer.qSlicerSegmentEditorScriptedEffect
     _controller: EffectController
-    _frame: OptionsFrame | None
 
     @property
     def contouring(self) -> ContourEditor | None:
@@ -97,20 +95,20 @@ class Commands:
 
     def goToKey(self) -> None:
         """Show the key slice that is selected in the list."""
-        index = None if self._frame is None else self._frame.selected_key
+        index = self._selected_key()
         if index is not None:
             self.goToSlice(index)
 
     def correctKey(self) -> None:
         """Show the key slice that is selected in the list, with handles on its rectangle."""
-        index = None if self._frame is None else self._frame.selected_key
+        index = self._selected_key()
         if index is not None and self.contouring is not None:
             self.goToSlice(index)
             self.contouring.mouse.correct(index)
 
     def removeKey(self) -> None:
         """Remove the key slice that is selected in the list."""
-        index = None if self._frame is None else self._frame.selected_key
+        index = self._selected_key()
         if index is not None and self.contouring is not None:
             self.contouring.remove_key(index)
 
@@ -129,6 +127,10 @@ class Commands:
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in."""
+        raise NotImplementedError
+
+    def _selected_key(self) -> int | None:
+        """The key slice that is selected in the list."""
         raise NotImplementedError
 
     def _attempt(self, action: Callable[[ContourEditor], None]) -> None:

@@ -11,7 +11,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
-from ..panel import settings
 from ..panel.setup import embedding_caches
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
@@ -49,18 +48,23 @@ class EffectController:
 
     Args:
         make_transport: makes the transport to an inference process; called when the first slice is needed.
+        preferred: as for `EffectParameters`.
         on_change: called when something looks different.
         on_result: called when a run has finished.
     """
 
     def __init__(
-        self, make_transport: Callable[[], Transport], on_change: Callable[[], None], on_result: Callable[[], None]
+        self,
+        make_transport: Callable[[], Transport],
+        preferred: Callable[[], tuple[str, str]],
+        on_change: Callable[[], None],
+        on_result: Callable[[], None],
     ) -> None:
         self.client = WorkerClient(make_transport)
         self.editor: ContourEditor | None = None
         self.writer: ResultWriter | None = None
         self.problem: MedSAMError | None = None
-        self._on_change, self._on_result = on_change, on_result
+        self._preferred, self._on_change, self._on_result = preferred, on_change, on_result
         self._suspended: dict[_Selection, _Suspended] = {}
         self._clear_requested = False
         self._timer = qt.QTimer()
@@ -133,7 +137,7 @@ class EffectController:
             return
         if suspended is not None:
             suspended.close()
-        state = SegmentState(*wanted, EffectParameters(node, settings.preferred))
+        state = SegmentState(*wanted, EffectParameters(node, self._preferred))
         self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
         state.changed.connect(self._changed)
 

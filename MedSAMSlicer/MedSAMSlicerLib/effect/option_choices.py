@@ -10,12 +10,11 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from ..engine.intensity import CT_PRESETS
+from ..engine.model_choice import DEVICE_NAMES, RUNTIME_NAMES
 from ..engine.models.catalogue import CATALOGUE
 from ..scene.state.effect_parameters import DEFAULTS, EffectParameters, level_and_width
 
 CUSTOM_WINDOW = "custom"
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
-RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,14 @@ class OptionChoices:
     """The options as they are in the scene. An option with an invalid value shows as its default.
 
     Attributes:
-        window: a preset, or `CUSTOM_WINDOW`.
+        combos: Reach, Mode, Window (a preset, or `CUSTOM_WINDOW`), Model and Device.
         level_and_width: of the custom window; None if another one is chosen.
         checked: whether ApplyAtOnce, EncodeAhead and ShowModelInput are on.
         roi: the chosen ROI; None if there is none.
     """
 
-    reach: Choice
-    mode: Choice
-    window: Choice
+    combos: dict[str, Choice]
     level_and_width: tuple[float, float] | None
-    model: Choice
-    device: Choice
     checked: dict[str, bool]
     roi: slicer.vtkMRMLNode | None
 
@@ -71,19 +66,17 @@ def option_choices(parameters: EffectParameters, available: Available) -> Option
     """The options in the scene, and what can be chosen instead on this computer."""
     window = _value(parameters, "Window")
     custom = "," in window
+    reaches = (("object", _("Whole object")), ("slice", _("This slice only")), ("range", _("Range of slices")))
+    modes = (("add", _("Add to segment")), ("replace", _("Replace segment")), ("remove", _("Remove from segment")))
     return OptionChoices(
-        Choice(
-            (("object", _("Whole object")), ("slice", _("This slice only")), ("range", _("Range of slices"))),
-            _value(parameters, "Reach"),
-        ),
-        Choice(
-            (("add", _("Add to segment")), ("replace", _("Replace segment")), ("remove", _("Remove from segment"))),
-            _value(parameters, "Mode"),
-        ),
-        Choice(_windows(), CUSTOM_WINDOW if custom else window),
+        {
+            "Reach": Choice(reaches, _value(parameters, "Reach")),
+            "Mode": Choice(modes, _value(parameters, "Mode")),
+            "Window": Choice(_windows(), CUSTOM_WINDOW if custom else window),
+            "Model": _models(parameters.as_it_stands("Model"), available),
+            "Device": _devices(parameters.as_it_stands("Device"), available),
+        },
         level_and_width(window) if custom else None,
-        _models(parameters.as_it_stands("Model"), available),
-        _devices(parameters.as_it_stands("Device"), available),
         {name: _value(parameters, name) == "1" for name in ("ApplyAtOnce", "EncodeAhead", "ShowModelInput")},
         parameters.reference("ROI"),
     )

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ..scene.state.effect_parameters import EffectParameters
+from .commands import Commands
 from .option_choices import CUSTOM_WINDOW, Available, Choice, OptionChoices
 from .options_state import KeyRow, OptionsState, options_state
 from .result_summary import StripCell
 
 UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEditorEffect.ui"
-
-
-class Actions(Protocol):
-    """What the buttons do."""
-
-    def run(self) -> None: ...
-    def cancel(self) -> None: ...
-    def apply(self) -> None: ...
-    def discard(self) -> None: ...
-    def goToNextReview(self) -> None: ...
-    def runInROI(self) -> None: ...
-    def putROIAroundSegment(self) -> None: ...
-    def setReachEnd(self, name: str) -> None: ...
-    def undoClick(self) -> bool: ...
-    def startFromSegment(self) -> None: ...
-    def goToSlice(self, index: int) -> None: ...
-    def goToKey(self) -> None: ...
-    def correctKey(self) -> None: ...
-    def removeKey(self) -> None: ...
-    def copyDetails(self) -> None: ...
 
 
 class OptionsFrame:
@@ -46,7 +26,7 @@ class OptionsFrame:
         actions: the effect.
     """
 
-    def __init__(self, parameters: Callable[[], EffectParameters | None], actions: Actions) -> None:
+    def __init__(self, parameters: Callable[[], EffectParameters | None], actions: Commands) -> None:
         self.widget = slicer.util.loadUI(str(UI_FILE))
         self.ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._parameters = parameters
@@ -132,15 +112,9 @@ class OptionsFrame:
 
     def _show_choices(self, choices: OptionChoices, window_levels: tuple[float, float] | None) -> None:
         ui = self.ui
-        for name, choice in (
-            ("Reach", choices.reach),
-            ("Mode", choices.mode),
-            ("Window", choices.window),
-            ("Model", choices.model),
-            ("Device", choices.device),
-        ):
+        for name, choice in choices.combos.items():
             self._show_choice(name, choice)
-        ui.rangeFrame.visible = choices.reach.value == "range"
+        ui.rangeFrame.visible = choices.combos["Reach"].value == "range"
         ui.levelFrame.visible = choices.level_and_width is not None
         # Those of the window in use are what 'Level and width' begins with when it is chosen.
         levels = choices.level_and_width or window_levels

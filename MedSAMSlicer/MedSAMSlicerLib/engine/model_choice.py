@@ -12,6 +12,10 @@ from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .stack import SliceSource
 
+DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
+RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
+DEVICES = ("auto", *DEVICE_NAMES)
+
 
 @dataclass(frozen=True)
 class ModelChoice:

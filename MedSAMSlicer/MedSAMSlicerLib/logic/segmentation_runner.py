@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError, WorkerError
-from ..engine.model_choice import ModelChoice
+from ..engine.model_choice import DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.serving.inference_client import ignore
 from ..engine.volume.volume_prompt import volume_prompt
@@ -19,7 +19,6 @@ from ..panel import settings
 from ..panel.setup import embedding_caches
 from ..scene.editing.segment_task import SegmentTask
 from ..scene.roi.conversion import roi_to_boxes
-from ..scene.state.effect_parameters import DEVICES
 from ..scene.state.modes import MODES, Mode
 from ..scene.volume.slice_stack import SliceStack, default_axis_of
 from ..scene.worker.progress import Progress

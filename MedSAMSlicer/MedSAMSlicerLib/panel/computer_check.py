@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ..engine.model_choice import DEVICE_NAMES, RUNTIME_NAMES
 from . import settings
 from .job_process import JobProcess, Line
 from .setup.model_inventory import Model
@@ -14,8 +15,6 @@ from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state
 
 _MODULE = "MedSAMSlicerLib.engine.jobs.device_check"
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
-_RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 
 
 class ComputerCheck:
@@ -157,7 +156,7 @@ class ComputerCheck:
 
 def _device_text(entry: Line) -> str:
     device, runtime = str(entry.get("device", "")), str(entry.get("runtime", ""))
-    return f"{DEVICE_NAMES.get(device, device)}, {_RUNTIME_NAMES.get(runtime, runtime)}"
+    return f"{DEVICE_NAMES.get(device, device)}, {RUNTIME_NAMES.get(runtime, runtime)}"
 
 
 def _seconds_text(result: Line) -> str:

@@ -7,8 +7,8 @@ import platform
 from pathlib import Path
 
 from ..errors import InputError
+from ..model_choice import DEVICES
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 # Device files of the drivers of NVIDIA (including Jetson), of AMD and of the Windows Subsystem for Linux.
 _LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
 

@@ -38,12 +38,11 @@ import slicer
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
-from ...engine.model_choice import ModelChoice
+from ...engine.model_choice import DEVICES, ModelChoice
 from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, find_model
 from .modes import MODES, Mode
 
 EFFECT_NAME = "MedSAM"
-DEVICES = ("auto", "cpu", "cuda", "mps")
 REACHES = ("object", "slice", "range")
 WINDOWS = ("auto", "display", *CT_PRESETS)
 DEFAULTS = {

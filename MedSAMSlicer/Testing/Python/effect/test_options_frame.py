@@ -131,6 +131,12 @@ def test_devices_are_asked_for_again_once_there_are_packages(
 def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture: Any) -> None:
     from MedSAMSlicerLib.panel import settings
 
+    def check_computer(runtime: str) -> None:
+        """As the panel does it, which is another module: the effect is left and chosen again."""
+        effect_fixture.host.editor.setActiveEffect(None)
+        settings.set_device("cpu", runtime)
+        effect_fixture.host.editor.setActiveEffectByName("MedSAM")
+
     choices: list[Any] = []
     segment = effect_fixture.effect._controller.client.segment
     effect_fixture.effect._controller.client.segment = lambda choice, *rest: (
@@ -139,11 +145,10 @@ def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture:
     )[1]
     assert effect_fixture.ui.deviceComboBox.currentText == "Automatic"
     effect_fixture.drag()
-    settings.set_device("cpu", "torch")
-    effect_fixture.effect.updateGUIFromMRML()
+    check_computer("torch")
     assert effect_fixture.ui.deviceComboBox.currentText == "Automatic (CPU, PyTorch)"
     effect_fixture.drag()
-    settings.set_device("cpu", "openvino")
+    check_computer("openvino")
     effect_fixture.drag(half=0.9)
     installed = "openvino" if importlib.util.find_spec("openvino") else "auto"
     assert [(choice.device, choice.runtime) for choice in choices] == [

@@ -251,14 +251,14 @@ def choices(fixture: ContourEditorFixture, available: Available = AVAILABLE) -> 
 
 def test_options_are_shown_as_they_are_in_the_scene(editor_fixture: ContourEditorFixture) -> None:
     found = choices(editor_fixture)
-    assert (found.reach.text, found.mode.text) == ("Whole object", "Add to segment")
+    assert (found.combos["Reach"].text, found.combos["Mode"].text) == ("Whole object", "Add to segment")
     assert found.checked == {"ApplyAtOnce": False, "EncodeAhead": True, "ShowModelInput": False}
     options = {"Reach": "range", "Mode": "remove", "Window": "lung", "ApplyAtOnce": "1", "EncodeAhead": "0"}
     for name, value in options.items():
         editor_fixture.parameters.set(name, value)
     found = choices(editor_fixture)
-    assert (found.reach.text, found.mode.text) == ("Range of slices", "Remove from segment")
-    assert found.window.text == "CT lung (level -600, width 1500)" and found.level_and_width is None
+    assert (found.combos["Reach"].text, found.combos["Mode"].text) == ("Range of slices", "Remove from segment")
+    assert found.combos["Window"].text == "CT lung (level -600, width 1500)" and found.level_and_width is None
     assert found.checked == {"ApplyAtOnce": True, "EncodeAhead": False, "ShowModelInput": False}
 
 
@@ -266,12 +266,12 @@ def test_an_invalid_option_shows_as_its_default(editor_fixture: ContourEditorFix
     editor_fixture.parameters.node.SetAttribute("MedSAM.Reach", "everywhere")
     editor_fixture.parameters.node.SetAttribute("MedSAM.Window", "10,wide")
     found = choices(editor_fixture)
-    assert found.reach.value == "object" and found.window.value == "auto"
+    assert found.combos["Reach"].value == "object" and found.combos["Window"].value == "auto"
 
 
 def test_a_window_of_its_own(editor_fixture: ContourEditorFixture) -> None:
     state = shown(editor_fixture)
-    assert state.choices is not None and state.choices.window.value == CUSTOM_WINDOW
+    assert state.choices is not None and state.choices.combos["Window"].value == CUSTOM_WINDOW
     assert state.choices.level_and_width == (127.5, 255.0) and state.window_levels is None
     assert state.window_in_use == "Determining the window…"
     editor_fixture.draw(editor_fixture.view(7))
@@ -284,12 +284,12 @@ def test_a_window_of_its_own(editor_fixture: ContourEditorFixture) -> None:
 
 
 def test_models(editor_fixture: ContourEditorFixture) -> None:
-    assert choices(editor_fixture).model.items == (("litemedsam", "LiteMedSAM"), ("medsam", "MedSAM (ViT-B)"))
+    assert choices(editor_fixture).combos["Model"].items == (("litemedsam", "LiteMedSAM"), ("medsam", "MedSAM (ViT-B)"))
     editor_fixture.parameters.set("Model", "sam_vit_h")
-    assert choices(editor_fixture).model.text == "SAM ViT-H (not installed)"
+    assert choices(editor_fixture).combos["Model"].text == "SAM ViT-H (not installed)"
     editor_fixture.parameters.node.SetAttribute("MedSAM.Model", "of_another_version")
     state = shown(editor_fixture)
-    assert state.choices is not None and state.choices.model.text == "of_another_version (not installed)"
+    assert state.choices is not None and state.choices.combos["Model"].text == "of_another_version (not installed)"
     assert state.clicks is None
 
 
@@ -304,7 +304,7 @@ def test_models(editor_fixture: ContourEditorFixture) -> None:
 )
 def test_devices(editor_fixture: ContourEditorFixture, device: str, known: tuple[str, ...], texts: list[str]) -> None:
     editor_fixture.parameters.set("Device", device)
-    found = choices(editor_fixture, replace(AVAILABLE, devices=known)).device
+    found = choices(editor_fixture, replace(AVAILABLE, devices=known)).combos["Device"]
     assert [text for _, text in found.items] == texts and found.value == device
 
 
@@ -319,7 +319,7 @@ def test_devices(editor_fixture: ContourEditorFixture, device: str, known: tuple
 def test_the_automatic_device_is_named(
     editor_fixture: ContourEditorFixture, preferred: tuple[str, str], text: str
 ) -> None:
-    assert choices(editor_fixture, replace(AVAILABLE, preferred=preferred)).device.text == text
+    assert choices(editor_fixture, replace(AVAILABLE, preferred=preferred)).combos["Device"].text == text
 
 
 def test_an_roi_has_to_be_chosen_before_a_run_inside_it(editor_fixture: ContourEditorFixture) -> None:
