@@ -29,9 +29,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither use nor fill the user's cache folder; what one of them converts, the others find."""
+    """Tests neither use nor fill the user's cache folder. A model that one of them converts is there for all of them.
+
+    Processes of pytest-xdist share the folder.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MEDSAM_SLICER_CACHE", str(folder))
         patch.delenv("MEDSAM_SLICER_WEIGHTS", raising=False)
         yield
 

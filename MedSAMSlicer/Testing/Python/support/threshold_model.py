@@ -6,6 +6,7 @@ It takes the place of a family and of a runtime, so that everything above them r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,11 @@ from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt
-from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.prompts import Box
+
+if TYPE_CHECKING:
+    # It imports torch, which every process with this model would wait for.
+    from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 
 SIDE = 128
 BRIGHT = 128

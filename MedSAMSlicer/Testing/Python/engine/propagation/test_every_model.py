@@ -18,7 +18,7 @@ from MedSAMSlicerLib.engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.stack import SliceSource
-from support.every_family import EVERY, combinations
+from support.every_family import ONE_OF_EACH_FAMILY, combinations
 from support.shapes import ellipsoid, stack_of
 
 SHAPE = (5, 40, 52)
@@ -43,7 +43,7 @@ def run(
     return found, info
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_every_combination_of_prompts_goes_through_a_stack_that_is_encoded_once(key: str, choice: ModelChoice) -> None:
     service = SegmentationService()
     encodings = []
@@ -60,7 +60,7 @@ def test_every_combination_of_prompts_goes_through_a_stack_that_is_encoded_once(
     assert sum(encodings) == 5, "whatever is asked, each slice is encoded once"
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_key_slices_of_different_kinds_meet(key: str, choice: ModelChoice) -> None:
     kinds = list(combinations(key, BOX, CLICKS, BALL[0]).values())
     found, _ = run(choice, StackPrompt({4: BOX, 0: kinds[-1]}, (0, 4)))
@@ -68,7 +68,7 @@ def test_key_slices_of_different_kinds_meet(key: str, choice: ModelChoice) -> No
     assert sorted(found) in ([0, 1, 2, 3, 4], [0, 4])
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 @pytest.mark.parametrize("axis", "IJ")
 def test_a_volume_stored_along_another_axis_gives_the_same_masks(key: str, axis: str, choice: ModelChoice) -> None:
     """Whichever axis the slices lie along, and whichever end they are counted from."""
@@ -82,7 +82,7 @@ def test_a_volume_stored_along_another_axis_gives_the_same_masks(key: str, axis:
         assert found[index].confidence == pytest.approx(result.confidence, abs=1e-6)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_second_process_finds_the_embeddings_on_disk(key: str, choice: ModelChoice, tmp_path: Path) -> None:
     prompt = StackPrompt.from_box3d(0, 4, BOX)
     masks = []
@@ -94,7 +94,7 @@ def test_a_second_process_finds_the_embeddings_on_disk(key: str, choice: ModelCh
     assert np.array_equal(*masks)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_prompts_outside_the_stack_are_refused_before_anything_is_encoded(key: str, choice: ModelChoice) -> None:
     service = SegmentationService()
     inside = SlicePrompt(box=BOX)

@@ -77,13 +77,20 @@ def test_other_prompts_go_to_pytorch(converted: Path) -> None:
 
 def test_a_damaged_file_is_converted_again(converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
+    (made,) = converted.iterdir()
     (kept,) = tmp_path.iterdir()
+    conversions = []
+
+    def convert(folder: Path) -> None:
+        conversions.append(folder)
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+
     (kept / "encoder.xml").write_text("<net>")
-    runtime(tmp_path, convert_small)
+    runtime(tmp_path, convert)
     assert is_complete(kept) and (kept / "encoder.xml").stat().st_size > 1000
     (kept / "decoder.bin").unlink()
-    runtime(tmp_path, convert_small)
-    assert is_complete(kept)
+    runtime(tmp_path, convert)
+    assert is_complete(kept) and len(conversions) == 2
 
 
 def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from MedSAMSlicerLib.engine.stack import ArrayStack
 from MedSAMSlicerLib.scene.writing.segment_editor import LogicEditor
 from MedSAMSlicerLib.scene.writing.segment_writer import SegmentWriter
 from support.ball_in_scene import BOX, WINDOW, BallInScene, CallbackRecorder
-from support.every_family import EVERY, combinations
+from support.every_family import ONE_OF_EACH_FAMILY, combinations
 from support.in_process_client import InProcessClient
 
 PROMPT = StackPrompt.from_box3d(1, 7, BOX)
@@ -38,7 +38,7 @@ def make(scene_builder: Any, segment_in: Any) -> Callable[[str], BallInScene]:
     return make
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_the_segment_lies_on_the_voxels_that_the_model_named(
     key: str, geometry: str, make: Callable[..., BallInScene], choice: ModelChoice
@@ -60,7 +60,7 @@ def test_the_segment_lies_on_the_voxels_that_the_model_named(
     assert not ball.segment().any()
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_cancelled_run_leaves_the_segmentation_as_it_was(
     key: str, make: Callable[..., BallInScene], choice: ModelChoice
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_cancelled_run_leaves_the_segmentation_as_it_was(
     assert ball.untouched()
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_key_slices_take_what_the_model_takes_and_refuse_the_rest_by_name(
     key: str, make: Callable[..., BallInScene], choice: ModelChoice
 ) -> None:
