@@ -1,5 +1,6 @@
 # make demo   a lung tumour, from a real CT to a segmentation, a picture and a report in demo/
 # make test   linter, type checker and tests
+# make test-fast   the tests that take little time
 # make bench  measurements, into benchmarks/results/ (about a quarter of an hour on two cores)
 # The environment .venv is made when it is first needed, and again when a requirement changes.
 
@@ -16,7 +17,7 @@ BENCHES := $(addprefix benchmarks/,bench_effect.py bench_large_volume.py bench_s
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types format bench bench-models clean
+.PHONY: help env demo test test-fast lint types format bench bench-models clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -36,6 +37,10 @@ demo: env
 
 test: lint types
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+
+# Without the application, the real models and whatever else is marked slow.
+test-fast: env
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m "not slow"
 
 lint: env
 	$(BIN)/ruff format --check $(CODE)

@@ -138,7 +138,7 @@ def test_tables_and_plots_are_written_all_or_none(
     monkeypatch.setattr(
         evaluate_command,
         "evaluate",
-        lambda cases, task, _, failed: (run_case(case, task, threshold_predictor()) for case in cases),
+        lambda cases, task, _, **_options: (run_case(case, task, threshold_predictor()) for case in cases),
     )
     store, stored = os.fsync, []
 
@@ -173,7 +173,7 @@ def test_a_folder_that_was_made_for_plots_goes_when_nothing_is_written(
     monkeypatch.setattr(
         evaluate_command,
         "evaluate",
-        lambda cases, task, _, failed: (run_case(case, task, threshold_predictor()) for case in cases),
+        lambda cases, task, _, **_options: (run_case(case, task, threshold_predictor()) for case in cases),
     )
     plots, seen = tmp_path / "plots", []
 

@@ -32,7 +32,7 @@ TESTS = Path(__file__).resolve().parents[1]
 MEASURE = """
 import resource
 import sys
-from cli.test_cli_memory import large_image, windowed_image, Window
+from cli.test_memory import large_image, windowed_image, Window
 
 def peak():
     # Linux counts in KiB, macOS in bytes.

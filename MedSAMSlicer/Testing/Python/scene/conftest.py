@@ -123,7 +123,7 @@ def make_worker_client() -> Iterator[WorkerClientFactory]:
         one.close()
 
 
-@pytest.fixture(params=["logic", "effect"])
+@pytest.fixture(params=["logic", pytest.param("effect", marks=pytest.mark.slow)])
 def editing(request: pytest.FixtureRequest) -> EditorFactory:
     """Makes scenes and editors for either way to write: without the Segment Editor, and from an effect in it."""
     if request.param == "logic":

@@ -20,6 +20,8 @@ from MedSAMSlicerLib.engine.resize import spline_resize
 from support.parity import ALL, embedding_difference
 from support.seeded_weights import seeded_predictor
 
+pytestmark = pytest.mark.slow
+
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 ALWAYS = ("ct_sarcoma",)
 
@@ -47,7 +49,6 @@ def test_images_and_boxes_enter_the_network_as_the_authors_have_them(shared_dir:
     assert np.abs(FAMILY.network_box(box, *image.shape[:2]) - reference["box_1024"]).max() <= 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in ALWAYS else ALL) for name in INPUTS])
 def test_a_slice_gives_the_authors_numbers(shared_dir: Path, predictor: Predictor, name: str) -> None:

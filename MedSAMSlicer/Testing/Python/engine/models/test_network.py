@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from MedSAMSlicerLib.engine.environment import child_environment
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import sys

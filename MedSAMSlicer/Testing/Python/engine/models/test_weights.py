@@ -97,6 +97,7 @@ def test_a_pickle_is_never_run(cache: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused_by_name(
     cache: Path, spec: ModelSpec, good_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

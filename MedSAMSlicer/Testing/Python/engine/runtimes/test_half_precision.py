@@ -24,6 +24,8 @@ from support.fake_device_memory import FakeDeviceMemory, cuda_error
 from support.seeded_weights import fill_with_seeded_weights
 from support.small_families import SMALL_FAMILIES
 
+pytestmark = pytest.mark.slow
+
 BUILT: list[str] = []
 
 

@@ -55,6 +55,7 @@ def not_again(_folder: Path) -> None:
     raise AssertionError("the network was converted again")
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_pytorch(converted: Path) -> None:
     ours, theirs = runtime(converted, not_again), TorchRuntime(small_network(), "cpu")
     prepared = np.random.default_rng(1).random((3, SMALL, SMALL), dtype=np.float32)
@@ -68,6 +69,7 @@ def test_numbers_are_those_of_pytorch(converted: Path) -> None:
             assert mine.shape == other.shape and np.abs(mine - other).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_other_prompts_go_to_pytorch(converted: Path) -> None:
     ours, theirs = runtime(converted, not_again), TorchRuntime(small_network(), "cpu")
     embedding = np.random.default_rng(0).standard_normal((256, SMALL // 8, SMALL // 8), dtype=np.float32)
@@ -75,6 +77,7 @@ def test_other_prompts_go_to_pytorch(converted: Path) -> None:
     assert np.abs(ours.decode(embedding, [point])[0] - theirs.decode(embedding, [point])[0]).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_converted_again(converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
     (made,) = converted.iterdir()
@@ -103,6 +106,7 @@ def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time(
     converted: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +122,7 @@ def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time
     assert {path.name for path in tmp_path.iterdir()} == {".part-new", kept.name}, "another process may be at work"
 
 
+@pytest.mark.slow
 def test_a_second_process_that_was_faster_wins(converted: Path, tmp_path: Path) -> None:
     (made,) = converted.iterdir()
 

@@ -21,6 +21,8 @@ from support.in_process_client import InProcessClient
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
 from support.subprocess_client import subprocess_client
 
+pytestmark = pytest.mark.slow
+
 BOX = Box(2, 2, 11, 9)
 CLICK = Points(((6.5, 5),), (True,))
 IMAGE = np.random.default_rng(5).integers(0, 255, (12, 14), dtype=np.uint8)

@@ -15,6 +15,8 @@ from MedSAMSlicerLib.engine.volume.voxel_box import VoxelBox
 from MedSAMSlicerLib.scene.writing.segmentation_grid import make_labelmap, reference_geometry
 from support.segment_writer_fixture import BEFORE, MODES, RESULT, SHAPE, SegmentWriterFixture, block, logic_editor
 
+pytestmark = pytest.mark.slow
+
 MASK_MODES = (
     "EditAllowedEverywhere",
     "EditAllowedInsideAllSegments",
