@@ -79,8 +79,8 @@ def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[st
     else:
         from MedSAMSlicerLib.engine.runtimes.openvino_models import DECODER, ENCODER, compile_network
 
-        encoder = compile_network(folder / ENCODER, computing_threads(), "float32")
-        decoder = compile_network(folder / DECODER, computing_threads(), "float32")
+        encoder = compile_network(folder / ENCODER, computing_threads())
+        decoder = compile_network(folder / DECODER, computing_threads())
         runtime = None
     image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE)).astype(np.uint8)
     prompt = family.network_prompt(SlicePrompt(box=BOX), SIDE, SIDE)

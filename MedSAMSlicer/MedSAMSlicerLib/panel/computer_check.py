@@ -95,8 +95,8 @@ class ComputerCheck:
         self._job.cancel()
 
     def _on_line(self, line: Line) -> None:
-        if line.get("kind") == "began":
-            self._planned = [entry for entry in line.get("ways", ()) if isinstance(entry, dict)]
+        if line.get("kind") == "started":
+            self._planned = [entry for entry in line.get("backends", ()) if isinstance(entry, dict)]
         elif line.get("kind") == "result":
             self._results.append(line)
             self._show_results()

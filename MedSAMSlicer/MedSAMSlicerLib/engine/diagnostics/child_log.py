@@ -7,8 +7,10 @@ each line with its level and logger. Other lines, which libraries print, are log
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
+from io import BufferedReader, BufferedWriter
 
 from .exception_text import without_paths
 from .log import ROOT_LOGGER, get_logger
@@ -19,6 +21,24 @@ _ESCAPED = re.compile(r"\\([\\nr])")
 _MAX_LINE_BYTES = 1 << 16
 _MAX_CHARACTERS = 1000
 """Characters that are kept of a line that is not a record."""
+
+
+def claim_standard_streams() -> tuple[BufferedReader, BufferedWriter]:
+    """Reserve standard input and output of this process for messages to and from the parent.
+
+    Afterwards everything that Python code or compiled libraries print goes to standard error, and so into the parent's
+    log. They find standard input empty.
+
+    Returns:
+        Streams of the former standard input and standard output.
+    """
+    received, sent = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return open(received, "rb"), open(sent, "wb")
 
 
 def log_to_stderr() -> None:

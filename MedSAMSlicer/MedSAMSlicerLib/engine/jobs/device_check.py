@@ -1,11 +1,11 @@
-"""Times one slice on every device of this computer and compares the results with those of PyTorch on the processor.
+"""Times one slice on every device of this computer and compares the masks with that of PyTorch on the processor.
 
     python -m MedSAMSlicerLib.engine.jobs.device_check [--model KEY | --list]
 
-Lines, besides those of `engine.jobs.job`: ``began`` with ``model`` (its title) and ``ways``, each a ``device`` and a
-``runtime``; ``result`` with the fields of `WayResult`; ``fastest`` with ``device`` and ``runtime``, or null if no result
-can be used. With ``--list`` there is one line, ``devices``, with the devices that exist, the fastest first: only a
-process that may import torch can tell.
+Lines, besides those of `engine.jobs.job`: ``started`` with the ``backends``, each a ``device`` and a ``runtime``; ``result``
+with the fields of `BackendResult`; ``fastest`` with ``device`` and ``runtime``, or null if no result can be used. With
+``--list`` there is one line, ``devices``, with the devices that exist, the fastest first: PyTorch has to be imported to
+find them.
 """
 
 from __future__ import annotations
@@ -38,14 +38,13 @@ LARGEST_IOU_DIFFERENCE = 0.02
 REPEATS = 3
 _ENOUGH_SECONDS = 4.0
 
-
-Way = tuple[str, str]
+Backend = tuple[str, str]
 """A device ("cpu", "cuda" or "mps") and a runtime ("torch" or "openvino")."""
 
 
 @dataclass(frozen=True)
-class WayResult:
-    """Result of one device with one runtime.
+class BackendResult:
+    """Result of one backend.
 
     Attributes:
         device: "cpu", "cuda" or "mps".
@@ -66,8 +65,8 @@ class WayResult:
     message: str = ""
 
 
-def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
-    """All combinations of a device and a runtime, the reference first.
+def list_backends(devices: Sequence[str], openvino: bool) -> list[Backend]:
+    """Backends of this computer, the reference first.
 
     Args:
         devices: as returned by `available_devices`.
@@ -77,21 +76,21 @@ def ways(devices: Sequence[str], openvino: bool) -> list[Way]:
     return [REFERENCE, *([("cpu", "openvino")] if openvino else []), *others]
 
 
-def check_ways(
-    model: str, tried: Sequence[Way], make_service: Callable[[], Service], name_of: Callable[[str], str]
-) -> Iterator[WayResult]:
-    """Segment the test slice in each way.
+def check_backends(
+    model: str, backends: Sequence[Backend], make_service: Callable[[], Service], name_of: Callable[[str], str]
+) -> Iterator[BackendResult]:
+    """Segment the check slice with each backend.
 
     Args:
         model: key in the catalogue.
-        tried: as returned by `ways`.
+        backends: as returned by `list_backends`; the first one is the reference.
         make_service: returns a service that caches no embeddings, so that each run encodes. It is called once for each
-            way, so that the memory of the previous one is free.
+            backend, so that the memory of the previous one is free.
         name_of: returns the name that the hardware of a device reports.
     """
     image, box = phantom_slice()
     reference: Prediction | None = None
-    for device, runtime in tried:
+    for device, runtime in backends:
         service = make_service()
         choice = ModelChoice(model, device=device, runtime=runtime)
         try:
@@ -103,23 +102,25 @@ def check_ways(
         except Exception as error:
             failure = as_user_error(error)
             log_error(_log, failure, "the check of %s with %s failed", device, runtime)
-            yield WayResult(device, runtime, name_of(device), None, None, False, str(failure))
+            yield BackendResult(device, runtime, name_of(device), None, None, False, str(failure))
             continue
         if (device, runtime) == REFERENCE:
             reference = prediction
         overlap, agrees = _compared(prediction, reference)
-        yield WayResult(device, runtime, name_of(device), seconds, overlap, agrees, _doubt(reference, overlap, agrees))
+        yield BackendResult(
+            device, runtime, name_of(device), seconds, overlap, agrees, _refusal(reference, overlap, agrees)
+        )
 
 
-def fastest(results: Sequence[WayResult]) -> Way | None:
-    """The fastest way whose result agrees with the reference, or None."""
+def fastest(results: Sequence[BackendResult]) -> Backend | None:
+    """The fastest backend whose result agrees with the reference, or None."""
     usable = [result for result in results if result.agrees and result.seconds is not None]
     best = min(usable, key=lambda result: result.seconds or 0.0, default=None)
     return None if best is None else (best.device, best.runtime)
 
 
 def seconds_per_slice(service: Service, choice: ModelChoice) -> float:
-    """Shortest time to encode and decode the test slice, in seconds. `service` caches no embeddings."""
+    """Shortest time to encode and decode the check slice, in seconds. `service` caches no embeddings."""
     image, box = phantom_slice()
     return _timed(lambda: service.preview(choice, image, box))[1]
 
@@ -146,18 +147,18 @@ def _compared(found: Prediction, reference: Prediction | None) -> tuple[float | 
     return overlap, usable and overlap >= LEAST_DICE and difference <= LARGEST_IOU_DIFFERENCE
 
 
-def _doubt(reference: Prediction | None, overlap: float | None, agrees: bool) -> str:
+def _refusal(reference: Prediction | None, overlap: float | None, agrees: bool) -> str:
     if agrees:
         return ""
     if reference is None:
-        return "the processor gave no result to compare this one with: choose the device cpu"
+        return "the processor failed, so that this result cannot be checked: choose the device cpu"
     if not reference.mask.any():
-        return "the processor finds nothing on the test slice: verify the model's weights"
+        return "the processor finds nothing on the check slice: verify the model's weights"
     return f"its mask differs from the processor's (Dice {overlap:.3f}): do not use this device"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the check; returns the exit status."""
+    """Run the check and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_attached(parser)
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
@@ -183,10 +184,10 @@ def _check(model: str, send: SendLine) -> None:
     from ..runtimes.devices import available_devices, name_of_device
     from ..serving.service import SegmentationService
 
-    tried = ways(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)
-    send("began", model=spec.title, ways=[{"device": device, "runtime": runtime} for device, runtime in tried])
+    backends = list_backends(available_devices(), openvino=importlib.util.find_spec("openvino") is not None)
+    send("started", backends=[{"device": device, "runtime": runtime} for device, runtime in backends])
     results = []
-    for result in check_ways(model, tried, lambda: SegmentationService(cache_bytes=0), name_of_device):
+    for result in check_backends(model, backends, lambda: SegmentationService(cache_bytes=0), name_of_device):
         results.append(result)
         send("result", **asdict(result))
     device, runtime = fastest(results) or (None, None)

@@ -12,12 +12,11 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
-from ..diagnostics.child_log import log_to_stderr
+from ..diagnostics.child_log import claim_standard_streams, log_to_stderr
 from ..diagnostics.log import get_logger, log_error
 from ..errors import Cancelled, as_user_error
 
@@ -44,7 +43,7 @@ def run_job(work: Callable[[SendLine], None], attached: bool) -> int:
         work: called with a function that sends lines. An error that it raises becomes the last line.
         attached: cancel the job when standard input ends.
     """
-    requests, lines = _claim_pipes()
+    requests, lines = claim_standard_streams()
     log_to_stderr()
     ended = threading.Event()
 
@@ -86,11 +85,3 @@ def _watch(requests: BinaryIO, ended: threading.Event) -> None:
     # A network that is running, or a download that stalls, does not notice an interrupt.
     if not ended.wait(_GRACE_SECONDS):
         os._exit(Cancelled.exit_status)
-
-
-def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output for this job alone: output of libraries goes to standard error from now on."""
-    requests, lines = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return open(requests, "rb", buffering=0), open(lines, "wb")

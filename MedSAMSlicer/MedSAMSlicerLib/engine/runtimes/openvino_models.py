@@ -1,7 +1,7 @@
 """Networks converted for OpenVINO, stored on disk so that each is converted once.
 
 Each converted network has a folder, whose name states the weights, the release of OpenVINO and the revision of the
-conversion. Weights are stored in float32; the precision of the computation is chosen when the network is compiled.
+conversion. Weights are stored and networks are run in float32.
 """
 
 from __future__ import annotations
@@ -111,13 +111,12 @@ def convert_in_process(network: NetworkFile, folder: Path) -> None:
     raise RuntimeError(f"the conversion failed: {last.get('message', output[-1])}")
 
 
-def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
+def compile_network(path: Path, threads: int) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
     """Compile a converted network for the CPU.
 
     Args:
         path: the .xml file of the encoder or decoder.
         threads: number of processor threads.
-        precision: precision of the computation, "float32" or "bfloat16".
 
     Returns:
         Function that maps a list of input arrays to a list of new output arrays.
@@ -127,7 +126,7 @@ def compile_network(path: Path, threads: int, precision: str) -> Callable[[list[
         str(path),
         "CPU",
         {
-            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
             # Pinned threads would wait for their core while another process uses it.

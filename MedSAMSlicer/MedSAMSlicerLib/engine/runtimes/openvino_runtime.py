@@ -28,7 +28,6 @@ class OpenVINORuntime:
         convert: writes the converted network into the empty folder that it is given.
         make_fallback: returns a runtime that takes all kinds of prompt.
         threads: number of processor threads.
-        precision: precision of the encoder, "float32" or "bfloat16"; the decoder always runs in float32.
         folder: folder of converted networks; by default ``openvino`` in the cache folder.
     """
 
@@ -43,11 +42,9 @@ class OpenVINORuntime:
         convert: Callable[[Path], None],
         make_fallback: Callable[[], Runtime],
         threads: int,
-        precision: str = "float32",
         folder: Path | None = None,
     ) -> None:
-        self.precision = precision
-        self.version = f"{openvino.get_version()} {precision}"
+        self.version = f"{openvino.get_version()} float32"
         self._make_fallback = make_fallback
         kept = converted_folder(identity, convert, folder)
         try:
@@ -59,8 +56,8 @@ class OpenVINORuntime:
             self._compile(converted_folder(identity, convert, folder), threads)
 
     def _compile(self, kept: Path, threads: int) -> None:
-        self._encoder = compile_network(kept / ENCODER, threads, self.precision)
-        self._decoder = compile_network(kept / DECODER, threads, "float32")
+        self._encoder = compile_network(kept / ENCODER, threads)
+        self._decoder = compile_network(kept / DECODER, threads)
 
     @cached_property
     def _fallback(self) -> Runtime:

@@ -35,11 +35,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
 
-from ..diagnostics.child_log import log_to_stderr
+from ..diagnostics.child_log import claim_standard_streams, log_to_stderr
 from ..diagnostics.log import get_logger, log_error
 from ..environment import leave_one_core, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
@@ -210,25 +210,6 @@ def service_factory(name: str) -> Callable[[], Service]:
     return make
 
 
-def claim_pipes() -> tuple[io.BufferedReader, BinaryIO]:
-    """Reserve the standard input and output of the process for messages.
-
-    Afterwards everything that Python code or compiled libraries print goes to standard error, and standard input is empty
-    for them.
-
-    Returns:
-        requests: stream of the former standard input.
-        responses: stream of the former standard output.
-    """
-    requests, responses = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
-    return open(requests, "rb"), open(responses, "wb")
-
-
 def receive_requests(stream: io.BufferedReader, requests: RequestQueue) -> None:
     """Put the messages of a stream into the queue until the stream ends, then end the process."""
     try:
@@ -251,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     share_processor()
     leave_one_core()
-    request_stream, response_stream = claim_pipes()
+    request_stream, response_stream = claim_standard_streams()
     log_to_stderr()
     # Prints the Python traceback if a library crashes.
     faulthandler.enable()

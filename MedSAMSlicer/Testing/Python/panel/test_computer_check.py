@@ -59,10 +59,10 @@ def _weights(litemedsam_weights: Path) -> None:
     """A model is installed."""
 
 
-def began(*devices: str) -> dict[str, Any]:
+def started(*devices: str) -> dict[str, Any]:
     return {
-        **{"kind": "began", "model": "LiteMedSAM"},
-        "ways": [{"device": device, "runtime": "torch"} for device in devices],
+        **{"kind": "started"},
+        "backends": [{"device": device, "runtime": "torch"} for device in devices],
     }
 
 
@@ -71,7 +71,7 @@ def test_the_fastest_device_that_matches_the_cpu_is_selected_and_stored(
 ) -> None:
     computer(
         [
-            began("cpu", "cuda"),
+            started("cpu", "cuda"),
             device("cpu", 1.04, True, hardware="x86_64, 2 of 2 cores"),
             device("cuda", 0.0123, True, hardware="NVIDIA RTX"),
             {"kind": "fastest", "device": "cuda", "runtime": "torch"},
@@ -100,7 +100,7 @@ def test_a_device_with_a_different_result_is_shown_but_not_selected(
 ) -> None:
     computer(
         [
-            began("cpu", "mps"),
+            started("cpu", "mps"),
             device("cpu", 0.8, True),
             device("mps", 0.1, False, "its mask differs from the processor's (Dice 0.200): do not use this device"),
             {"kind": "fastest", "device": "cpu", "runtime": "torch"},
@@ -118,7 +118,7 @@ def test_when_no_device_works_the_panel_shows_the_reason_and_selects_none(
 ) -> None:
     computer(
         [
-            began("cpu"),
+            started("cpu"),
             device("cpu", None, False, "out of memory"),
             {"kind": "fastest", "device": None, "runtime": None},
         ]
@@ -135,7 +135,7 @@ def test_the_panel_shows_the_device_being_timed_and_cancel_keeps_the_selected_de
 ) -> None:
     host.settings["MedSAMSlicer/Device"] = "cpu"
     computer(
-        [began("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda", "runtime": "torch"}]
+        [started("cpu", "cuda"), device("cpu", 1.0, True)], [{"kind": "fastest", "device": "cuda", "runtime": "torch"}]
     )
     host.user.click(ui.checkComputerButton)
     host.wait_until(lambda: "CUDA" in ui.checkProgressLabel.text, seconds=60)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.jobs.device_check import WayResult, check_ways, fastest, ways
+from MedSAMSlicerLib.engine.jobs.device_check import BackendResult, check_backends, fastest, list_backends
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
@@ -60,8 +60,10 @@ class Computer:
         time.sleep(self.seconds[choice.device])
         return self.behaviour_of_runtime.get(choice.runtime, self.behaviour[choice.device])(image, box)
 
-    def check(self, devices: list[str]) -> dict[str, WayResult]:
-        found = check_ways("litemedsam", ways(devices, openvino=False), lambda: self, lambda device: f"a {device}")  # type: ignore[arg-type, return-value]
+    def check(self, devices: list[str]) -> dict[str, BackendResult]:
+        found = check_backends(
+            "litemedsam", list_backends(devices, openvino=False), lambda: self, lambda device: f"a {device}"
+        )  # type: ignore[arg-type, return-value]
         return {result.device: result for result in found}
 
 
@@ -79,10 +81,10 @@ def test_a_graphics_card_that_agrees_is_faster_and_chosen() -> None:
 
 
 def test_openvino_is_compared_with_pytorch_on_the_same_processor() -> None:
-    assert ways(["cuda", "cpu"], openvino=True) == [("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")]
+    assert list_backends(["cuda", "cpu"], openvino=True) == [("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")]
     computer = Computer({"cpu": 0.0}, {"cpu": honest})
     computer.behaviour_of_runtime["openvino"] = shifted
-    found = list(check_ways("litemedsam", ways(["cpu"], True), lambda: computer, str))  # type: ignore[arg-type, return-value]
+    found = list(check_backends("litemedsam", list_backends(["cpu"], True), lambda: computer, str))  # type: ignore[arg-type, return-value]
     assert [(result.runtime, result.agrees) for result in found] == [("torch", True), ("openvino", False)]
     assert fastest(found) == ("cpu", "torch")
 
@@ -150,17 +152,17 @@ def run_check(*arguments: str, **environment: str) -> tuple[int, list[dict]]:
 def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
     status, lines = run_check()
     assert status == 0
-    assert [line["kind"] for line in lines[:1]] == ["began"]
-    assert lines[0]["model"] == "LiteMedSAM" and lines[0]["ways"][0] == {"device": "cpu", "runtime": "torch"}
+    assert [line["kind"] for line in lines[:1]] == ["started"]
+    assert lines[0]["backends"][0] == {"device": "cpu", "runtime": "torch"}
     results = {(line["device"], line["runtime"]): line for line in lines if line["kind"] == "result"}
-    assert list(results) == [(way["device"], way["runtime"]) for way in lines[0]["ways"]]
+    assert list(results) == [(backend["device"], backend["runtime"]) for backend in lines[0]["backends"]]
     reference = results["cpu", "torch"]
     assert reference["agrees"] and reference["dice"] == 1.0 and reference["seconds"] > 0
     assert lines[-2]["kind"] == "fastest" and results[lines[-2]["device"], lines[-2]["runtime"]]["agrees"]
     assert lines[-1] == {"kind": "done"}
 
 
-def test_missing_weights_are_said_once(tmp_path: Path) -> None:
+def test_missing_weights_are_reported_once(tmp_path: Path) -> None:
     status, lines = run_check("--model", "sam_vit_h", MEDSAM_SLICER_CACHE=str(tmp_path), MEDSAM_SLICER_WEIGHTS="")
     assert status == 3
     assert [line["kind"] for line in lines] == ["failed"]
