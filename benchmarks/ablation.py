@@ -44,7 +44,7 @@ from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind, prompt_from
 from MedSAMSlicerLib.io.image_files import read_image  # noqa: E402
 from MedSAMSlicerLib.io.segmentations import read_label  # noqa: E402
 
-# Large enough for all embeddings of a case: predictions are remembered by their embedding.
+# Large enough for all embeddings of a case, because predictions are cached by embedding.
 CACHE_BYTES = 8 << 30
 
 Changes = dict[str, tuple[float, ...]]
@@ -150,12 +150,12 @@ class Score:
     slices: int
 
 
-def remember_answers(runtime: Runtime) -> None:
-    """Make a runtime decode each box once per embedding. Embeddings are told apart by identity and must stay alive."""
+def cache_predictions(runtime: Runtime) -> None:
+    """Make a runtime decode each box once per embedding. Embeddings are distinguished by `id` and must stay alive."""
     decode = runtime.decode
-    answers: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    cached: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
-    def remembered(
+    def decode_cached(
         embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         if multimask or not all(prompt.only_box for prompt in prompts):
@@ -164,12 +164,12 @@ def remember_answers(runtime: Runtime) -> None:
         for prompt in prompts:
             assert prompt.box is not None
             key = (id(embedding), prompt.box.tobytes())
-            if key not in answers:
-                answers[key] = decode(embedding, [prompt])
-            found.append(answers[key])
+            if key not in cached:
+                cached[key] = decode(embedding, [prompt])
+            found.append(cached[key])
         return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
 
-    runtime.decode = remembered  # type: ignore[method-assign]
+    runtime.decode = decode_cached  # type: ignore[method-assign]
 
 
 def variants_of(kind: PromptKind) -> list[Variant]:
@@ -183,7 +183,7 @@ def run_case(case: Case, kind: PromptKind) -> list[Score]:
     predictor = load_predictor(
         ModelChoice(), EmbeddingCache(CACHE_BYTES, open_embedding_store(embeddings_disk_megabytes()))
     )[0]
-    remember_answers(predictor.runtime)
+    cache_predictions(predictor.runtime)
     image = read_image(case.image)
     truth = read_label(case.label, case.value, like=image)
     axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Times what a user of the effect feels, in the test host: preview, cancel, stretches without an answer, imports.
+"""Response times of the effect in the test host: previews, cancelling, blocking of the main thread, import.
 
     python benchmarks/bench_effect.py [IMAGE] [--engine litemedsam|bright] [--moves N]
 
-The mouse moves 60 times a second over the middle slice of the volume. A preview counts from the newest mouse move that
-it answers to the moment at which its overlay is set. A stretch without an answer is one pass of the event loop.
+The mouse moves 60 times per second over the middle slice of the volume. The time of a preview is measured from the mouse
+move of its box until its overlay is set. The main thread is blocked for the duration of one pass of the event loop.
 Writes effect.json to benchmarks/results/.
 """
 
@@ -28,7 +28,7 @@ FRAME = 1 / 60
 
 
 class Loop:
-    """The host's event loop in real time; remembers how long each pass took."""
+    """Runs the event loop of the host in real time and records the duration of each pass."""
 
     def __init__(self, host: Any) -> None:
         self.host = host
@@ -46,7 +46,7 @@ class Loop:
         end = time.perf_counter() + seconds
         while not condition():
             if time.perf_counter() > end:
-                raise TimeoutError("what was waited for did not happen")
+                raise TimeoutError(f"the condition was not met within {seconds:g} s")
             self.once()
 
     def pause(self, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Loop:
 
 
 def import_milliseconds(times: int = 5) -> float:
-    """Median time to import the effect where only Slicer's own modules are there already."""
+    """Median time to import the effect after Slicer's own modules."""
     code = (
         "import sys, time\n"
         "from host.application import replaced_modules; import slicer, numpy, vtk, slicer.util\n"
@@ -139,45 +139,47 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
 
 def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
     contouring, rectangle = effect.contouring, effect.contouring.rectangle
-    asked: dict[Any, float] = {}
-    waited: list[float] = []
+    move_times: dict[Any, float] = {}
+    latencies: list[float] = []
     seen: list[Any] = []
 
-    def note() -> None:
-        """After the effect has drawn: it was connected first."""
+    def record() -> None:
+        """Record a new preview. The effect has drawn it, because it was connected first."""
         shown = rectangle.shown
         if shown is not None and shown not in seen[-1:]:
             seen.append(shown)
-            waited.append(time.perf_counter() - asked[shown.box])
+            latencies.append(time.perf_counter() - move_times[shown.box])
 
-    contouring.state.changed.connect(note)
+    contouring.state.changed.connect(record)
     host.user.press("Red", (140, 100))
     host.user.move("Red", (180, 140))
-    asked[rectangle.drag.box] = time.perf_counter()
+    move_times[rectangle.drag.box] = time.perf_counter()
     loop.until(lambda: rectangle.shown is not None)
-    found: dict[str, Any] = {"first preview s": waited[0]}
-    print(f"first preview, process and model started, slice encoded: {waited[0]:.2f} s")
-    waited.clear()
+    found: dict[str, Any] = {"first preview s": latencies[0]}
+    print(f"first preview, with start of the process, loading and encoding: {latencies[0]:.2f} s")
+    latencies.clear()
     loop.passes.clear()
     for n in range(moves):
         share = np.sin(n / 9)
         begin = time.perf_counter()
         host.user.move("Red", (round(200 + 40 * share), round(165 + 30 * np.cos(n / 7))))
-        asked[rectangle.drag.box] = begin
+        move_times[rectangle.drag.box] = begin
         while time.perf_counter() - begin < FRAME:
             loop.once()
     loop.until(lambda: not contouring.preview.busy)
     print(
-        f"{moves} mouse moves, {len(waited)} previews: median {1000 * np.median(waited):.0f} ms, "
-        f"95th percentile {1000 * np.percentile(waited, 95):.0f} ms; last one shown: {rectangle.shown.box == rectangle.drag.box}"
+        f"{moves} mouse moves, {len(latencies)} previews: median {1000 * np.median(latencies):.0f} ms, "
+        f"95th percentile {1000 * np.percentile(latencies, 95):.0f} ms; last one shown: {rectangle.shown.box == rectangle.drag.box}"
     )
-    print(f"longest stretch without an answer while drawing: {1000 * max(loop.passes):.0f} ms")
+    print(f"main thread blocked while drawing for at most {1000 * max(loop.passes):.0f} ms")
     assert contouring.problem is None, contouring.problem
-    quartiles = dict(zip(("q25", "median", "q75", "p95"), np.percentile(waited, (25, 50, 75, 95)) * 1000, strict=True))
+    quartiles = dict(
+        zip(("q25", "median", "q75", "p95"), np.percentile(latencies, (25, 50, 75, 95)) * 1000, strict=True)
+    )
     return {
         **found,
         "moves": moves,
-        "previews": len(waited),
+        "previews": len(latencies),
         "mouse to mask ms": quartiles,
         "longest stretch while drawing ms": 1000 * max(loop.passes),
     }
@@ -201,7 +203,7 @@ def run_and_cancel(host: Any, effect: Any, loop: Loop) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     print(
         f"run: {len(contouring.result)} slices in {seconds:.1f} s; "
-        f"longest stretch without an answer {1000 * max(loop.passes):.0f} ms, "
+        f"main thread blocked for at most {1000 * max(loop.passes):.0f} ms, "
         f"99th percentile {1000 * np.percentile(loop.passes, 99):.0f} ms"
     )
     return {

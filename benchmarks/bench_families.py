@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Seconds a slice and memory of every model on this computer's processor, with each runtime.
+"""Time per slice and memory of every model on the processor of this computer, with each runtime.
 
     python benchmarks/bench_families.py [--models KEY ...] [--repeats N]
 
-What a network takes does not depend on its weights, so they are made up: every model is measured, whether its weights are
-here or not. Each way runs in a process of its own. Converting for OpenVINO is timed by itself; it happens once.
+Time and memory do not depend on the weights, so random weights are used and no model has to be downloaded. Each runtime
+is measured in a new process. The conversion for OpenVINO, which happens once, is measured separately.
 Writes families.json to benchmarks/results/.
 """
 
@@ -29,19 +29,19 @@ from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model  # noqa: E402
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt  # noqa: E402
 
-# Linux counts in KiB, macOS in bytes.
+# ru_maxrss is in KiB on Linux, in bytes on macOS.
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 SIDE = 512
 BOX = Box(150, 160, 330, 350)
 
 
 def peak_mb() -> float:
-    """Most memory that this process has taken, in 10^6 bytes."""
+    """Peak memory of this process in 10^6 bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e6
 
 
 def network_of(key: str) -> Any:
-    """The model's network with small numbers in the place of weights."""
+    """Network of a model with small random weights."""
     import torch
 
     family = find_model(key).load_family()
@@ -54,7 +54,7 @@ def network_of(key: str) -> Any:
 
 
 def convert_to(key: str, folder: Path) -> dict[str, float]:
-    """Convert for OpenVINO; seconds and peak memory."""
+    """Convert a model for OpenVINO; return seconds and peak memory."""
     import torch
 
     from MedSAMSlicerLib.engine.jobs.convert_openvino import convert
@@ -67,7 +67,7 @@ def convert_to(key: str, folder: Path) -> dict[str, float]:
 
 
 def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[str, float]:
-    """Median seconds of encoding and of answering one box, and peak memory."""
+    """Run a model; return median seconds of encoder and decoder, and peak memory."""
     family = find_model(key).load_family()
     if runtime_name == "torch":
         import torch
@@ -99,8 +99,8 @@ def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[st
     return {"encode": float(np.median(encode[1:])), "decode": float(np.median(decode[1:])), "peak_mb": peak_mb()}
 
 
-def in_process_of_its_own(*arguments: str) -> dict[str, float]:
-    """What this program says when it is asked for one measurement."""
+def in_new_process(*arguments: str) -> dict[str, float]:
+    """Result of one measurement in a new process."""
     command = [sys.executable, __file__, "--one", *arguments]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
@@ -120,7 +120,7 @@ def main() -> int:
     for key in options.models:
         with tempfile.TemporaryDirectory() as folder:
             table[key] = {
-                what: in_process_of_its_own(what, key, folder, str(options.repeats))
+                what: in_new_process(what, key, folder, str(options.repeats))
                 for what in ("torch", "convert", "openvino")
             }
         print(key, json.dumps(table[key]), flush=True)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""LiteMedSAM on a graphics card: parity with the processor, precisions, batches, and what happens when memory runs out.
+"""LiteMedSAM on a graphics card: parity with the processor, precisions, batches, and behaviour without enough memory.
 
     python benchmarks/bench_gpu.py [--device cuda] [--slices FILE.npz] [--repeats N]
-    python benchmarks/bench_gpu.py --write-slices FILE.npz      the demo's CT as grey slices, for a computer without SimpleITK
+    python benchmarks/bench_gpu.py --write-slices FILE.npz      the windowed slices of the demo's CT, for a computer without SimpleITK
 
-Every figure compares with the processor of the same computer, in the same run. Times are medians of `repeats` with the
-lowest and the highest; the device is synchronised by the copy of each result to the processor. Takes about two minutes
-beside a modern card. Writes benchmarks/results/gpu.json.
+The processor of the same computer is measured in the same run. Times are medians, minima and maxima of `repeats` calls; the
+copy of each result to the processor synchronises the device. Takes about two minutes with a recent card. Writes
+benchmarks/results/gpu.json.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-# Half precision is judged anew: verdicts of earlier runs must not be found. Before the engine is imported.
+# An empty cache, so that half precision is checked again. Set before the engine is imported.
 if "--keep-cache" not in sys.argv:
     os.environ["MEDSAM_SLICER_CACHE"] = tempfile.mkdtemp(prefix="medsam-gpu-")
 
@@ -49,8 +49,8 @@ BOX, FIRST, LAST = Box(318, 333, 404, 398), 15, 25
 LONG_BOX_SLICES = 40
 
 
-class GreyStack:
-    """uint8 (slices, rows, columns) as a `SliceSource`, repeated until there are `count` slices."""
+class RepeatedStack:
+    """A `SliceSource` of uint8 (slices, rows, columns), repeated up to `count` slices."""
 
     def __init__(self, images: np.ndarray, spacing: tuple[float, float, float], count: int | None = None) -> None:
         self._images = images
@@ -61,7 +61,7 @@ class GreyStack:
         image = self._images[index % len(self._images)]
         if index < len(self._images):
             return image
-        # A repeated slice must differ, or its embedding would be found in the cache.
+        # Make repeated slices differ, so that each is encoded.
         image = image.copy()
         image[0, 0] = index % 256
         return image
@@ -70,10 +70,12 @@ class GreyStack:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=("cuda", "mps", "cpu"))
-    parser.add_argument("--slices", type=Path, metavar="FILE.npz", help="grey slices to use instead of the demo's CT")
+    parser.add_argument(
+        "--slices", type=Path, metavar="FILE.npz", help="windowed slices to use instead of the demo's CT"
+    )
     parser.add_argument("--write-slices", type=Path, metavar="FILE.npz")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--keep-cache", action="store_true", help="use the verdicts on half precision that are kept")
+    parser.add_argument("--keep-cache", action="store_true", help="use the stored verdicts on half precision")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "gpu.json")
     options = parser.parse_args()
     images, spacing = _slices(options.slices)
@@ -90,11 +92,11 @@ def main() -> int:
     chosen = replace(CHOICE, device=options.device)
     for name, measure in (
         ("parity", lambda: parity(images, chosen)),
-        ("whole_box", lambda: whole_box(GreyStack(images, spacing), chosen)),
+        ("whole_box", lambda: whole_box(RepeatedStack(images, spacing), chosen)),
         ("encoder", lambda: encoder(images, chosen, options.repeats)),
         ("decoder", lambda: decoder(images[20], chosen, options.repeats)),
         ("long_box", lambda: long_box(images, spacing, chosen)),
-        ("memory", lambda: out_of_memory(GreyStack(images, spacing), chosen)),
+        ("memory", lambda: out_of_memory(RepeatedStack(images, spacing), chosen)),
     ):
         begin = time.perf_counter()
         table[name] = measure()
@@ -105,7 +107,7 @@ def main() -> int:
 
 
 def parity(images: np.ndarray, chosen: ModelChoice) -> dict[str, Any]:
-    """Differences of embedding, logits, predicted IoU and mask from the processor's, in each precision."""
+    """Differences of embedding, logits, predicted IoU and mask from those of the processor, in each precision."""
     reference, _ = load_predictor(CHOICE)
     expected = {
         index: (reference.embed(images[index]), reference.predict(images[index], BOX)) for index in (16, 20, 24)
@@ -133,8 +135,8 @@ def parity(images: np.ndarray, chosen: ModelChoice) -> dict[str, Any]:
     return found
 
 
-def whole_box(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
-    """The demo's tumour in a 3D box: masks on the device beside the processor's, and what the user is told."""
+def whole_box(stack: RepeatedStack, chosen: ModelChoice) -> dict[str, Any]:
+    """Segment the demo's tumour in a 3D box on both: Dice coefficient of the masks, seconds, and notes for the user."""
     prompt = StackPrompt.from_box3d(FIRST, LAST, BOX)
     on_processor, seconds, _ = _run(CHOICE, stack, prompt)
     on_device, device_seconds, info = _run(chosen, stack, prompt)
@@ -147,18 +149,18 @@ def whole_box(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
 
 
 def encoder(images: np.ndarray, chosen: ModelChoice, repeats: int) -> dict[str, Any]:
-    """Seconds a slice on the processor, and on the device for each precision and batch size."""
+    """Encoder: seconds per slice on the processor, and on the device for each precision and batch size."""
     predictor, _ = load_predictor(CHOICE)
     prepared = [predictor.family.prepare(image) for image in images[:16]]
-    found: dict[str, Any] = {"cpu": _spread(lambda: predictor.runtime.encode(prepared[0]), 3)}
+    found: dict[str, Any] = {"cpu": _time(lambda: predictor.runtime.encode(prepared[0]), 3)}
     for precision in ("float32", "float16", "bfloat16"):
         runtime = _runtime(chosen.device, precision)
         for count in (1, 2, 4, 8):
-            found[f"{precision}, {count} at once"] = _spread(partial(runtime._encode, prepared[:count]), repeats, count)
+            found[f"{precision}, {count} at once"] = _time(partial(runtime._encode, prepared[:count]), repeats, count)
     batched, _ = load_predictor(chosen)
     batched.runtime.encode_many(prepared)
     found["as used"] = {
-        **_spread(lambda: batched.runtime.encode_many(prepared), repeats, len(prepared)),
+        **_time(lambda: batched.runtime.encode_many(prepared), repeats, len(prepared)),
         "slices_at_once": batched.runtime.slices_at_once,
         "runtime": batched.runtime.version,
     }
@@ -166,25 +168,25 @@ def encoder(images: np.ndarray, chosen: ModelChoice, repeats: int) -> dict[str, 
 
 
 def decoder(image: np.ndarray, chosen: ModelChoice, repeats: int) -> dict[str, Any]:
-    """Seconds of a preview on a slice whose embedding is kept: one prompt, and 32 at once."""
+    """Decoder: seconds of one prompt, and of 32 at once, on a slice with a cached embedding."""
     found = {}
     for name, choice in (("cpu", CHOICE), (chosen.device, chosen)):
         predictor, _ = load_predictor(choice)
         predictor.predict(image, BOX)
         prompts = [SlicePrompt(box=BOX.padded(n % 6, n % 5)) for n in range(32)]
-        found[name] = _spread(partial(predictor.predict, image, BOX), repeats)
-        found[f"{name}, 32 prompts"] = _spread(partial(predictor.predict_prompts, image, prompts), repeats)
+        found[name] = _time(partial(predictor.predict, image, BOX), repeats)
+        found[f"{name}, 32 prompts"] = _time(partial(predictor.predict_prompts, image, prompts), repeats)
     return found
 
 
 def long_box(images: np.ndarray, spacing: tuple[float, float, float], chosen: ModelChoice) -> dict[str, Any]:
-    """A 3D box of 40 slices, model loaded, nothing encoded; and once more with another rectangle."""
-    stack = GreyStack(images, spacing, LONG_BOX_SLICES + 10)
+    """A 3D box of 40 slices with a loaded model and an empty cache, then a second box on the same slices."""
+    stack = RepeatedStack(images, spacing, LONG_BOX_SLICES + 10)
     prompts = [StackPrompt.from_box3d(5, 4 + LONG_BOX_SLICES, box) for box in (BOX, BOX.padded(6, 4))]
     found: dict[str, Any] = {"slices": LONG_BOX_SLICES}
     for name, choice in (("cpu", CHOICE), (chosen.device, chosen)):
         service = SegmentationService(1 << 30)
-        # Warm: the first work on a device compiles and allocates.
+        # Warm up: the first call on a device compiles and allocates.
         service.preview(choice, images[0], BOX)
         seconds = []
         for prompt in prompts:
@@ -197,8 +199,8 @@ def long_box(images: np.ndarray, spacing: tuple[float, float, float], chosen: Mo
     return found
 
 
-def out_of_memory(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
-    """The same box while the device may use less and less memory: what it says, and whether masks stay the same."""
+def out_of_memory(stack: RepeatedStack, chosen: ModelChoice) -> dict[str, Any]:
+    """Segment the same box with less and less memory: Dice coefficient of the masks, device at the end, and notes."""
     if chosen.device != "cuda":
         return {"skipped": "memory can be limited on CUDA only"}
     prompt = StackPrompt.from_box3d(FIRST, LAST, BOX)
@@ -222,19 +224,19 @@ def out_of_memory(stack: GreyStack, chosen: ModelChoice) -> dict[str, Any]:
 
 
 def _slices(path: Path | None) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """uint8 (slices, rows, columns) and spacing in mm, slices first."""
+    """uint8 (slices, rows, columns) and their spacing in mm, slices first."""
     if path is not None:
-        with np.load(path) as kept:
-            across, rows, columns = (float(mm) for mm in kept["spacing"])
-            return kept["images"], (across, rows, columns)
-    from speed.cases import stack_of
+        with np.load(path) as file:
+            across, rows, columns = (float(mm) for mm in file["spacing"])
+            return file["images"], (across, rows, columns)
+    from speed.cases import demo_stack
 
-    stack = stack_of(50)
+    stack = demo_stack(50)
     return np.stack([stack.slice_uint8(index) for index in range(stack.shape[0])]), stack.spacing
 
 
 def _runtime(device: str, precision: str) -> Any:
-    """A fresh runtime of LiteMedSAM, without the check that chooses the precision."""
+    """A new runtime of LiteMedSAM in this precision, without its check."""
     from MedSAMSlicerLib.engine.models.catalogue import find_model
     from MedSAMSlicerLib.engine.models.checkpoints import load_state
     from MedSAMSlicerLib.engine.models.weights import find_weights
@@ -247,8 +249,8 @@ def _runtime(device: str, precision: str) -> Any:
     return TorchRuntime(network, device, precision)
 
 
-def _run(choice: ModelChoice, stack: GreyStack, prompt: StackPrompt) -> tuple[np.ndarray, float, RunInfo]:
-    """bool (slices, rows, columns), seconds with loading, and what the run says of itself."""
+def _run(choice: ModelChoice, stack: RepeatedStack, prompt: StackPrompt) -> tuple[np.ndarray, float, RunInfo]:
+    """bool (slices, rows, columns) mask, seconds including loading, and information about the run."""
     masks, info = np.zeros(stack.shape, bool), RunInfo()
     begin = time.perf_counter()
     for result in SegmentationService(1 << 30).segment(choice, stack, prompt, info):
@@ -256,14 +258,14 @@ def _run(choice: ModelChoice, stack: GreyStack, prompt: StackPrompt) -> tuple[np
     return masks, time.perf_counter() - begin, info
 
 
-def _spread(work: Callable[[], object], repeats: int, share: int = 1) -> dict[str, float]:
-    """Median, lowest and highest seconds of `work`, by `share`; one call before, which is not counted."""
+def _time(work: Callable[[], object], repeats: int, items: int = 1) -> dict[str, float]:
+    """Median, minimum and maximum seconds of `work`, divided by `items`, after one call that is not timed."""
     work()
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
         work()
-        seconds.append((time.perf_counter() - begin) / share)
+        seconds.append((time.perf_counter() - begin) / items)
     return {"median": statistics.median(seconds), "lowest": min(seconds), "highest": max(seconds)}
 
 

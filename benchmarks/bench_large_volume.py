@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Peak memory and time of `medsam-slicer segment` on large volumes.
 
-Repeats the demo's CT along K to 40 and to 300 slices of 512 x 512 (int16), segments the same 20-slice box in both with
+Repeats the demo's CT along K to 40 and to 300 slices of 512 x 512 (int16), segments the same box of 20 slices in both with
 the command line, and prints peak memory and the ratio of the times. Writes benchmarks/results/large_volume.json.
-Ends with status 1 if a run took more than `MOST_MB`, or the large volume more than `HIGHEST_RATIO` times as long as the
-small one. A run on the small volume goes ahead: what is made once and kept (a model converted for OpenVINO) counts by
-itself.
+Returns exit status 1 if a run takes more than `MOST_MB`, or the large volume more than `HIGHEST_RATIO` times as long as
+the small one. A first run on the small volume, which may convert the model for OpenVINO, is reported separately.
 """
 
 from __future__ import annotations
@@ -33,18 +32,18 @@ REPEATS = 2
 SMALL, LARGE = 40, 300
 MOST_MB = 1500.0
 HIGHEST_RATIO = 1.2
-# Linux counts in KiB, macOS in bytes.
+# ru_maxrss is in KiB on Linux, in bytes on macOS.
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One run, or the middle of several.
+class Measurement:
+    """Time and memory of one run, or of several.
 
     Attributes:
-        seconds: of the whole command.
-        inference_seconds: of encoding and decoding alone.
-        peak_mb: most memory at any time, in 10^6 bytes.
+        seconds: duration of the command.
+        inference_seconds: time spent in encoder and decoder.
+        peak_mb: peak memory in 10^6 bytes.
     """
 
     seconds: float
@@ -52,8 +51,8 @@ class Measured:
     peak_mb: float
 
     @classmethod
-    def of(cls, runs: Sequence[Measured]) -> Measured:
-        """Median times and the highest peak."""
+    def combine(cls, runs: Sequence[Measurement]) -> Measurement:
+        """Median times and highest peak of several runs."""
         seconds, inference = (float(np.median([getattr(one, name) for one in runs])) for name in TIMES)
         return cls(seconds, inference, max(one.peak_mb for one in runs))
 
@@ -61,8 +60,8 @@ class Measured:
 TIMES = ("seconds", "inference_seconds")
 
 
-def repeated(source: sitk.Image, slices: int, path: Path) -> None:
-    """The volume's slices again and again, until there are `slices`."""
+def write_repeated(source: sitk.Image, slices: int, path: Path) -> None:
+    """Write a volume of `slices` slices, which repeat those of the source."""
     voxels = sitk.GetArrayViewFromImage(source)
     image = sitk.GetImageFromArray(voxels[np.arange(slices) % len(voxels)].astype(np.int16))
     image.SetSpacing(source.GetSpacing())
@@ -70,7 +69,7 @@ def repeated(source: sitk.Image, slices: int, path: Path) -> None:
 
 
 def peak_mb_of(command: Sequence[str]) -> float:
-    """Run a command to its end; the most memory that this one process took, in 10^6 bytes."""
+    """Run a command and return the peak memory of its process in 10^6 bytes."""
     paths = os.pathsep.join(filter(None, [str(MODULE), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})
     _pid, status, usage = os.wait4(process.pid, 0)
@@ -80,24 +79,24 @@ def peak_mb_of(command: Sequence[str]) -> float:
     return usage.ru_maxrss * _MAXRSS_BYTES / 1e6
 
 
-def run(path: Path, folder: Path) -> Measured:
-    """The command on one volume."""
+def run(path: Path, folder: Path) -> Measurement:
+    """Segment one volume with the command line."""
     report = folder / "report.json"
     command = [sys.executable, "-m", "MedSAMSlicerLib.cli", "segment", str(path), "--box", *BOX, "--window", "lung"]
     command += ["--output", str(folder / "out.seg.nrrd"), "--report", str(report), "--quiet"]
     before = time.perf_counter()
     peak = peak_mb_of(command)
     seconds = time.perf_counter() - before
-    told = json.loads(report.read_text())["seconds"]
-    return Measured(seconds, told["encode"] + told["decode"], peak)
+    timings = json.loads(report.read_text())["seconds"]
+    return Measurement(seconds, timings["encode"] + timings["decode"], peak)
 
 
-def ratio_of(small: Measured, large: Measured) -> float:
+def ratio_of(small: Measurement, large: Measurement) -> float:
     return large.seconds / small.seconds
 
 
-def complaints(small: Measured, large: Measured) -> list[str]:
-    """What is over its limit, a sentence each."""
+def exceeded_limits(small: Measurement, large: Measurement) -> list[str]:
+    """A sentence for each limit that is exceeded."""
     found = []
     for slices, measured in ((SMALL, small), (LARGE, large)):
         if measured.peak_mb > MOST_MB:
@@ -113,15 +112,15 @@ def main() -> int:
         folder = Path(temporary)
         paths = {slices: folder / f"{slices}.nrrd" for slices in (SMALL, LARGE)}
         for slices, path in paths.items():
-            repeated(source, slices, path)
+            write_repeated(source, slices, path)
         first = run(paths[SMALL], folder)
-        print(f"a first run: {asdict(first)}", flush=True)
-        # By turns, so that what else the computer does falls on both.
-        runs: dict[int, list[Measured]] = {slices: [] for slices in paths}
+        print(f"first run: {asdict(first)}", flush=True)
+        # Alternately, so that other load on the computer affects both alike.
+        runs: dict[int, list[Measurement]] = {slices: [] for slices in paths}
         for _ in range(REPEATS):
             for slices, path in paths.items():
                 runs[slices].append(run(path, folder))
-    small, large = Measured.of(runs[SMALL]), Measured.of(runs[LARGE])
+    small, large = Measurement.combine(runs[SMALL]), Measurement.combine(runs[LARGE])
     for slices, measured in ((SMALL, small), (LARGE, large)):
         print(f"{slices:>4} slices: {asdict(measured)}")
     print(f"whole command, {LARGE} / {SMALL} slices: {ratio_of(small, large):.3f}; peak memory {large.peak_mb:.0f} MB")
@@ -130,9 +129,10 @@ def main() -> int:
     table = {"first_run": asdict(first), str(SMALL): asdict(small), str(LARGE): asdict(large)}
     table_text = json.dumps({**table, "ratio": ratio_of(small, large)}, indent=2)
     (results / "large_volume.json").write_text(table_text + "\n")
-    for complaint in complaints(small, large):
-        print(complaint, file=sys.stderr)
-    return 1 if complaints(small, large) else 0
+    exceeded = exceeded_limits(small, large)
+    for sentence in exceeded:
+        print(sentence, file=sys.stderr)
+    return 1 if exceeded else 0
 
 
 if __name__ == "__main__":

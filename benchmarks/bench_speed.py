@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""Speed of LiteMedSAM on this computer's processor, beside the authors' own steps in PyTorch float32, in one run.
+"""Speed of LiteMedSAM on the processor of this computer, compared with the authors' code in PyTorch float32.
 
     python benchmarks/bench_speed.py [--slices 10 40 160] [--repeats N] [--only PART ...]
 
-Parts: ``slice`` encodes and decodes one slice with each runtime, beside the product of two large matrices that shows the
-processor's peak; ``plane`` does so at several sizes; ``boxes`` contours whole 3D boxes, and once more with another
-prompt; ``thin`` does so with 40 slices that are said to be 1.25 mm apart, of which not all are encoded; ``length``
-compares what a slice costs in a long box and in boxes of ten; ``outside`` puts one box into volumes of 30 and 300 slices;
-``preview`` goes through the pipes of the inference process; ``start`` and ``memory`` begin processes of their own.
+Parts: ``slice`` times encoder and decoder on one slice with each runtime, and the product of two large matrices as the peak of
+the processor; ``plane`` times slices of several sizes; ``boxes`` times whole 3D boxes, and a second prompt in each;
+``thin`` does so for 40 slices at a distance of 1.25 mm, of which not all are encoded; ``length`` compares the time per
+slice in a long box and in boxes of 10 slices; ``outside`` compares the same box in volumes of 30 and 300 slices;
+``preview`` times previews through the pipes of the inference process; ``start`` and ``memory`` measure new processes.
 
-Ways take turns, and ratios are taken within a turn, so that what else the computer does falls on all of them. Through 160
-slices the authors' way is timed on 40 of them, spread over our run, and scaled: it encodes each slice anew. Everything
-together takes about a quarter of an hour on two cores. Writes speed.json and speed.png to benchmarks/results/ and ends with a
-table of what was aimed at.
+Variants run alternately, and ratios are computed within a round, so that other load on the computer affects all of them
+alike. In a box of 160 slices the authors' code is timed on 40 slices and extrapolated. All parts together take about a
+quarter of an hour on two cores. Writes speed.json and speed.png to benchmarks/results/ and prints a table of targets.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from speed import ROOT  # noqa: E402
-from speed.boxes import KEPT_BYTES, THIN_MM, agreement, by_length, outside_the_reach, whole_box  # noqa: E402
+from speed.boxes import CACHE_BYTES, THIN_MM, demo_dice, time_box, time_box_lengths, time_volume_lengths  # noqa: E402
 from speed.cases import CHOICE, reference_predictor  # noqa: E402
 from speed.plot import draw  # noqa: E402
-from speed.previews import preview_times  # noqa: E402
-from speed.slices import OPENVINO, in_plane, per_slice, predictors  # noqa: E402
+from speed.previews import time_previews  # noqa: E402
+from speed.slices import OPENVINO, load_predictors, time_slice, time_slice_sizes  # noqa: E402
 from speed.start import cold_starts, peak_memory  # noqa: E402
 from speed.targets import as_text, profile, targets  # noqa: E402
 
@@ -44,7 +43,7 @@ PARTS = ("slice", "plane", "boxes", "thin", "length", "outside", "preview", "sta
 
 
 def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]:
-    """The table of everything that is asked for; printed as it grows."""
+    """Run the parts and return the table of results. Each part is printed when it is done."""
     table: dict[str, Any] = {"processor": _processor(), "threads": computing_threads()}
 
     def keep(name: str, found: Any) -> None:
@@ -52,43 +51,43 @@ def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]
         print(f"{name} ({time.perf_counter() - begin:.0f} s)\n{json.dumps(found, indent=1)}", flush=True)
 
     begin = time.perf_counter()
-    # Processes of their own first: here nothing is loaded yet that would take memory and time from them.
+    # New processes first, while this one takes little memory.
     if "memory" in parts:
         keep("memory", peak_memory())
     if "start" in parts:
         keep("start", cold_starts(max(1, repeats // 2)))
     if "preview" in parts:
-        keep("preview", preview_times(repeats * 10))
+        keep("preview", time_previews(repeats * 10))
     if {"slice", "plane"} & set(parts):
-        ways = predictors(reference_predictor())
+        predictors = load_predictors(reference_predictor())
         if "slice" in parts:
-            keep("slice", per_slice(ways, repeats))
+            keep("slice", time_slice(predictors, repeats))
         if "plane" in parts:
-            keep("in plane", in_plane(ways[OPENVINO], repeats))
+            keep("in plane", time_slice_sizes(predictors[OPENVINO], repeats))
     if {"boxes", "thin", "length", "outside"} & set(parts):
-        service, reference = SegmentationService(KEPT_BYTES), reference_predictor()
+        service, reference = SegmentationService(CACHE_BYTES), reference_predictor()
         service.load(CHOICE)
         if "boxes" in parts:
-            keep("agreement", agreement(service, reference))
+            keep("agreement", demo_dice(service, reference))
             found: dict[str, Any] = {}
             for count in counts:
-                found[str(count)] = whole_box(service, reference, count)
+                found[str(count)] = time_box(service, reference, count)
                 keep("boxes", found)
         if "thin" in parts:
-            keep("thin", whole_box(service, reference, 40, THIN_MM))
+            keep("thin", time_box(service, reference, 40, THIN_MM))
         if "length" in parts:
-            other = SegmentationService(KEPT_BYTES)
+            other = SegmentationService(CACHE_BYTES)
             other.load(CHOICE)
-            keep("length", by_length(service, other, max(counts)))
+            keep("length", time_box_lengths(service, other, max(counts)))
             del other
         if "outside" in parts:
-            keep("outside", outside_the_reach(service, repeats))
+            keep("outside", time_volume_lengths(service, repeats))
     table["seconds"] = time.perf_counter() - begin
     return table
 
 
 def _processor() -> str:
-    """What the processor calls itself."""
+    """Name of the processor."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
@@ -109,7 +108,7 @@ def main() -> int:
     table["profile"] = profile(table)
     print("\n".join(table["profile"]), as_text(rows), sep="\n\n")
     if set(options.only) != set(PARTS):
-        print("Not all parts were run: nothing is written.")
+        print("Nothing is written, because not all parts were run.")
         return 0
     results = ROOT / "benchmarks" / "results"
     results.mkdir(exist_ok=True)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Pictures of cases that `medsam-slicer evaluate` measures: image, prompt, result and the contour drawn by hand.
+"""Draws cases of `medsam-slicer evaluate`: image, prompt, result and reference contour.
 
     python tools/case_pictures.py CASES.csv FOLDER --prompt box3d --case ID [--case ID ...]
 
-Writes FOLDER/ID.png. The cases to look at first are the worst ones of RESULTS.csv.
+Writes FOLDER/ID.png. Begin with the cases that have the lowest DSC in RESULTS.csv.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from MedSAMSlicerLib.io.segmentations import read_label  # noqa: E402
 
 
 def draw(case: Case, kind: PromptKind, model: medsam.Model, path: Path) -> float:
-    """Segment a case and draw it; returns its DSC."""
+    """Segment a case, draw it, and return its DSC."""
     image = medsam.read_image(case.image)
     image = replace(image, modality=image.modality or case.modality)
     truth = read_label(case.label, case.value, like=image)

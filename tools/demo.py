@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo: contours a lung tumour on a real CT with the command line and compares it with the mask that came with it.
+"""Segments a lung tumour on a CT with the command line and compares the result with a reference mask.
 
 python tools/demo.py [--output demo]
 """
@@ -34,35 +34,38 @@ WINDOW = "lung"
 
 
 def box_around(mask: np.ndarray) -> list[int]:
-    """I0 I1 J0 J1 K0 K1, inclusive, of the bounding box of a (k, j, i) mask that is not empty."""
+    """Bounding box I0 I1 J0 J1 K0 K1, inclusive, of a (k, j, i) mask that is not empty."""
     box = bounding_box(mask)
     assert box is not None
     return [edge for side in reversed(box) for edge in (side.start, side.stop - 1)]
 
 
 def read_segment(path: Path, like: Path) -> np.ndarray:
-    """Bool (k, j, i) of a segmentation file on the voxels of an image file; it may cover only a part of the volume."""
+    """Read a segmentation, which may cover a part of the volume, as a bool (k, j, i) mask on the voxels of an image."""
     mask, reference = sitk.ReadImage(str(path)), sitk.ReadImage(str(like))
     resampled = sitk.Resample(mask, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     return sitk.GetArrayFromImage(resampled) != 0
 
 
 def segment_command(image: Path, box: list[int], output: Path) -> list[str]:
-    """The command that a user would type."""
+    """Command line that a user would type."""
     program = shutil.which("medsam-slicer", path=str(Path(sys.executable).parent))
     if program is None:
-        raise MedSAMError(f"medsam-slicer is not installed beside {sys.executable}: run 'make env'")
+        raise MedSAMError(f"medsam-slicer is not installed next to {sys.executable}: run 'make env'")
     command = [program, "segment", str(image), "--output", str(output / "tumour.seg.nrrd")]
     command += ["--box", *map(str, box), "--window", WINDOW, "--segment-name", "Lung tumour"]
     return [*command, "--report", str(output / "report.json")]
 
 
 def draw(path: Path, image: Image, mask: np.ndarray, truth: np.ndarray, report: dict[str, Any]) -> None:
-    """The picture that `--preview` makes, with the contour that a person drew beside the result.
+    """Draw the picture of `--preview` together with the reference contour.
 
     Args:
-        mask, truth: bool (k, j, i).
-        report: of the run, for prompts and confidences.
+        path: file to write.
+        image: CT.
+        mask: bool (k, j, i) result.
+        truth: bool (k, j, i) reference.
+        report: report of the run, with prompts and confidences.
     """
     axis = report["axis"]
     given = report["prompts"]
@@ -89,7 +92,7 @@ def draw(path: Path, image: Image, mask: np.ndarray, truth: np.ndarray, report: 
 
 
 def run(case: DemoCase, output: Path) -> None:
-    """Segment, compare, draw, and print the figures."""
+    """Segment a case, draw the preview, and print volume, DSC and time."""
     output.mkdir(parents=True, exist_ok=True)
     image = read_image(case.image)
     truth = read_label(case.label, "1", like=image)
@@ -101,7 +104,7 @@ def run(case: DemoCase, output: Path) -> None:
     report = json.loads((output / "report.json").read_text(encoding="utf-8"))
     draw(output / "preview.png", image, mask, truth, report)
     print(f"volume   {report['volume_ml']:.1f} ml")
-    print(f"DSC      {dice(mask, truth):.3f} against the mask that came with the image")
+    print(f"DSC      {dice(mask, truth):.3f} with the reference mask")
     print(f"seconds  {report['seconds']['total']:.1f}")
     print(f"written  {', '.join(str(output / name) for name in ('tumour.seg.nrrd', 'preview.png', 'report.json'))}")
 
@@ -115,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MedSAMError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_status
-    except subprocess.CalledProcessError as error:  # the command line has said why on standard error
+    except subprocess.CalledProcessError as error:  # The command line has written the reason to standard error.
         return int(error.returncode)
     return 0
 

@@ -1,6 +1,6 @@
-"""The demo's CT of a lung tumour with its mask, out of the source release of pyradiomics on PyPI.
+"""CT of a lung tumour with a reference mask for the demo, from the source release of pyradiomics on PyPI.
 
-What was downloaded once is kept in the cache folder; nothing is used before its SHA-256 is known to be right.
+Downloads are stored in the cache folder. Every file is verified by its SHA-256 before it is used.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from MedSAMSlicerLib.engine.atomic_files import replace_atomically
 from MedSAMSlicerLib.engine.environment import cache_folder
 from MedSAMSlicerLib.engine.errors import MedSAMError
 
@@ -29,17 +30,20 @@ SHA256 = {
 
 @dataclass(frozen=True)
 class DemoCase:
-    """Paths of a CT and of the mask that a person drew on it (value 1 is the tumour)."""
+    """Paths of a CT and of its manually drawn label map; the tumour has the value 1."""
 
     image: Path
     label: Path
 
 
 def demo_case(folder: Path | None = None) -> DemoCase:
-    """The demo's files, downloaded if they are not in `folder` yet (default: `demo` in the cache folder).
+    """Files of the demo, downloaded if they are missing.
+
+    Args:
+        folder: folder of the files; by default ``demo`` in the cache folder.
 
     Raises:
-        MedSAMError: the download failed, or a file is not the one that was published.
+        MedSAMError: the download failed, or a checksum does not match.
     """
     folder = folder or cache_folder() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +56,7 @@ def demo_case(folder: Path | None = None) -> DemoCase:
 
 
 def is_published_file(path: Path) -> bool:
-    """Whether the file is there and is, byte for byte, the one that was published."""
+    """Whether the file exists and has the published checksum."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -60,14 +64,17 @@ def is_published_file(path: Path) -> bool:
 
 
 def download(archive: Path) -> None:
-    """Let pip download the source release, and put it at `archive` once its checksum is right.
+    """Download the source release with pip and verify it.
+
+    Args:
+        archive: path of the downloaded file.
 
     Raises:
-        MedSAMError: pip failed, or downloaded something else.
+        MedSAMError: pip failed, or the checksum does not match.
     """
     with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
-        # pip looks at a source release's metadata even when it only downloads it, so it needs numpy and setuptools
-        # from this environment (--no-build-isolation); the release is never installed.
+        # pip builds the metadata of a source release even if it only downloads it, for which it needs numpy and
+        # setuptools of this environment (--no-build-isolation).
         options = ["--no-deps", "--no-build-isolation", "--no-binary", "pyradiomics", "--dest", temporary]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", *options, REQUIREMENT]
         finished = subprocess.run(pip, capture_output=True, text=True)
@@ -87,10 +94,10 @@ def download(archive: Path) -> None:
 
 
 def extract(archive: Path, names: tuple[str, ...], folder: Path) -> None:
-    """Write the named data files out of the archive into `folder`, and nothing else, under their plain names.
+    """Extract data files from the archive into a folder, without their path, and verify them.
 
     Raises:
-        MedSAMError: a file is missing from the archive, or is not the one that was published.
+        MedSAMError: a file is missing from the archive, or its checksum does not match.
     """
     with tarfile.open(archive) as release:
         for name in names:
@@ -104,9 +111,8 @@ def extract(archive: Path, names: tuple[str, ...], folder: Path) -> None:
                     f"{name} in {archive} is not the published file (SHA-256 {SHA256[name]}): delete the archive and "
                     "run again"
                 )
-            part = folder / f"{name}.part"
-            part.write_bytes(content)
-            part.replace(folder / name)
+            with replace_atomically(folder / name) as part:
+                part.write_bytes(content)
 
 
 def _sha256(content: bytes) -> str:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws Qt Designer files as PNG, without Slicer, to look at spacing, order and wording.
+"""Renders Qt Designer files as PNG without Slicer, to check layout and wording.
 
     python tools/render_ui.py MedSAMSlicer/Resources/UI/MedSAMSlicer.ui --output panel.png [--width 420]
 
-Needs PySide6 (`pip install PySide6-Essentials`). Widgets of Slicer and CTK that it does not know are drawn as frames
-with their names; collapsible sections as boxes with their titles, and open.
+Needs PySide6 (`pip install PySide6-Essentials`). Widgets of Slicer and CTK are drawn as frames with their names,
+collapsible sections as open group boxes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from typing import Any
 
 
 def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = None) -> list[str]:
-    """Draw one file. Returns the classes that were drawn as frames.
+    """Render one file and return the classes that were drawn as frames.
 
     Args:
-        width: of the picture in pixels; Slicer's module panel is about 420 wide.
-        fill: object name -> text to show in it, for labels and tables that the code fills; see `_fill` for tables.
+        file: Qt Designer file.
+        output: PNG file to write.
+        width: width in pixels; Slicer's module panel is about 420 wide.
+        fill: texts of labels and tables by object name; see `_fill` for tables.
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
@@ -31,7 +33,7 @@ def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = N
     framed: set[str] = set()
 
     class Loader(QtUiTools.QUiLoader):
-        """Knows Slicer's widgets by name."""
+        """Replaces widgets of Slicer and CTK."""
 
         def createWidget(self, kind: str, parent: Any = None, name: str = "") -> Any:
             if kind in self.availableWidgets():
@@ -89,7 +91,7 @@ def render(file: Path, output: Path, width: int, fill: dict[str, str] | None = N
 
 
 def _fill(table: Any, text: str) -> None:
-    """Rows are separated by ``;`` and cells by ``|``; the first row is the header. The first column takes the room."""
+    """Fill a table. Rows are separated by ``;``, cells by ``|``; the first row is the header. The first column stretches."""
     from PySide6 import QtWidgets
 
     headers, *rows = [row.split("|") for row in text.split(";")]

@@ -1,4 +1,4 @@
-"""The parts of `bench_speed.py`."""
+"""Parts of `bench_speed.py`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is measured on, and the authors' way that it is compared with."""
+"""Image, box and model of the benchmark, and the authors' code as its reference."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ from MedSAMSlicerLib.engine.stack import ArrayStack
 
 MODEL = "litemedsam"
 CHOICE = ModelChoice(MODEL, device="cpu")
-# The tumour of the demo's CT, and where it lies.
+# The tumour of the demo's CT: box in slice pixels, first and last slice.
 BOX = Box(318, 333, 404, 398)
 FIRST, LAST = 15, 25
-# Of one slice, counted by torch's FLOP counter: multiplications and additions; the decoder as its authors run it, and ours.
+# Multiplications and additions for one slice, counted by PyTorch's FLOP counter.
 ENCODER_GFLOP, AUTHORS_DECODER_GFLOP, DECODER_GFLOP = 74.9, 3.6, 2.0
 
 
-def stack_of(slices: int, side: int | None = None, slice_mm: float | None = None) -> WindowedStack:
-    """The demo's CT through its lung window, its slices again and again until there are enough of them.
+def demo_stack(slices: int, side: int | None = None, slice_mm: float | None = None) -> WindowedStack:
+    """The demo's CT in the lung window, with its slices repeated.
 
     Args:
-        side: of square slices, made of the CT's by repeating or leaving out pixels; None: as they are.
-        slice_mm: how far apart slices are said to be; None: as far as the CT's, 5 mm.
+        slices: number of slices.
+        side: rows and columns, to which slices are resized by repeating or omitting pixels; None to keep 512.
+        slice_mm: distance of slices in mm; None for that of the CT, 5 mm.
     """
     image = sitk.ReadImage(str(demo_case().image))
     voxels = sitk.GetArrayViewFromImage(image)
@@ -45,7 +46,7 @@ def stack_of(slices: int, side: int | None = None, slice_mm: float | None = None
     if side is not None:
         pixels = np.arange(side) * voxels.shape[1] // side
         voxels = voxels[:, pixels][:, :, pixels]
-    # Slices that come back are encoded once only: each gets a corner of its own.
+    # Equal slices would be encoded once: make their first pixels differ.
     voxels = np.array(voxels)
     voxels[:, 0, 0] = np.arange(slices) - 1000
     across, down, along = image.GetSpacing()
@@ -53,14 +54,14 @@ def stack_of(slices: int, side: int | None = None, slice_mm: float | None = None
     return WindowedStack(stack, choose_window("lung", stack, "CT"))
 
 
-def truth_of(first: int, last: int) -> np.ndarray:
-    """bool (slices, rows, columns): the tumour as a person drew it."""
+def demo_mask(first: int, last: int) -> np.ndarray:
+    """bool (slices, rows, columns) reference mask of the tumour on the slices from `first` to `last`."""
     label = sitk.GetArrayFromImage(sitk.ReadImage(str(demo_case().label)))
     return label[first : last + 1] == 1
 
 
 class AuthorsRuntime(TorchRuntime):
-    """PyTorch with the authors' own decoder, of the package segment-anything, instead of ours."""
+    """PyTorch runtime with the decoder of the package segment-anything."""
 
     def __init__(self, network: PromptableNetwork) -> None:
         super().__init__(network, "cpu")
@@ -84,7 +85,7 @@ class AuthorsRuntime(TorchRuntime):
 
 
 def reference_predictor() -> Predictor:
-    """The authors' network as they run it: PyTorch, float32, nothing merged, nothing kept."""
+    """The authors' network in PyTorch and float32, without folded layers and without a cache."""
     spec = find_model(MODEL)
     family = spec.load_family()
     network = family.build_network()

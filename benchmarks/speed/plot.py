@@ -1,4 +1,4 @@
-"""The picture of what was measured."""
+"""Plots of the measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STYLES = {"authors": "s--", "ours": "o-", "second prompt": "^-"}
 
 
 def draw(table: dict[str, Any], path: Path) -> None:
-    """Four panels: a slice with each runtime, shares of the peak, whole boxes, and what a slice costs in each of them."""
+    """Plot times of a slice with each runtime, shares of the peak, times of boxes, and times per slice in boxes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -21,10 +21,10 @@ def draw(table: dict[str, Any], path: Path) -> None:
     steps = [name for name in table["slice"] if name.startswith(("encode ", "decode "))]
     colours = ["#35689b" if name.startswith("encode") else "#d08a2e" for name in steps]
     _bars(runtimes, steps, [table["slice"][name] for name in steps], colours)
-    runtimes.set_xlabel("seconds a slice (median, quartiles)")
+    runtimes.set_xlabel("seconds per slice (median, quartiles)")
     encoders = [name for name in steps if name.startswith("encode")]
     _bars(peak, encoders, [table["slice"][name]["share of peak"] for name in encoders], colours[: len(encoders)])
-    peak.set_xlabel("GFLOP/s as a share of a matrix product's, same precision")
+    peak.set_xlabel("GFLOP/s relative to a matrix product")
     peak.set_xlim(0, 1)
 
     counts = sorted(int(count) for count in table["boxes"])
@@ -35,7 +35,7 @@ def draw(table: dict[str, Any], path: Path) -> None:
             counts, [one[name]["median"] / count for one, count in zip(found, counts, strict=True)], style, label=name
         )
     boxes.set_ylabel("seconds")
-    growth.set_ylabel("seconds a slice")
+    growth.set_ylabel("seconds per slice")
     whole = " ".join(f"{side}$^2$: {table['in plane'][f'{side}: whole slice']['median']:.2f} s" for side in SIDES)
     growth.set_title(f"one slice by size: {whole}", fontsize=9)
     for axes in (boxes, growth):

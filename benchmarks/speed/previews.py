@@ -1,4 +1,4 @@
-"""A preview through the pipes of the inference process, as the effect asks for it: from a cached embedding."""
+"""Time of a preview through the pipes of an inference process, as in the effect: with a cached embedding."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.scene.worker.transport import worker_command
 from support.subprocess_client import SubprocessClient, SubprocessTransport
 
-from .cases import BOX, CHOICE, stack_of
-from .turns import spread
+from .alternation import quartiles
+from .cases import BOX, CHOICE, demo_stack
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
-LONGEST = 300.0
+TIMEOUT = 300.0
 
 
-def preview_times(repeats: int) -> dict[str, Any]:
-    """From a moved rectangle to its mask, by turns with the real engine and with one that answers at once.
+def time_previews(repeats: int) -> dict[str, Any]:
+    """Seconds from a moved rectangle to its mask, alternately with LiteMedSAM and with a service that responds at once.
 
-    Windowing the slice counts, drawing the mask does not (bench_effect.py: the whole way in the effect).
+    Includes windowing of the slice, but not drawing of the mask; bench_effect.py measures previews in the effect.
     """
-    source = stack_of(30)
+    source = demo_stack(30)
     transports = {
         "mouse to mask": SubprocessTransport(worker_command()),
         "pipes alone": SubprocessTransport(worker_command("speed.prompt_service:PromptService"), BENCHMARKS),
@@ -42,28 +42,28 @@ def preview_times(repeats: int) -> dict[str, Any]:
                 begin = time.perf_counter()
                 _preview(client, source, box)
                 seconds[name].append(time.perf_counter() - begin)
-        found: dict[str, Any] = {
-            name: {**spread(some), "p95": float(np.percentile(some, 95))} for name, some in seconds.items()
+        table: dict[str, Any] = {
+            name: {**quartiles(values), "p95": float(np.percentile(values, 95))} for name, values in seconds.items()
         }
         for name, transport in transports.items():
             written, read = first[name]
-            found[name]["bytes sent"] = (transport.written - written) / repeats
-            found[name]["bytes received"] = (transport.read - read) / repeats
-        return found
+            table[name]["bytes sent"] = (transport.written - written) / repeats
+            table[name]["bytes received"] = (transport.read - read) / repeats
+        return table
     finally:
         for client in clients.values():
             client.close()
 
 
 def _preview(client: SubprocessClient, source: Any, box: Box) -> Prediction:
-    answers: list[Prediction] = []
-    failed: list[Exception] = []
-    client.preview(CHOICE, source.slice_uint8(20), box, answers.append, failed.append)
-    end = time.monotonic() + LONGEST
-    while not answers:
-        if failed:
-            raise failed[0]
+    predictions: list[Prediction] = []
+    errors: list[Exception] = []
+    client.preview(CHOICE, source.slice_uint8(20), box, predictions.append, errors.append)
+    end = time.monotonic() + TIMEOUT
+    while not predictions:
+        if errors:
+            raise errors[0]
         if time.monotonic() > end:
-            raise TimeoutError("a preview was not answered")
+            raise TimeoutError(f"no preview within {TIMEOUT:g} s")
         client.step()
-    return answers[0]
+    return predictions[0]

@@ -1,4 +1,4 @@
-"""An engine that answers at once, for what the pipes alone cost: ``--service speed.prompt_service:PromptService``."""
+"""A service that responds at once, to measure the pipes: ``--service speed.prompt_service:PromptService``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOGITS = np.zeros((256, 256), np.float32)
 
 
 class PromptService:
-    """Its masks are of the size that LiteMedSAM's are; there is nothing to it but that."""
+    """Returns a constant mask and logits of the size of LiteMedSAM's."""
 
     def load(self, choice: ModelChoice) -> LoadedModel:
         return LoadedModel(choice.model, "0" * 64, "cpu", "none")
@@ -23,4 +23,4 @@ class PromptService:
         return Prediction(mask, 0.9, _LOGITS)
 
     def clear_cache(self) -> None:
-        """Nothing is kept."""
+        """There is no cache."""

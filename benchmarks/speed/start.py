@@ -1,4 +1,4 @@
-"""From a cold process to a model that is ready, and the most memory that a process takes; each in processes of its own."""
+"""Start time until a model is loaded, and peak memory, each measured in new processes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 from . import ROOT
-from .turns import spread
+from .alternation import quartiles
 
 _PATHS = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "MedSAMSlicer")])
 
-# The last line tells the seconds of importing torch, where that is needed, and when the model was ready.
+# Prints the seconds of importing torch, if it is needed, and the time at which the model was loaded.
 _READY = """
 import json, sys, time
 from MedSAMSlicerLib.engine.environment import share_processor
@@ -54,7 +54,7 @@ before = memory("VmRSS")
 service = SegmentationService()
 choice = ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1])
 service.load(choice)
-# As if so many slices had been encoded before: memory counts where it was written to.
+# Fill the cache. Memory counts once it is written to.
 cache = service._cache
 for n in range(DEFAULT_BYTES // (4 << 20)):
     cache.put(str(n), np.ones((256, 64, 64), np.float32))
@@ -65,35 +65,35 @@ print(json.dumps({"above the volume": memory("VmHWM") - volume, "embeddings": ca
 
 
 def cold_starts(rounds: int) -> dict[str, Any]:
-    """Seconds from starting a process to a model that is ready, without those of importing torch."""
+    """Seconds from the start of a process until the model is loaded, without those of importing torch."""
     seconds: dict[str, list[float]] = {"torch": [], "openvino": []}
     imports = []
-    for turn in range(rounds + 1):
+    for n in range(rounds + 1):
         for runtime, found in seconds.items():
             begin = time.time()
-            told = _told(_READY, runtime)
-            # The first turn reads the files from disk, and may have to convert the model.
-            if turn:
-                found.append(told["ready"] - begin - told["imported"])
+            measured = _run(_READY, runtime)
+            # Not in the first round, which reads files from disk and may convert the model.
+            if n:
+                found.append(measured["ready"] - begin - measured["imported"])
                 if runtime == "torch":
-                    imports.append(told["imported"])
+                    imports.append(measured["imported"])
     return {
-        **{f"ready with {runtime}, beyond importing torch": spread(found) for runtime, found in seconds.items()},
-        "importing torch": spread(imports),
+        **{f"ready with {runtime}, beyond importing torch": quartiles(found) for runtime, found in seconds.items()},
+        "importing torch": quartiles(imports),
     }
 
 
 def peak_memory() -> dict[str, Any] | None:
-    """Megabytes (10^6 bytes) of a process that contours ten slices with its cache of embeddings full, without the volume.
+    """Peak memory, in 10^6 bytes and without the volume, of a process that segments ten slices with a full cache.
 
-    None where the system does not tell.
+    None on systems other than Linux.
     """
     if not sys.platform.startswith("linux"):
         return None
-    return {runtime: _told(_PEAK, runtime) for runtime in ("openvino", "torch")}
+    return {runtime: _run(_PEAK, runtime) for runtime in ("openvino", "torch")}
 
 
-def _told(script: str, runtime: str) -> dict[str, float]:
+def _run(script: str, runtime: str) -> dict[str, float]:
     command = [sys.executable, "-c", script, runtime]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_PATHS, os.environ.get("PYTHONPATH")]))}
     ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

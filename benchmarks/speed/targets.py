@@ -1,4 +1,4 @@
-"""What was aimed at beside what was measured, and where the time of a whole box goes."""
+"""Comparison of the measurements with their targets, and the profile of a box."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from .cases import DECODER_GFLOP, ENCODER_GFLOP
-from .slices import AUTHORS, BFLOAT16, OPENVINO
+from .slices import AUTHORS, MATRIX_PRODUCT, OPENVINO
 
 Table = dict[str, Any]
 Row = tuple[str, str, str, str]
 
 
 def targets(table: Table) -> list[Row]:
-    """Rows of what, target, measured (median, quartiles where there are some), and whether it was met.
+    """Rows of quantity, target, measured value (median and quartiles), and whether the target is met.
 
-    What was not measured in this run is left out.
+    Quantities that were not measured in this run are left out.
     """
     rows: list[Row] = []
 
@@ -54,9 +54,6 @@ def targets(table: Table) -> list[Row]:
     if slices:
         share = slices[f"encode {OPENVINO}"]["share of peak"]
         add("encoder, share of the float32 peak", ">= 55 %", lambda x: x >= 0.55, share, " %", 100)
-        if BFLOAT16 in " ".join(slices):
-            faster = slices["bfloat16 times as fast"]
-            add("bfloat16 encoder, times float32 (not used: DSC)", ">= 2", lambda x: x >= 2, faster)
     if table.get("memory"):
         for runtime, found in table["memory"].items():
             most = found["above the volume"]
@@ -76,7 +73,7 @@ def targets(table: Table) -> list[Row]:
 
 
 def as_text(rows: list[Row]) -> str:
-    """The rows in columns, under a heading."""
+    """Rows as a table with a heading."""
     lines: list[Row] = [("what", "target", "measured", "met"), *rows]
     widths = [max(len(line[n]) for line in lines) for n in range(4)]
     texts = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -84,7 +81,7 @@ def as_text(rows: list[Row]) -> str:
 
 
 def profile(table: Table) -> list[str]:
-    """Where the time of a box goes, and how fast this processor could be at all."""
+    """Times of encoder, decoder and the rest for each box, and the shortest time that this processor allows."""
     lines = []
     slices, boxes = table.get("slice", {}), table.get("boxes", {})
     for count, box in boxes.items():
@@ -93,10 +90,12 @@ def profile(table: Table) -> list[str]:
         parts = ", ".join(
             f"{name} {spent[name]:.2f} s ({spent[name] / whole:.0%})" for name in ("encode", "decode", "rest")
         )
-        lines.append(f"{count} slices: {parts}; {spent['encoder calls']} encodings, {spent['decoder calls']} answers")
+        lines.append(
+            f"{count} slices: {parts}; {spent['encoder calls']} encoder calls, {spent['decoder calls']} decoder calls"
+        )
         if slices:
             gflop = ENCODER_GFLOP * spent["encoder calls"] + DECODER_GFLOP * spent["decoder calls"]
-            least = gflop / slices["matrix product float32"]["GFLOP/s"]
+            least = gflop / slices[MATRIX_PRODUCT]["GFLOP/s"]
             share = least / box["authors"]["median"]
             lines.append(
                 f"  at the float32 peak: {least:.1f} s, {share:.2f} of the authors' {box['authors']['median']:.1f} s"

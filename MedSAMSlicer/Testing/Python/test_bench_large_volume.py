@@ -1,4 +1,4 @@
-"""The benchmark of large volumes measures each run by itself, and does not pass what is over its limits."""
+"""The benchmark of large volumes measures each run separately and fails if a limit is exceeded."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def bench(repository: Path) -> Any:
     return module
 
 
-def test_a_small_run_after_a_large_one_is_not_given_its_peak(bench: Any) -> None:
-    # A child begins with what is in its parent's memory: a parent of its own keeps that small.
+def test_the_peak_of_a_large_run_does_not_count_for_the_next_one(bench: Any) -> None:
+    # A forked child starts with the memory of its parent: measure from a small process.
     measure = f"import sys; sys.path.insert(0, {str(Path(bench.__file__).parent)!r})\n"
     measure += "from bench_large_volume import peak_mb_of\n"
     for megabytes in (900, 1):
@@ -42,30 +42,34 @@ def test_a_run_that_fails_is_an_error(bench: Any) -> None:
         bench.peak_mb_of([sys.executable, "-c", "import sys; sys.exit(3)"])
 
 
-def test_what_is_over_its_limit_is_named(bench: Any) -> None:
-    small = bench.Measured(10.0, 5.0, 1200.0)
-    assert bench.complaints(small, replace(small, seconds=12.0, peak_mb=1500.0)) == []
-    (heavy,) = bench.complaints(small, replace(small, peak_mb=1500.1))
+def test_exceeded_limits_are_named(bench: Any) -> None:
+    small = bench.Measurement(10.0, 5.0, 1200.0)
+    assert bench.exceeded_limits(small, replace(small, seconds=12.0, peak_mb=1500.0)) == []
+    (heavy,) = bench.exceeded_limits(small, replace(small, peak_mb=1500.1))
     assert "300 slices" in heavy and "1500 MB" in heavy
-    (slow,) = bench.complaints(small, replace(small, seconds=12.1))
+    (slow,) = bench.exceeded_limits(small, replace(small, seconds=12.1))
     assert "1.21 times" in slow
 
 
-def test_several_runs_are_told_by_their_median_time_and_highest_peak(bench: Any) -> None:
-    runs = [bench.Measured(10.0, 4.0, 1200.0), bench.Measured(30.0, 6.0, 1300.0), bench.Measured(11.0, 5.0, 1100.0)]
-    assert bench.Measured.of(runs) == bench.Measured(11.0, 5.0, 1300.0)
+def test_several_runs_are_combined_to_median_times_and_highest_peak(bench: Any) -> None:
+    runs = [
+        bench.Measurement(10.0, 4.0, 1200.0),
+        bench.Measurement(30.0, 6.0, 1300.0),
+        bench.Measurement(11.0, 5.0, 1100.0),
+    ]
+    assert bench.Measurement.combine(runs) == bench.Measurement(11.0, 5.0, 1300.0)
 
 
 @pytest.mark.parametrize(("peak", "status"), [(1200.0, 0), (1501.0, 1)])
-def test_the_status_tells_whether_all_was_within_its_limits(
+def test_the_exit_status_says_whether_a_limit_was_exceeded(
     bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peak: float, status: int
 ) -> None:
     """With fake runs; the first, which converts a model, may take more."""
     peaks = iter([2200.0, *[peak] * 4])
     monkeypatch.setattr(bench, "demo_case", lambda: type("Case", (), {"image": "chest.nrrd"}))
     monkeypatch.setattr(bench.sitk, "ReadImage", lambda _: None)
-    monkeypatch.setattr(bench, "repeated", lambda *_: None)
-    monkeypatch.setattr(bench, "run", lambda *_: bench.Measured(10.0, 5.0, next(peaks)))
+    monkeypatch.setattr(bench, "write_repeated", lambda *_: None)
+    monkeypatch.setattr(bench, "run", lambda *_: bench.Measurement(10.0, 5.0, next(peaks)))
     monkeypatch.setattr(bench, "ROOT", tmp_path)
     (tmp_path / "benchmarks").mkdir()
     assert bench.main() == status

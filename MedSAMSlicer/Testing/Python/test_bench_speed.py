@@ -1,4 +1,4 @@
-"""The benchmark of speed compares within a turn, and says of every target whether it was met."""
+"""The benchmark of speed compares within a round and says for each target whether it is met."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ def one(value: float) -> dict[str, float]:
     return {"median": value, "q25": value, "q75": value, "runs": 1}
 
 
-def test_a_turn_in_which_the_computer_was_busy_does_not_change_the_ratio(part: Any) -> None:
-    turns = part("turns")
-    found = turns.ratios([1.0, 30.0, 1.1, 0.9], [4.0, 120.0, 4.4, 3.6])
+def test_a_round_with_other_load_does_not_change_the_ratio(part: Any) -> None:
+    found = part("alternation").ratios([1.0, 30.0, 1.1, 0.9], [4.0, 120.0, 4.4, 3.6])
     assert found == pytest.approx({"median": 0.25, "q25": 0.25, "q75": 0.25, "runs": 4})
 
 
-def test_ways_take_turns_and_are_followed_to_their_ends(part: Any) -> None:
+def test_generators_run_alternately_to_their_ends(part: Any) -> None:
     drawn: list[str] = []
 
-    def way(name: str, count: int) -> Any:
+    def generate(name: str, count: int) -> Any:
         for n in range(count):
             drawn.append(name)
             yield n
 
-    turns = part("turns").Alternating({"ours": (way("a", 7), 3), "authors": (way("b", 9), 2)})
-    turns.run({"authors": 4})
+    run = part("alternation").AlternatingGenerators({"ours": (generate("a", 7), 3), "authors": (generate("b", 9), 2)})
+    run.run({"authors": 4})
     assert "".join(drawn) == "aaabbaaabba"
-    assert turns.results == {"ours": [0, 1, 2, 3, 4, 5, 6], "authors": [0, 1, 2, 3]}
-    assert turns.total("ours") == sum(turns.seconds["ours"]) > 0
+    assert run.results == {"ours": [0, 1, 2, 3, 4, 5, 6], "authors": [0, 1, 2, 3]}
+    assert run.total("ours") == sum(run.seconds["ours"]) > 0
 
 
 def box(seconds_a_slice: float) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def box(seconds_a_slice: float) -> dict[str, Any]:
     }
 
 
-def test_targets_are_told_with_what_was_measured_and_whether_they_were_met(part: Any) -> None:
+def test_targets_come_with_measured_values_and_whether_they_are_met(part: Any) -> None:
     targets = part("targets")
     table = {
         "boxes": {"10": box(0.50), "40": box(0.54), "160": box(0.56)},
@@ -72,16 +71,19 @@ def test_targets_are_told_with_what_was_measured_and_whether_they_were_met(part:
     assert rows["peak memory above the volume, openvino"][2] == "yes"
     assert rows["a slice in a box of 160, of one in a box of 10"] == ("0.90 to 1.10", "1.12", "no")
     assert rows["3D box of 40 slices 1.25 mm apart, of the authors' time"][1:] == ("0.16", "yes")
-    assert not any("cold" in what for what in rows), "what was not measured is left out"
+    assert not any("cold" in what for what in rows), "quantities that were not measured are left out"
     text = targets.as_text(targets.targets(table)).splitlines()
     assert len(text) == len(rows) + 2 and len({line.index("|") for line in text[2:]}) == 1
 
 
-def test_the_profile_says_where_the_time_goes_and_what_the_processor_could_do(part: Any) -> None:
+def test_the_profile_gives_the_times_of_each_part_and_the_limit_of_the_processor(part: Any) -> None:
     authors = {"GFLOP/s": 60.0, "share of peak": one(0.3)}
     slices = {"matrix product float32": {"GFLOP/s": 200.0}, "encode authors, torch float32": authors}
     lines = part("targets").profile({"boxes": {"10": box(1.0)}, "slice": slices})
-    assert lines[0] == "10 slices: encode 8.00 s (80%), decode 1.50 s (15%), rest 0.50 s (5%); 10 encodings, 12 answers"
-    # 10 encodings of 74.9 and 12 answers of 3.6 GFLOP.
+    assert (
+        lines[0]
+        == "10 slices: encode 8.00 s (80%), decode 1.50 s (15%), rest 0.50 s (5%); 10 encoder calls, 12 decoder calls"
+    )
+    # 10 encoder calls of 74.9 GFLOP and 12 decoder calls of 2.0.
     assert lines[1] == "  at the float32 peak: 3.9 s, 0.15 of the authors' 25.0 s"
     assert "30% of the peak" in lines[2]
