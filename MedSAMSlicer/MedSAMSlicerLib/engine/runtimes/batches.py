@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 # Share of the free memory to use. The rest is for other work at the same time, and for the display.
 MEMORY_SHARE = 0.5
@@ -55,7 +55,7 @@ class Batches:
             size = min(size, MEMORY_SHARE * self._memory.free() / self._item_bytes)
         return max(1, int(size))
 
-    def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Answer]]) -> list[Answer]:
+    def run(self, items: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Result]]) -> list[Result]:
         """Results for all items, in order.
 
         Args:
@@ -64,25 +64,25 @@ class Batches:
         Raises:
             Whatever `work` raises; an out-of-memory error only for a batch of one item.
         """
-        answers: list[Answer] = []
-        while len(answers) < len(items):
-            batch = items[len(answers) : len(answers) + self.size]
+        results: list[Result] = []
+        while len(results) < len(items):
+            batch = items[len(results) : len(results) + self.size]
             found = self._tried(batch, work)
             if found is None:
                 # Not in the exception handler, where the error would still hold references to tensors.
                 self._memory.release()
                 self._shrink(len(batch))
             else:
-                answers += found
-        return answers
+                results += found
+        return results
 
     def _tried(
-        self, batch: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Answer]]
-    ) -> Sequence[Answer] | None:
+        self, batch: Sequence[Item], work: Callable[[Sequence[Item]], Sequence[Result]]
+    ) -> Sequence[Result] | None:
         self._memory.begin()
         begin = self._clock()
         try:
-            answers = work(batch)
+            results = work(batch)
         except Exception as error:
             if len(batch) == 1 or not is_out_of_memory(error):
                 raise
@@ -92,7 +92,7 @@ class Batches:
         # The shortest time, because the first batch on a device takes longer.
         self._item_seconds = min(self._item_seconds or seconds, seconds)
         self._item_bytes = max(self._item_bytes, self._memory.taken() // len(batch))
-        return answers
+        return results
 
     def _shrink(self, failed: int) -> None:
         self._most = max(1, failed // 2)

@@ -12,7 +12,7 @@ from ..errors import is_out_of_memory
 if TYPE_CHECKING:
     from .runtime import Runtime
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 _log = get_logger(__name__)
 Make = Callable[[str], "tuple[Runtime, list[str]]"]
 """Takes a device, returns a runtime on it and notes for the user, to which the runtime may append."""
@@ -61,7 +61,7 @@ class DeviceFallback:
         """Cache tags of all runtimes whose embeddings can still be used, beginning with the one in use."""
         return [cache_tag(self._runtime), *(tag for tag in self._cache_tags if tag != cache_tag(self._runtime))]
 
-    def run(self, work: Callable[[Runtime], Answer]) -> tuple[Answer, str]:
+    def run(self, work: Callable[[Runtime], Result]) -> tuple[Result, str]:
         """Run work on the runtime in use, or on the next one if it runs out of memory.
 
         Args:

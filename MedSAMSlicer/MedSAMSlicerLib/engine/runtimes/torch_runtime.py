@@ -81,10 +81,10 @@ class TorchRuntime:
         """See `Runtime.decode`."""
         if self._prompts is None:
             return self._decode(embedding, prompts, multimask)
-        answers = self._prompts.run(
-            prompts, lambda some: list(zip(*self._decode(embedding, some, multimask), strict=True))
+        results = self._prompts.run(
+            prompts, lambda batch: list(zip(*self._decode(embedding, batch, multimask), strict=True))
         )
-        logits, ious = zip(*answers, strict=True)
+        logits, ious = zip(*results, strict=True)
         return np.stack(logits), np.stack(ious)
 
     @torch.inference_mode()
