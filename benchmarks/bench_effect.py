@@ -119,7 +119,7 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
     effect = host.editor.activeEffect().self()
     if options.engine == "bright":
         from MedSAMSlicerLib.engine.environment import child_environment
-        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transport import worker_command
 
         command, environment = worker_command("support.effect_services:NeedsReviewService"), child_environment([TESTS])

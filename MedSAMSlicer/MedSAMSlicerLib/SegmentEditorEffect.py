@@ -25,7 +25,7 @@ from .effect.texts import finished_text, found_something, help_text
 from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
-from .logic.qprocess_transport import inference_process
+from .processes.qprocess_transport import inference_process
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry
 from .scene.worker.transport import Transport

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..engine.errors import MedSAMError
 from ..panel import settings
-from ..panel.job_process import JobProcess, Line
+from ..processes.job_process import JobProcess, Line
 from .option_choices import Available
 
 _MODULE = "MedSAMSlicerLib.engine.jobs.device_check"

@@ -17,6 +17,7 @@ from ..engine.serving.inference_client import ignore
 from ..engine.volume.volume_prompt import volume_prompt
 from ..panel import settings
 from ..panel.setup import embedding_caches
+from ..processes.qprocess_transport import inference_process
 from ..scene.editing.segment_task import SegmentTask
 from ..scene.roi.conversion import roi_to_boxes
 from ..scene.state.modes import MODES, Mode
@@ -25,7 +26,6 @@ from ..scene.worker.progress import Progress
 from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient
 from ..scene.writing.segment_target import SegmentTarget
-from .qprocess_transport import inference_process
 
 STEP_MILLISECONDS = 20
 

@@ -8,8 +8,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..engine.model_choice import DEVICE_NAMES, RUNTIME_NAMES
+from ..processes.job_process import JobProcess, Line
 from . import settings
-from .job_process import JobProcess, Line
 from .setup.model_inventory import Model
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state

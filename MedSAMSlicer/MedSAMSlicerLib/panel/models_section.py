@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import MedSAMError
+from ..processes.job_process import JobProcess, Line
 from . import settings
-from .job_process import JobProcess, Line
 from .model_texts import consent_text, details_text, presence_text
 from .setup import packages
 from .setup.model_inventory import Model, ModelInventory, Presence, WeightsSource, format_bytes

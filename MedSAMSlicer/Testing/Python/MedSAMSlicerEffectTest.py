@@ -18,7 +18,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from MedSAMSlicerLib.effect.registration import register_effect
 from MedSAMSlicerLib.engine.environment import child_environment
-from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
+from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
 from MedSAMSlicerLib.scene.worker.transport import worker_command
 
 FOLDER = Path(__file__).resolve().parent

@@ -25,6 +25,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "evaluation": SLICER | QT | TORCH,
     "scene": QT | TORCH,  # it runs in Slicer's main process, which never imports torch
     "logic": TORCH,
+    "processes": TORCH,
     "effect": TORCH,
     "panel": TORCH,
     "panel.setup": {"vtk", "vtkmodules"} | QT | TORCH,
@@ -49,12 +50,13 @@ BELOW_FACES = [*ENGINE, "io", "evaluation", *SCENE_FOLDERS]
 FACES = {
     "api": [*ENGINE, "io"],
     "cli": [*ENGINE, "io", "evaluation", "api"],
+    "processes": [*ENGINE, "scene.worker"],
     "panel.setup": ENGINE,
-    "panel": [*BELOW_FACES, "panel.setup", "api"],
-    "logic": [*BELOW_FACES, "panel", "panel.setup", "api"],
-    "effect": [*BELOW_FACES, "panel", "panel.setup", "logic", "api"],
+    "panel": [*BELOW_FACES, "processes", "panel.setup", "api"],
+    "logic": [*BELOW_FACES, "processes", "panel", "panel.setup", "api"],
+    "effect": [*BELOW_FACES, "processes", "panel", "panel.setup", "logic", "api"],
     # The file that Slicer loads.
-    "SegmentEditorEffect": [*BELOW_FACES, "panel", "panel.setup", "logic", "effect"],
+    "SegmentEditorEffect": [*BELOW_FACES, "processes", "panel", "panel.setup", "logic", "effect"],
 }
 MAY_IMPORT: dict[str, set[str]] = {
     **{folder: set(ENGINE[:n]) for n, folder in enumerate(ENGINE)},

@@ -58,7 +58,7 @@ class EffectFixture:
     def serve(self, service: str) -> None:
         """Have inference processes run an engine of the tests from now on."""
         from MedSAMSlicerLib.engine.environment import child_environment
-        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transport import worker_command
 
         name = service if ":" in service else f"support.threshold_service:{service}"

@@ -16,8 +16,8 @@ FIRST, LAST = 9, 12
 
 @pytest.fixture
 def effect_fixture(host: Any, repository: Path, litemedsam_weights: Path) -> EffectFixture:
-    from MedSAMSlicerLib.logic.qprocess_transport import inference_process
     from MedSAMSlicerLib.panel import settings
+    from MedSAMSlicerLib.processes.qprocess_transport import inference_process
 
     # OpenVINO would first be made to know the network, which takes longer than this story.
     settings.set_device("cpu", "torch")

@@ -93,7 +93,7 @@ def test_a_worker_that_cannot_be_cancelled_is_replaced(make_effect_fixture: Call
 
 
 def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(make_effect_fixture: Callable[[str], Any]) -> None:
-    from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
+    from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
 
     effect_fixture = make_effect_fixture("OutOfMemoryService")
     effect_fixture.signal_on(13)

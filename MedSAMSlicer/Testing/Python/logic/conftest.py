@@ -42,8 +42,8 @@ class LogicFixture:
     def serve(self, service: str) -> None:
         """Have the logic's inference processes run a service of `threshold_service` from now on."""
         from MedSAMSlicerLib.engine.environment import child_environment
-        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.logic.segmentation_runner import SegmentationRunner
+        from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
         from MedSAMSlicerLib.scene.worker.transport import worker_command
 
         self.transports: list[Any] = []

@@ -19,6 +19,8 @@ from ..engine.diagnostics.child_log import ChildLog, is_log_line
 from ..engine.diagnostics.log import get_logger
 from ..engine.environment import child_environment
 from ..engine.errors import one_line
+from ..scene.worker.transport import TransportListener
+from .qprocess_transport import QProcessTransport
 
 Line = Mapping[str, Any]
 _log = get_logger(__name__)
@@ -39,8 +41,7 @@ class JobProcess:
 
     def __init__(self, on_line: Callable[[Line], None], on_end: Callable[[str | None], None]) -> None:
         self._on_line, self._on_end = on_line, on_end
-        self._process: qt.QProcess | None = None
-        self._finished_process: qt.QProcess | None = None
+        self._transport: QProcessTransport | None = None
         self._received = b""
         self._stderr = b""
         self._child_log = ChildLog(__name__, "job")
@@ -50,12 +51,7 @@ class JobProcess:
     @property
     def running(self) -> bool:
         """Whether a job is running or being cancelled."""
-        return self._process is not None
-
-    @property
-    def cancelling(self) -> bool:
-        """Whether the job has been cancelled but has not ended yet."""
-        return self.running and self._cancelled
+        return self._transport is not None
 
     def start(self, module: str, arguments: Sequence[str]) -> None:
         """Start a job.
@@ -73,45 +69,34 @@ class JobProcess:
         self._child_log = ChildLog(__name__, "job")
         self._last, self._cancelled = None, False
         _log.info("job %s starts", module.rpartition(".")[2])
-        process = qt.QProcess()
-        environment = qt.QProcessEnvironment.systemEnvironment()
-        for name, value in child_environment().items():
-            environment.insert(name, value)
-        process.setProcessEnvironment(environment)
-        process.connect("readyReadStandardOutput()", self._read_lines)
-        process.connect("readyReadStandardError()", self._read_errors)
-        process.connect("finished(int,QProcess::ExitStatus)", self._finished)
-        process.connect("errorOccurred(QProcess::ProcessError)", self._error_occurred)
-        self._process = process
-        process.start(sys.executable, ["-m", module, "--attached", *arguments])
+        command = [sys.executable, "-m", module, "--attached", *arguments]
+        self._transport = QProcessTransport(command, child_environment())
+        self._transport.start(TransportListener(self._on_bytes, self._on_stderr, self._on_exit))
 
     def cancel(self) -> None:
         """Request the job to stop and clean up; kill it after `CANCEL_MILLISECONDS`."""
-        if self._process is None or self._cancelled:
+        if self._transport is None or self._cancelled:
             return
         self._cancelled = True
-        self._process.closeWriteChannel()
-        process = self._process
-        qt.QTimer.singleShot(CANCEL_MILLISECONDS, lambda: self._kill(process))
+        self._transport.end_input()
+        transport = self._transport
+        qt.QTimer.singleShot(CANCEL_MILLISECONDS, lambda: self._kill(transport))
 
     def close(self) -> None:
         """Kill the process; no callback is called afterwards."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.waitForFinished(CANCEL_MILLISECONDS)
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.kill()
 
-    def _kill(self, process: qt.QProcess) -> None:
-        if self._process is not None and self._process is process:
-            self._process.kill()
+    def _kill(self, transport: QProcessTransport) -> None:
+        if self._transport is transport:
+            self.close()
+            self._on_end(None)
 
-    def _read_lines(self) -> None:
-        if self._process is None:
-            return
-        self._received += self._process.readAllStandardOutput().data()
-        *whole, self._received = self._received.split(b"\n")
-        for text in whole:
-            self._handle_line(text)
+    def _on_bytes(self, data: bytes) -> None:
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            self._handle_line(line)
         if len(self._received) > _LONGEST_LINE:
             self._received = b""
 
@@ -124,36 +109,21 @@ class JobProcess:
             return
         if line.get("kind") in ("done", "failed", "cancelled"):
             self._last = line
-        elif self._process is not None and not self._cancelled:
+        elif self._transport is not None and not self._cancelled:
             self._on_line(line)
 
-    def _read_errors(self) -> None:
-        if self._process is not None:
-            data = self._process.readAllStandardError().data()
-            self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
-            self._child_log.feed(data)
+    def _on_stderr(self, data: bytes) -> None:
+        self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
+        self._child_log.feed(data)
 
-    def _finished(self, status: int, _exit_kind: int) -> None:
-        if self._process is None:
-            return
-        self._read_lines()
-        self._read_errors()
+    def _on_exit(self, status: int | None) -> None:
+        self._transport = None
         self._child_log.close()
-        kind = self._last.get("kind") if self._last else None
-        level = logging.INFO if kind in ("done", "failed", "cancelled") or self._cancelled else logging.ERROR
-        _log.log(level, "job ended with status %d", status)
-        self._end(self._outcome(status))
+        level = logging.INFO if self._last is not None or self._cancelled else logging.ERROR
+        _log.log(level, "job ended with status %s", status)
+        self._on_end(self._outcome(status))
 
-    def _error_occurred(self, error: int) -> None:
-        if self._process is not None and error == qt.QProcess.FailedToStart:
-            _log.error("job could not be started")
-            self._end(
-                _(
-                    "{program} could not be started: check that no security software blocks it, or reinstall Slicer"
-                ).format(program=sys.executable)
-            )
-
-    def _outcome(self, status: int) -> str | None:
+    def _outcome(self, status: int | None) -> str | None:
         kind = self._last.get("kind") if self._last else None
         if kind == "done":
             return ""
@@ -161,13 +131,12 @@ class JobProcess:
             return None
         if kind == "failed":
             return str(self._last.get("message", "")) if self._last else ""
+        if status is None:
+            return _(
+                "{program} could not be started: check that no security software blocks it, or reinstall Slicer"
+            ).format(program=sys.executable)
         lines = self._stderr.decode(errors="replace").splitlines()
         detail = one_line(next((line for line in reversed(lines) if line.strip() and not is_log_line(line)), ""), 200)
         return _("the process ended unexpectedly (exit status {status}){detail}: try again").format(
             status=status, detail=f": {detail}" if detail else ""
         )
-
-    def _end(self, outcome: str | None) -> None:
-        # This runs in a slot of the process, which must not be destroyed before the slot returns.
-        self._finished_process, self._process = self._process, None
-        self._on_end(outcome)

@@ -30,7 +30,7 @@ class Recorder:
 @pytest.fixture
 def start(host: Host) -> Callable[..., tuple[Any, Recorder]]:
     def begin(*command: str) -> tuple[Any, Recorder]:
-        from MedSAMSlicerLib.logic.qprocess_transport import QProcessTransport
+        from MedSAMSlicerLib.processes.qprocess_transport import QProcessTransport
 
         transport, recorder = QProcessTransport(command or [sys.executable, "-c", ECHO], dict(os.environ)), Recorder()
         transport.start(recorder.listener)

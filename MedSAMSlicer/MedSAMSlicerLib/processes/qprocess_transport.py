@@ -1,4 +1,4 @@
-"""Transport to the inference process with QProcess."""
+"""Transport to a child process with QProcess."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ class QProcessTransport:
     def write(self, data: bytes) -> None:
         if self._process is not None:
             self._process.write(qt.QByteArray(data))
+
+    def end_input(self) -> None:
+        """Close the standard input of the process, and continue to listen."""
+        if self._process is not None:
+            self._process.closeWriteChannel()
 
     def kill(self) -> None:
         process = self._release()

@@ -1,0 +1,1 @@
+"""Child processes of Slicer, driven by Qt: the inference process and jobs."""

@@ -1,0 +1,3 @@
+"""Child processes in a running application."""
+
+from host.fixture import host  # noqa: F401 - a fixture
