@@ -8,10 +8,10 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import CATALOGUE
-from ..engine.serving.inference_client import Stage
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.prompts import KeySlice, Origin
 from ..scene.volume.view_plane import Plane, Stack, anatomical_plane, position_of
+from ..scene.worker.active_run import Stage
 from ..scene.worker.progress import Progress
 from .result_summary import summary_of
 

@@ -13,7 +13,6 @@ from slicer.i18n import tr as _
 from ..engine.errors import InputError, MedSAMError, WorkerError
 from ..engine.model_choice import DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
-from ..engine.serving.inference_client import ignore
 from ..engine.volume.volume_prompt import volume_prompt
 from ..panel import settings
 from ..panel.setup import embedding_caches
@@ -22,6 +21,7 @@ from ..scene.editing.segment_task import SegmentTask
 from ..scene.roi.conversion import roi_to_boxes
 from ..scene.state.modes import MODES, Mode
 from ..scene.volume.slice_stack import SliceStack, default_axis_of
+from ..scene.worker.active_run import ignore
 from ..scene.worker.progress import Progress
 from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient

@@ -7,7 +7,6 @@ for ``cancel`` and ``slice``, gets exactly one final response.
 =============================================== ======================================================================
 request                                         responses
 =============================================== ======================================================================
-``load`` job, choice                            ``finished`` with the loaded model
 ``encode`` job, choice, image                   ``finished``
 ``preview`` job, choice, prompt, image          ``prediction``, or ``superseded`` if a newer preview has arrived
 ``segment`` job, choice, shape, spacing, prompt ``need_slice`` index, to be followed by the request ``slice`` job, index,
@@ -106,7 +105,6 @@ class Worker:
         self._requests, self._send, self._make_service = requests, send, make_service
         self._service: Service | None = None
         self._handlers: dict[str, Callable[[int, Message], Message]] = {
-            "load": self._load,
             "encode": self._encode,
             "preview": self._preview,
             "segment": self._segment,
@@ -150,13 +148,9 @@ class Worker:
             self._service = self._make_service()
         return self._service
 
-    def _load(self, job: int, request: Message) -> Message:
-        info = RunInfo(loaded=self._ready_service().load(codec.read_choice(request)))
-        return Message("finished", {"job": job, **codec.info_fields(info)})
-
     def _encode(self, job: int, request: Message) -> Message:
         self._ready_service().encode(codec.read_choice(request), codec.read_image(request))
-        return Message("finished", {"job": job, **codec.info_fields(RunInfo())})
+        return Message("finished", {"job": job})
 
     def _preview(self, job: int, request: Message) -> Message:
         prediction = self._ready_service().preview(

@@ -15,13 +15,13 @@ from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
 from ...engine.results import SliceResult, StackResult
-from ...engine.serving.inference_client import InferenceClient
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
+from ..worker.worker_client import WorkerClient
 from .mouse_interaction import MouseInteraction
 from .point_tool import PointTool
 from .prefetch import Prefetcher
@@ -54,7 +54,7 @@ class ContourEditor:
     def __init__(
         self,
         state: SegmentState,
-        client: InferenceClient,
+        client: WorkerClient,
         on_result: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from ...engine.environment import embeddings_megabytes
 from ...engine.errors import MedSAMError
-from ...engine.serving.inference_client import InferenceClient
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack, ViewGeometry
+from ..worker.worker_client import WorkerClient
 
 PAUSE = 0.4
 """Seconds that the view must stand still: slices passed while scrolling are not worth encoding."""
@@ -78,7 +78,7 @@ class Prefetcher:
         self,
         state: SegmentState,
         reader: SliceReader,
-        client: InferenceClient,
+        client: WorkerClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state, self._reader, self._client, self._clock = state, reader, client, clock

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ...engine.errors import Cancelled, MedSAMError
 from ...engine.results import SliceResult, StackResult
-from ...engine.serving.inference_client import InferenceClient
 from ..state.current_result import ResultBasis
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..state.slice_range import chosen_slice_range
 from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
+from ..worker.worker_client import WorkerClient
 from .segmentation_run import SegmentationRun
 
 
@@ -37,7 +37,7 @@ class RunController:
         self,
         state: SegmentState,
         reader: SliceReader,
-        client: InferenceClient,
+        client: WorkerClient,
         on_slice: Callable[[SliceResult], None],
         on_finished: Callable[[], None],
         on_failed: Callable[[], None],

@@ -11,12 +11,13 @@ from ...engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from ...engine.i18n import tr as _
 from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.results import StackResult
-from ...engine.serving.inference_client import InferenceClient, ignore
 from ...engine.volume.volume_prompt import VolumePrompt
 from ..state.modes import Mode
 from ..volume.slice_reader import SliceReader, displayed_window
 from ..volume.slice_stack import SliceStack
+from ..worker.active_run import ignore
 from ..worker.progress import Progress
+from ..worker.worker_client import WorkerClient
 from ..writing.segment_target import SegmentTarget
 from ..writing.segment_writer import Written
 from .segmentation_run import SegmentationRun
@@ -58,7 +59,7 @@ class SegmentTask:
 
     def __init__(
         self,
-        client: InferenceClient,
+        client: WorkerClient,
         volume_node: slicer.vtkMRMLScalarVolumeNode,
         prompt: VolumePrompt,
         target: SegmentTarget,

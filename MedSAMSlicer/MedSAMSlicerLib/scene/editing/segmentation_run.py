@@ -11,15 +11,16 @@ from ...engine.intensity import Window, WindowedStack
 from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.prompts import StackPrompt
 from ...engine.results import SliceResult, StackResult
-from ...engine.serving.inference_client import InferenceClient, RunListener, Stage, ignore
 from ...engine.volume.oriented_box import OrientedBox
 from ..state.partial_run import PartialRun, PartialStack
 from ..volume.view_plane import Stack
+from ..worker.active_run import RunListener, Stage, ignore
 from ..worker.progress import Progress, ProgressMeter
+from ..worker.worker_client import WorkerClient
 
 
 class SegmentationRun:
-    """Segments a stack of slices of any plane, or a part of it, with an `InferenceClient`. Writes nothing.
+    """Segments a stack of slices of any plane, or a part of it, with an `WorkerClient`. Writes nothing.
 
     The run starts on creation and advances while its owner calls the client's `step`. Of `on_finished` and `on_failed`
     exactly one is called, once, and no callback after it.
@@ -51,7 +52,7 @@ class SegmentationRun:
 
     def __init__(
         self,
-        client: InferenceClient,
+        client: WorkerClient,
         stack: Stack,
         prompt: StackPrompt,
         window: Window,

@@ -9,12 +9,12 @@ from functools import partial
 from ...engine.errors import MedSAMError
 from ...engine.prompts import Box, SlicePrompt
 from ...engine.results import Prediction
-from ...engine.serving.inference_client import InferenceClient
 from ...engine.volume.oriented_box import OrientedBox
 from ..display.overlay import StackImage
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack
+from ..worker.worker_client import WorkerClient
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class SlicePreview:
         client: predicts masks, with the model that the options name.
     """
 
-    def __init__(self, state: SegmentState, reader: SliceReader, client: InferenceClient) -> None:
+    def __init__(self, state: SegmentState, reader: SliceReader, client: WorkerClient) -> None:
         self._state, self._reader, self._client = state, reader, client
         self._queue = PreviewQueue(self._send, self._answered, self._failed)
         self.plane = Plane("K")

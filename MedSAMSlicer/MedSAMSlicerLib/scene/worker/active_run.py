@@ -1,6 +1,10 @@
-"""A run in the inference process: validates its messages and reports to its listener."""
+"""A run in the inference process: its stages, its listener, and the validation of its messages."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -10,9 +14,53 @@ from ...engine.model_choice import RunInfo
 from ...engine.results import SliceResult
 from ...engine.serving import codec
 from ...engine.serving.framing import Message
-from ...engine.serving.inference_client import RunListener, Stage, StageReporter
 from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
+
+
+class Stage(Enum):
+    """Stages of a run, in order. A run may skip stages."""
+
+    STARTING = "starting"
+    """The inference process starts."""
+    LOADING = "loading"
+    """The model is loaded, unless it is loaded already."""
+    SEGMENTING = "segmenting"
+    """Slices are segmented."""
+
+
+def ignore(_: object) -> None:
+    """Callback that does nothing."""
+
+
+@dataclass(frozen=True)
+class RunListener:
+    """Callbacks of a run. The run ends with exactly one call of `on_finished` or `on_failed`.
+
+    Attributes:
+        on_slice: called with each slice result, in the order of computation; each slice comes once.
+        on_finished: called when the run has finished, with the model, the timings and notes for the user.
+        on_failed: called when the run ends without a result; with `Cancelled` after `WorkerClient.cancel`.
+        on_stage: called when the run enters a stage.
+    """
+
+    on_slice: Callable[[SliceResult], None]
+    on_finished: Callable[[RunInfo], None]
+    on_failed: Callable[[MedSAMError], None]
+    on_stage: Callable[[Stage], None] = ignore
+
+
+class StageReporter:
+    """Calls `RunListener.on_stage` once for each stage. Earlier stages than the current one are ignored."""
+
+    def __init__(self, listener: RunListener) -> None:
+        self._listener = listener
+        self._later = list(Stage)
+
+    def enter(self, stage: Stage) -> None:
+        if stage in self._later:
+            del self._later[: self._later.index(stage) + 1]
+            self._listener.on_stage(stage)
 
 
 class ActiveRun:

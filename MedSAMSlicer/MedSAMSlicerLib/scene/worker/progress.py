@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...engine.serving.inference_client import Stage
+from .active_run import Stage
 
 
 @dataclass(frozen=True)

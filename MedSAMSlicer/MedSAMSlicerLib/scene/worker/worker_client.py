@@ -1,4 +1,4 @@
-"""An `InferenceClient` that sends requests to an inference process."""
+"""Client through which the scene layer uses the inference process."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import numpy as np
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error
 from ...engine.i18n import tr as _
-from ...engine.model_choice import LoadedModel, ModelChoice
+from ...engine.model_choice import ModelChoice
 from ...engine.prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
 from ...engine.results import Prediction
 from ...engine.serving import codec
 from ...engine.serving.framing import Message
-from ...engine.serving.inference_client import RunListener, Stage, ignore
 from ...engine.serving.run_log import RunLog
 from ...engine.stack import SliceSource
-from .active_run import ActiveRun
-from .timeouts import ANSWER_TIMEOUT, response_timeout
+from .active_run import ActiveRun, RunListener, Stage, ignore
 from .transport import Transport
-from .worker_process import WorkerProcess
+from .worker_process import ANSWER_TIMEOUT, WorkerProcess, response_timeout
 
 _log = get_logger(__name__)
 CANCEL_TIMEOUT = 0.3
@@ -48,6 +46,8 @@ class _Request:
 
 class WorkerClient:
     """Sends requests to an inference process. No method blocks, and no thread is used.
+
+    Results arrive through callbacks. One run is in progress at a time.
 
     The first request starts the process. It keeps its model and embeddings for the next requests. A process that dies,
     sends an invalid message, does not respond in time or does not stop on request is killed: its pending requests fail
@@ -79,10 +79,12 @@ class WorkerClient:
 
     @property
     def running(self) -> bool:
+        """Whether a run is in progress. False when the last callback of the run is called."""
         return self._run is not None
 
     @property
     def idle(self) -> bool:
+        """Whether no request is pending, so that `step` need not be called."""
         return not self._requests
 
     @property
@@ -91,6 +93,18 @@ class WorkerClient:
         return None if self._process is None else self._process.transport
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
+        """Start a run.
+
+        Args:
+            choice: model to run.
+            source: slices; read on the thread of the caller.
+            prompt: prompts of the object.
+            listener: callbacks of the run.
+
+        Raises:
+            InputError: the prompt lies outside the stack, or a run is in progress.
+            WorkerError: the inference process cannot be started.
+        """
         if self._run is not None:
             raise InputError(_("another contour is being computed: wait for it, or cancel it"))
         prompt.checked_for(source.shape)
@@ -117,6 +131,16 @@ class WorkerClient:
         on_prediction: Callable[[Prediction], None],
         on_failed: Callable[[MedSAMError], None] = ignore,
     ) -> None:
+        """Predict the mask of one slice. A newer preview replaces one that waits: its callbacks are not called.
+
+        Args:
+            choice: model to run.
+            image: uint8 (rows, columns).
+            prompt: prompt in slice pixels.
+            on_prediction: called with the prediction.
+            on_failed: called if there is none.
+        """
+
         def answered(message: Message) -> Action:
             prediction = codec.read_prediction(message)
             if prediction.mask.shape != image.shape:
@@ -133,27 +157,16 @@ class WorkerClient:
         self._send("preview", choice, fields, arrays, handlers, on_failed)
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
+        """Cache the embedding of one uint8 (rows, columns) slice before it is needed."""
         handlers: dict[str, Handler] = {"finished": self._complete_silently}
         self._send("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
 
-    def load(
-        self,
-        choice: ModelChoice,
-        on_loaded: Callable[[LoadedModel], None] = ignore,
-        on_failed: Callable[[MedSAMError], None] = ignore,
-    ) -> None:
-        def answered(message: Message) -> Action:
-            loaded = codec.read_info(message).loaded
-            if loaded is None:
-                raise WorkerError(_("the loaded model is not stated"))
-            return partial(self._complete, message, partial(on_loaded, loaded))
-
-        self._send("load", choice, {}, {}, {"finished": answered}, on_failed)
-
     def cancel(self) -> None:
+        """Cancel the run. `RunListener.on_failed` gets `Cancelled` within half a second."""
         self._stop_run(_cancelled())
 
     def step(self) -> None:
+        """Process events and timeouts. To be called from a timer, several times a second, unless the client is `idle`."""
         if self._process is None:
             return
         self._process.deliver()
@@ -173,6 +186,7 @@ class WorkerClient:
             )
 
     def close(self) -> None:
+        """Cancel all requests and end the inference process. The next request starts another one."""
         process, self._process = self._process, None
         if process is not None:
             process.close()

@@ -15,7 +15,7 @@ from MedSAMSlicerLib.effect.texts import finished_text, progress_text
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.serving import service as engine_service
-from MedSAMSlicerLib.engine.serving.inference_client import Stage
+from MedSAMSlicerLib.scene.worker.active_run import Stage
 from MedSAMSlicerLib.scene.worker.progress import Progress
 from support.component_model import load_component_model
 from support.component_service import RecordingService

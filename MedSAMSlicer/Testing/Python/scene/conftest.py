@@ -14,14 +14,13 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from host.fixture import host  # noqa: F401
 from MedSAMSlicerLib.engine.serving import service as engine_service
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 from support import threshold_service
 from support.ball_in_scene import BallInScene
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
-from support.in_process_client import InProcessClient
+from support.in_process_client import Client, InProcessClient
 from support.scene_builder import GEOMETRIES, SceneBuilder, new_scene, rotation
 from support.segment_writer_fixture import EditorFactory, SegmentWriterFixture, effect_editor, logic_editor
 from support.subprocess_client import subprocess_client
@@ -143,11 +142,11 @@ def writer_fixture(make_writer_fixture: Callable[..., SegmentWriterFixture]) -> 
 
 
 @pytest.fixture(params=["direct", "process"])
-def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], InferenceClient]]:
+def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Client]]:
     """Makes runners of an engine of `threshold_service`: called directly, or in a process of its own."""
-    made: list[InferenceClient] = []
+    made: list[Client] = []
 
-    def make(service: str = "ThresholdService") -> InferenceClient:
+    def make(service: str = "ThresholdService") -> Client:
         if request.param == "direct":
             made.append(InProcessClient(getattr(threshold_service, service)()))
         else:
@@ -160,9 +159,7 @@ def make_runner(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Infe
 
 
 @pytest.fixture
-def ball_with(
-    scene_builder: Any, make_runner: Callable[..., InferenceClient], segment_in: Any
-) -> Callable[..., BallInScene]:
+def ball_with(scene_builder: Any, make_runner: Callable[..., Client], segment_in: Any) -> Callable[..., BallInScene]:
     """Makes a `BallInScene` with a service of `threshold_service`, in this process and in one of its own."""
     return lambda service="ThresholdService", **options: BallInScene(
         scene_builder, make_runner(service), segment_in, **options

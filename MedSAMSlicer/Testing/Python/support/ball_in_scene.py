@@ -15,10 +15,10 @@ from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.editing.segmentation_run import SegmentationRun
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.worker.progress import Progress
+from support.in_process_client import Client
 from support.threshold_service import SIGNAL
 
 SHAPE = (9, 12, 14)
@@ -73,7 +73,7 @@ def ball(shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
 class BallInScene:
     """A scene with a ball in a volume, a segment "tumour" for it and a segment "neighbour"."""
 
-    def __init__(self, scene_builder: Any, client: InferenceClient, segment_in: Any, geometry: str = "oblique") -> None:
+    def __init__(self, scene_builder: Any, client: Client, segment_in: Any, geometry: str = "oblique") -> None:
         self.scene_builder, self.client, self._segment_in = scene_builder, client, segment_in
         self.voxels = ball()
         self.volume = scene_builder.volume_in(geometry)

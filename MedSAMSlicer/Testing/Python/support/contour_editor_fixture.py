@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.scene.editing.contour_editor import ContourEditor
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice
 from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.view_plane import ViewGeometry
+from support.in_process_client import Client
 from support.threshold_service import ThresholdService
 
 SHAPE = (15, 40, 44)
@@ -46,7 +46,7 @@ class CountingService(ThresholdService):
 class ContourEditorFixture:
     """A contour editor on a volume with a bright ball, and a segment for it; draws rectangles as a user does."""
 
-    def __init__(self, scene_builder: Any, runner: InferenceClient) -> None:
+    def __init__(self, scene_builder: Any, runner: Client) -> None:
         self.scene_builder, self.runner = scene_builder, runner
         inside = sum(
             ((n - (size - 1) / 2) * mm / 9) ** 2

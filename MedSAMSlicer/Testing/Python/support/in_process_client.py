@@ -10,12 +10,13 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.diagnostics.log import get_logger, log_error
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, as_user_error
-from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo, Service
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo, Service
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.serving.inference_client import RunListener, Stage, StageReporter, ignore
 from MedSAMSlicerLib.engine.serving.run_log import RunLog
 from MedSAMSlicerLib.engine.stack import SliceSource
+from MedSAMSlicerLib.scene.worker.active_run import RunListener, Stage, StageReporter, ignore
+from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
 
 _log = get_logger("MedSAMSlicerLib.in_process_client")
 Request = Callable[[], None]
@@ -23,7 +24,7 @@ Response = TypeVar("Response")
 
 
 class InProcessClient:
-    """An `InferenceClient` for tests. A step answers the preview, else the next slice of the run, else one other request."""
+    """A client for tests. A step answers the preview, else the next slice of the run, else one other request."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -56,14 +57,6 @@ class InProcessClient:
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         self._requests.append(_request(lambda: self._service.encode(choice, image), ignore, on_failed))
-
-    def load(
-        self,
-        choice: ModelChoice,
-        on_loaded: Callable[[LoadedModel], None] = ignore,
-        on_failed: Callable[[MedSAMError], None] = ignore,
-    ) -> None:
-        self._requests.append(_request(lambda: self._service.load(choice), on_loaded, on_failed))
 
     def cancel(self) -> None:
         if self._run is not None:
@@ -178,3 +171,7 @@ def _request(
             on_done(response)
 
     return run
+
+
+Client = WorkerClient | InProcessClient
+"""What runs inference for a test."""

@@ -45,7 +45,6 @@ class ThresholdService:
         return LoadedModel(choice.model, "0" * 64, "cpu", "test")
 
     def preview(self, choice: ModelChoice, image: np.ndarray, prompt: Box | SlicePrompt) -> Prediction:
-        self.load(choice)
         self.encode(choice, image)
         given = as_slice_prompt(prompt)
         if given.points is not None:
@@ -56,6 +55,7 @@ class ThresholdService:
         return Prediction(mask, image.mean() / 255, image[::2, ::2].astype(np.float32))
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
+        self.load(choice)
         self.encoded.add(image.tobytes())
 
     def segment(

@@ -13,8 +13,9 @@ from MedSAMSlicerLib.engine.errors import MedSAMError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, RunListener, Stage
+from MedSAMSlicerLib.scene.worker.active_run import RunListener, Stage
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.in_process_client import Client
 from support.subprocess_client import SubprocessTransport
 from support.threshold_service import ImageStack
 
@@ -54,7 +55,7 @@ class CallbackRecorder:
         return RunListener(slice_found, self.infos.append, self.errors.append, self.stages.append)
 
 
-def drive(runner: InferenceClient, done: Callable[[], bool], seconds: float = 15.0) -> float:
+def drive(runner: Client, done: Callable[[], bool], seconds: float = 15.0) -> float:
     """Step until `done`; the seconds that it took."""
     begin = time.monotonic()
     while not done():
@@ -64,7 +65,7 @@ def drive(runner: InferenceClient, done: Callable[[], bool], seconds: float = 15
 
 
 def run(
-    runner: InferenceClient,
+    runner: Client,
     stack: ImageStack,
     prompt: StackPrompt = PROMPT,
     on_slice: Callable[[SliceResult], None] | None = None,

@@ -18,8 +18,8 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.settings import OutwardSettings
 from MedSAMSlicerLib.engine.results import SliceResult
-from MedSAMSlicerLib.engine.serving.inference_client import RunListener
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
+from MedSAMSlicerLib.scene.worker.active_run import RunListener
 from support.every_family import EVERY, TAKING_POINTS, combinations
 from support.in_process_client import InProcessClient
 from support.shapes import ellipsoid, stack_of, textured_slice

@@ -126,12 +126,9 @@ def assert_same_results(received: list[SliceResult], expected: list[SliceResult]
         assert (one.needs_review, one.key) == (other.needs_review, other.key)
 
 
-def test_greeting_load_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:
+def test_greeting_preview_and_encode_are_answered_in_order(worker: Callable[..., Parent]) -> None:
     parent, image = worker(), noise_stack().images[0]
     assert (parent.greeting.kind, parent.greeting.integer("version")) == ("hello", PROTOCOL_VERSION)
-    parent.send("load", {"job": 1, **codec.choice_fields(CHOICE)})
-    loaded = codec.read_info(parent.receive()).loaded
-    assert loaded is not None and (loaded.model, loaded.device) == ("litemedsam", "cpu")
     parent.encode(2, image)
     encoded = parent.receive()
     assert (encoded.kind, encoded.integer("job")) == ("finished", 2)
@@ -255,7 +252,7 @@ def test_an_error_meant_for_the_user_arrives_as_it_was_raised(worker: Callable[.
     for choice, kind in ((ModelChoice("no-such-model"), InputError), (ModelChoice(weights="/no/such"), WeightsError)):
         with pytest.raises(kind) as expected:
             ThresholdService().load(choice)
-        parent.send("load", {"job": 1, **codec.choice_fields(choice)})
+        parent.send("encode", {"job": 1, **codec.choice_fields(choice)}, stack.images[0])
         parent.preview(2, stack.images[0], choice)
         parent.segment(3, stack, choice=choice)
         for error in [error_of(parent.receive()) for _ in range(3)]:
@@ -295,15 +292,15 @@ def test_an_unexpected_error_is_reported_in_one_line_with_its_traceback_in_the_l
 
 def test_a_missing_package_is_named(worker: Callable[..., Parent]) -> None:
     parent = worker("unimportable")
-    parent.send("load", {"job": 1, **codec.choice_fields(CHOICE)})
+    parent.encode(1, noise_stack().images[0])
     assert "'a_package_that_nobody_has'" in str(error_of(parent.receive()))
 
 
 def test_an_invalid_request_fails_alone(worker: Callable[..., Parent]) -> None:
     parent = worker()
     invalid: list[tuple[str, dict[str, Any]]] = [
-        ("load", {}),
-        ("load", {"choice": {"model": 3, "weights": None, "device": "cpu", "runtime": "auto"}}),
+        ("encode", {}),
+        ("encode", {"choice": {"model": 3, "weights": None, "device": "cpu", "runtime": "auto"}}),
         ("preview", codec.choice_fields(CHOICE)),
         ("segment", {**codec.choice_fields(CHOICE), **codec.stack_prompt_parts(PROMPT)[0], "shape": [1, 2]}),
         ("dance", {}),

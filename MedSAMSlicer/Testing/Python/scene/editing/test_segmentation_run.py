@@ -12,12 +12,12 @@ from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WorkerError
 from MedSAMSlicerLib.engine.intensity import Window
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.serving.inference_client import Stage
 from MedSAMSlicerLib.scene.editing.segmentation_run import SegmentationRun
 from MedSAMSlicerLib.scene.roi.conversion import roi_to_prompt
 from MedSAMSlicerLib.scene.state.partial_run import PartialRun
 from MedSAMSlicerLib.scene.volume.geometry import ijk_to_world
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.worker.active_run import Stage
 from MedSAMSlicerLib.scene.worker.progress import Progress, ProgressMeter
 from support.ball_in_scene import BOX, PROMPT, WINDOW, BallInScene, CallbackRecorder, step_until
 from support.in_process_client import InProcessClient

@@ -14,10 +14,9 @@ from MedSAMSlicerLib.engine.errors import InputError, MedSAMError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
 from MedSAMSlicerLib.engine.results import Prediction
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.in_process_client import InProcessClient
+from support.in_process_client import Client, InProcessClient
 from support.small_families import WEIGHTS_FOLDER, use_small_families, write_small_weights
 from support.subprocess_client import subprocess_client
 
@@ -45,7 +44,7 @@ def process() -> Iterator[WorkerClient]:
     client.close()
 
 
-def preview(client: InferenceClient, choice: ModelChoice, prompt: Box | SlicePrompt) -> Prediction | MedSAMError:
+def preview(client: Client, choice: ModelChoice, prompt: Box | SlicePrompt) -> Prediction | MedSAMError:
     answers: list[Any] = []
     client.preview(choice, IMAGE, prompt, answers.append, answers.append)
     begin = time.monotonic()

@@ -11,8 +11,8 @@ import pytest
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, WeightsError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, Stage
-from support.in_process_client import InProcessClient
+from MedSAMSlicerLib.scene.worker.active_run import Stage
+from support.in_process_client import Client, InProcessClient
 from support.subprocess_client import subprocess_client
 from support.threshold_service import ImageStack, RaisingService, ThresholdService, noise_stack
 from support.worker_runs import (
@@ -148,7 +148,7 @@ def test_a_cancel_while_a_slice_is_read_ends_the_run(
     make_worker_client: WorkerClientFactory,
 ) -> None:
     class CancelledWhileRead(ImageStack):
-        runner: InferenceClient
+        runner: Client
 
         def slice_uint8(self, index: int) -> np.ndarray:
             self.runner.cancel()

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
-from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
-from MedSAMSlicerLib.engine.serving.inference_client import InferenceClient, RunListener
+from MedSAMSlicerLib.scene.worker.active_run import RunListener
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
-from support.in_process_client import InProcessClient
+from support.in_process_client import Client, InProcessClient
 from support.threshold_service import SIGNAL, ImageStack, ThresholdService, bright_inside, noise_stack
 from support.worker_runs import (
     BOX,
@@ -99,7 +99,7 @@ def test_the_timeout_is_shorter_once_the_model_is_loaded(
 def test_the_timeout_is_longer_while_another_model_is_loaded(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client()
     run(one, noise_stack())
-    one.load(ModelChoice("sam_vit_b"))
+    one.encode(ModelChoice("sam_vit_b"), noise_stack().images[0])
     assert one.response_timeout == 300
 
 
@@ -117,10 +117,9 @@ def test_time_for_reading_slices_does_not_count_towards_the_timeout(make_worker_
 
 def drive_started(client: WorkerClient) -> None:
     """Start the process with a long timeout, because the machine may be busy."""
-    loaded: list[LoadedModel] = []
     timeout, client._answer_timeout = client._answer_timeout, 15.0
-    client.load(CHOICE, loaded.append)
-    drive(client, lambda: bool(loaded))
+    client.encode(CHOICE, noise_stack().images[0])
+    drive(client, lambda: client.idle)
     client._answer_timeout = timeout
 
 
@@ -188,15 +187,12 @@ def test_only_the_newest_of_several_previews_is_answered(make_worker_client: Wor
     np.testing.assert_array_equal(prediction.mask, bright_inside(images[5], BOX))
 
 
-def test_load_and_encode_can_be_requested_in_advance(make_worker_client: WorkerClientFactory) -> None:
-    loaded: list[LoadedModel] = []
+def test_encoding_can_be_requested_in_advance(make_worker_client: WorkerClientFactory) -> None:
     errors: list[MedSAMError] = []
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
-        runner.load(CHOICE, loaded.append)
-        runner.load(ModelChoice("no-such-model"), loaded.append, errors.append)
         runner.encode(CHOICE, noise_stack().images[0], errors.append)
+        runner.encode(ModelChoice("no-such-model"), noise_stack().images[0], errors.append)
         drive(runner, lambda runner=runner: runner.idle)
-    assert loaded == [ThresholdService().load(CHOICE)] * 2
     assert [type(error) for error in errors] == [InputError] * 2
 
 
@@ -204,7 +200,7 @@ def test_a_listener_can_start_the_next_run_when_one_has_ended(make_worker_client
     for runner in (make_worker_client(), InProcessClient(ThresholdService())):
         second = CallbackRecorder()
 
-        def again(_: object, runner: InferenceClient = runner, second: CallbackRecorder = second) -> None:
+        def again(_: object, runner: Client = runner, second: CallbackRecorder = second) -> None:
             runner.segment(CHOICE, noise_stack(), PROMPT, second.listener())
 
         runner.segment(CHOICE, noise_stack(), PROMPT, RunListener(lambda _: None, again, again))
