@@ -16,6 +16,9 @@ PROCESSES := 2
 BENCHES := $(addprefix benchmarks/,bench_effect.py bench_large_volume.py bench_speed.py)
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
+# Compiled files are kept: pytest compiles the tests' assertions, and the tests start many processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-fast lint types format bench bench-models clean
 

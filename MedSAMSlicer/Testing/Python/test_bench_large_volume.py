@@ -25,6 +25,7 @@ def bench(repository: Path) -> Any:
     return module
 
 
+@pytest.mark.slow
 def test_the_peak_of_a_large_run_does_not_count_for_the_next_one(bench: Any) -> None:
     # A forked child starts with the memory of its parent: measure from a small process.
     measure = f"import sys; sys.path.insert(0, {str(Path(bench.__file__).parent)!r})\n"

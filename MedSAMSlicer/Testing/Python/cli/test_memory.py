@@ -51,6 +51,7 @@ def large_image() -> Image:
     return Image(voxels, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "CT", Path("large.nrrd"))
 
 
+@pytest.mark.slow
 def test_only_the_slices_that_are_looked_at_take_memory() -> None:
     image = large_image()
     pytest.importorskip("resource", reason="needs a system that tells what a process has taken")

@@ -228,6 +228,7 @@ def test_plots_are_written(cases: list[Case], tmp_path: Path) -> None:
     assert poor_slice_auc([score(cases[0], "keyslices:all")]) is None, "no poor slice, nothing to find"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 1], ids=["nothing else", "beside another"])
 def test_an_empty_result_is_drawn_as_such(cases: list[Case], tmp_path: Path, kept: int) -> None:
     """One of its kind that found nothing: infinitely far from the truth, and no reason to lose the tables."""

@@ -6,11 +6,10 @@ Small encoders with rule-made weights: what is compared here is everything aroun
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from segment_anything import SamPredictor
-from segment_anything.modeling import Sam as AuthorsSam
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.masks import dice
@@ -22,6 +21,11 @@ from support.seeded_weights import fill_with_seeded_weights
 from support.shapes import ellipsoid, textured_slice
 from support.small_families import SIDE, SMALL_FAMILIES
 
+if TYPE_CHECKING:
+    from segment_anything import SamPredictor
+
+pytestmark = pytest.mark.slow
+
 FAMILY = SMALL_FAMILIES["sam_vit_b"]
 BOX = Box(11.5, 8, 50, 39)
 CLICKS = Points(((30, 20), (5, 41.25), (33, 31)), (True, False, True))
@@ -30,6 +34,10 @@ CLICKS = Points(((30, 20), (5, 41.25), (33, 31)), (True, False, True))
 @pytest.fixture(scope="module")
 def predictors() -> tuple[Predictor, SamPredictor]:
     """Ours and theirs, around one network."""
+    # Not at the top: the package imports torchvision, which takes seconds.
+    from segment_anything import SamPredictor
+    from segment_anything.modeling import Sam as AuthorsSam
+
     network = FAMILY.build_network()
     fill_with_seeded_weights(network)
     network.eval()
