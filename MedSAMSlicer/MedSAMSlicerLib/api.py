@@ -73,42 +73,28 @@ class Model:
 
     Encoding a slice takes most of the time of a segmentation. A second prompt on the same slices, seen through the same
     window, uses the stored embeddings and encodes nothing. One model serves one thread at a time.
+
+    Attributes
+    ----------
+    loaded : LoadedModel
+        Key of the model, SHA-256 of its weights, device and runtime.
     """
 
     def __init__(self, service: SegmentationService, choice: ModelChoice, loaded: LoadedModel) -> None:
-        self._service, self._choice, self._loaded = service, choice, loaded
-
-    @property
-    def key(self) -> str:
-        """Key of the model in the catalogue, for example "litemedsam"."""
-        return self._loaded.model
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 checksum of the weights file, in hexadecimal digits."""
-        return self._loaded.weights_sha256
-
-    @property
-    def device(self) -> str:
-        """Device on which the model was loaded: "cpu", "cuda" or "mps"."""
-        return self._loaded.device
-
-    @property
-    def runtime(self) -> str:
-        """Runtime with which the model was loaded: "torch" or "openvino"."""
-        return self._loaded.runtime
+        self.loaded = loaded
+        self._service, self._choice = service, choice
 
     @property
     def prompts(self) -> frozenset[str]:
         """Kinds of prompt that the model was trained for, among "box", "points" and "mask"."""
-        return find_model(self.key).prompts
+        return find_model(self.loaded.model).prompts
 
     def forget_embeddings(self) -> None:
         """Free the memory and the disk space of stored embeddings; the model stays loaded."""
         self._service.clear_cache()
 
     def __repr__(self) -> str:
-        return f"Model({self.key!r}, device={self.device!r}, runtime={self.runtime!r})"
+        return f"Model({self.loaded.model!r}, device={self.loaded.device!r}, runtime={self.loaded.runtime!r})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

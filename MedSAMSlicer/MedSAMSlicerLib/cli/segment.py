@@ -11,7 +11,6 @@ from typing import Any
 from tqdm import tqdm
 
 from ..api import Segmentation, load_model, segment, write_segmentation
-from ..engine.environment import embeddings_disk_megabytes
 from ..engine.errors import InputError
 from ..engine.intensity import CT_PRESETS, Window, choose_window
 from ..engine.model_choice import RunInfo
@@ -130,7 +129,7 @@ def run(options: argparse.Namespace) -> None:
 def _check_before_reading(options: argparse.Namespace) -> None:
     """Check everything that can be checked before minutes are spent."""
     check_prompt_options(options)
-    if _disk_megabytes(options) < 0:
+    if options.keep_embeddings is not None and options.keep_embeddings < 0:
         raise InputError(f"--keep-embeddings {options.keep_embeddings} is negative: give megabytes, or 0 for none")
     if options.consensus != 0 and not 2 <= options.consensus <= MOST_RECTANGLES:
         why = "compares nothing" if options.consensus < 2 else "takes too many runs of the decoder on every slice"
@@ -149,10 +148,6 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     find_weights(spec, options.weights)
 
 
-def _disk_megabytes(options: argparse.Namespace) -> int:
-    return embeddings_disk_megabytes() if options.keep_embeddings is None else int(options.keep_embeddings)
-
-
 def _segment(options: argparse.Namespace, image: Image, prompt: VolumePrompt, window: Window) -> Segmentation:
     """Segment with a progress bar. The model is freed before anything is written."""
     model = load_model(
@@ -161,7 +156,7 @@ def _segment(options: argparse.Namespace, image: Image, prompt: VolumePrompt, wi
         device=options.device,
         runtime=options.runtime,
         embeddings_mb=_EMBEDDINGS_MB,
-        embeddings_disk_mb=_disk_megabytes(options),
+        embeddings_disk_mb=options.keep_embeddings,
     )
     slices = prompt.stack.slice_range
     total = slices[1] - slices[0] + 1 if slices else None

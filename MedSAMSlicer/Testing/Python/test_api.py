@@ -18,6 +18,7 @@ from MedSAMSlicerLib.cli.main import main
 from MedSAMSlicerLib.engine.environment import child_environment
 from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
 from MedSAMSlicerLib.engine.masks import dice
+from MedSAMSlicerLib.engine.model_choice import LoadedModel
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
@@ -199,8 +200,8 @@ class TestModels:
         self, segment: Callable[..., medsam.Segmentation]
     ) -> None:
         model = medsam.load_model("sam_med2d")
-        assert (model.key, model.device, model.runtime) == ("sam_med2d", "cpu", "clicked")
-        assert model.prompts == {"box", "points", "mask"} and model.weights_sha256 == "0" * 64
+        assert model.loaded == LoadedModel("sam_med2d", "0" * 64, "cpu", "clicked")
+        assert model.prompts == {"box", "points", "mask"}
         assert segment(box=BOX_RIGHT, model=model).timings.encoder_calls == 5
         again = segment(box=((5, 40), (10, 50), (1, 5)), model=model)
         assert again.timings.encoder_calls == 0 and again.timings.decoder_calls > 0
