@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
-from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error
-from .engine.intensity import Window, WindowedStack, choose_window
+from .engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError, as_user_error
+from .engine.intensity import Window, WindowedStack, choose_window, window_option
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
@@ -242,6 +242,7 @@ def make_prompt(
     InputError
         As `segment` does for a prompt.
     """
+    _check_image(image)
     axis = axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
     k, j, i = image.voxels.shape
     region = None if roi is None else read_roi(roi)
@@ -363,17 +364,23 @@ def segment(
         "slice_range": slice_range,
         "axis": axis,
     }
+    _check_image(image)
+    if not isinstance(consensus, int):
+        raise InputError(f"consensus is {consensus!r}: give a whole number")
+    if on_slice is not None and not callable(on_slice):
+        raise InputError("on_slice cannot be called: give a function")
     if prompt is None:
         prompt = make_prompt(image, **prompts)  # type: ignore[arg-type]
+    elif not isinstance(prompt, VolumePrompt):
+        raise InputError(f"prompt is a {type(prompt).__name__}: give what make_prompt returns")
     elif given := [name for name, value in prompts.items() if value is not None]:
         raise InputError(f"prompt and {', '.join(given)} were given: give a finished prompt, or the parts of one")
     if consensus < 0 or consensus == 1:
-        raise InputError(f"a consensus of {consensus} rectangles compares nothing: give 2 or more, or 0 for none")
+        raise InputError(f"consensus is {consensus}, which leaves nothing to compare: give 2 or more, or 0 for none")
     stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
     prompt.stack.checked_for(stack.shape)
     if not isinstance(window, Window):
-        wanted = window if isinstance(window, str) else ",".join(f"{value:.17g}" for value in window)
-        window = choose_window(wanted, stack, image.modality)
+        window = choose_window(window_option(window), stack, image.modality)
     if isinstance(model, Model):
         if (weights, device, runtime) != (None, "auto", "auto"):
             raise InputError("weights, device and runtime belong to load_model: the model is loaded already")
@@ -429,6 +436,10 @@ def write_segmentation(
     InputError
         The ending is unknown, or the file cannot be written. An existing file is then unchanged.
     """
+    if not isinstance(segmentation, Segmentation):
+        raise InputError(f"a {type(segmentation).__name__} cannot be written: give what segment returns")
+    if not isinstance(path, str | Path) or not isinstance(name, str):
+        raise InputError("path and name must be text")
     _write_mask(path, segmentation.mask, segmentation.image, name, colour)
 
 
@@ -439,11 +450,20 @@ def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunIn
         for result in model._service.segment(model._choice, source, prompt, info):
             log.slices += 1
             yield result
+    except (GeneratorExit, KeyboardInterrupt):
+        # Who takes the results has stopped, or failed: every run that begins in the log also ends there.
+        log.failed(Cancelled("cancelled: the results were not read to the end"))
+        raise
     except Exception as error:
         failure = as_user_error(error)
         log.failed(failure)
         raise failure from failure.__cause__
     log.finished(info)
+
+
+def _check_image(image: object) -> None:
+    if not isinstance(image, Image):
+        raise InputError(f"the image is a {type(image).__name__}: give what read_image or Image.from_array returns")
 
 
 def _consensus(model: Model, image: np.ndarray, box: Box, count: int) -> JitterAgreement:

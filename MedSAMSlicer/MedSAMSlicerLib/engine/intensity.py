@@ -7,7 +7,7 @@ images to the 0.5 and 99.5 percentiles of their foreground. The minimum and maxi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -102,6 +102,23 @@ class WindowedStack:
 
     def slice_uint8(self, index: int) -> np.ndarray:
         return self.window.apply(self._values.slice_values(index))
+
+
+def window_option(window: str | Sequence[float]) -> str:
+    """A window as `choose_window` takes it: text as it is, (level, width) as ``LEVEL,WIDTH`` in full precision.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(window, str):
+        return window
+    try:
+        level, width = (float(value) for value in window)
+    except (TypeError, ValueError):
+        raise InputError(
+            _("window {window!r} cannot be read: give a name, 'LEVEL,WIDTH' or (level, width)").format(window=window)
+        ) from None
+    return f"{level:.17g},{width:.17g}"
 
 
 def choose_window(wanted: str, values: ValueSource, modality: str | None = None) -> Window:

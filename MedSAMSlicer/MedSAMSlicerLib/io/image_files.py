@@ -60,6 +60,8 @@ def read_image(path: Path | str) -> Image:
         InputError: the file cannot be read, see `load_file` and `load_series`; voxels are NaN or infinite, or all have
             the same value.
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"the path of an image is a {type(path).__name__}: give text or a Path")
     path = Path(path)
     # os.path.isdir returns False where Path.is_dir raises; opening the file then tells why.
     image = load_series(path) if os.path.isdir(path) else load_file(path, finite=True)

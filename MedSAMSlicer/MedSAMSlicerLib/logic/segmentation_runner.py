@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError, WorkerError
+from ..engine.intensity import window_option
 from ..engine.model_choice import DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.volume.volume_prompt import volume_prompt
@@ -74,8 +75,11 @@ class SegmentationRunner:
         _check_class("volumeNode", volume_node, "vtkMRMLScalarVolumeNode")
         _check_class("roiNode", roi_node, "vtkMRMLMarkupsROINode", optional=True)
         _check_class("segmentationNode", segmentation_node, "vtkMRMLSegmentationNode", optional=True)
-        if not segment_name:
+        if not isinstance(segment_name, str) or not segment_name:
             raise InputError(_("the segment has no name: give segmentName"))
+        for name, callback in (("progress", progress), ("finished", finished)):
+            if callback is not None and not callable(callback):
+                raise InputError(_("{name} cannot be called: give a function").format(name=name))
         _check_choice("mode", mode, MODES)
         _check_choice("device", device, DEVICES)
         stack = SliceStack(volume_node, default_axis_of(volume_node) if axis is None else axis)
@@ -89,7 +93,7 @@ class SegmentationRunner:
             volume_node,
             prompt,
             SegmentTarget(volume_node, segmentation_node, segment_name, _save_for_undo),
-            window=window if isinstance(window, str) else ",".join(f"{value:.17g}" for value in window),
+            window=window_option(window),
             choice=ModelChoice.preferring(model, device, settings.preferred()),
             mode=cast(Mode, mode),
             on_progress=progress or ignore,

@@ -246,7 +246,7 @@ class TestErrors:
             ({"box": BOX_RIGHT, "window": "fog"}, "window 'fog' is unknown"),
             ({"box": BOX_RIGHT, "window": (0, -1)}, "width above 0"),
             ({"box": BOX_RIGHT, "model": "unet"}, "'unet'"),
-            ({"box": BOX_RIGHT, "consensus": 1}, "compares nothing"),
+            ({"box": BOX_RIGHT, "consensus": 1}, "nothing to compare"),
             ({"points": [(65, 30, 3)], "model": "litemedsam"}, "LiteMedSAM was not trained for points"),
         ],
         ids=str,
@@ -348,3 +348,37 @@ def test_importing_the_api_needs_neither_slicer_nor_torch() -> None:
 def test_the_documented_models_are_those_of_the_catalogue() -> None:
     documented = medsam.load_model.__doc__ or ""
     assert [key for key in CATALOGUE if f'"{key}"' not in documented] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": None},
+        {"window": ("a", "b")},
+        {"window": (1,)},
+        {"mask": "mask.nrrd"},
+        {"model": ["litemedsam"]},
+        {"consensus": "a"},
+        {"prompt": 3},
+        {"on_slice": 3},
+    ],
+    ids=str,
+)
+def test_arguments_of_a_wrong_type_are_refused_in_one_line(image: medsam.Image, wrong: dict[str, Any]) -> None:
+    prompt = {} if "prompt" in wrong else {"box": ((8, 20), (8, 20), (2, 5))}
+    with pytest.raises(medsam.MedSAMError) as refusal:
+        medsam.segment(image, **{**prompt, **wrong})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("wrong", [None, np.zeros((3, 3, 3)), "ct.nrrd"], ids=lambda wrong: type(wrong).__name__)
+def test_what_is_no_image_is_refused_in_one_line(wrong: Any, tmp_path: Path) -> None:
+    with pytest.raises(medsam.InputError, match="give what read_image"):
+        medsam.segment(wrong, box=((0, 1), (0, 1), (0, 1)))
+    with pytest.raises(medsam.InputError, match="cannot be written"):
+        medsam.write_segmentation(tmp_path / "out.nrrd", wrong)
+
+
+def test_a_path_of_a_wrong_type_is_refused_in_one_line() -> None:
+    with pytest.raises(medsam.InputError, match="path"):
+        medsam.read_image(5)  # type: ignore[arg-type]

@@ -232,7 +232,7 @@ def find_model(key: str) -> ModelSpec:
     Raises:
         InputError: there is none; the message lists all keys.
     """
-    if key not in CATALOGUE:
+    if not isinstance(key, str) or key not in CATALOGUE:
         raise InputError(
             _("model {key!r} is unknown: choose one of {models}").format(key=key, models=", ".join(CATALOGUE))
         )

@@ -203,8 +203,8 @@ def _labelled(
         raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=_shown(points)))
     if signs.shape != (len(at),):
         raise InputError(
-            _("{points} points came with {signs} signs: give each point one sign").format(
-                points=len(at), signs=signs.size
+            _("{labels} labels for {points} points: give one label for each point").format(
+                points=len(at), labels=signs.size
             )
         )
     return [((i, j, k), positive) for (i, j, k), positive in zip(at.tolist(), signs.tolist(), strict=True)]
@@ -218,6 +218,10 @@ def _add_point(parts: dict[str, Any], x: float, y: float, positive: bool) -> Non
 def _add_masks(
     slices: dict[int, dict[str, Any]], mask: np.ndarray, dimensions: tuple[int, int, int], axis: str
 ) -> None:
+    if not isinstance(mask, np.ndarray):
+        raise InputError(
+            _("a mask of type {kind} is not an array: give bool (k, j, i)").format(kind=type(mask).__name__)
+        )
     if mask.dtype != bool or mask.shape != dimensions[::-1]:
         raise InputError(
             _("a mask of {kind} {shape} is no prompt: give bool (k, j, i) of shape {expected}").format(

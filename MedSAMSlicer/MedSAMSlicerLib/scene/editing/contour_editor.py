@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import slicer
 
-from ...engine.errors import InputError, MedSAMError
+from ...engine.diagnostics.log import get_logger, log_error
+from ...engine.errors import InputError, MedSAMError, as_user_error
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
 from ...engine.results import SliceResult, StackResult
@@ -29,6 +30,7 @@ from .rectangle_tool import RectangleTool
 from .run_controller import RunController
 from .slice_preview import SlicePreview
 
+_log = get_logger(__name__)
 SEARCH_SECONDS = 0.02
 """How long one step may read voxels to find the window, so that the application stays responsive."""
 
@@ -198,11 +200,13 @@ class ContourEditor:
             return
         try:
             window = self.reader.advance(SEARCH_SECONDS)
-        except MedSAMError as error:
+        except Exception as error:
+            if not isinstance(error, MedSAMError):
+                log_error(_log, error, "the intensity window could not be found")
             if self.runs.wanted or self.preview.busy:
                 self.runs.wanted = False
                 self.preview.forget()
-                self.state.fail(error)
+                self.state.fail(as_user_error(error))
             return
         self.preview.step()
         if window != self._window:

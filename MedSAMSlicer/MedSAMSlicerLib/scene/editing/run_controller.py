@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...engine.errors import Cancelled, MedSAMError
+from ...engine.diagnostics.log import get_logger, log_error
+from ...engine.errors import Cancelled, MedSAMError, as_user_error
 from ...engine.results import SliceResult, StackResult
 from ..state.current_result import ResultBasis
 from ..state.prompts import Prompts
@@ -14,6 +15,8 @@ from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
 from .segmentation_run import SegmentationRun
+
+_log = get_logger(__name__)
 
 
 class RunController:
@@ -112,8 +115,10 @@ class RunController:
                 on_finished=lambda result: self._finish(result, prompts, basis),
                 on_failed=self._fail,
             )
-        except MedSAMError as error:
-            self._fail(error)
+        except Exception as error:
+            if not isinstance(error, MedSAMError):
+                log_error(_log, error, "the run could not start")
+            self._fail(as_user_error(error))
 
     def _show(self, found: SliceResult, prompts: Prompts) -> None:
         self._state.current.add(found)

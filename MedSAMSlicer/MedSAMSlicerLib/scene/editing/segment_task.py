@@ -9,6 +9,7 @@ import slicer
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from ...engine.i18n import tr as _
+from ...engine.intensity import Window
 from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.results import StackResult
 from ...engine.volume.volume_prompt import VolumePrompt
@@ -101,19 +102,27 @@ class SegmentTask:
                 raise self._stop_reason
             window = self._reader.advance(SEARCH_SECONDS)
             if window is not None:
-                self._run = SegmentationRun(
-                    self._client,
-                    self._stack,
-                    self._prompt.stack,
-                    window,
-                    self._choice,
-                    oriented_box=self._prompt.oriented_box,
-                    on_progress=self._report,
-                    on_finished=self._write,
-                    on_failed=self._fail,
-                )
-        except MedSAMError as error:
-            self._fail(error)
+                self._start(window)
+        except Exception as error:
+            # Whatever happens here, the task has to end: somebody may be waiting for it.
+            if not isinstance(error, MedSAMError):
+                log_error(_log, error, "the segmentation failed")
+            self._fail(as_user_error(error))
+
+    def _start(self, window: Window) -> None:
+        self._run = SegmentationRun(
+            self._client,
+            self._stack,
+            self._prompt.stack,
+            window,
+            self._choice,
+            oriented_box=self._prompt.oriented_box,
+            on_progress=self._report,
+            on_finished=self._write,
+            on_failed=self._fail,
+        )
+        if self._stop_reason is not None:  # the progress callback failed while the run started
+            self._run.stop(self._stop_reason)
 
     def cancel(self) -> None:
         """End the task without a result, within half a second of `step` calls."""
@@ -128,7 +137,12 @@ class SegmentTask:
 
     def _report(self, progress: Progress) -> None:
         self.progress = progress
-        self._on_progress(progress)
+        try:
+            self._on_progress(progress)
+        except Exception as error:
+            # It must not interrupt the client half-way, which would stay busy.
+            log_error(_log, error, "the progress callback failed")
+            self.stop(as_user_error(error))
 
     def _write(self, result: StackResult) -> None:
         self.info = None if self._run is None else self._run.info

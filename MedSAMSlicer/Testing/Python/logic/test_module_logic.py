@@ -347,3 +347,33 @@ def test_the_logic_does_not_keep_volumes_alive(logic_fixture: LogicFixture) -> N
     logic_fixture.volume = None
     gc.collect()
     assert held() is None
+
+
+def test_whatever_fails_ends_the_segmentation_and_the_next_one_runs(
+    logic_fixture: LogicFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may be waiting for the end."""
+    from MedSAMSlicerLib.scene.volume.slice_reader import SliceReader
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SliceReader, "advance", fail)
+        logic_fixture.start()
+        assert "memory" in str(logic_fixture.wait())
+    logic_fixture.start()
+    assert isinstance(logic_fixture.wait(), str)
+
+
+def test_a_progress_callback_that_raises_ends_the_segmentation_and_the_next_one_runs(
+    logic_fixture: LogicFixture,
+) -> None:
+    def fail(_progress: object) -> None:
+        raise ValueError("not mine")
+
+    logic_fixture.start(progress=fail)
+    assert "not mine" in str(logic_fixture.wait())
+    assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    logic_fixture.start()
+    assert isinstance(logic_fixture.wait(), str)

@@ -170,7 +170,7 @@ MASK[3, 5, 5] = True
         ({"points": [(30, 1, 3)]}, "lies outside the slice"),
         ({"points": [(1, 1)]}, r"give \(i, j, k\)"),
         ({"points": "here"}, r"give \(i, j, k\)"),
-        ({"points": [(1, 1, 1)], "point_labels": [True, False]}, "1 points came with 2 signs"),
+        ({"points": [(1, 1, 1)], "point_labels": [True, False]}, "2 labels for 1 points"),
         ({"point_labels": [True]}, "without points"),
         ({"points": [(1, 1, 1)], "point_labels": [False]}, "all points are negative"),
         ({"box": BOX, "points": [(9, 5, 3)]}, "lies outside the 3D box"),
