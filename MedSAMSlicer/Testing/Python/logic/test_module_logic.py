@@ -201,9 +201,14 @@ def test_segment_ends_with_an_error_when_the_application_quits(make_logic_fixtur
     voxels = slicer.util.arrayFromVolume(one.volume)
     voxels[10, 0, 0] = 99
     slicer.util.arrayFromVolumeModified(one.volume)
-    one.host.clock.post(lambda: slicer.app.exit(3), 300)
+    quits: list[object] = []
+
+    def quit_once(_progress: object) -> None:
+        if not quits:
+            quits.append(one.host.clock.post(lambda: slicer.app.exit(3), 0))
+
     with pytest.raises(MedSAMError, match="closing"):
-        one.logic.segment(one.volume, **one.prompt)
+        one.logic.segment(one.volume, progress=quit_once, **one.prompt)
 
 
 def test_a_process_that_dies_is_an_error_and_is_replaced(make_logic_fixture: Callable[..., Any]) -> None:
