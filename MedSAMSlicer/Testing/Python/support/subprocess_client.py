@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import selectors
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -50,14 +52,8 @@ class SubprocessTransport:
             listener.on_exit(None)
             return
         self._process = process
-        readers = [
-            threading.Thread(target=self._receive, args=(stream, deliver), daemon=True)
-            for stream, deliver in ((process.stdout, self._counted(listener)), (process.stderr, listener.on_stderr))
-        ]
-        for thread in readers:
-            thread.start()
-        threading.Thread(target=self._transmit, args=(process.stdin,), daemon=True).start()
-        threading.Thread(target=self._await_exit, args=(process, readers, listener), daemon=True).start()
+        for work in (partial(self._receive, process, listener), partial(self._transmit, process.stdin)):
+            threading.Thread(target=work, daemon=True).start()
 
     def write(self, data: bytes) -> None:
         self.written += len(data)
@@ -85,37 +81,46 @@ class SubprocessTransport:
                 self._process.wait(1.0)
         self.kill()
 
-    def _counted(self, listener: TransportListener) -> Callable[[bytes], None]:
-        def deliver(data: bytes) -> None:
-            self.read += len(data)
-            listener.on_bytes(data)
-
-        return deliver
-
-    def _receive(self, stream: Any, deliver: Callable[[bytes], None]) -> None:
-        with stream:
-            while data := stream.read1(_CHUNK):
-                self._events.put(partial(deliver, data))
-
-    def _transmit(self, stdin: IO[bytes]) -> None:
-        # A process that has ended reads nothing more; `_await_exit` reports its end.
-        with contextlib.suppress(BrokenPipeError), stdin:
-            while (data := self._outgoing.get()) is not None:
-                stdin.write(data)
-                stdin.flush()
-
-    def _await_exit(
-        self, process: subprocess.Popen[bytes], readers: Sequence[threading.Thread], listener: TransportListener
-    ) -> None:
+    def _receive(self, process: subprocess.Popen[bytes], listener: TransportListener) -> None:
+        assert process.stdout is not None and process.stderr is not None
+        os.set_blocking(process.stderr.fileno(), False)
+        with selectors.DefaultSelector() as selector, process.stdout, process.stderr:
+            for stream in (process.stdout, process.stderr):
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = [key.fileobj for key, _ in selector.select()]
+                output = os.read(process.stdout.fileno(), _CHUNK) if process.stdout in ready else None
+                # After standard output, so that what the process logged before a message is delivered before it.
+                try:
+                    errors = os.read(process.stderr.fileno(), _CHUNK) if process.stderr in selector.get_map() else None
+                except BlockingIOError:
+                    errors = None
+                for stream, data, deliver in (
+                    (process.stderr, errors, listener.on_stderr),
+                    (process.stdout, output, partial(self._count, listener)),
+                ):
+                    if data:
+                        self._events.put(partial(deliver, data))
+                    elif data is not None:
+                        selector.unregister(stream)
         status = process.wait()
-        for reader in readers:
-            reader.join()
 
         def report() -> None:
             self._process = None
             listener.on_exit(status)
 
         self._events.put(report)
+
+    def _count(self, listener: TransportListener, data: bytes) -> None:
+        self.read += len(data)
+        listener.on_bytes(data)
+
+    def _transmit(self, stdin: IO[bytes]) -> None:
+        # A process that has ended reads nothing more; `_receive` reports its end.
+        with contextlib.suppress(BrokenPipeError), stdin:
+            while (data := self._outgoing.get()) is not None:
+                stdin.write(data)
+                stdin.flush()
 
 
 class SubprocessClient(WorkerClient):
