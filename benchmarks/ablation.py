@@ -92,7 +92,7 @@ CHANGES: dict[str, Changes] = {
         "between_keys.bulge": (0.5, 1.0),
         "between_keys.median_box.tolerance": (0.05, 0.1),
         "between_keys.median_box.first_weight": (0.0, 0.5),
-        "between_keys.doubtful_predicted_iou": (0.5, 0.7),
+        "between_keys.low_predicted_iou": (0.5, 0.7),
         "between_keys.smallest_gain": (0.0, 0.1),
         **SMOOTHING,
     },

@@ -8,6 +8,7 @@ import re
 import numpy as np
 
 from ..engine.errors import InputError
+from ..engine.masks import occupied_slices
 from ..engine.prompts import Box
 from ..engine.stack import AXES, array_axis, default_axis
 from ..engine.volume.oriented_box import IndexBox, OrientedBox, roi_boxes
@@ -170,7 +171,7 @@ def _mask_on_slice(options: argparse.Namespace, image: Image, axis: str) -> np.n
     _check_range(f"--slice: slice {options.slice}", options.slice, options.slice, AXES.index(axis), (i, j, k))
     slices = np.moveaxis(whole, array_axis(axis), 0)
     if not slices[options.slice].any():
-        held = np.flatnonzero(slices.any(axis=(1, 2)))
+        held = occupied_slices(slices)
         raise InputError(
             f"--mask: {options.mask} is empty on slice {options.slice} (it holds something on {held[0]} to {held[-1]}): "
             "give --slice one of these"

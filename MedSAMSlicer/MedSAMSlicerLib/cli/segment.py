@@ -132,7 +132,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     if options.keep_embeddings is not None and options.keep_embeddings < 0:
         raise InputError(f"--keep-embeddings {options.keep_embeddings} is negative: give megabytes, or 0 for none")
     if options.consensus != 0 and not 2 <= options.consensus <= MOST_RECTANGLES:
-        why = "compares nothing" if options.consensus < 2 else "takes too many runs of the decoder on every slice"
+        why = "has nothing to compare" if options.consensus < 2 else "takes too many runs of the decoder on every slice"
         raise InputError(f"--consensus {options.consensus} {why}: give 2 to {MOST_RECTANGLES}")
     if options.axis is not None:
         array_axis(options.axis)

@@ -228,7 +228,7 @@ def _window(editor: ContourEditor) -> tuple[str, tuple[float, float] | None]:
         return str(error), None
     if window is None:
         return _("Determining the window…"), None
-    level, width = window.asked or ((window.lower + window.upper) / 2, window.upper - window.lower)
+    level, width = window.requested or ((window.lower + window.upper) / 2, window.upper - window.lower)
     if window.name in CT_PRESETS:
         text = preset_text(window.name)
     else:

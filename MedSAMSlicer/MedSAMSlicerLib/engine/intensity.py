@@ -43,14 +43,14 @@ class Window:
         lower, upper: scanner values that become 0 and 255. Values outside are clipped.
         name: name for reports and the user interface.
         background: scanner value that becomes 0 even if it lies above `lower`; None for none.
-        asked: level and width of the preset or of the user, if `lower` and `upper` were limited to the image's range.
+        requested: level and width of the preset or of the user, if `lower` and `upper` were limited to the image's range.
     """
 
     lower: float
     upper: float
     name: str
     background: float | None = None
-    asked: tuple[float, float] | None = None
+    requested: tuple[float, float] | None = None
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Map scanner values to grey levels.
@@ -73,7 +73,7 @@ class Window:
 
     def describe(self) -> str:
         """Description for the user, for example "soft-tissue (level 40, width 400)"."""
-        level, width = self.asked or ((self.lower + self.upper) / 2, self.upper - self.lower)
+        level, width = self.requested or ((self.lower + self.upper) / 2, self.upper - self.lower)
         return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
 
 
@@ -170,7 +170,7 @@ def window_steps(wanted: str, values: ValueSource, modality: str | None = None) 
 def _named_window(wanted: str) -> Window:
     if wanted in CT_PRESETS:
         level, width = CT_PRESETS[wanted]
-        return Window(level - width / 2, level + width / 2, wanted, asked=(level, width))
+        return Window(level - width / 2, level + width / 2, wanted, requested=(level, width))
     try:
         level, width = (float(part) for part in wanted.split(","))
     except ValueError:
@@ -183,7 +183,7 @@ def _named_window(wanted: str) -> Window:
         raise InputError(
             _("window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0").format(wanted=wanted)
         )
-    return Window(level - width / 2, level + width / 2, "level,width", asked=(level, width))
+    return Window(level - width / 2, level + width / 2, "level,width", requested=(level, width))
 
 
 def _limited(window: Window, extremes: tuple[float, float]) -> Window:

@@ -14,6 +14,11 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return float(2 * np.count_nonzero(one & other) / total) if total else 1.0
 
 
+def occupied_slices(mask: np.ndarray) -> np.ndarray:
+    """Indices of the slices that hold something, ascending, int (n,), of a bool array (slices, rows, columns)."""
+    return np.flatnonzero(mask.any(axis=(1, 2)))
+
+
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
     """Index of the smallest part of an n-dimensional bool array that holds all its True elements.
 

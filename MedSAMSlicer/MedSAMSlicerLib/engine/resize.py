@@ -107,24 +107,9 @@ def _linear_weights(source_size: int, target_size: int) -> tuple[np.ndarray, np.
     return first, np.minimum(first + 1, source_size - 1), fixed
 
 
-def bilinear_resize(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize like torch's ``interpolate(mode="bilinear", align_corners=False)``, up to rounding errors.
-
-    Args:
-        values: float32 (n, rows, columns).
-        height, width: size of the result in pixels.
-
-    Returns:
-        float32 (n, `height`, `width`).
-    """
-    above, below, down = _bilinear_weights(values.shape[1], height)
-    left, right, across = _bilinear_weights(values.shape[2], width)
-    wide = values[..., left] * (1 - across) + values[..., right] * across
-    return wide[:, above] * (1 - down[:, None]) + wide[:, below] * down[:, None]
-
-
 def scores_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize scores like `bilinear_resize`, but only where the result can be positive. Elsewhere the result is -1.
+    """Resize like torch's ``interpolate(mode="bilinear", align_corners=False)``, up to rounding errors, but only where the
+    result can be positive. Elsewhere the result is -1.
 
     Most objects cover a small part of the slice, so this saves most of the work.
 
@@ -144,7 +129,7 @@ def scores_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def masks_resize(scores: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Masks of the positive values of `bilinear_resize`, computed only where they can be positive.
+    """Masks of the positive values of `scores_resize`.
 
     Args:
         scores: float32 (n, rows, columns), positive inside an object.

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.errors import InputError, MedSAMError
 from ..engine.inference.predictor import Predictor, load_predictor
 from ..engine.intensity import WindowedStack, choose_window
-from ..engine.masks import dice
+from ..engine.masks import dice, occupied_slices
 from ..engine.model_choice import ModelChoice, RunInfo, Timings
 from ..engine.prompts import StackPrompt
 from ..engine.propagation.propagate import propagate
@@ -90,8 +90,8 @@ class CaseScore:
         seconds: duration of the segmentation, without reading the image and loading the model.
         timings: time spent in encoder and decoder.
         slices: scores of the segmented slices.
-        extent, true_extent: first and last slice of the segmentation and of the truth; None for an empty segmentation.
-        unanswered: number of slices with the object that the segmentation ended before.
+        extent: first and last slice of the segmentation; None if it is empty.
+        not_reached: number of slices with the object that the segmentation ended before.
     """
 
     case: Case
@@ -101,8 +101,7 @@ class CaseScore:
     timings: Timings
     slices: list[SliceScore]
     extent: tuple[int, int] | None
-    true_extent: tuple[int, int]
-    unanswered: int
+    not_reached: int
 
 
 def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> CaseScore:
@@ -153,8 +152,7 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
         timings=predictor.timings,
         slices=[_score(result, truth[result.index]) for result in results],
         extent=_extent(mask),
-        true_extent=_extent(truth) or (0, 0),
-        unanswered=len(set(_held(truth).tolist()) - {result.index for result in results}),
+        not_reached=len(set(occupied_slices(truth).tolist()) - {result.index for result in results}),
     )
 
 
@@ -189,10 +187,5 @@ def _score(result: SliceResult, truth: np.ndarray) -> SliceScore:
 
 
 def _extent(mask: np.ndarray) -> tuple[int, int] | None:
-    held = _held(mask)
+    held = occupied_slices(mask)
     return (int(held[0]), int(held[-1])) if held.size else None
-
-
-def _held(mask: np.ndarray) -> np.ndarray:
-    """Indices of the slices with a non-empty mask."""
-    return np.flatnonzero(mask.any(axis=(1, 2)))

@@ -97,7 +97,7 @@ def summary(scores: Sequence[CaseScore]) -> str:
         sum(getattr(score.timings, name) for score in scores) / slices for name in ("encoder_calls", "decoder_calls")
     )
     lines.append(f"{slices} slices, of each on average {encoded:.2f} encoder calls and {decoded:.2f} decoder calls")
-    missed = sum(score.unanswered for score in scores)
+    missed = sum(score.not_reached for score in scores)
     if missed:
         told = "slice that holds the object was" if missed == 1 else "slices that hold the object were"
         lines.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.errors import InputError
+from ..engine.masks import occupied_slices
 from ..engine.prompts import Box, StackPrompt
 
 KINDS = "box3d, midslice, keyslices:N or keyslices:all"
@@ -61,7 +62,7 @@ def prompt_from_truth(
         case: id of the case. Together with the seed it determines the shifts, whatever else is evaluated.
     """
     _slices, rows, columns = truth.shape
-    held = np.flatnonzero(truth.any(axis=(1, 2)))
+    held = occupied_slices(truth)
     first, last = int(held[0]), int(held[-1])
     random = np.random.default_rng([seed, zlib.crc32(case.encode())])
     whole = Box.of_slice(rows, columns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.intensity import Window
+from ..engine.masks import occupied_slices
 from ..engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from ..engine.results import SliceResult
 from ..engine.stack import ArrayStack, array_axis
@@ -85,7 +86,7 @@ def _slices_to_show(results: list[SliceResult], prompt: StackPrompt, truth: np.n
     """Indices evenly spaced over the extent of the object, its ends and the first key slice included."""
     held = [result.index for result in results if result.mask.any()] or [result.index for result in results]
     if truth is not None:
-        held += np.flatnonzero(truth.any(axis=(1, 2))).tolist()
+        held += occupied_slices(truth).tolist()
     chosen = {int(round(index)) for index in np.linspace(min(held), max(held), PANELS)}
     key = min(prompt.slices)
     if key not in chosen:

@@ -46,11 +46,6 @@ class EmbeddingStore:
         self._failed = False
         remove_abandoned(folder)
 
-    @property
-    def used_bytes(self) -> int:
-        """Size of all files together."""
-        return sum(file.size for file in self._files())
-
     def get(self, key: str) -> np.ndarray | None:
         """float32 embedding of a key; None if there is none. A damaged file is removed and counts as missing."""
         path = self._path(key)

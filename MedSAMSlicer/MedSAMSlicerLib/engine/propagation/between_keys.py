@@ -72,7 +72,7 @@ def _predictions(
             predictor, index, bulging, expected, neighbour, neighbour_logits, settings.median_box
         )
         nearby = Box.from_mask(neighbour)
-        if mask.predicted_iou < settings.doubtful_predicted_iou and nearby is not None:
+        if mask.predicted_iou < settings.low_predicted_iou and nearby is not None:
             followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits)
             if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
                 mask = followed

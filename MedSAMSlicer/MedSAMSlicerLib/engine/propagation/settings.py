@@ -51,14 +51,14 @@ class BetweenKeysSettings:
     Attributes:
         bulge: shape of the expected box between the key slices' boxes: 0 interpolates sizes linearly, 1 as the
             sections of an ellipsoid. 0.5 to 1.
-        doubtful_predicted_iou: predicted IoU below which the neighbouring mask's box is prompted too. 0.5 to 0.7.
+        low_predicted_iou: predicted IoU below which the neighbouring mask's box is prompted too. 0.5 to 0.7.
         smallest_gain: predicted IoU by which the prediction for the neighbouring mask's box must be better to replace
             the other one. 0 to 0.1.
         median_box: when and how slices are predicted a second time.
     """
 
     bulge: float = 0.75
-    doubtful_predicted_iou: float = 0.6
+    low_predicted_iou: float = 0.6
     smallest_gain: float = 0.05
     median_box: MedianBoxSettings = MedianBoxSettings()
 

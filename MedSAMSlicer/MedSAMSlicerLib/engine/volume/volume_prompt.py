@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError, one_line
 from ..i18n import tr as _
+from ..masks import occupied_slices
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import SliceResult
 from ..stack import AXES, array_axis, slice_to_ijk
@@ -229,7 +230,7 @@ def _add_masks(
             )
         )
     slices_first = np.moveaxis(mask, array_axis(axis), 0)
-    held = np.flatnonzero(slices_first.any(axis=(1, 2)))
+    held = occupied_slices(slices_first)
     if not held.size:
         raise InputError(_("the mask is empty: give a mask that holds the object"))
     for index in held.tolist():
