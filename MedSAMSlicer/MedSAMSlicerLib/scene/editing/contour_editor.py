@@ -31,8 +31,6 @@ from .run_controller import RunController
 from .slice_preview import SlicePreview
 
 _log = get_logger(__name__)
-SEARCH_SECONDS = 0.02
-"""How long one step may read voxels to find the window, so that the application stays responsive."""
 
 
 class ContourEditor:
@@ -199,7 +197,7 @@ class ContourEditor:
         if self.state.gone:
             return
         try:
-            window = self.reader.advance(SEARCH_SECONDS)
+            window = self.reader.advance()
         except Exception as error:
             if not isinstance(error, MedSAMError):
                 log_error(_log, error, "the intensity window could not be found")

@@ -24,8 +24,6 @@ from ..writing.segment_writer import Written
 from .segmentation_run import SegmentationRun
 
 _log = get_logger(__name__)
-SEARCH_SECONDS = 0.02
-"""Longest time that a step spends on reading voxels for the intensity window, so that the application responds."""
 
 
 class SegmentTask:
@@ -100,7 +98,7 @@ class SegmentTask:
         try:
             if self._stop_reason is not None:
                 raise self._stop_reason
-            window = self._reader.advance(SEARCH_SECONDS)
+            window = self._reader.advance()
             if window is not None:
                 self._start(window)
         except Exception as error:

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 
 from ...engine.errors import InputError, MedSAMError
-from ..volume.node_watch import NodeWatch
+from ..volume.node_watch import NodeWatch, check_nodes
 from ..volume.slice_stack import default_axis_of
 from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
 from .current_result import CurrentResult
@@ -77,8 +77,10 @@ class SegmentState:
         self.correcting: int | None = None
         self.suspended = self.gone = False
         self.changed, self.lost = Signal(), Signal()
-        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lose)
+        # Checked first, then watched: what refuses the volume must leave nothing behind that the scene could call.
+        check_nodes(volume_node, segmentation_node, segment_id)
         default_axis_of(volume_node)
+        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lose)
 
     @property
     def segment_name(self) -> str:

@@ -17,6 +17,8 @@ from .slice_stack import SliceStack
 from .view_plane import Plane, Stack
 
 _CACHED_SLICES = 8
+SEARCH_SECONDS = 0.02
+"""How long one step may read voxels to find the window, so that the application stays responsive."""
 
 
 class SliceReader:
@@ -71,7 +73,7 @@ class SliceReader:
         except MedSAMError:
             return False
 
-    def advance(self, seconds: float) -> Window | None:
+    def advance(self, seconds: float = SEARCH_SECONDS) -> Window | None:
         """Continue the search for about `seconds`. Returns the window; None if the search has not ended.
 
         Raises:

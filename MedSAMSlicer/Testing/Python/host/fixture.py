@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 import pytest
 import slicer
@@ -11,6 +13,7 @@ import slicer.util
 
 from . import slicer_python
 from .application import Host, replaced_modules, slicer_classes
+from .signals import escaped
 
 REPLACED = frozenset(replaced_modules())
 # Functions of slicer.util that would change this computer.
@@ -19,12 +22,14 @@ UTIL = {"pip_install": slicer_python.pip_install}
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """A running application, gone after the test without a trace. Exceptions that left a slot fail the test."""
+    """A running application, gone after the test without a trace. Exceptions that left a slot or an observer fail it."""
     modules_before, names_before, path_before = dict(sys.modules), dict(vars(slicer)), list(sys.path)
     util_before = {name: getattr(slicer.util, name) for name in UTIL}
     replaced = replaced_modules()
     running = Host()
+    hook = sys.excepthook
     try:
+        sys.excepthook = _observer_failed
         sys.modules.update(replaced)
         for name in replaced:
             if name.startswith("slicer."):
@@ -37,6 +42,7 @@ def host() -> Iterator[Host]:
         left = list(running.escaped)
     finally:
         running.stop()
+        sys.excepthook = hook
         for name, function in util_before.items():
             setattr(slicer.util, name, function)
         for name in set(vars(slicer)) - set(names_before):
@@ -50,6 +56,12 @@ def host() -> Iterator[Host]:
         sys.path[:] = path_before
     if left:
         raise AssertionError(f"{len(left)} exceptions left a slot; in Slicer they would be printed only") from left[0]
+
+
+def _observer_failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """VTK prints what leaves an observer, and goes on."""
+    escaped.append(error)
+    traceback.print_exception(kind, error, trace)
 
 
 def _forget(name: str) -> None:

@@ -151,6 +151,16 @@ def test_a_state_needs_nodes_of_a_scene(nodes: Nodes) -> None:
         SegmentState(slicer.vtkMRMLScalarVolumeNode(), nodes.segmentation, "tumour", nodes.parameters)
 
 
+def test_a_volume_that_is_refused_is_not_watched(nodes: Nodes) -> None:
+    """The error keeps what was half built alive; the scene must not call it when it closes."""
+    nodes.volume = SceneBuilder(nodes.scene).volume(np.zeros((1, 12, 14), np.int16))
+    with pytest.raises(InputError, match="flat") as refused:
+        nodes.open()
+    assert refused.value.__traceback__ is not None
+    assert not nodes.scene.HasObserver(slicer.vtkMRMLScene.StartCloseEvent)
+    assert not nodes.scene.HasObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent)
+
+
 def test_the_segments_name_is_its_id_once_it_is_gone(nodes: Nodes) -> None:
     state = nodes.open()
     nodes.segmentation.GetSegmentation().GetSegment("tumour").SetName("GTV")
