@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
-from .engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError, as_user_error
+from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
 from .engine.intensity import Window, WindowedStack, choose_window, window_option
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
@@ -66,6 +66,8 @@ __all__ = [
 ]
 
 SEGMENT_COLOUR = (1.0, 0.75, 0.0)
+MOST_RECTANGLES = 100
+"""Each rectangle costs a run of the decoder on every slice, and all masks of a slice are in memory at once."""
 
 
 class Model:
@@ -204,8 +206,9 @@ def load_model(
     """
     choice = ModelChoice(model, None if weights is None else str(weights), device, runtime)
     disk_mb = embeddings_disk_megabytes() if embeddings_disk_mb is None else embeddings_disk_mb
-    if embeddings_mb < 0 or disk_mb < 0:
-        raise InputError("memory and disk space for embeddings cannot be negative: give megabytes, or 0 for none")
+    for name, megabytes in (("embeddings_mb", embeddings_mb), ("embeddings_disk_mb", disk_mb)):
+        if not isinstance(megabytes, int) or megabytes < 0:
+            raise InputError(f"{name} is {shown(megabytes)}: give a whole number of megabytes, or 0 for none")
     with _user_errors():
         # Imports torch, which takes seconds.
         from .engine.inference.embedding_store import open_embedding_store
@@ -243,7 +246,7 @@ def make_prompt(
         As `segment` does for a prompt.
     """
     _check_image(image)
-    axis = axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    axis = default_axis(image.spacing_ijk, image.ijk_to_ras) if axis is None else axis
     k, j, i = image.voxels.shape
     region = None if roi is None else read_roi(roi)
     return volume_prompt(
@@ -317,7 +320,7 @@ def segment(
         Intensity window: "auto", one of "soft-tissue", "lung", "mediastinum", "brain", "bone" and "liver", or level and
         width. "auto" is the soft-tissue window for CT, and percentiles of the foreground for other images.
     consensus : int
-        If not 0, predict each prompted slice from this number of slightly different rectangles, at least 2, and report
+        If not 0, predict each prompted slice from this number of slightly different rectangles, 2 to 100, and report
         how well the masks agree.
     on_slice : callable, optional
         Called with each `SliceResult` as soon as it is found, each slice once, in the order of propagation. An exception
@@ -365,8 +368,8 @@ def segment(
         "axis": axis,
     }
     _check_image(image)
-    if not isinstance(consensus, int):
-        raise InputError(f"consensus is {consensus!r}: give a whole number")
+    if not isinstance(consensus, int) or (consensus != 0 and not 2 <= consensus <= MOST_RECTANGLES):
+        raise InputError(f"consensus is {shown(consensus)}: give 2 to {MOST_RECTANGLES} rectangles, or 0 for none")
     if on_slice is not None and not callable(on_slice):
         raise InputError("on_slice cannot be called: give a function")
     if prompt is None:
@@ -375,8 +378,6 @@ def segment(
         raise InputError(f"prompt is a {type(prompt).__name__}: give what make_prompt returns")
     elif given := [name for name, value in prompts.items() if value is not None]:
         raise InputError(f"prompt and {', '.join(given)} were given: give a finished prompt, or the parts of one")
-    if consensus < 0 or consensus == 1:
-        raise InputError(f"consensus is {consensus}, which leaves nothing to compare: give 2 or more, or 0 for none")
     stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
     prompt.stack.checked_for(stack.shape)
     if not isinstance(window, Window):
@@ -434,31 +435,34 @@ def write_segmentation(
     Raises
     ------
     InputError
-        The ending is unknown, or the file cannot be written. An existing file is then unchanged.
+        A parameter is not valid, the ending is unknown, or the file cannot be written. An existing file is then
+        unchanged.
     """
     if not isinstance(segmentation, Segmentation):
         raise InputError(f"a {type(segmentation).__name__} cannot be written: give what segment returns")
     if not isinstance(path, str | Path) or not isinstance(name, str):
         raise InputError("path and name must be text")
-    _write_mask(path, segmentation.mask, segmentation.image, name, colour)
+    _write_mask(path, segmentation.mask, segmentation.image, name, _checked_colour(colour))
 
 
 def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunInfo) -> Iterator[SliceResult]:
     """Run the model; what it raises becomes a `MedSAMError`, what the consumer of the results raises does not."""
-    log = RunLog(model._choice, source, prompt)
-    try:
+    with RunLog(model._choice, source, prompt) as log, _user_errors():
         for result in model._service.segment(model._choice, source, prompt, info):
             log.slices += 1
             yield result
-    except (GeneratorExit, KeyboardInterrupt):
-        # Who takes the results has stopped, or failed: every run that begins in the log also ends there.
-        log.failed(Cancelled("cancelled: the results were not read to the end"))
-        raise
-    except Exception as error:
-        failure = as_user_error(error)
-        log.failed(failure)
-        raise failure from failure.__cause__
     log.finished(info)
+
+
+def _checked_colour(colour: Sequence[float]) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(part) for part in colour)
+        valid = all(0 <= part <= 1 for part in (red, green, blue))
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise InputError(f"the colour is {shown(colour)}: give red, green and blue from 0 to 1")
+    return red, green, blue
 
 
 def _check_image(image: object) -> None:

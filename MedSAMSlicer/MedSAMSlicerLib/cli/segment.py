@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..api import Segmentation, load_model, segment, write_segmentation
+from ..api import MOST_RECTANGLES, Segmentation, load_model, segment, write_segmentation
 from ..engine.errors import InputError
 from ..engine.intensity import CT_PRESETS, Window, choose_window
 from ..engine.model_choice import RunInfo
@@ -33,8 +33,6 @@ DESCRIPTION = (
     "Contours one object in a NRRD, NIfTI or MetaImage file, or in a folder with one DICOM series. "
     "Voxel indices count from 0 in the image's own index order; ranges include both ends."
 )
-# Each rectangle is a run of the decoder on every slice, and all masks of a slice are in memory at once.
-MOST_RECTANGLES = 100
 # One run predicts each slice a few times in a row: a few embeddings of 4 MB are enough.
 _EMBEDDINGS_MB = 16
 
@@ -62,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="predict each prompted slice from N slightly different rectangles, and report where the masks disagree",
+        help=f"predict each prompted slice from N (2 to {MOST_RECTANGLES}) slightly different rectangles, and report where "
+        "the masks disagree",
     )
     options.add_argument(
         "--keep-embeddings",

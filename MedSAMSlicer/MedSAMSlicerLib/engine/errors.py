@@ -57,6 +57,11 @@ def one_line(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def shown(value: object) -> str:
+    """A value in the text of an error: on one line, also if it is an array, and not too long."""
+    return one_line(repr(value), 80)
+
+
 def as_user_error(error: BaseException) -> MedSAMError:
     """Convert an exception into an error with a message for the user.
 

@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, shown
 from .i18n import tr as _
 from .stack import ValueSource
 
@@ -116,7 +116,9 @@ def window_option(window: str | Sequence[float]) -> str:
         level, width = (float(value) for value in window)
     except (TypeError, ValueError):
         raise InputError(
-            _("window {window!r} cannot be read: give a name, 'LEVEL,WIDTH' or (level, width)").format(window=window)
+            _("window {window} cannot be read: give a name, 'LEVEL,WIDTH' or (level, width)").format(
+                window=shown(window)
+            )
         ) from None
     return f"{level:.17g},{width:.17g}"
 

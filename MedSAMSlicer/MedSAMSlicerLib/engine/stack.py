@@ -11,7 +11,7 @@ from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, shown
 from .i18n import tr as _
 
 Axis = Literal["I", "J", "K"]
@@ -61,8 +61,8 @@ def array_axis(axis: str) -> int:
     Raises:
         InputError: `axis` is not I, J or K.
     """
-    if axis not in _ARRAY_AXIS:
-        raise InputError(_("axis {axis!r} is unknown: choose I, J or K").format(axis=axis))
+    if not isinstance(axis, str) or axis not in _ARRAY_AXIS:
+        raise InputError(_("axis {axis} is unknown: choose I, J or K").format(axis=shown(axis)))
     return _ARRAY_AXIS[axis]
 
 

@@ -123,7 +123,9 @@ def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> Case
     try:
         return _run(case, task, predictor)
     except MedSAMError as error:
-        raise type(error)(f"case {case.id}: {error}") from error
+        named = type(error)(f"case {case.id}: {error}")
+        named.logged = error.logged
+        raise named from error
 
 
 def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
@@ -135,10 +137,10 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     truth = np.moveaxis(truth, array_axis(axis), 0)
     prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
 
-    log = RunLog(task.choice, source, prompt)
-    begin = time.perf_counter()
-    results = _segment(source, prompt, predictor, task)
-    seconds = time.perf_counter() - begin
+    with RunLog(task.choice, source, prompt) as log:
+        begin = time.perf_counter()
+        results = _segment(source, prompt, predictor, task)
+        seconds = time.perf_counter() - begin
     log.slices = len(results)
     log.finished(RunInfo(timings=predictor.timings))
     mask = np.zeros(source.shape, bool)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, shown
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -67,18 +67,27 @@ class Image:
             InputError: `voxels` is not such an array, has NaN or infinite values or only one value; neither or both of
                 affine and spacing are given, or they are no voxel grid: `affine` needs perpendicular columns.
         """
+        if not isinstance(name, str | Path):
+            raise InputError(f"the name {shown(name)} is not text")
+        if modality is not None and not isinstance(modality, str):
+            raise InputError(f"{name} has the modality {shown(modality)}: give text such as 'CT', or None")
+        if not isinstance(voxels, np.ndarray):
+            raise InputError(f"{name} is a {type(voxels).__name__}: give a numpy array (k, j, i)")
         path = Path(name)
         if voxels.ndim != 3 or voxels.dtype.kind not in "iuf" or not voxels.size:
             raise InputError(f"{name} is {voxels.dtype} {voxels.shape}: give whole or floating-point numbers (k, j, i)")
         if (affine is None) == (spacing is None):
             raise InputError(f"the geometry of {name} is not known: give either its affine or its spacing")
-        if spacing is not None and not (len(spacing) == 3 and min(spacing) > 0):
-            raise InputError(f"{name} has the spacing {spacing}: give three values in mm above 0")
-        to_lps = np.diag([*spacing, 1.0]) if spacing is not None else np.asarray(affine, float)
-        if to_lps.shape != (4, 4) or not np.isfinite(to_lps).all() or not np.linalg.det(to_lps):
-            raise InputError(f"{name} has no usable geometry: give a (4, 4) affine with an inverse")
-        if affine is not None:
-            to_lps = _LPS_TO_RAS @ to_lps
+        if spacing is not None:
+            mm = _numbers(spacing)
+            if mm.shape != (3,) or not (np.isfinite(mm) & (mm > 0)).all():
+                raise InputError(f"{name} has the spacing {shown(spacing)}: give three values in mm above 0")
+            to_lps = np.diag([*mm, 1.0])
+        else:
+            to_ras = _numbers(affine)
+            if to_ras.shape != (4, 4) or not np.isfinite(to_ras).all() or not np.linalg.det(to_ras):
+                raise InputError(f"{name} has no usable geometry: give a (4, 4) affine with an inverse")
+            to_lps = _LPS_TO_RAS @ to_ras
         sizes = np.linalg.norm(to_lps[:3, :3], axis=0)
         direction = to_lps[:3, :3] / sizes
         if not has_perpendicular_axes(direction):
@@ -104,6 +113,14 @@ class Image:
     def ijk_to_ras(self) -> np.ndarray:
         """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
         return _LPS_TO_RAS @ self.ijk_to_lps
+
+
+def _numbers(value: object) -> np.ndarray:
+    """The value as an array of floats; an empty one if it has no numbers."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError):
+        return np.zeros(0)
 
 
 def has_perpendicular_axes(direction: np.ndarray) -> bool:

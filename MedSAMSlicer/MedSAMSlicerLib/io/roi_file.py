@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, shown
 from ..engine.volume.affine import box_corners, transform_points
 
 _ROI_TYPES = ("Box", "BoundingBox")
@@ -51,6 +51,8 @@ def read_roi(path: str | Path) -> Roi:
         InputError: the file cannot be read, contains no ROI, several markups or another kind of markup, or lacks a part
             of the box; the ROI is empty, inside out, or a bounding box of fewer than two control points.
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"the ROI is {shown(path)}: give the path of a .mrk.json file")
     path = Path(path)
     markup = _only_roi(path)
     size, center, orientation = (

@@ -246,7 +246,8 @@ class TestErrors:
             ({"box": BOX_RIGHT, "window": "fog"}, "window 'fog' is unknown"),
             ({"box": BOX_RIGHT, "window": (0, -1)}, "width above 0"),
             ({"box": BOX_RIGHT, "model": "unet"}, "'unet'"),
-            ({"box": BOX_RIGHT, "consensus": 1}, "nothing to compare"),
+            ({"box": BOX_RIGHT, "consensus": 1}, "2 to 100 rectangles"),
+            ({"box": BOX_RIGHT, "consensus": 101}, "2 to 100 rectangles"),
             ({"points": [(65, 30, 3)], "model": "litemedsam"}, "LiteMedSAM was not trained for points"),
         ],
         ids=str,
@@ -350,25 +351,73 @@ def test_the_documented_models_are_those_of_the_catalogue() -> None:
     assert [key for key in CATALOGUE if f'"{key}"' not in documented] == []
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"window": None},
-        {"window": ("a", "b")},
-        {"window": (1,)},
-        {"mask": "mask.nrrd"},
-        {"model": ["litemedsam"]},
-        {"consensus": "a"},
-        {"prompt": 3},
-        {"on_slice": 3},
-    ],
-    ids=str,
-)
-def test_arguments_of_a_wrong_type_are_refused_in_one_line(image: medsam.Image, wrong: dict[str, Any]) -> None:
-    prompt = {} if "prompt" in wrong else {"box": ((8, 20), (8, 20), (2, 5))}
-    with pytest.raises(medsam.MedSAMError) as refusal:
-        medsam.segment(image, **{**prompt, **wrong})
-    assert "\n" not in str(refusal.value)
+NONSENSE: list[Any] = [
+    None, -1, 1.5, "a", b"a", [], {}, {"a": 1}, [[1, 2], [3, 4]], np.zeros((3, 40, 50)), np.array("a"),
+    np.array([None, 1]), float("nan"), object(), ["a", "b", "c"], len, (float("nan"),) * 3,
+]  # fmt: skip
+
+
+def refusals(call: Callable[[Any], object]) -> list[str]:
+    """Texts of the errors of a call with each piece of nonsense; every other exception leaves this function."""
+    texts = []
+    for wrong in NONSENSE:
+        try:
+            call(wrong)
+        except medsam.MedSAMError as error:
+            texts.append(str(error))
+    return texts
+
+
+class TestArgumentsOfAWrongType:
+    @pytest.mark.parametrize(
+        "name",
+        ["box", "roi", "key_slices", "points", "point_labels", "mask", "slice_range", "axis", "prompt", "window",
+         "consensus", "model", "on_slice"],
+    )  # fmt: skip
+    def test_of_segment_are_refused_in_one_line(
+        self, image: medsam.Image, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def load(*_: object, **__: object) -> None:
+            raise medsam.WeightsError("not here")
+
+        monkeypatch.setattr(medsam, "load_model", load)
+        prompts = ("box", "roi", "prompt", "key_slices", "points", "mask")
+        others = {} if name in prompts else {"box": ((8, 20), (8, 20), (2, 5))}
+        texts = refusals(lambda wrong: medsam.segment(image, **{**others, name: wrong}))
+        assert len(texts) > 10
+        assert [text for text in texts if "\n" in text] == []
+
+    @pytest.mark.parametrize("part", ["box", "points", "mask"])
+    def test_of_key_slices_are_refused_in_one_line(self, image: medsam.Image, part: str) -> None:
+        texts = refusals(lambda wrong: medsam.make_prompt(image, key_slices={3: {part: wrong}}))
+        assert len(texts) > 10
+        assert [text for text in texts if "\n" in text] == []
+
+    @pytest.mark.parametrize("name", ["model", "device", "runtime", "embeddings_mb", "embeddings_disk_mb"])
+    def test_of_load_model_are_refused_in_one_line(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("MEDSAM_SLICER_CACHE", str(tmp_path))
+        texts = refusals(lambda wrong: medsam.load_model(**{"model": "medsam", name: wrong}))
+        assert len(texts) == len(NONSENSE), "None is default only for the disk, and there the weights are missing"
+        assert [text for text in texts if "\n" in text] == []
+
+    @pytest.mark.parametrize("name", ["affine", "spacing", "modality", "name"])
+    def test_of_an_image_are_refused_in_one_line(self, image: medsam.Image, name: str) -> None:
+        others = {} if name in ("affine", "spacing") else {"spacing": SPACING}
+        texts = refusals(lambda wrong: medsam.Image.from_array(image.voxels, **{**others, name: wrong}))
+        assert len(texts) > 10
+        assert [text for text in texts if "\n" in text] == []
+        assert len(refusals(lambda wrong: medsam.Image.from_array(wrong, spacing=SPACING))) == len(NONSENSE)
+
+    def test_a_colour_is_refused_in_one_line_and_nothing_is_written(
+        self, segment: Callable[..., medsam.Segmentation], tmp_path: Path
+    ) -> None:
+        result = segment(box=BOX_RIGHT)
+        for colour in [*NONSENSE, "red", (1, 0), (1, 0, 2)]:
+            with pytest.raises(medsam.InputError, match="the colour is [^\\n]*: give red, green and blue from 0 to 1$"):
+                medsam.write_segmentation(tmp_path / "out.seg.nrrd", result, colour=colour)
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [None, np.zeros((3, 3, 3)), "ct.nrrd"], ids=lambda wrong: type(wrong).__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..environment import WEIGHTS_VARIABLE
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..i18n import tr as _
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def find_model(key: str) -> ModelSpec:
     """
     if not isinstance(key, str) or key not in CATALOGUE:
         raise InputError(
-            _("model {key!r} is unknown: choose one of {models}").format(key=key, models=", ".join(CATALOGUE))
+            _("model {key} is unknown: choose one of {models}").format(key=shown(key), models=", ".join(CATALOGUE))
         )
     return CATALOGUE[key]
 

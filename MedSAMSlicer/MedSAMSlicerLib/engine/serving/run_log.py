@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..diagnostics.log import RUN_LOGGER, get_logger, log_error
-from ..errors import Cancelled, MedSAMError
+from ..errors import Cancelled, MedSAMError, as_user_error
 from ..model_choice import ModelChoice, RunInfo
 from ..models.catalogue import CATALOGUE
 from ..prompts import StackPrompt
@@ -16,6 +16,9 @@ _log = get_logger(RUN_LOGGER)
 
 class RunLog:
     """Logs one run over a stack of slices. The caller counts `slices` and calls `finished` or `failed` at the end.
+
+    In a ``with`` statement, an exception that leaves the block is logged as the failure of the run; one that is no
+    `Exception`, such as KeyboardInterrupt, as its cancellation.
 
     Attributes:
         slices: the number of slices that have a result.
@@ -36,6 +39,15 @@ class RunLog:
         _log.info(
             "run begins: %s on %s; key slices: %d; extent: %s", self._model, self._stack, len(prompt.slices), extent
         )
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Exception):
+            self.failed(as_user_error(error))
+        elif error is not None:
+            self.failed(Cancelled("cancelled"))
 
     def finished(self, info: RunInfo) -> None:
         """Log that the run has ended with a result."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, one_line
+from ..errors import InputError, shown
 from ..i18n import tr as _
 from ..masks import occupied_slices
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
@@ -97,7 +97,7 @@ def volume_prompt(
     whole = None if limits is None else _prompt_in_box(limits, axis, dimensions)
 
     # Slice index -> arguments of its SlicePrompt.
-    slices = _key_slices(key_slices or {})
+    slices = _key_slices({} if key_slices is None else key_slices)
     for point, positive in _labelled(points, point_labels):
         index = math.floor(point[across] + 0.5) if math.isfinite(point[across]) else -1
         if not 0 <= index < shape[0]:
@@ -131,7 +131,7 @@ def _prompt_in_box(box: BoxArgument, axis: str, dimensions: tuple[int, int, int]
     except (TypeError, ValueError):
         ranges = []
     if len(ranges) != 3:
-        raise InputError(_("box {box} is no 3D box: give ((i0, i1), (j0, j1), (k0, k1))").format(box=_shown(box)))
+        raise InputError(_("box {box} is no 3D box: give ((i0, i1), (j0, j1), (k0, k1))").format(box=shown(box)))
     for name, (low, high), size in zip(AXES, ranges, dimensions, strict=True):
         if high < low:
             raise InputError(
@@ -156,7 +156,7 @@ def _key_slices(key_slices: Mapping[int, KeySliceArgument]) -> dict[int, dict[st
     except (TypeError, ValueError):
         raise InputError(
             _("key slices {given} cannot be read: give a mapping such as {{20: (x0, y0, x1, y1)}}").format(
-                given=_shown(key_slices)
+                given=shown(key_slices)
             )
         ) from None
 
@@ -183,7 +183,7 @@ def _range(slice_range: Sequence[int] | None) -> tuple[int, int] | None:
         first, last = (_whole(index) for index in slice_range)
     except (TypeError, ValueError):
         raise InputError(
-            _("slice range {given} cannot be read: give the first and the last slice").format(given=_shown(slice_range))
+            _("slice range {given} cannot be read: give the first and the last slice").format(given=shown(slice_range))
         ) from None
     return first, last
 
@@ -201,7 +201,7 @@ def _labelled(
     except (TypeError, ValueError):
         at = signs = np.zeros(0)
     if at.ndim != 2 or at.shape[1] != 3:
-        raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=_shown(points)))
+        raise InputError(_("points {given} cannot be read: give (i, j, k) for each").format(given=shown(points)))
     if signs.shape != (len(at),):
         raise InputError(
             _("{labels} labels for {points} points: give one label for each point").format(
@@ -263,7 +263,7 @@ def _box(value: Box | Sequence[float]) -> Box:
     try:
         x0, y0, x1, y1 = (float(edge) for edge in value)
     except (TypeError, ValueError):
-        raise InputError(_("{given} is no box on a slice: give (x0, y0, x1, y1)").format(given=_shown(value))) from None
+        raise InputError(_("{given} is no box on a slice: give (x0, y0, x1, y1)").format(given=shown(value))) from None
     return Box(x0, y0, x1, y1)
 
 
@@ -275,7 +275,7 @@ def _points(value: Points | Iterable[Sequence[float]]) -> Points:
     except (TypeError, ValueError):
         raise InputError(
             _("points {given} cannot be read: give (x, y, True) in the object or (x, y, False) outside").format(
-                given=_shown(value)
+                given=shown(value)
             )
         ) from None
     return Points(tuple((x, y) for x, y, _positive in given), tuple(positive for _x, _y, positive in given))
@@ -290,8 +290,3 @@ def _whole(value: Any) -> int:
     if isinstance(value, str) or int(value) != value:
         raise ValueError(value)
     return int(value)
-
-
-def _shown(value: object) -> str:
-    """An argument in the text of an error: on one line, also if it is an array, and not too long."""
-    return one_line(repr(value), 80)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.evaluation import evaluate
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases
@@ -34,7 +36,7 @@ from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
 from support.failing_models import NOTES, load_crashing, load_missing
 from support.shapes import ellipsoid
 from support.small_predictor import load_small
-from support.threshold_model import threshold_predictor
+from support.threshold_model import ThresholdFamily, ThresholdRuntime, threshold_predictor
 
 TRUTH = ellipsoid((12, 50, 60), (6.0, 25.0, 30.0), (4.4, 12.0, 15.0))
 
@@ -127,6 +129,25 @@ def test_true_slices_that_no_answer_came_for_are_counted_and_told(cases: list[Ca
     assert summary([one]).splitlines()[-1] == (
         "1 slice that holds the object was not reached: it is in no figure of confidence"
     )
+
+
+@pytest.mark.parametrize(
+    ("failure", "ending"),
+    [(MemoryError(), "run failed: 12 slices"), (KeyboardInterrupt(), "run cancelled: 12 slices")],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_run_that_begins_in_the_log_also_ends_there(
+    cases: list[Case], caplog: pytest.LogCaptureFixture, failure: BaseException, ending: str
+) -> None:
+    class Failing(ThresholdRuntime):
+        def encode(self, prepared: np.ndarray) -> np.ndarray:
+            raise failure
+
+    caplog.set_level(logging.INFO, logger="MedSAMSlicer")
+    with pytest.raises(type(failure)):
+        run_case(cases[0], Task(PromptKind.parse("box3d")), Predictor(ThresholdFamily(), Failing(), "threshold"))
+    begun, ended = (record.getMessage() for record in caplog.records if record.getMessage().startswith("run "))
+    assert begun.startswith("run begins") and ended.startswith(ending)
 
 
 def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
