@@ -165,7 +165,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             return False
         xy = interactor.GetEventPosition()
         if pressed:
-            if slice_views.is_over_handle(editor.parameters.reference("ROI")):
+            if slice_views.is_over_handle(viewWidget):
                 return False
             self._view = viewWidget
             # In slice views, Slicer uses Ctrl only for dragging (it fades layers), so Ctrl+click is free.

@@ -50,10 +50,27 @@ def result_slice_in_view(state: SegmentState) -> int:
     return -1
 
 
-def is_over_handle(roi_node: slicer.vtkMRMLMarkupsROINode | None) -> bool:
-    """Whether the mouse is over a handle of the ROI, which the user can drag."""
-    display = None if roi_node is None else roi_node.GetDisplayNode()
-    return display is not None and display.GetActiveComponentType() != display.ComponentNone
+def is_over_handle(view: slicer.qMRMLSliceWidget) -> bool:
+    """Whether the mouse is over a point or handle of any markup in the view, which the user can drag.
+
+    In Slicer, dragging a line or outline with the left button does nothing, so it is none.
+    """
+    # While no button is pressed, Slicer tells each display node which of its components the mouse is over.
+    view_id = view.mrmlSliceNode().GetID()
+    displays = slicer.util.getNodesByClass("vtkMRMLMarkupsDisplayNode")
+    return any(_has_handle_under_mouse(display, view_id) for display in displays)
+
+
+def _has_handle_under_mouse(display: slicer.vtkMRMLMarkupsDisplayNode, view_id: str) -> bool:
+    shown = display.GetVisibility() and display.GetVisibility2D() and display.IsDisplayableInView(view_id)
+    markup = display.GetDisplayableNode()
+    if not shown or markup is None or markup.GetLocked():
+        return False
+    component = display.GetActiveComponentType()
+    if component in (display.ComponentControlPoint, display.ComponentCenterPoint):
+        return True
+    # Exactly over a handle that lies on an outline, Slicer names the outline.
+    return component != display.ComponentNone and display.GetHandlesInteractive()
 
 
 def _object_box(state: SegmentState, index: int) -> Box | None:

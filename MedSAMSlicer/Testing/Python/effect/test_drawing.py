@@ -153,17 +153,6 @@ def test_other_buttons_views_and_moves_are_left_to_slicer(effect_fixture: Any) -
     assert effect_fixture.ui.problemLabel.text == ""
 
 
-def test_a_handle_of_the_roi_can_be_dragged(effect_fixture: Any) -> None:
-    roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
-    roi.CreateDefaultDisplayNodes()
-    effect_fixture.contouring.parameters.set_reference("ROI", roi)
-    roi.GetDisplayNode().SetActiveComponent(roi.GetDisplayNode().ComponentScaleHandle, 0)
-    assert not effect_fixture.host.user.press("Red", effect_fixture.at("Red", -1))
-    assert not effect_fixture.host.user.press_again("Red", effect_fixture.at("Red", -1))
-    roi.GetDisplayNode().SetActiveComponent(roi.GetDisplayNode().ComponentNone, 0)
-    assert effect_fixture.host.user.press("Red", effect_fixture.at("Red", -1))
-
-
 def test_the_panel_says_which_slices_are_used(effect_fixture: Any) -> None:
     effect_fixture.drag("Yellow")
     assert "Sagittal" in effect_fixture.ui.planeLabel.text and "own slices" in effect_fixture.ui.planeLabel.text

@@ -20,19 +20,19 @@ from .facts import APPLICATION, names
 from .signals import escaped
 from .user_actions import UserActions
 
-# Name in slicer.modules -> class of its logic.
+# Name of a module -> class of its logic. The module is in slicer.modules under its name in small letters.
 LOGICS = {
-    "units": "vtkSlicerUnitsLogic",
-    "colors": "vtkSlicerColorLogic",
-    "subjecthierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
-    "transforms": "vtkSlicerTransformLogic",
-    "volumes": "vtkSlicerVolumesLogic",
-    "models": "vtkSlicerModelsLogic",
-    "markups": "vtkSlicerMarkupsLogic",
-    "segmentations": "vtkSlicerSegmentationsModuleLogic",
-    "terminologies": "vtkSlicerTerminologiesModuleLogic",
-    "tables": "vtkSlicerTablesLogic",
-    "texts": "vtkSlicerTextsLogic",
+    "Units": "vtkSlicerUnitsLogic",
+    "Colors": "vtkSlicerColorLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Transforms": "vtkSlicerTransformLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "Terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Texts": "vtkSlicerTextsLogic",
 }
 
 
@@ -86,7 +86,7 @@ class Host:
                 logic.SetModuleLogic(name, part)
                 module = double("qSlicerLoadableModule")()
                 module.__dict__.update(_name=name, _logic=part)
-                setattr(self.modules, name, module)
+                setattr(self.modules, name.lower(), module)
         # Scene bundles are unpacked in the cache.
         self._remote_io.SetMRMLScene(self.scene)
         self._remote_io.GetCacheManager().SetRemoteCacheDirectory(self._cache.name)
@@ -189,8 +189,9 @@ class Host:
         application_logic = self.app.applicationLogic()
         application_logic.GetSliceLogics().RemoveAllItems()
         with _without_warnings():
-            for logic in [manager.sliceWidget(name).sliceLogic() for name in manager.sliceViewNames()]:
-                _detach(logic)
+            for view in map(manager.sliceWidget, manager.sliceViewNames()):
+                view.sliceView()._end()
+                _detach(view.sliceLogic())
             for logic in reversed(self.logics.values()):
                 _detach(logic)
             application_logic.SetMRMLScene(None)

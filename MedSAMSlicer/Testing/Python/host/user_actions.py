@@ -24,13 +24,13 @@ class UserActions:
         return slicer.app.layoutManager().sliceWidget(name)
 
     def _send(self, view: str, event: str, xy: Point | None, shift: bool, control: bool, keysym: str = "") -> bool:
-        interactor = self.view(view).sliceView().interactor()
+        slice_view = self.view(view).sliceView()
+        interactor = slice_view.interactor()
         x, y = xy if xy is not None else interactor.GetEventPosition()
         interactor.SetEventInformation(int(x), int(y), int(control), int(shift), keysym[:1] or "\0", 0, keysym or None)
-        taken = self._host.editor.__dict__["taken"]
-        taken.clear()
+        slice_view.__dict__["taken"] = False
         interactor.InvokeEvent(event)
-        return any(answer is True for answer in taken)
+        return bool(slice_view.__dict__["taken"])
 
     def press(self, view: str, xy: Point, shift: bool = False, control: bool = False, button: str = "Left") -> bool:
         return self._send(view, f"{button}ButtonPressEvent", xy, shift, control)

@@ -25,7 +25,7 @@ class SegmentEditorWidget(Double):
         double("qMRMLWidget").made(self, *arguments)
         self.__dict__.update(
             _logic=slicer.vtkSlicerSegmentEditorLogic(), _node=None, _effects=[], _active=None, _observed=[],
-            _node_tags=[], _scene_tags=[], _segment_tags=[], _seen=(None, None, None), taken=[], _updating=False,
+            _node_tags=[], _scene_tags=[], _segment_tags=[], _seen=(None, None, None), _updating=False,
         )  # fmt: skip
         self.__dict__["_logic"].SetMaximumNumberOfUndoStates(10)
 
@@ -247,15 +247,20 @@ class SegmentEditorWidget(Double):
         for view in map(manager.sliceWidget, manager.sliceViewNames()):
             interactor, node = view.sliceView().interactor(), view.mrmlSliceNode()
 
-            def on_interaction(caller: Any, event: str, view: Any = view) -> None:
-                self._interaction(caller, event, view)
+            tags: dict[str, int] = {}
+
+            def on_interaction(caller: Any, event: str, view: Any = view, tags: dict[str, int] = tags) -> None:
+                if self._interaction(caller, event, view):
+                    # No other observer gets the event: neither Slicer's own, nor another Segment Editor.
+                    caller.GetCommand(tags[event]).SetAbortFlag(1)
 
             def on_view(caller: Any, _event: str, view: Any = view) -> None:
                 if (effect := self.__dict__["_active"]) is not None:
                     effect._call("processViewNodeEvents", caller, vtk.vtkCommand.ModifiedEvent, view)
 
+            tags.update((event, interactor.AddObserver(event, on_interaction, 1.0)) for event in EVENTS)
             self.__dict__["_observed"] += [
-                *((interactor, interactor.AddObserver(event, on_interaction, 1.0)) for event in EVENTS),
+                *((interactor, tag) for tag in tags.values()),
                 (node, node.AddObserver("ModifiedEvent", on_view, 1.0)),
             ]
 
@@ -264,10 +269,11 @@ class SegmentEditorWidget(Double):
             subject.RemoveObserver(tag)
         self.__dict__["_observed"] = []
 
-    def _interaction(self, interactor: Any, event: str, view: Any) -> None:
+    def _interaction(self, interactor: Any, event: str, view: Any) -> bool:
         effect, scene = self.__dict__["_active"], self.__dict__["_scene"]
         if effect is None or scene.IsClosing() or self.__dict__["_node"] is None:
-            return
+            return False
         number = getattr(vtk.vtkCommand, event)
-        answer = effect._call("processInteractionEvents", interactor, number, view)
-        self.__dict__["taken"].append(answer)
+        taken = effect._call("processInteractionEvents", interactor, number, view) is True
+        view.sliceView().__dict__["taken"] |= taken
+        return taken

@@ -24,7 +24,7 @@ class SliceWidget(Double):
         node.SetDimensions(*SIZE, 1)
         application_logic.GetSliceLogics().AddItem(logic)
         view = double("qMRMLSliceView")(self)
-        view._build(node, scene)
+        view._build(logic, application_logic)
         self.__dict__.update(_logic=logic, _view=view, _scene=scene)
         self.objectName = f"qMRMLSliceWidget{name}"
         self.visible = True
@@ -44,9 +44,14 @@ class SliceWidget(Double):
 
 @implements("qMRMLSliceView")
 class SliceView(Double):
-    """Its renderer is real and holds the actors; nothing is drawn. `renders` counts what was asked to be drawn."""
+    """Its renderer is real and holds the actors; nothing is drawn. `renders` counts what was asked to be drawn.
 
-    def _build(self, node: Any, scene: Any) -> None:
+    What no effect keeps reaches Slicer's own interactor style and displayable managers: markups are hovered over and
+    dragged, slices scroll with the wheel, as in Slicer.
+    """
+
+    def _build(self, logic: Any, application_logic: Any) -> None:
+        node = logic.GetSliceNode()
         # This kind of window asks no display server for anything.
         window, renderer = vtk.vtkGenericOpenGLRenderWindow(), vtk.vtkRenderer()
         window.SetSize(*node.GetDimensions()[:2])
@@ -54,7 +59,25 @@ class SliceView(Double):
         interactor, style = vtk.vtkGenericRenderWindowInteractor(), vtk.vtkInteractorStyleUser()
         interactor.SetRenderWindow(window)
         interactor.SetInteractorStyle(style)
-        self.__dict__.update(_node=node, _window=window, _interactor=interactor, _style=style, renders=0)
+        managers, observer = slicer.vtkMRMLDisplayableManagerGroup(), slicer.vtkMRMLSliceViewInteractorStyle()
+        managers.SetRenderer(renderer)
+        for name in ("vtkMRMLCrosshairDisplayableManager", "vtkMRMLMarkupsDisplayableManager"):
+            manager = getattr(slicer, name)()
+            manager.SetMRMLApplicationLogic(application_logic)
+            managers.AddDisplayableManager(manager)
+        managers.SetMRMLDisplayableNode(node)
+        observer.SetSliceLogic(logic)
+        observer.SetDisplayableManagers(managers)
+        observer.SetInteractor(interactor)
+        self.__dict__.update(
+            _node=node, _window=window, _interactor=interactor, _style=style, renders=0, taken=False,
+            _managers=managers, _observer=observer,
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        self.__dict__["_observer"].SetInteractor(None)
+        self.__dict__["_observer"].SetDisplayableManagers(None)
+        self.__dict__["_managers"].SetMRMLDisplayableNode(None)
 
     def renderWindow(self) -> Any:
         return self.__dict__["_window"]
