@@ -348,7 +348,7 @@ def segment(
     Notes
     -----
     The Segment Editor effect and the command line compute with the same engine: the same prompt, window and model give
-    the same voxels. The propagation is described in ``docs/propagation.md``.
+    the same voxels. ``docs/algorithm.md`` describes the propagation.
 
     Examples
     --------

@@ -126,7 +126,7 @@ def time_volume_lengths(service: SegmentationService, repeats: int) -> dict[str,
 
 
 def demo_dice(service: SegmentationService, reference: Predictor) -> dict[str, float]:
-    """Dice coefficients of the demo's tumour from its 3D box. For many cases see docs/propagation.md."""
+    """Dice coefficients of the demo's tumour from its 3D box. For many cases see docs/development/propagation.md."""
     source, truth = demo_stack(LAST + MARGIN), demo_mask(FIRST, LAST)
     ours, authors = np.zeros_like(truth), np.zeros_like(truth)
     for result in service.segment(CHOICE, source, StackPrompt.from_box3d(FIRST, LAST, BOX), RunInfo()):

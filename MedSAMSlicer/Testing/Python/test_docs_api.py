@@ -73,3 +73,9 @@ def test_the_snippets_run(
     assert namespace["second"].mask.any()
     printed = capsys.readouterr().out
     assert "K = 15 to 2500 lies outside the volume" in printed
+
+
+def test_the_readme_shows_a_snippet_of_the_page(repository: Path) -> None:
+    shown = _SNIPPET.findall((repository / "README.md").read_text(encoding="utf-8"))
+    tested = _SNIPPET.findall((repository / "docs" / "api.md").read_text(encoding="utf-8"))
+    assert shown and set(shown) <= set(tested)

@@ -1,12 +1,10 @@
-"""What the README points to in this repository is there."""
+"""What the pages of the documentation point to in this repository is there, and the README shows tested commands."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from urllib.parse import unquote
-
-import pytest
 
 # [text](target "title"), ![text](target), [name]: target, and HTML's src and href.
 _INLINE = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^)]*[\"'])?\s*\)")
@@ -43,14 +41,31 @@ def is_there(page: Path, target: str) -> bool:
     return not (anchor and file.suffix == ".md") or anchor in anchors(file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md"])
-def test_every_local_link_and_image_of_a_page_is_there(repository: Path, page: str) -> None:
-    assert missing(repository / page) == []
+def pages(repository: Path) -> list[Path]:
+    """The pages for readers: the README and its companions, and everything in docs."""
+    return [*sorted(repository.glob("*.md")), *sorted((repository / "docs").rglob("*.md"))]
 
 
-def test_the_readme_shows_a_picture_and_leads_to_its_companions(repository: Path) -> None:
+def test_every_local_link_and_image_of_a_page_is_there(repository: Path) -> None:
+    assert {str(page.relative_to(repository)): found for page in pages(repository) if (found := missing(page))} == {}
+
+
+def test_every_page_and_picture_can_be_reached_from_the_readme(repository: Path) -> None:
+    reached, waiting = set(), [repository / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        for target in local_targets(page.read_text(encoding="utf-8")):
+            file = (page.parent / target.partition("#")[0]).resolve()
+            if file not in reached:
+                reached.add(file)
+                waiting += [file] if file.suffix == ".md" else []
+    there = {file.resolve() for file in (repository / "docs").rglob("*") if file.is_file()}
+    assert {str(file) for file in there - reached} == set()
+
+
+def test_the_readme_shows_a_moving_picture_and_leads_to_its_companions(repository: Path) -> None:
     targets = local_targets((repository / "README.md").read_text(encoding="utf-8"))
-    assert {"docs/preview.png", "LICENSE", "CHANGELOG.md"} <= set(targets)
+    assert {"docs/pictures/drag.gif", "docs/command_line.md", "docs/api.md", "LICENSE", "CHANGELOG.md"} <= set(targets)
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Settings of the propagation: every constant of the algorithms, with its unit and a sensible range.
 
-`docs/propagation.md` says how the defaults were chosen; `benchmarks/ablation.py` measures what each of them does.
+`docs/development/propagation.md` says how the defaults were chosen; `benchmarks/ablation.py` measures what each of them does.
 All settings are immutable. Vary one with `dataclasses.replace`.
 """
 

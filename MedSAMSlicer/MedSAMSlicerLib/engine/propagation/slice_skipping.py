@@ -2,7 +2,7 @@
 
 Encoding takes most of the time, and slices a millimetre apart look nearly the same. Masks of skipped slices come from the
 smoothed logits of their neighbours (`smoothing`). Slices are skipped only in 3D boxes: between key slices and beyond
-them, boxes follow the masks from slice to slice, and a bent object was lost that way (docs/propagation.md).
+them, boxes follow the masks from slice to slice, and a bent object was lost that way (docs/development/propagation.md).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ LARGEST_IOU_DIFFERENCE = 0.005
 LARGEST_EMBEDDING_DIFFERENCE = 0.025
 """Relative to the largest absolute value. LiteMedSAM on a processor: 0.011 in float16 (Dice 1.0000) and 0.087 in
 bfloat16, whose masks of the check slice agree too (Dice 0.9997), but which reduces the DSC of 26 cases by 0.003
-(docs/models.md)."""
+(docs/development/models.md)."""
 
 
 @dataclass(frozen=True)
