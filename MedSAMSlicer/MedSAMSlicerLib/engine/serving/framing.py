@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import WorkerError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAY_BYTES = 1 << 28
 """Limit for the arrays of a message: one slice of 16384 x 16384 pixels. A message holds a single slice, never a volume."""

@@ -15,6 +15,8 @@ request                                         responses
 any                                             ``failed`` with the class of the error and its message
 =============================================== ======================================================================
 
+While it computes it also sends ``alive`` every few seconds (`heartbeat`).
+
 Requests are served in order, with two exceptions. A run notices its cancellation after each slice and while it waits for
 a slice. A preview is served before other requests. During a run it is served between two slices if it is for the model
 of the run; otherwise it waits for the end of the run, since loading two models alternately would take longer. The
@@ -46,6 +48,7 @@ from ..model_choice import ModelChoice, RunInfo, Service
 from ..results import SliceResult
 from . import codec
 from .framing import PROTOCOL_VERSION, Message, encode, read_messages
+from .heartbeat import send_signs_of_life
 from .request_queue import RequestQueue, RequestQueueClosed
 
 DEFAULT_SERVICE = "MedSAMSlicerLib.engine.serving.service:service_from_environment"
@@ -232,18 +235,20 @@ def main(arguments: list[str] | None = None) -> int:
     faulthandler.enable()
     # Ctrl-C in a terminal reaches all processes of the group. The parent process decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests = RequestQueue()
+    requests, writing = RequestQueue(), threading.Lock()
 
     def send(message: Message) -> None:
         data = encode(message)
         try:
-            response_stream.write(data)
-            response_stream.flush()
+            with writing:
+                response_stream.write(data)
+                response_stream.flush()
         except OSError:
             # The parent process has ended. Closing the stream would fail again.
             os._exit(0)
 
     threading.Thread(target=receive_requests, args=(request_stream, requests), name="requests", daemon=True).start()
+    threading.Thread(target=send_signs_of_life, args=(send,), name="heartbeat", daemon=True).start()
     try:
         Worker(requests, send, service_factory(options.service)).run()
     except MedSAMError as error:

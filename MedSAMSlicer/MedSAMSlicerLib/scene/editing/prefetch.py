@@ -64,8 +64,7 @@ class Prefetcher:
 
     One slice is encoded at a time. A network cannot be interrupted within a slice, so a request that arrives meanwhile
     waits for that slice: about a second with LiteMedSAM in PyTorch on two CPU cores, several with the larger models.
-    Ending the process instead would cost the time to load the model again, which is longer. Cancelling a run never
-    waits: `WorkerClient` ends the process then.
+    Ending the process instead would cost the time to load the model again, which is longer.
 
     Args:
         state: the segment that is contoured.

@@ -54,7 +54,7 @@ class RunController:
 
     @property
     def under_way(self) -> bool:
-        """Whether the engine works on a run, which may be stopping."""
+        """Whether there is a run; it may have been cancelled since the last `step` of the client."""
         return self._run is not None and self._run.running
 
     @property
@@ -84,7 +84,7 @@ class RunController:
         """Start the run that is wanted, unless the window is unknown or the client is busy with another one."""
         state, prompts = self._state, self._state.prompts
         if self._client.running:
-            return  # a cancelled run of another segment has not ended yet
+            return  # another segment's run was cancelled since the last step
         self.wanted = False
         window = self._reader.window
         if prompts is None or window is None:
@@ -147,5 +147,4 @@ class RunController:
         self._on_failed()
         if not isinstance(error, Cancelled):
             self.wanted = False
-            state.problem = error
-        state.changed.emit()
+        state.fail(error)

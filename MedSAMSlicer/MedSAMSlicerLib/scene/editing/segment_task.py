@@ -123,7 +123,7 @@ class SegmentTask:
             self._run.stop(self._stop_reason)
 
     def cancel(self) -> None:
-        """End the task without a result, within half a second of `step` calls."""
+        """End the task without a result, in the next `step`."""
         self.stop(Cancelled(_("cancelled: nothing was written")))
 
     def stop(self, reason: MedSAMError) -> None:

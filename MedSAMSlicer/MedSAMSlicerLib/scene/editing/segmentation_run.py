@@ -88,11 +88,11 @@ class SegmentationRun:
 
     @property
     def stopping(self) -> bool:
-        """Whether the run was told to stop and has not ended yet."""
+        """Whether the run was told to stop, which the next `step` of the client reports."""
         return self.running and self._stop_reason is not None
 
     def cancel(self) -> None:
-        """End the run without a result, within half a second of `step` calls; `on_failed` gets `Cancelled`."""
+        """End the run without a result; `on_failed` gets `Cancelled` in the next `step` of the client."""
         self.stop(Cancelled(_("cancelled: nothing was written")))
 
     def stop(self, reason: MedSAMError) -> None:

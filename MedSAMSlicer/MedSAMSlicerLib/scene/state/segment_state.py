@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import slicer
 
-from ...engine.errors import InputError, MedSAMError
+from ...engine.errors import Cancelled, InputError, MedSAMError
 from ..volume.node_watch import NodeWatch, check_nodes
 from ..volume.slice_stack import default_axis_of
 from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
@@ -156,8 +156,9 @@ class SegmentState:
         self.prompts = prompts
 
     def fail(self, error: MedSAMError) -> None:
-        """Set `problem` and emit `changed`."""
-        self.problem = error
+        """Set `problem`, unless the user has cancelled, and emit `changed`."""
+        if not isinstance(error, Cancelled):
+            self.problem = error
         self.changed.emit()
 
     # The end

@@ -68,8 +68,8 @@ class ActiveRun:
 
     Attributes:
         request: number of the request.
-        stop_reason: error to report once the process has stopped; None unless the process was asked to stop. The
-            listener receives no stages and results any more when it is set.
+        stop_reason: error to report next; None unless the process was asked to stop. The listener receives no stages
+            and results any more when it is set.
 
     Args:
         request: number of the request.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -25,10 +25,7 @@ from .transport import Transport
 from .worker_process import ANSWER_TIMEOUT, WorkerProcess, response_timeout
 
 _log = get_logger(__name__)
-CANCEL_TIMEOUT = 0.3
-"""Seconds that the process has to stop a run by itself before it is killed, so that a cancel takes less than 0.5 s."""
-
-_MODEL_IS_LOADED = ("slice_result", "prediction", "finished")
+_MODEL_IS_LOADED = ("need_slice", "slice_result", "prediction", "finished")
 
 Action = Callable[[], None]
 Handler = Callable[[Message], Action]
@@ -50,13 +47,15 @@ class WorkerClient:
     Results arrive through callbacks. One run is in progress at a time.
 
     The first request starts the process. It keeps its model and embeddings for the next requests. A process that dies,
-    sends an invalid message, does not respond in time or does not stop on request is killed: its pending requests fail
-    with a `WorkerError` (`Cancelled` after a cancel), and the next request starts a new process.
+    sends an invalid message or gives no sign of life for too long is killed: its pending requests fail with a
+    `WorkerError`, and the next request starts a new process.
+
+    A cancelled run is over for its listener at once. The process is left to finish the slice that it computes, whose
+    embedding it keeps. What it still sends of that run is ignored, and later requests wait for that slice at most.
 
     Args:
         transport_factory: creates the transport for one process.
-        answer_timeout: maximum seconds without output before a process with pending requests is killed.
-        cancel_timeout: seconds that the process has to stop a run by itself.
+        answer_timeout: maximum seconds without a sign of life before a process with pending requests is killed.
         clock: returns monotonic time in seconds.
     """
 
@@ -65,16 +64,14 @@ class WorkerClient:
         transport_factory: Callable[[], Transport],
         *,
         answer_timeout: float = ANSWER_TIMEOUT,
-        cancel_timeout: float = CANCEL_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make_transport = transport_factory
-        self._answer_timeout, self._cancel_timeout, self._clock = answer_timeout, cancel_timeout, clock
+        self._answer_timeout, self._clock = answer_timeout, clock
         self._process: WorkerProcess | None = None
         self._requests: dict[int, _Request] = {}
         self._last_request = 0
         self._run: ActiveRun | None = None
-        self._cancel_deadline: float | None = None
         self._loaded: ModelChoice | None = None
 
     @property
@@ -119,9 +116,15 @@ class WorkerClient:
             "slice_result": self._handle_slice_result,
             "finished": self._handle_finished,
         }
-        request, process = self._send("segment", choice, fields, arrays, handlers, self._fail_run)
+        request = self._send("segment", choice, fields, arrays, handlers, self._fail_run)
         self._run = ActiveRun(request, source, listener, RunLog(choice, source, prompt))
-        self._run.enter(Stage.LOADING if process.greeted else Stage.STARTING)
+        self._run.enter(self._stage(choice))
+
+    def _stage(self, choice: ModelChoice) -> Stage:
+        """Stage of a request for a model that was sent now."""
+        if self._process is None or not self._process.greeted:
+            return Stage.STARTING
+        return Stage.SEGMENTING if choice == self._loaded else Stage.LOADING
 
     def preview(
         self,
@@ -162,24 +165,22 @@ class WorkerClient:
         self._send("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
 
     def cancel(self) -> None:
-        """Cancel the run. `RunListener.on_failed` gets `Cancelled` within half a second."""
+        """Cancel the run. `RunListener.on_failed` gets `Cancelled` in the next `step`, and nothing is called before it."""
         self._stop_run(_cancelled())
 
     def step(self) -> None:
         """Process events and timeouts. To be called from a timer, several times a second, unless the client is `idle`."""
-        if self._process is None:
+        self._report_stop()
+        process = self._process
+        if process is None:
             return
-        self._process.deliver()
-        now = self._clock()
-        if self._process is not None:
-            self._process.tick(now)
-        if self._cancel_deadline is not None and now >= self._cancel_deadline:
-            self._end_process(_cancelled())
-        elif self._requests and self._process is not None and self._process.silence >= (limit := self.response_timeout):
+        process.deliver()
+        process.tick(self._clock())
+        if process is self._process and self._requests and process.silence >= (limit := self.response_timeout):
             self._end_process(
                 WorkerError(
                     _(
-                        "the inference process did not respond for {seconds:g} s and was ended: "
+                        "the inference process did not respond for {seconds:.0f} s and was ended: "
                         "try again, or choose a smaller model"
                     ).format(seconds=limit)
                 )
@@ -191,6 +192,7 @@ class WorkerClient:
         if process is not None:
             process.close()
         self._fail_all(_cancelled())
+        self._report_stop()
 
     @property
     def response_timeout(self) -> float:
@@ -206,7 +208,8 @@ class WorkerClient:
         arrays: codec.Arrays,
         handlers: dict[str, Handler],
         on_failed: Callable[[MedSAMError], None],
-    ) -> tuple[int, WorkerProcess]:
+    ) -> int:
+        """Send a request, and return its number."""
         now = self._clock()
         if self._process is None:
             started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
@@ -221,7 +224,7 @@ class WorkerClient:
         self._last_request += 1
         process.send(kind, {"job": self._last_request, **codec.choice_fields(choice), **fields}, arrays)
         self._requests[self._last_request] = _Request(handlers, on_failed, choice)
-        return self._last_request, process
+        return self._last_request
 
     def _on_greeted(self) -> None:
         if self._run is not None:
@@ -265,6 +268,7 @@ class WorkerClient:
 
     def _send_slice(self, run: ActiveRun, index: int) -> None:
         run.enter(Stage.SEGMENTING)
+        # The listener may have cancelled the run when the stage changed.
         if run is not self._run or run.stop_reason is not None or self._process is None:
             return
         try:
@@ -280,8 +284,6 @@ class WorkerClient:
 
     def _handle_finished(self, message: Message) -> Action:
         run, info = self._current_run(), codec.read_info(message)
-        if run.stop_reason is not None:
-            return partial(self._complete, message, partial(self._fail_run, run.stop_reason))
 
         def finish() -> None:
             self._run = None
@@ -295,15 +297,28 @@ class WorkerClient:
         return self._run
 
     def _stop_run(self, error: MedSAMError) -> None:
-        """Ask the process to stop the run, which then fails with `error`."""
-        if self._run is not None and self._run.stop_reason is None and self._process is not None:
-            self._run.stop_reason = error
-            self._cancel_deadline = self._clock() + self._cancel_timeout
-            self._process.send("cancel", {"job": self._run.request})
+        """Ask the process to stop the run, and ignore what it still sends of it. The next `step` reports `error`.
+
+        Not now: this may be called while a node is being removed from the scene.
+        """
+        run = self._run
+        if run is None or run.stop_reason is not None:
+            return
+        run.stop_reason = error
+        request = self._requests.get(run.request)
+        if request is not None and self._process is not None:
+            ignored: dict[str, Handler] = dict.fromkeys(("need_slice", "slice_result"), _ignore_message)
+            ignored["finished"] = self._complete_silently
+            self._requests[run.request] = replace(request, handlers=ignored, on_failed=ignore)
+            self._process.send("cancel", {"job": run.request})
+
+    def _report_stop(self) -> None:
+        if self._run is not None and self._run.stop_reason is not None:
+            self._fail_run(self._run.stop_reason)
 
     def _fail_run(self, error: MedSAMError) -> None:
         # The client is reset first, so that the listener can start the next run.
-        run, self._run, self._cancel_deadline = self._run, None, None
+        run, self._run = self._run, None
         if run is not None:
             run.fail(error)
 
@@ -324,6 +339,10 @@ class WorkerClient:
             # ExitStack calls all callbacks, in the order of the requests, even if one of them raises.
             for request in reversed(requests.values()):
                 callbacks.callback(request.on_failed, error)
+
+
+def _ignore_message(_message: Message) -> Action:
+    return lambda: None
 
 
 def _cancelled() -> Cancelled:

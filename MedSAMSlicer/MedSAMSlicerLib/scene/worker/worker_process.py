@@ -19,7 +19,8 @@ from .transport import Transport, TransportListener
 _log = get_logger(__name__)
 ANSWER_TIMEOUT = 300.0
 """Timeout in seconds while the process starts or loads a model. The first import of torch under a virus scanner takes
-less."""
+less. A timeout is the time without a sign of life: a process that computes, however slowly, gives one every few seconds
+(`engine.serving.heartbeat`)."""
 SLICE_TIMEOUT = 30.0
 SECONDS_PER_MILLION_PARAMETERS = 0.4
 """Timeout once the model is loaded: the sum of both, that is 30 s for LiteMedSAM and nearly 5 minutes for SAM ViT-H,
@@ -52,7 +53,7 @@ class WorkerProcess:
     Attributes:
         transport: the transport of the process.
         greeted: whether the process is ready and uses the same protocol version.
-        silence: seconds without output from the process, as counted by `tick`.
+        silence: seconds without a sign of life, as counted by `tick`: output, or messages that the process computes.
 
     Args:
         transport: a transport that has not been started.
@@ -104,6 +105,8 @@ class WorkerProcess:
             message = self._received.popleft()
             if message.kind == "hello" and not self.greeted:
                 self._greet(message)
+            elif message.kind == "alive":
+                continue  # its arrival has reset `silence`
             elif self.greeted:
                 self._on_message(message)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -81,15 +82,54 @@ def test_a_worker_that_dies_is_told_and_replaced(make_effect_fixture: Callable[[
     assert effect_fixture.ui.problemLabel.text == "" and effect_fixture.contouring.result is not None
 
 
-def test_a_worker_that_cannot_be_cancelled_is_replaced(make_effect_fixture: Callable[[str], Any]) -> None:
+def test_a_cancel_is_over_at_once_and_a_worker_that_hangs_is_replaced_later(
+    make_effect_fixture: Callable[[str], Any],
+) -> None:
     effect_fixture = make_effect_fixture("UninterruptibleService")
     effect_fixture.signal_on(13)
-    effect_fixture.start()
-    effect_fixture.effect.cancel()
-    effect_fixture.host.wait_until(lambda: not effect_fixture.contouring.busy, 30)  # it would compute for a minute
+    effect_fixture.drag(wait=False)
+    client = effect_fixture.effect._controller.client
+    effect_fixture.host.wait_until(lambda: client.transport is not None)
+    process, sent = client._process, []
+    send = process.send
+    process.send = lambda kind, fields, *more: (send(kind, fields, *more), sent.append(fields.get("index")))
+    effect_fixture.host.wait_until(lambda: 13 in sent)
+    process.send = send
+    time.sleep(0.2)  # until it is deep in its computation
+    effect_fixture.host.user.click(effect_fixture.ui.cancelButton)
+    assert not effect_fixture.ui.progressFrame.visible
+    effect_fixture.host.clock.advance(25)
+    assert not client.running and effect_fixture.ui.problemLabel.text == ""
     effect_fixture.signal_on(None)
+    effect_fixture.drag(wait=False)
+    effect_fixture.host.clock.advance(25)
+    assert client.running, "the next run waits for the slice of the cancelled one"
+    process.silence = client.response_timeout
+    effect_fixture.finish()
+    assert "did not respond" in effect_fixture.ui.problemLabel.text
     effect_fixture.drag()
-    assert effect_fixture.contouring.result is not None
+    assert effect_fixture.ui.problemLabel.text == "" and effect_fixture.contouring.result is not None
+
+
+def test_a_new_rectangle_during_a_run_says_nothing_of_a_cancel_and_encodes_no_slice_again(
+    make_effect_fixture: Callable[[str], Any],
+) -> None:
+    effect_fixture = make_effect_fixture("EncodingService")
+    voxels = slicer.util.arrayFromVolume(effect_fixture.volume)
+    voxels[:, 0, 0] = np.arange(len(voxels))  # so that no slice looks like another
+    slicer.util.arrayFromVolumeModified(effect_fixture.volume)
+    effect_fixture.effect.scriptedEffect.setParameter("EncodeAhead", "0")
+    effect_fixture.start()
+    process = effect_fixture.effect._controller.client.transport
+    for half in (0.9, 1.1, 1.0):
+        effect_fixture.drag(half=half, wait=False)
+        effect_fixture.host.clock.advance(150)
+        assert effect_fixture.ui.problemLabel.text == "" and effect_fixture.contouring.problem is None
+    effect_fixture.finish()
+    assert effect_fixture.ui.problemLabel.text == "" and effect_fixture.contouring.result is not None
+    assert effect_fixture.effect._controller.client.transport is process
+    encoded = effect_fixture.contouring.notes[0].split()
+    assert len(encoded) == len(set(encoded)) > 5, "a slice was encoded twice"
 
 
 def test_a_worker_out_of_memory_and_one_that_cannot_start_are_told(make_effect_fixture: Callable[[str], Any]) -> None:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,26 @@ class SlowService(ThresholdService):
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         time.sleep(0.3 if signalled(image) else 0)
+
+
+class EncodingService(ThresholdService):
+    """Takes 50 ms to encode a slice, once each; the first note of a run has the checksums of all encoded slices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checksums: list[int] = []
+
+    def compute(self, image: np.ndarray) -> None:
+        if image.tobytes() not in self.encoded:
+            time.sleep(0.05)
+            self.encoded.add(image.tobytes())
+            self.checksums.append(zlib.crc32(image.tobytes()))
+
+    def segment(
+        self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
+    ) -> Iterator[SliceResult]:
+        yield from super().segment(choice, source, prompt, info)
+        info.notes.insert(0, " ".join(map(str, self.checksums)))
 
 
 class UninterruptibleService(ThresholdService):

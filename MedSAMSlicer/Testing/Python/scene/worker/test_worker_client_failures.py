@@ -93,7 +93,7 @@ def test_the_timeout_is_shorter_once_the_model_is_loaded(
     assert one._process is not None
     one._process.silence = limit
     one.step()
-    assert f"did not respond for {limit:g} s" in str(hanging.error)
+    assert f"did not respond for {limit:.0f} s" in str(hanging.error)
 
 
 def test_the_timeout_is_longer_while_another_model_is_loaded(make_worker_client: WorkerClientFactory) -> None:
