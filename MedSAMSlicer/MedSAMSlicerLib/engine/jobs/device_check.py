@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..diagnostics.log import get_logger, log_error
-from ..environment import leave_one_core, share_processor
+from ..environment import lower_priority, share_processor
 from ..errors import as_user_error
 from ..masks import dice
 from ..model_choice import ModelChoice, Service
@@ -180,7 +180,7 @@ def _check(model: str, send: SendLine) -> None:
 
     # As in the inference process, so that the times are the same.
     share_processor()
-    leave_one_core()
+    lower_priority()
     from ..runtimes.devices import available_devices, name_of_device
     from ..serving.service import SegmentationService
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.diagnostics.child_log import is_log_line
+from MedSAMSlicerLib.engine.environment import NICENESS
 from MedSAMSlicerLib.engine.errors import InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt, StackPrompt
@@ -58,7 +59,7 @@ class Parent:
         self.stdin.flush()
 
     def receive(self) -> Message:
-        message = next(self.messages, None)
+        message = next((message for message in self.messages if message.kind != "alive"), None)
         assert message is not None, self.stderr.read().decode()
         return message
 
@@ -149,6 +150,13 @@ def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_di
     assert_same_results([codec.read_result(event) for event in events], expected)
     assert codec.read_info(finished) == info
     assert stack.read == [4, 5, 6, 3, 2, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="POSIX only")
+def test_the_user_interface_has_the_processor_first(worker: Callable[..., Parent]) -> None:
+    parent = worker()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, parent.process.pid) == min(own + NICENESS, 19)
 
 
 def test_a_second_run_finds_the_model_loaded(worker: Callable[..., Parent]) -> None:
