@@ -9,7 +9,6 @@ from typing import Literal
 import slicer
 from slicer.i18n import tr as _
 
-from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError, MedSAMError
 from ..panel.copy_details import copy_details
 from ..scene.editing.contour_editor import ContourEditor
@@ -19,9 +18,14 @@ from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
 from .controller import EffectController
 from .editor_adapter import EditorAdapter
+from .texts import written_text
 
 STATUS_MILLISECONDS = 10000
-_log = get_logger(__name__)
+
+
+def _can_ask() -> bool:
+    """Whether somebody is there to answer a dialog."""
+    return slicer.util.mainWindow() is not None and not slicer.app.testingEnabled()
 
 
 class Commands:
@@ -154,11 +158,13 @@ class Commands:
                     segment=editor.state.segment_name
                 )
             )
+        if _can_ask():
+            # As Slicer's own effects do: the user is asked whether to show a hidden segment.
+            answer = self.scriptedEffect.confirmCurrentSegmentVisible()
+            if answer == slicer.qSlicerSegmentEditorAbstractEffect.NotConfirmed:
+                return
         written = self._controller.writer.write(EditorAdapter(self.scriptedEffect))
-        _log.info("result applied: %d voxels, %d outside of the segmentation", written.voxels, written.voxels_outside)
-        if written.voxels_outside:
-            text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
-            editor.state.notes = [text.format(count=written.voxels_outside)]
+        editor.state.notes = [written_text(written, editor.parameters.mode)]
 
     @staticmethod
     def _go_to_next_review(editor: ContourEditor) -> None:

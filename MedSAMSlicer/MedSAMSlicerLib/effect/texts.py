@@ -9,10 +9,12 @@ from slicer.i18n import tr as _
 from ..engine.errors import MedSAMError
 from ..engine.models.catalogue import CATALOGUE
 from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.modes import Mode
 from ..scene.state.prompts import KeySlice, Origin
 from ..scene.volume.view_plane import Plane, Stack, anatomical_plane, position_of
 from ..scene.worker.active_run import Stage
 from ..scene.worker.progress import Progress
+from ..scene.writing.segment_writer import Written
 from .result_summary import summary_of
 
 
@@ -187,6 +189,22 @@ def result_text(editor: ContourEditor) -> str:
         slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),
         review=_review_text(summary.to_review),
     )
+
+
+def written_text(written: Written, mode: Mode) -> str:
+    """What has become of the voxels of a result that was applied."""
+    texts = {
+        "add": _("{count} voxels were written."),
+        "replace": _("{count} voxels were written, in place of what the segment held."),
+        "remove": _("{count} voxels were removed."),
+    }
+    parts = [texts[mode].format(count=written.voxels)]
+    if written.voxels_masked:
+        parts.append(_("Masking kept {count} voxels as they were.").format(count=written.voxels_masked))
+    if written.voxels_outside:
+        text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
+        parts.append(text.format(count=written.voxels_outside))
+    return " ".join(parts)
 
 
 def _review_text(count: int) -> str:

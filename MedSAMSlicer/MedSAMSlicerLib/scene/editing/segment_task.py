@@ -39,7 +39,8 @@ class SegmentTask:
         error: why the task has failed, `Cancelled` after `cancel`; None if it has not.
         result: masks and confidences by slice; None until the task has finished.
         info: model, device, timings and notes; None until the run has finished.
-        written: voxels written, and voxels lost outside the segmentation; None until the result is written.
+        written: voxels written, kept as they were by masking, and lost outside the segmentation; None until the result
+            is written.
 
     Args:
         client: the engine; it runs one task at a time.

@@ -132,6 +132,7 @@ class ResultWriter:
         last = next((write for write in reversed(self._writes) if write.result is current.result), None)
         if last is not None and current.undone is not last.tracked.undone:
             current.applied, current.undone = not last.tracked.undone, last.tracked.undone
+            state.notes = []  # they told what the write had done
             state.changed.emit()
 
     def _last_form(self) -> _Write | None:

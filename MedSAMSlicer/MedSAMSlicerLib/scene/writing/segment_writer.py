@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import slicer
 
+from ...engine.diagnostics.log import get_logger
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.volume.voxel_box import CroppedMask, VoxelBox
@@ -18,6 +19,7 @@ from ..volume.node_watch import check_nodes
 from .segment_editor import SegmentEditor, WriteError
 from .segmentation_grid import SegmentVoxels, make_labelmap, place_mask, reference_geometry
 
+_log = get_logger(__name__)
 _NOTHING = CroppedMask(VoxelBox((0, 0, 0), (0, 0, 0)), np.zeros((0, 0, 0), bool))
 _LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
@@ -46,7 +48,7 @@ class Written:
     """What has become of a mask. All counts are voxels of the segmentation's geometry, except the last.
 
     Attributes:
-        voxels: voxels of the mask that the segment holds now or, in mode "remove", no longer holds.
+        voxels: voxels of the mask that the segment holds now; in mode "remove", those that it has lost.
         voxels_masked: voxels that masking has kept as they were, although the mask asked for a change.
         voxels_outside: voxels of the mask, in the volume, that lie outside the segmentation's geometry and are lost.
         change: what has changed; None if there was nothing to do, or if the segment was resampled to the reference
@@ -123,8 +125,9 @@ class SegmentWriter:
                 are removed from the segment in the same undo step.
 
         Raises:
-            InputError: a node or the segment is gone or not selected in the editor, or masking or geometry cannot be
-                used; nothing was changed.
+            InputError: a node or the segment is gone or not selected in the editor, masking or geometry cannot be used,
+                or masking keeps every voxel that was to change, in which case an undo step was taken that changes
+                nothing; nothing was changed.
             WriteError: the editor failed; the segmentation was restored. There is nothing to redo, and the undo step
                 that was taken changes nothing. Any other exception of the editor is passed on likewise.
         """
@@ -150,8 +153,16 @@ class SegmentWriter:
             masked = int(np.count_nonzero(change.after != edit.unmasked(box, before)))
             if masked and not self._masks:
                 raise WriteError(self._segmentation_node, _("{count} voxels were not written").format(count=masked))
-        written = change.mask & (change.after if mode != "remove" else ~change.after)
+            if masked and (change.after == before).all():
+                text = _(
+                    "masking keeps all {count} voxels that would change: nothing was written. Change the settings "
+                    "under Masking"
+                )
+                raise InputError(text.format(count=masked))
+        written = change.mask & (change.after if mode != "remove" else before & ~change.after)
         voxels = int(np.count_nonzero(written))
+        text = "result written: %d voxels, %d kept as they were by masking, %d outside of the segmentation"
+        _log.info(text, voxels, masked, voxels_outside)
         return Written(voxels, masked, voxels_outside, None if resampled else change)
 
     def _resample(self, segment: SegmentVoxels, reference: slicer.vtkOrientedImageData) -> bool:

@@ -177,3 +177,61 @@ def test_masking_by_another_segment_is_respected(effect_fixture: Any) -> None:
     effect_fixture.effect.apply()
     assert (effect_fixture.voxels("other") == (effect_fixture.truth & ~first)).all()
     assert (effect_fixture.voxels() == first).all()
+
+
+def test_how_much_was_written_is_told_and_no_longer_once_it_is_undone(effect_fixture: Any) -> None:
+    effect_fixture.drag(half=0.4)
+    effect_fixture.effect.apply()
+    first = effect_fixture.voxels()
+    assert effect_fixture.ui.noteLabel.text == f"{first.sum()} voxels were written."
+    effect_fixture.host.editor.setCurrentSegmentID("other")
+    node = effect_fixture.host.editor.mrmlSegmentEditorNode()
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
+    effect_fixture.drag()
+    effect_fixture.effect.apply()
+    written = (effect_fixture.truth & ~first).sum()
+    kept = f"Masking kept {first.sum()} voxels as they were."
+    assert effect_fixture.ui.noteLabel.text == f"{written} voxels were written. {kept}"
+    effect_fixture.host.editor.undo()
+    effect_fixture.host.clock.advance(100)
+    assert effect_fixture.ui.noteLabel.text == ""
+
+
+def test_where_masking_leaves_nothing_nothing_counts_as_applied(effect_fixture: Any) -> None:
+    node = effect_fixture.host.editor.mrmlSegmentEditorNode()
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideSingleSegment)
+    node.SetMaskSegmentID("other")
+    effect_fixture.drag()
+    effect_fixture.host.user.click(effect_fixture.ui.applyButton)
+    assert f"asking keeps all {effect_fixture.truth.sum()} voxels" in effect_fixture.ui.problemLabel.text
+    assert effect_fixture.ui.resultLabel.text.startswith("Preview") and effect_fixture.visible("result")
+    assert effect_fixture.nothing_is_written
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    effect_fixture.host.user.click(effect_fixture.ui.applyButton)
+    assert (effect_fixture.voxels() == effect_fixture.truth).all() and effect_fixture.ui.problemLabel.text == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown", "written"), [("Yes", True, True), ("No", False, True), ("Cancel", False, False)]
+)
+def test_before_a_hidden_segment_is_written_the_user_is_asked(
+    effect_fixture: Any, answer: str, shown: bool, written: bool
+) -> None:
+    import qt
+
+    display = effect_fixture.segmentation.GetDisplayNode()
+    display.SetSegmentVisibility("tumour", False)
+    effect_fixture.drag()
+    effect_fixture.host.answers.append(getattr(qt.QMessageBox, answer))
+    effect_fixture.host.user.click(effect_fixture.ui.applyButton)
+    assert display.GetSegmentVisibility("tumour") == shown and not effect_fixture.host.answers
+    assert effect_fixture.voxels().any() == written
+    assert effect_fixture.contouring.state.current.applied == written
+
+
+def test_without_a_main_window_nobody_is_asked_about_a_hidden_segment(effect_fixture: Any) -> None:
+    effect_fixture.segmentation.GetDisplayNode().SetSegmentVisibility("tumour", False)
+    effect_fixture.drag()
+    effect_fixture.host.hide_main_window()
+    effect_fixture.effect.apply()
+    assert (effect_fixture.voxels() == effect_fixture.truth).all()

@@ -55,7 +55,7 @@ def test_a_run_and_its_application_are_logged_without_names(
         "inference process starts",
         "run begins: litemedsam on 20 slices of 60 x 80 pixels, spacing 2 x 1 x 1 mm; key slices: 1; extent: open",
         "run finished: litemedsam on cpu with test; 20 slices of 60 x 80 pixels",
-        "result applied: ",
+        "result written: ",
     ):
         assert part in caplog.text
     assert not any(part in caplog.text for part in PRIVATE)

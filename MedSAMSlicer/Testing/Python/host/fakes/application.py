@@ -24,7 +24,7 @@ class Application(Double):
         manager._build(scene, logic)
         self.__dict__.update(
             _scene=scene, _logic=logic, _io=io, _settings=settings, _window=window, _layout=manager,
-            _modules=double("qSlicerModuleManager")(), testing=False, _cursors=[],
+            _modules=double("qSlicerModuleManager")(), _cursors=[],
         )  # fmt: skip
         self.__dict__["_values"].update(
             applicationName="Slicer", majorVersion=5, minorVersion=13, temporaryPath=tempfile.gettempdir(),
@@ -46,6 +46,9 @@ class Application(Double):
     def topLevelWidgets(self) -> tuple[Any, ...]:
         window = self.__dict__["_window"]
         return () if window is None else (window,)
+
+    def testingEnabled(self) -> bool:
+        return False
 
     def exit(self, code: int = 0) -> None:
         exit_all_loops(code)

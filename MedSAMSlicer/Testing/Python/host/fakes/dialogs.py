@@ -35,6 +35,9 @@ def ask(kind: str, title: str, text: str) -> Any:
 
 @implements("QMessageBox")
 class MessageBox(Double):
+    def exec(self) -> int:
+        return int(ask(self.className(), self.windowTitle, self.text))
+
     @staticmethod
     def _static(kind: str) -> Any:
         def opened(_parent: Any, title: str, text: str, _buttons: int = 0, _default: int = 0) -> int:

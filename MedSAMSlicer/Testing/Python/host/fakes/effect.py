@@ -8,6 +8,7 @@ import slicer
 
 from ..doubles import Double, double, implements
 from ..signals import guarded
+from .dialogs import ask
 
 NO_EXTENT = (0, -1, 0, -1, 0, -1)
 MODES = ("ModificationModeSet", "ModificationModeAdd", "ModificationModeRemove", "ModificationModeRemoveAll")
@@ -116,6 +117,26 @@ class AbstractEffect(Double):
         modes = {int(getattr(self, mode)): mode for mode in MODES}
         real_mode = getattr(slicer.vtkSlicerSegmentEditorLogic, modes[int(mode)])
         logic.ModifySegmentByLabelmap(segmentation, segment, labelmap, real_mode, extent, bool(self.perSegment), bypass)
+
+    def confirmCurrentSegmentVisible(self) -> int:
+        """Asks whether a hidden segment is to be shown. 'No' counts for the segment until another one is confirmed."""
+        node = self.__dict__["_node"]
+        segmentation, segment_id = node.GetSegmentationNode(), node.GetSelectedSegmentID()
+        display = segmentation.GetDisplayNode()
+        shown = display.GetVisibility() and display.GetSegmentVisibility(segment_id)
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if shown or self.__dict__.get("_confirmed") is segment:
+            return int(self.ConfirmedWithoutDialog)
+        box = double("QMessageBox")
+        answer = ask("ctkMessageBox", "Operate on invisible segment?", "The currently selected segment is hidden.")
+        if answer == box.Cancel:
+            return int(self.NotConfirmed)
+        if answer == box.Yes:
+            display.SetVisibility(True)
+            display.SetSegmentVisibility(segment_id, True)
+        else:
+            self.__dict__["_confirmed"] = segment
+        return int(self.ConfirmedWithDialog)
 
     def segmentationDisplayableInView(self, node: Any) -> bool:
         return bool(self.__dict__["_logic"].IsSegmentationDisplayableInView(node))

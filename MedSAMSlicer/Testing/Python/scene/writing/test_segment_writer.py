@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import slicer
@@ -180,9 +182,11 @@ def test_masking_decides_where_the_segment_changes(writer_fixture, mask_mode, mo
     if mask_mode == "inside the organ" and mode == "remove":
         editable = editable | BEFORE  # Segment Editor: what is cut off goes to the segment that is edited inside of
 
-    writer_fixture.write(RESULT, mode=mode)
+    becomes = expected(mode, BEFORE, RESULT, editable)
+    with pytest.raises(InputError) if (becomes == BEFORE).all() else nullcontext():
+        writer_fixture.write(RESULT, mode=mode)
 
-    np.testing.assert_array_equal(writer_fixture.read(), expected(mode, BEFORE, RESULT, editable))
+    np.testing.assert_array_equal(writer_fixture.read(), becomes)
     given = RESULT & editable if (mask_mode, mode) == ("inside the organ", "remove") else np.zeros(SHAPE, bool)
     np.testing.assert_array_equal(writer_fixture.read("organ"), NEIGHBOUR | given)
 
@@ -236,13 +240,19 @@ def test_what_masking_has_kept_is_counted(writer_fixture):
     assert (written.voxels, written.voxels_masked) == (free.sum(), (RESULT & NEIGHBOUR).sum())
     assert 0 < free.sum() < RESULT.sum()
 
-    written = writer_fixture.write(NEIGHBOUR)
-    assert (written.voxels, written.voxels_masked) == (0, NEIGHBOUR.sum())
-    np.testing.assert_array_equal(writer_fixture.read(), BEFORE | free)
-
     writer_fixture.node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
     written = writer_fixture.write(RESULT, mode="remove")
-    assert (written.voxels, written.voxels_masked) == (RESULT.sum(), 0)
+    assert (written.voxels, written.voxels_masked) == ((free | (RESULT & BEFORE)).sum(), 0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_result_that_masking_keeps_out_altogether_is_refused(writer_fixture, mode):
+    writer_fixture.node.SetSourceVolumeIntensityMask(True)
+    writer_fixture.node.SetSourceVolumeIntensityMaskRange(1e6, 2e6)
+    before = state(writer_fixture.segmentation)
+    with pytest.raises(InputError, match="masking keeps all"):
+        writer_fixture.write(RESULT, mode=mode)
+    assert state(writer_fixture.segmentation) == before
 
 
 def test_the_first_segment_of_an_empty_segmentation_can_be_replaced(make_writer_fixture):
