@@ -1,10 +1,13 @@
-"""What the pages of the documentation point to in this repository is there, and the README shows tested commands."""
+"""What the pages of the documentation point to is there, and the commands that they show are commands."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
+
+from MedSAMSlicerLib.cli.main import build_parser
 
 # [text](target "title"), ![text](target), [name]: target, and HTML's src and href.
 _INLINE = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^)]*[\"'])?\s*\)")
@@ -66,6 +69,27 @@ def test_every_page_and_picture_can_be_reached_from_the_readme(repository: Path)
 def test_the_readme_shows_a_moving_picture_and_leads_to_its_companions(repository: Path) -> None:
     targets = local_targets((repository / "README.md").read_text(encoding="utf-8"))
     assert {"docs/pictures/drag.gif", "docs/command_line.md", "docs/api.md", "LICENSE", "CHANGELOG.md"} <= set(targets)
+
+
+def commands(page: Path, program: str) -> list[list[str]]:
+    """Lines of a page's code blocks that run a program, as arguments."""
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith(f"{program} ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def test_every_command_line_of_a_page_can_be_parsed(repository: Path) -> None:
+    shown = [command for page in pages(repository) for command in commands(page, "medsam-slicer")]
+    assert {command[0] for command in shown} == {"segment", "models", "evaluate"}
+    for command in shown:
+        build_parser(command[0]).parse_args(command)
+
+
+def test_make_knows_every_target_that_a_page_names(repository: Path) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in pages(repository))
+    named = set(re.findall(r"(?:^|`)make (?:PYTHON=\S+ )?([a-z-]+)", text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (repository / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"demo", "test"} <= named <= targets
 
 
 def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
