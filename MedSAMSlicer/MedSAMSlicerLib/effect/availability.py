@@ -31,7 +31,12 @@ class Availability:
 
         The effect calls it when it is activated: the panel, which changes these, is another module.
         """
-        self.current = replace(self.current, models=_installed_models(), preferred=settings.preferred())
+        self.current = replace(
+            self.current,
+            missing_packages=_packages_are_missing(),
+            models=_installed_models(),
+            preferred=settings.preferred(),
+        )
         if not self._asked:
             self._asked = True
             self._task.start(_MODULE, ["--list"])
@@ -50,8 +55,14 @@ class Availability:
             self._on_devices()
 
 
+def _packages_are_missing() -> bool:
+    # Imported here, as below: Slicer imports the effect when it starts, long before these options are shown.
+    from ..panel.setup import packages
+
+    return bool(packages.missing(packages.required_packages()))
+
+
 def _installed_models() -> tuple[str, ...]:
-    # Imported here: Slicer imports the effect when it starts, long before these options are shown.
     from ..panel.setup.model_inventory import ModelInventory
 
     try:

@@ -116,6 +116,10 @@ class Commands:
         if index is not None and self.contouring is not None:
             self.contouring.remove_key(index)
 
+    def setUp(self) -> None:
+        """Open the module whose panel installs packages and models."""
+        slicer.util.selectModule("MedSAMSlicer")
+
     def copyDetails(self) -> None:
         """Put on the clipboard what a report of a problem needs; nothing of the patient."""
         contouring, choice = self.contouring, None

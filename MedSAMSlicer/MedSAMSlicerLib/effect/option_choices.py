@@ -22,11 +22,13 @@ class Available:
     """What this computer offers.
 
     Attributes:
+        missing_packages: whether Python packages are missing.
         models: keys of the models whose weights are installed.
         devices: "cpu", "cuda", "mps", as far as they are there; empty while that is unknown.
         preferred: device and runtime that the check of this computer chose, each perhaps "auto".
     """
 
+    missing_packages: bool = False
     models: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     preferred: tuple[str, str] = ("auto", "auto")

@@ -52,6 +52,7 @@ class OptionsFrame:
         for button, action in (
             (ui.runButton, actions.run),
             (ui.cancelButton, actions.cancel),
+            (ui.setUpButton, actions.setUp),
             (ui.undoClickButton, actions.undoClick),
             (ui.startFromSegmentButton, actions.startFromSegment),
             (ui.applyButton, actions.apply),
@@ -81,10 +82,15 @@ class OptionsFrame:
     def show(self, state: OptionsState) -> None:
         """Assign the values of the state to the widgets, without emitting signals of changed options."""
         ui = self.ui
-        _show_text(ui.problemLabel, state.problem)
-        ui.copyDetailsButton.visible = bool(state.problem)
+        _assign(ui.problemLabel, "text", state.problem)
+        ui.problemFrame.visible = bool(state.problem)
+        _show_text(ui.hintLabel, state.hint.text)
+        ui.setUpButton.visible = state.hint.set_up
         _show_text(ui.noteLabel, state.note)
         _assign(ui.planeLabel, "text", state.plane)
+        # Room is short: where a rectangle would lie matters while nothing else is to be read.
+        busy = state.progress is not None or state.result is not None
+        ui.planeLabel.visible = bool(state.plane) and not (busy or state.problem or state.hint.text)
         for label, text in zip((ui.fromLabel, ui.toLabel), state.range_ends, strict=True):
             _assign(label, "text", text)
         _assign(ui.runButton, "text", state.run_text)
@@ -95,7 +101,8 @@ class OptionsFrame:
             ui.progressLabel.text = state.progress.text
         ui.resultFrame.visible = state.result is not None
         if state.result is not None:
-            ui.resultLabel.text = state.result.text
+            _assign(ui.resultLabel, "text", state.result.text)
+            ui.resultLabel.visible = state.progress is None
             ui.nextReviewButton.enabled = state.result.can_go_to_review
             ui.applyButton.enabled = state.result.can_apply
             self._show_strip(state.result.summary.cells, state.result.summary.first_slice)

@@ -13,6 +13,7 @@ from ..engine.intensity import CT_PRESETS
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
 from ..scene.volume.view_plane import Stack, ViewGeometry
+from .hints import Hint, hint_of
 from .option_choices import Available, OptionChoices, option_choices, preset_text
 from .result_summary import ResultSummary, summary_of
 from .texts import (
@@ -81,6 +82,7 @@ class OptionsState:
 
     Attributes:
         problem: what went wrong; empty if nothing did.
+        hint: what has to be done before anything can be contoured or seen; may be empty.
         note: what the user should know besides; may be empty.
         plane: which slices a rectangle drawn in the current view lies on.
         range_ends: first and last slice of the chosen range.
@@ -93,6 +95,7 @@ class OptionsState:
     """
 
     problem: str = ""
+    hint: Hint = Hint()
     note: str = ""
     plane: str = ""
     range_ends: tuple[str, str] = (UNKNOWN, UNKNOWN)
@@ -134,6 +137,7 @@ def options_state(
     problem = (None if editor is None else editor.problem) or problem
     common = OptionsState(
         problem="" if problem is None else f"⚠ {problem}",
+        hint=Hint() if parameters is None else hint_of(parameters.node, parameters.as_it_stands("Model"), available),
         note=waiting_text(waiting),
         run_text=run_text(editor),
         keys_title=_("Key slices"),

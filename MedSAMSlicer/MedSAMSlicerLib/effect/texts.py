@@ -21,11 +21,12 @@ from .result_summary import summary_of
 def help_text() -> str:
     """Help of the effect, as HTML. Slicer shows the first sentence above the options."""
     return "<html>{first}<br>{more}</html>".format(
-        first=_("Drag a rectangle around the object in a slice view: a MedSAM model contours it slice by slice."),
+        first=_("Drag a rectangle around the object."),
         more="<p>"
         + "<p>".join(
             (
-                _("<b>Drag</b>: mark the object. A preview of the mask follows the mouse; releasing it starts the run."),
+                _("<b>Drag</b> in a slice view: mark the object. A preview of the mask follows the mouse; when you release it,"
+                  " a MedSAM model contours the object slice by slice."),
                 _("<b>Shift+drag</b> on another slice: add a key slice. Only the slices up to the neighbouring key"
                   " slices are computed again."),
                 _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),

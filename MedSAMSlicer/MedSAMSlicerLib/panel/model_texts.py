@@ -12,8 +12,8 @@ def presence_text(model: Model) -> str:
     """State of the model's weights, as shown in the table of models."""
     return {
         Presence.MISSING: _("not installed"),
-        Presence.FOUND: _("installed, not verified"),
-        Presence.VERIFIED: _("installed, verified"),
+        Presence.FOUND: _("not verified"),
+        Presence.VERIFIED: _("installed"),
         Presence.WRONG: _("wrong file"),
     }[model.presence]
 

@@ -40,7 +40,7 @@ def name_all(fixture: EffectFixture) -> EffectFixture:
 
 
 def copied(fixture: EffectFixture) -> str:
-    assert fixture.ui.copyDetailsButton.visible
+    assert fixture.ui.problemFrame.visible
     fixture.host.user.click(fixture.ui.copyDetailsButton)
     return str(slicer.app.clipboard().text())
 
@@ -48,7 +48,7 @@ def copied(fixture: EffectFixture) -> str:
 def test_a_run_and_its_application_are_logged_without_names(
     patient: EffectFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not patient.ui.copyDetailsButton.visible
+    assert not patient.ui.problemFrame.visible
     patient.drag()
     patient.effect.apply()
     for part in (

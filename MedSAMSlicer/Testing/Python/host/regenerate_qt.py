@@ -1,7 +1,7 @@
 """Reads from PySide6 what a list of names cannot say: base classes, enumerators' numbers, signals' arguments, defaults.
 
 Qt 6 kept these as they are in Qt 5 for nearly all that a panel uses; `host/README.md` says what is made of the rest.
-Run where PySide6 is installed (the tests do not need it), from the folder `Testing/Python`:
+Run where PySide6 is installed, from the folder `Testing/Python`:
 
     QT_QPA_PLATFORM=offscreen python -m host.regenerate_qt RUNTIME.json.gz qt_facts.json
 """

@@ -82,11 +82,11 @@ class TestList:
         assert ui.importModelButton.enabled
 
     def test_new_weights_are_verified_once(self, host: Any, widget: Any, ui: Any, litemedsam_weights: Path) -> None:
-        assert state(ui, "litemedsam") == "installed, not verified"
+        assert state(ui, "litemedsam") == "not verified"
         widget.enter()
         assert widget.panel.models.busy
         wait(host, widget)
-        assert state(ui, "litemedsam") == "installed, verified"
+        assert state(ui, "litemedsam") == "installed"
         assert not ui.modelsProgressFrame.visible
         widget.enter()
         assert not widget.panel.models.busy, "nothing is left to verify"
@@ -126,7 +126,7 @@ class TestDownload:
         host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
         site.hold.clear()
         wait(host, widget)
-        assert state(ui, "medsam") == "installed, verified"
+        assert state(ui, "medsam") == "installed"
         assert "is downloaded and verified" in ui.modelsMessage.text
         assert (cache / "weights" / "medsam_vit_b.pth").read_bytes() == content
         assert not ui.getModelButton.enabled, "it is here"
@@ -177,7 +177,7 @@ class TestDownload:
             host.wait_until(lambda: 0 < ui.modelsProgress.value < ui.modelsProgress.maximum, seconds=60)
             site.hold.clear()
             wait(host, widget)
-        assert state(ui, "litemedsam") == "installed, verified"
+        assert state(ui, "litemedsam") == "installed"
         assert "LiteMedSAM is downloaded and verified" in ui.modelsMessage.text
         assert [file.name for file in (cache / "weights").iterdir()] == ["lite_medsam.pth"]
         assert host.installed == [] and host.shown == []
@@ -206,7 +206,7 @@ class TestImport:
         host.user.click(ui.importModelButton)
         assert host.shown[0].title == "Weights of MedSAM (ViT-B)"
         wait(host, widget)
-        assert state(ui, "medsam") == "installed, verified"
+        assert state(ui, "medsam") == "installed"
         assert (cache / "weights" / "medsam_vit_b.pth").is_file()
         assert "MedSAM (ViT-B) is imported" in ui.modelsMessage.text
 
