@@ -6,13 +6,14 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import slicer
 import vtk
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.results import StackResult
-from ...engine.volume.voxel_box import CroppedMask
+from ...engine.volume.voxel_box import CroppedMask, Index
 from ..state.segment_state import SegmentState
 from .segment_editor import SegmentEditor
 from .segment_writer import SegmentChange, SegmentWriter, Written
@@ -20,32 +21,37 @@ from .segmentation_grid import SegmentVoxels, reference_geometry
 
 _REMEMBERED = 10
 """Number of writes that are tracked: the Segment Editor keeps as many undo steps."""
+SAMPLED_VOXELS = 20_000
+"""How many of the voxels that a write has changed are compared later. In mode "replace" they may be as many as the volume
+has, and several writes are tracked."""
 
 
 class TrackedWrite:
     """A write, compared with the segment as it is now whenever `look` is called.
 
-    The Segment Editor does not report what Undo and Redo have changed.
+    The Segment Editor does not report what Undo and Redo have changed. Of many changed voxels, `SAMPLED_VOXELS` that are
+    spread evenly stand for all.
 
     Args:
         change: what the write has changed.
     """
 
     def __init__(self, change: SegmentChange) -> None:
-        self._segment, self._box = change.segment, change.box
-        self._added, self._removed = change.after & ~change.before, change.before & ~change.after
+        self._segment, first = change.segment, change.box.first
+        self._added = _sampled_difference(change.after, change.before, first)
+        self._removed = _sampled_difference(change.before, change.after, first)
         self.undone = False
         """Whether everything that was written was gone at some `look`, and was not completely back at a later one."""
 
     def look(self) -> None:
         """Set `undone`. It stays as it is for a write that changed nothing, or if the segment cannot be read."""
-        changes = [(voxels, held) for voxels, held in ((self._added, True), (self._removed, False)) if voxels.any()]
-        now = self._segment.read(self._box) if changes else None
-        if now is None:
+        added, removed = self._segment.holds(self._added), self._segment.holds(self._removed)
+        if added is None or removed is None or not (added.size or removed.size):
             return
-        if any(not (now[voxels] == held).any() for voxels, held in changes):
+        still_there = [part for part in (added, ~removed) if part.size]
+        if not all(part.any() for part in still_there):
             self.undone = True
-        elif all((now[voxels] == held).all() for voxels, held in changes):
+        elif all(part.all() for part in still_there):
             self.undone = False
 
 
@@ -151,6 +157,24 @@ class ResultWriter:
         if self._writes and not self.undo_suspected:
             self.undo_suspected = True
             self._state.changed.emit()
+
+
+def _sampled_difference(mask: np.ndarray, other: np.ndarray, first: Index) -> np.ndarray:
+    """Voxels of a bool (k, j, i) mask that another mask lacks, as (N, 3) indices (k, j, i).
+
+    Args:
+        first: index of the masks' first voxel.
+    """
+    # One slice at a time, to keep the arrays small.
+    total = sum(int(np.count_nonzero(one & ~another)) for one, another in zip(mask, other, strict=True))
+    step, counted = -(-total // SAMPLED_VOXELS) or 1, 0
+    sampled = [np.zeros((0, 3), np.int64)]
+    for k, (one, another) in enumerate(zip(mask, other, strict=True)):
+        pixels = np.argwhere(one & ~another)
+        chosen = pixels[-counted % step :: step]
+        counted += len(pixels)
+        sampled.append(np.insert(chosen, 0, k, axis=1) + first)
+    return np.concatenate(sampled)
 
 
 def _added(change: SegmentChange, earlier: _Write | None) -> CroppedMask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import slicer
@@ -63,7 +64,7 @@ class SegmentTarget:
             mode: "add", "replace" or "remove".
 
         Returns:
-            ID of the segment, and what was written.
+            ID of the segment, and what was written, without `Written.change`.
 
         Raises:
             InputError, WriteError: as for `SegmentWriter.write`; nothing has changed.
@@ -75,7 +76,8 @@ class SegmentTarget:
                 written = SegmentWriter(segmentation_node, segment_id, editor).write(mask, self._volume_node, mode)
             finally:
                 editor.close()
-        return segment_id, written
+        # Callers keep what was written; the arrays of the change may be as large as the volume.
+        return segment_id, replace(written, change=None)
 
     @contextmanager
     def _segmentation(self) -> Iterator[slicer.vtkMRMLSegmentationNode]:

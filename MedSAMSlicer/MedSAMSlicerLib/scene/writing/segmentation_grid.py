@@ -172,6 +172,17 @@ class SegmentVoxels:
         result[common.slices_in(box)] = labels[common.slices_in(stored_box)] == label
         return result
 
+    def holds(self, voxels: np.ndarray) -> np.ndarray | None:
+        """Whether the segment holds each of (N, 3) voxels (k, j, i); None if it is gone or is not stored on the grid."""
+        stored = self._stored()
+        if stored is None:
+            return None
+        (box, labels, label), result = stored, np.zeros(len(voxels), bool)
+        at = voxels - box.first
+        inside = ((at >= 0) & (at < box.shape)).all(axis=1)
+        result[inside] = labels[tuple(at[inside].T)] == label
+        return result
+
     def bounding_box(self) -> VoxelBox | None:
         """The smallest box around the segment; None if the segment is gone or is not stored on the grid."""
         stored = self._stored()

@@ -53,7 +53,7 @@ def test_the_result_is_written_in_one_step_and_nothing_before(ball_with: Callabl
     finish(task)
     assert outcomes == ["tumour"] == [task.segment_id]
     assert task.progress.done == task.progress.total == len(task.result) == 7
-    assert task.written.voxels == ball.truth.sum()
+    assert task.written.voxels == ball.truth.sum() and task.written.change is None
     np.testing.assert_array_equal(ball.segment(), ball.truth)
     assert not ball.segment("neighbour").any()
 

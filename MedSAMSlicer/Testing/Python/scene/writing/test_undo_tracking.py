@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.volume.voxel_box import VoxelBox
+from MedSAMSlicerLib.scene.writing import result_writer
 from MedSAMSlicerLib.scene.writing.result_writer import TrackedWrite
+from MedSAMSlicerLib.scene.writing.segment_writer import SegmentChange
 from MedSAMSlicerLib.scene.writing.segmentation_grid import SegmentVoxels, reference_geometry
 from support.segment_writer_fixture import BEFORE, NEIGHBOUR, RESULT, SHAPE, SegmentWriterFixture
 
@@ -41,6 +44,8 @@ def test_the_voxels_of_one_segment_are_read_on_their_grid(writer_fixture: Any) -
         part = VoxelBox((3, 1, 2), (4, 6, 5))
         np.testing.assert_array_equal(tumour.read(part), BEFORE[part.slices_in(EVERYTHING)])
         assert not tumour.read(VoxelBox((-3, -3, -3), (3, 3, 3))).any()
+        np.testing.assert_array_equal(tumour.holds(np.argwhere(np.ones(SHAPE, bool))), BEFORE.ravel())
+        assert not tumour.holds(np.array([[-1, 0, 0], [0, 0, SHAPE[2]]])).any()
         segmentation.CollapseBinaryLabelmaps(False)
     assert segmentation.GetNumberOfLayers() == 1
 
@@ -52,6 +57,7 @@ def test_an_empty_segment_is_read_and_a_missing_one_is_not(writer_fixture: Any) 
     writer_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     assert not tumour.on_grid
     assert tumour.bounding_box() is None and tumour.read(EVERYTHING) is None
+    assert tumour.holds(np.zeros((1, 3), int)) is None
 
 
 @pytest.mark.parametrize("mode", ["add", "replace", "remove"])
@@ -86,3 +92,28 @@ def test_what_changes_nothing_or_is_gone_is_not_undone(writer_fixture: Any) -> N
     assert not undone(something)
     writer_fixture.segmentation.GetSegmentation().RemoveSegment("tumour")
     assert not undone(something)
+
+
+@pytest.mark.parametrize("mode", ["add", "replace", "remove"])
+def test_few_of_many_voxels_are_enough(writer_fixture: Any, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setattr(result_writer, "SAMPLED_VOXELS", 7)
+    write = tracked(writer_fixture, RESULT, mode)
+    assert 0 < max(len(write._added), len(write._removed)) <= 7
+    assert not undone(write)
+    writer_fixture.logic.Undo()
+    assert undone(write)
+    writer_fixture.logic.Redo()
+    assert not undone(write)
+
+
+def test_a_write_over_a_whole_volume_is_tracked_in_little_memory(writer_fixture: Any) -> None:
+    box = VoxelBox((0, 0, 0), (120, 200, 200))
+    before = np.ones(box.shape, bool)
+    change = SegmentChange(voxels_of(writer_fixture), box, ~before, before, ~before)
+    tracemalloc.start()
+    try:
+        write = TrackedWrite(change)
+        held, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1e6 < before.nbytes and not write.undone
