@@ -61,7 +61,12 @@ class MedSAMSlicer(ScriptedLoadableModule):
         """Add the data sets to the Sample Data module."""
         from MedSAMSlicerLib.panel.setup.sample_data import register_sample_data
 
-        register_sample_data()
+        def load(source):
+            from MedSAMSlicerLib.panel.sample import load_sample
+
+            return load_sample(source)
+
+        register_sample_data(load)
 
     @staticmethod
     def registerEffect() -> None:

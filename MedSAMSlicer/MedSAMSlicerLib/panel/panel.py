@@ -16,6 +16,7 @@ from .models_section import ModelsSection
 from .packages_section import PackagesSection
 from .storage_section import StorageSection
 from .texts import show_message
+from .try_it_section import TryItSection
 
 
 class Panel:
@@ -33,6 +34,7 @@ class Panel:
         self.models = ModelsSection(ui, self._models_changed)
         self.check = ComputerCheck(ui, self._show_summary)
         self.storage = StorageSection(ui, self.refresh)
+        self.try_it = TryItSection(ui, self.packages, self.models)
         ui.versionLabel.text = _("MedSAMSlicer {version}. For research use; not a medical device.").format(
             version=__version__
         )
@@ -57,7 +59,8 @@ class Panel:
         self._models_changed()
 
     def close(self) -> None:
-        """End all jobs."""
+        """End all jobs, and remove the hint of 'Try it' from the slice views."""
+        self.try_it.close()
         self.models.close()
         self.check.close()
 

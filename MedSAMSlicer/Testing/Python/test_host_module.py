@@ -61,7 +61,7 @@ def trial(host: Host, tmp_path: Path) -> Path:
 def test_module_is_listed_with_what_it_says_of_itself(host: Host, trial: Path) -> None:
     assert slicer.modules.hosttrial.title == "Trial"
     assert slicer.util.modulePath("HostTrial") == str(trial)
-    assert slicer.modules.sampleDataSources["Trial"][0]["sampleName"] == "CT"
+    assert slicer.modules.sampleDataSources["Trial"][0].sampleName == "CT"
 
 
 def test_panel_is_made_once_and_made_anew_by_reload(host: Host, trial: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import logging
 import os
 import unittest
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import slicer
+import vtk
 
 from .doubles import double
 
@@ -111,7 +113,20 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         self.setUp()
 
 
+class SampleDataSource(SimpleNamespace):
+    """A registered data set, with the attributes that Slicer's has."""
+
+
 class SampleDataLogic:
+    """Downloads nothing: a file is there if a test has put it into the cache, as if it had been downloaded before."""
+
+    def __init__(self, logMessage: Any = None) -> None:
+        if logMessage is not None:
+            self.logMessage = logMessage
+
+    def logMessage(self, message: str, logLevel: int = logging.DEBUG) -> None:
+        """Replaced by that of the module's widget, which shows what is going on."""
+
     @staticmethod
     def registerCustomSampleDataSource(
         category="Custom", sampleName=None, uris=None, fileNames=None, nodeNames=None,
@@ -120,10 +135,25 @@ class SampleDataLogic:
     ) -> None:  # fmt: skip
         if loadFileType is not None and loadFileTypes is not None:
             raise ValueError("loadFileType and loadFileTypes cannot be given both")
-        source = {key: value for key, value in locals().items() if key != "category"}
+        source = SampleDataSource(**{key: value for key, value in locals().items() if key != "category"})
         sources = slicer.modules.sampleDataSources.setdefault(category, [])
         if source not in sources:
             sources.append(source)
+
+    def sourceForSampleName(self, sampleName: str) -> Any:
+        sources = [one for category in slicer.modules.sampleDataSources.values() for one in category]
+        return next((source for source in sources if source.sampleName == sampleName), None)
+
+    def downloadFromSource(self, source: Any, maximumAttemptsCount: int = 3, forceDownload: bool = False) -> list[Any]:
+        """Ignores the source's own downloader, as Slicer's does."""
+        folder = Path(slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+        nodes = vtk.vtkCollection()
+        for name, node_name, kind in zip(source.fileNames, source.nodeNames, source.loadFileTypes, strict=True):
+            if (folder / name).is_file():
+                slicer.app.coreIOManager().loadNodes(kind, {"fileName": str(folder / name), "name": node_name}, nodes)
+            else:
+                self.logMessage(f"Failed to download {name}", logging.ERROR)
+        return [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
 
 
 def tr(text: str) -> str:

@@ -114,8 +114,8 @@ def test_buttons_open_the_other_modules(host: Any, ui: Any, widget: Any, monkeyp
 
 def test_the_samples_are_in_the_sample_data_module(widget: Any) -> None:
     (sources,) = slicer.modules.sampleDataSources.values()
-    assert [source["sampleName"] for source in sources] == ["Lung tumour CT", "Lung tumour CT with contour"]
-    assert all(Path(source["thumbnailFileName"]).is_file() for source in sources)
+    assert [source.sampleName for source in sources] == ["Lung tumour CT", "Lung tumour CT with contour"]
+    assert all(Path(source.thumbnailFileName).is_file() for source in sources)
 
 
 def test_the_logic_lists_missing_packages(fresh: None, widget: Any) -> None:

@@ -13,7 +13,7 @@ from MedSAMSlicerLib.engine.models.catalogue import find_model
 from MedSAMSlicerLib.engine.prompts import Box
 
 REVERSED = "box {box} is reversed: give the lower edge before the upper one"
-UNKNOWN = "model {key!r} is unknown: choose one of {models}"
+UNKNOWN = "model {key} is unknown: choose one of {models}"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def german(host: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[st
 
 def test_a_text_is_found_under_its_file(german: dict[tuple[str, str], str]) -> None:
     german["engine.prompts", REVERSED] = "Rechteck {box} steht kopf"
-    german["models.catalogue", UNKNOWN] = "{key!r} gibt es nicht, nur {models}"
+    german["models.catalogue", UNKNOWN] = "{key} gibt es nicht, nur {models}"
     with pytest.raises(InputError, match=r"^Rechteck \(3, 0, 1, 4\) steht kopf$"):
         Box(3, 0, 1, 4)
     with pytest.raises(InputError, match="^'sam3' gibt es nicht, nur litemedsam, "):

@@ -105,6 +105,9 @@ class LayoutManager(Double):
             widget._build(name, scene, application_logic)
             self.__dict__["_views"][name] = widget
 
+    def mrmlSliceLogics(self) -> Any:
+        return slicer.app.applicationLogic().GetSliceLogics()
+
     def sliceViewNames(self) -> tuple[str, ...]:
         return tuple(self.__dict__["_views"])
 
