@@ -16,11 +16,12 @@ from .effect import slice_views
 from .effect.availability import Availability
 from .effect.commands import STATUS_MILLISECONDS, Commands
 from .effect.controller import EffectController
+from .effect.in_use import InUse
 from .effect.options_frame import OptionsFrame
 from .effect.options_state import options_state
 from .effect.overlays import Overlays
 from .effect.registration import new_scripted_effect
-from .effect.shortcuts import Shortcuts
+from .effect.shortcuts import Shortcuts, segment_editor_of
 from .effect.texts import finished_text, found_something, help_text
 from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
@@ -57,7 +58,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._overlays = Overlays(scriptedEffect)
         self._frame: OptionsFrame | None = None
         self._available = Availability(self._show)
+        self._editor: slicer.qMRMLSegmentEditorWidget | None = None
         self._shortcuts: Shortcuts | None = None
+        self._in_use = InUse(self._use_changed)
         self._view: slicer.qMRMLSliceWidget | None = None
         self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
         self._active = self._drawing = self._negative = False
@@ -95,9 +98,11 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self.setMRMLDefaults()
         self._active = True
         self._overlays.attach()
-        self._shortcuts = Shortcuts(
-            {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}, self.escape
-        )
+        self._editor = segment_editor_of(self.scriptedEffect)
+        keys = {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}
+        self._shortcuts = Shortcuts(self._editor, keys, self.escape)
+        slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
+        self._in_use.take()
         self._available.refresh()
         self._follow()
         self._look()
@@ -106,10 +111,12 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def deactivate(self) -> None:
         """Another effect was chosen, or none, or another module. Slicer does not say which, so a run continues."""
         self._active = False
-        self._observe(None)
         if self._shortcuts is not None:
             self._shortcuts.remove()
             self._shortcuts = None
+        slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
+        self._in_use.leave()
+        self._observe(None)
         if self.contouring is not None:
             self.contouring.look_away()
         self._overlays.detach()
@@ -153,7 +160,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def processInteractionEvents(
         self, interactor: vtk.vtkRenderWindowInteractor, event: int, viewWidget: slicer.qMRMLSliceWidget
     ) -> bool:
-        if not slice_views.is_slice_view(viewWidget):
+        if not (self._in_use and slice_views.is_slice_view(viewWidget)):
             return False
         events = vtk.vtkCommand
         # The second press of a double click is an event of its own. If it were not handled, Slicer would maximise the view.
@@ -190,8 +197,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _key_pressed(self, key: str) -> bool:
         """Handle a key over a slice view. Returns False for keys that others may handle."""
-        if key == "Escape":
-            return (self._shortcuts is not None and self._shortcuts.escaped) or self.escape()
+        if key == "Escape":  # only in a window in which the shortcuts do not work
+            return self.escape()
         if key == "BackSpace":
             return self.undoClick()
         if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.points.pending:
@@ -207,9 +214,11 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _follow(self) -> None:
         if self._active:
-            node = self.scriptedEffect.parameterSetNode()
+            node, before = self.scriptedEffect.parameterSetNode(), self.contouring
             self._observe(node)
             self._controller.follow(node)
+            if self.contouring is not None and self.contouring is not before:
+                self._in_use.take()
 
     def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
         """Observe the parameter node: Slicer does not tell effects that another segment was selected."""
@@ -220,9 +229,22 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             seen = 0 if node is None else node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow())
             self._observed = (node, seen)
 
+    def _focus_changed(self, _before: qt.QWidget | None, now: qt.QWidget | None) -> None:
+        if now is not None and self._editor is not None and self._editor.isAncestorOf(now):
+            self._in_use.take()
+
+    def _use_changed(self) -> None:
+        """Mouse and keys go to this effect from now on, or to that of another Segment Editor."""
+        if not self._in_use and self.contouring is not None:
+            self.contouring.rectangle.drop()
+        self._changed()
+
     def _changed(self) -> None:
         """Redraw. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
         self._controller.wake()
+        if self._shortcuts is not None:
+            can_escape = self.contouring is not None and self.contouring.mouse.can_escape
+            self._shortcuts.update(bool(self._in_use), bool(self._in_use) and can_escape)
         if self._controller.problem_now is not None:
             log_error(_log, self._controller.problem_now, "shown to the user")
         if self._active:

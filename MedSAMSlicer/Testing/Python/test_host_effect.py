@@ -66,7 +66,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return False
         if eventId == vtk.vtkCommand.KeyPressEvent:
             self.recorded.append("key " + callerInteractor.GetKeySym())
-            return callerInteractor.GetKeySym() == "Escape"
+            return callerInteractor.GetKeySym() == "Delete"
         if eventId != vtk.vtkCommand.LeftButtonPressEvent:
             return False
         self.recorded.append(("press", callerInteractor.GetEventPosition(), bool(callerInteractor.GetShiftKey())))
@@ -112,9 +112,39 @@ def test_mouse_and_keys_reach_the_effect_and_it_may_keep_them(host: Host, pin: A
     pin.recorded.clear()
     assert host.user.press("Red", (200, 150), shift=True)
     assert not host.user.move("Red", (201, 150))
-    assert host.user.key("Escape")
+    assert host.user.key("Delete")
     assert not host.user.key("a")
-    assert pin.recorded == [("press", (200, 150), True), "key Escape", "key a"]
+    assert pin.recorded == [("press", (200, 150), True), "key Delete", "key a"]
+
+
+def test_what_an_effect_keeps_reaches_no_other_observer(host: Host, pin: Any) -> None:
+    heard: list[str] = []
+    interactor = host.user.view("Red").sliceView().interactor()
+    for event in ("LeftButtonPressEvent", "MouseMoveEvent"):
+        interactor.AddObserver(event, lambda _caller, event: heard.append(event), 0.5)
+    host.user.press("Red", (200, 150))
+    host.user.move("Red", (201, 150))
+    assert heard == ["MouseMoveEvent"]
+
+
+def test_the_editors_own_escape_puts_the_effect_away_before_the_view_hears_of_it(host: Host, pin: Any) -> None:
+    pin.recorded.clear()
+    assert host.user.key("Escape")
+    assert host.editor.activeEffect() is None and pin.recorded == ["deactivate"]
+    host.editor.uninstallKeyboardShortcuts()
+    host.editor.setActiveEffectByName("Pin")
+    pin.recorded.clear()
+    assert not host.user.key("Escape")
+    assert pin.recorded == ["key Escape"]
+
+
+def test_an_editor_that_is_deleted_cleans_its_effects_up(host: Host, pin: Any) -> None:
+    cleaned: list[str] = []
+    pin.cleanup = lambda: cleaned.append("cleanup")
+    host.editor.deleteLater()
+    host.clock.advance(0)
+    assert cleaned == ["cleanup"]
+    host.editor = None
 
 
 def test_inactive_effect_hears_nothing(host: Host, pin: Any) -> None:

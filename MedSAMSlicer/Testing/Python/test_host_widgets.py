@@ -38,11 +38,60 @@ def test_shortcuts_are_pressed_and_two_with_the_same_keys_block_each_other(host:
     host.user.shortcut("Ctrl+J")
     other = qt.QShortcut(qt.QKeySequence(qt.Qt.ControlModifier + qt.Qt.Key_J), window)
     other.activated.connect(lambda: heard.append("second"))
+    for one in (shortcut, other):
+        one.connect("activatedAmbiguously()", lambda one=one: heard.append(f"{[shortcut, other].index(one)} is unsure"))
     host.user.shortcut("Ctrl+J")
-    assert heard == ["first"]
+    host.user.shortcut("Ctrl+J")
+    assert heard == ["first", "0 is unsure", "1 is unsure"]
     shortcut.enabled = False
     host.user.shortcut("Ctrl+J")
-    assert heard == ["first", "second"]
+    assert heard[3:] == ["second"]
+
+
+def test_a_shortcut_belongs_to_its_window(host: Host, qt: ModuleType) -> None:
+    other, heard = qt.QWidget(), []
+    other.show()
+    field, shortcut = qt.QLineEdit(other), qt.QShortcut(qt.QKeySequence("Ctrl+J"), other)
+    shortcut.connect("activated()", lambda: heard.append("other"))
+    with pytest.raises(AssertionError, match="no shortcut of this window"):
+        host.user.shortcut("Ctrl+J")
+    host.user.shortcut("Ctrl+J", field)
+    assert heard == ["other"]
+    shortcut.setContext(qt.Qt.WidgetShortcut)
+    with pytest.raises(AssertionError, match="no shortcut of this window"):
+        host.user.shortcut("Ctrl+J", field)
+
+
+def test_an_event_filter_gets_a_plain_event_before_a_shortcut_and_cannot_tell_the_key(
+    host: Host, qt: ModuleType
+) -> None:
+    heard: list[object] = []
+
+    class Filter(qt.QObject):  # type: ignore[name-defined, misc]
+        def eventFilter(self, watched: object, event: object) -> bool:
+            heard.append(event)
+            return event.key() == qt.Qt.Key_Escape  # type: ignore[attr-defined, no-any-return]
+
+    watcher = Filter()
+    slicer.util.mainWindow().installEventFilter(watcher)
+    shortcut = qt.QShortcut(qt.QKeySequence("Esc"), slicer.util.mainWindow())
+    shortcut.connect("activated()", lambda: heard.append("shortcut"))
+    assert host.user.key("Escape")
+    event, last = heard
+    assert event.className() == "QEvent" and event.type() == qt.QEvent.ShortcutOverride  # type: ignore[attr-defined]
+    assert last == "shortcut" and isinstance(host.escaped.pop(), AttributeError)
+
+
+def test_the_focus_follows_the_user_and_is_told(host: Host, qt: ModuleType) -> None:
+    button, heard = qt.QPushButton(slicer.util.mainWindow()), []
+    slicer.app.connect("focusChanged(QWidget*,QWidget*)", lambda before, now: heard.append((before, now)))
+    host.user.click(button)
+    host.user.click(button)
+    view = host.user.view("Red").sliceView()
+    host.user.press("Red", (10, 10))
+    assert slicer.app.mouseButtons() == qt.Qt.LeftButton
+    host.user.release("Red", (10, 10))
+    assert heard == [(None, button), (button, view)] and slicer.app.mouseButtons() == qt.Qt.NoButton
 
 
 def test_choosing_emits_the_index_and_the_act(host: Host, qt: ModuleType) -> None:

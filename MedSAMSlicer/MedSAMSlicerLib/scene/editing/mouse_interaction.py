@@ -97,6 +97,12 @@ class MouseInteraction:
         state.correcting = index if key is not None and key.box is not None else None
         state.changed.emit()
 
+    @property
+    def can_escape(self) -> bool:
+        """Whether `escape` has something to drop or cancel."""
+        drawing = self._rectangle.drag is not None or self._state.correcting is not None
+        return drawing or self._runs.running or self._points.can_drop
+
     def escape(self) -> bool:
         """Drop the rectangle that is being drawn; else end a correction, leaving the rectangle as it is; else cancel
         the run and drop the rectangle that began it; else drop the clicks since the last run.

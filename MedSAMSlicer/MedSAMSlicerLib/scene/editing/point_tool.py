@@ -72,6 +72,12 @@ class PointTool:
         """Whether `undo` has something to take back."""
         return bool(self._history()) or self._clicked_in_view() is not None
 
+    @property
+    def can_drop(self) -> bool:
+        """Whether `drop` has something to take back."""
+        history = self._history()
+        return len(history) > self._run_steps(history)
+
     def shows(self, plane: Plane, index: int) -> bool:
         """Whether a mask for clicks is previewed on this slice; it takes the place of an earlier result there."""
         preview = self._preview
@@ -144,10 +150,10 @@ class PointTool:
 
     def drop(self) -> bool:
         """Take back all clicks since the last run. Returns False if there are none."""
+        if not self.can_drop:
+            return False
         history = self._history()
         run = self._run_steps(history)
-        if len(history) <= run:
-            return False
         self._restore(history[run].before, history[:run])
         self.refresh()
         self._state.changed.emit()

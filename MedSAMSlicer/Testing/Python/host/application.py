@@ -61,7 +61,15 @@ class Host:
         self.installed, self.opened = slicer_python.installed, fakes.files.opened
         self.settings = fakes.settings.stored
         slicer_python.in_progress.clear()
-        for kept in (escaped, self.answers, self.shown, self.installed, self.opened, self.settings):
+        for kept in (
+            escaped,
+            fakes.keys.shortcuts,
+            self.answers,
+            self.shown,
+            self.installed,
+            self.opened,
+            self.settings,
+        ):
             kept.clear()
         fakes.scripted_effect.EffectFactory._one.clear()
         self.user = UserActions(self)
@@ -113,6 +121,9 @@ class Host:
         """The Segment Editor, with its singleton parameter node and Slicer's handling of scenes that close."""
         self.editor = double("qMRMLSegmentEditorWidget")()
         self.editor.setMRMLScene(self.scene)
+        self.editor._attach(self.app.__dict__["_window"])
+        if self.app.__dict__["_window"] is not None:
+            self.editor.installKeyboardShortcuts()
         # Slicer keeps the widget of each scripted module that was opened under this name.
         self.modules.SegmentEditorWidget = SimpleNamespace(editor=self.editor)
         self._give_node()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+import slicer.util
 
-from .doubles import double
+from .fakes.keys import active_shortcuts, press, trigger
 
 Point = tuple[int, int]
 
@@ -33,13 +34,20 @@ class UserActions:
         return bool(slice_view.__dict__["taken"])
 
     def press(self, view: str, xy: Point, shift: bool = False, control: bool = False, button: str = "Left") -> bool:
+        slicer.app._focus_on(self.view(view).sliceView())
+        slicer.app._hold(button)
         return self._send(view, f"{button}ButtonPressEvent", xy, shift, control)
 
     def move(self, view: str, xy: Point, shift: bool = False, control: bool = False) -> bool:
         return self._send(view, "MouseMoveEvent", xy, shift, control)
 
     def release(self, view: str, xy: Point, shift: bool = False, control: bool = False, button: str = "Left") -> bool:
+        slicer.app._hold("")
         return self._send(view, f"{button}ButtonReleaseEvent", xy, shift, control)
+
+    def release_elsewhere(self) -> None:
+        """The button goes up where no slice view hears of it, such as over a view that the layout took away."""
+        slicer.app._hold("")
 
     def drag(self, view: str, start: Point, end: Point, shift: bool = False, steps: int = 5) -> bool:
         """Presses at one point, moves in `steps` steps and releases at the other. True if every event was taken."""
@@ -57,38 +65,45 @@ class UserActions:
 
     def press_again(self, view: str, xy: Point, shift: bool = False, control: bool = False) -> bool:
         """A press so soon after a click that it comes as a double click, instead of as a press."""
+        slicer.app._hold("Left")
         return self._send(view, "LeftButtonDoubleClickEvent", xy, shift, control)
 
+    def enter(self, view: str, xy: Point = (200, 150)) -> None:
+        """The mouse comes into a view; while a button is held Qt tells no view of it."""
+        self._send(view, "EnterEvent", xy, False, False)
+
     def key(self, keysym: str, view: str = "Red", shift: bool = False, control: bool = False) -> bool:
-        """Presses and releases a key over a view: `keysym` as VTK calls it, such as "Escape"."""
+        """Strokes a key over a view, which has the focus: `keysym` as VTK calls it, such as "Escape".
+
+        Like any key it goes to event filters and shortcuts first. True if one of them, or an effect, took it.
+        """
+        slicer.app._focus_on(self.view(view).sliceView())
+        name = {"Escape": "Esc", "BackSpace": "Backspace", "KP_Enter": "Enter"}.get(keysym, keysym.capitalize())
+        if press(f"{'Ctrl+' * control}{'Shift+' * shift}{name}", slicer.app.focusWidget()):
+            return True
         taken = self._send(view, "KeyPressEvent", None, shift, control, keysym)
         return self._send(view, "KeyReleaseEvent", None, shift, control, keysym) or taken
 
     def click(self, button: Any) -> None:
         """Raises AssertionError if the user could not: the button is disabled, or what it stands in is."""
         self._reachable(button)
+        slicer.app._focus_on(button)
         button.click()
 
     def choose(self, combo: Any, text: str) -> None:
         self._reachable(combo)
+        slicer.app._focus_on(combo)
         index = combo.findText(text)
         assert index >= 0, f"{combo.objectName} does not offer {text!r}"
         combo.currentIndex = index
         combo.activated.emit(index)
 
-    def shortcut(self, keys: str) -> None:
-        """Activates the QShortcut with these keys. Two of them are ambiguous: neither does its work."""
-        wanted = double("QKeySequence")(keys).toString()
-        found = [one for one in self._shortcuts() if one.key.toString() == wanted and one.enabled]
-        assert found, f"no enabled shortcut has the keys {keys}"
-        for one in found:
-            (one.activated if len(found) == 1 else one.activatedAmbiguously).emit()
-
-    def _shortcuts(self) -> list[Any]:
-        views = [self.view(name) for name in slicer.app.layoutManager().sliceViewNames()]
-        roots = [slicer.app, *slicer.app.topLevelWidgets(), self._host.editor, *views]
-        everything = [child for root in roots if root is not None for child in root.findChildren()]
-        return [child for child in everything if child.inherits("QShortcut")]
+    def shortcut(self, keys: str, focus: Any = None) -> None:
+        """Presses keys that a shortcut is waiting for, where the focus is or at this widget."""
+        focus = focus or slicer.app.focusWidget() or slicer.util.mainWindow()
+        found = active_shortcuts(keys, focus)
+        assert found, f"no shortcut of this window has the keys {keys}"
+        trigger(found)
 
     @staticmethod
     def _reachable(widget: Any) -> None:

@@ -21,10 +21,10 @@ class Application(Double):
         settings, window = double("QSettings")(), double("qSlicerMainWindow")()
         window.objectName, window.visible = "qSlicerMainWindow", True
         manager = double("qSlicerLayoutManager")()
-        manager._build(scene, logic)
+        manager._build(scene, logic, window)
         self.__dict__.update(
             _scene=scene, _logic=logic, _io=io, _settings=settings, _window=window, _layout=manager,
-            _modules=double("qSlicerModuleManager")(), _cursors=[],
+            _modules=double("qSlicerModuleManager")(), _cursors=[], _focus=None, _buttons=0,
         )  # fmt: skip
         self.__dict__["_values"].update(
             applicationName="Slicer", majorVersion=5, minorVersion=13, temporaryPath=tempfile.gettempdir(),
@@ -49,6 +49,23 @@ class Application(Double):
 
     def testingEnabled(self) -> bool:
         return False
+
+    def focusWidget(self) -> Any:
+        return self.__dict__["_focus"]
+
+    def _focus_on(self, widget: Any) -> None:
+        before = self.__dict__["_focus"]
+        if widget is not before:
+            self.__dict__["_focus"] = widget
+            self.focusChanged.emit(before, widget)
+
+    def _hold(self, button: str) -> None:
+        """The user presses this button, or lets go of all (an empty text)."""
+        self.__dict__["_buttons"] = int(getattr(double("Qt"), f"{button or 'No'}Button"))
+
+    def mouseButtons(self) -> int:
+        """What the user holds down; events that a script invents press no button."""
+        return int(self.__dict__["_buttons"])
 
     def exit(self, code: int = 0) -> None:
         exit_all_loops(code)

@@ -7,7 +7,8 @@ from typing import Any
 import slicer
 import vtk
 
-from ..doubles import Double, double, implements
+from ..doubles import double, implements
+from .editor_keys import EditorKeys
 from .scripted_effect import EffectFactory
 
 EVENTS = [
@@ -18,7 +19,7 @@ EVENTS = [
 
 
 @implements("qMRMLSegmentEditorWidget")
-class SegmentEditorWidget(Double):
+class SegmentEditorWidget(EditorKeys):
     """Nothing is drawn; the part of the widget that an effect lives by is there."""
 
     def made(self, *arguments: Any) -> None:
@@ -31,6 +32,9 @@ class SegmentEditorWidget(Double):
 
     def _end(self) -> None:
         self.removeViewObservations()
+        for effect in self.__dict__["_effects"]:
+            effect._call("cleanup")
+        self.__dict__["_effects"] = []
         for kind in ("_node_tags", "_scene_tags", "_segment_tags"):
             for subject, tag in self.__dict__[kind]:
                 subject.RemoveObserver(tag)
@@ -226,12 +230,6 @@ class SegmentEditorWidget(Double):
 
     def saveStateForUndo(self) -> None:
         self.__dict__["_logic"].SaveStateForUndo()
-
-    def installKeyboardShortcuts(self, parent: Any = None) -> None:
-        """Keys of the editor's own: the fixture's user presses none of them."""
-
-    def uninstallKeyboardShortcuts(self) -> None:
-        """See `installKeyboardShortcuts`."""
 
     def undo(self) -> None:
         self.__dict__["_logic"].Undo()

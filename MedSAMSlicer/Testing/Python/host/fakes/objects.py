@@ -42,16 +42,16 @@ class Object(Double):
     def _delete(self) -> None:
         if self.__dict__["_dead"]:
             return
+        self._end()
         self.destroyed.emit(self)
         for child in list(self.__dict__["_children"]):
             child._delete()
         self._attach(None)
-        self._end()
         self.__dict__["_signals"].clear()
         self.__dict__["_dead"] = True
 
     def _end(self) -> None:
-        """What a destructor does besides."""
+        """What the destructor of the class itself does: before those of its base classes delete the children."""
 
     def parent(self) -> Any:
         return self.__dict__["_parent"]
@@ -84,6 +84,17 @@ class Object(Double):
         before = self.__dict__["_blocked"]
         self.__dict__["_blocked"] = bool(blocked)
         return bool(before)
+
+    def property(self, name: str) -> Any:
+        return getattr(self, name) if name in self._facts.properties else self.__dict__["_dynamic"].get(name)
+
+    def setProperty(self, name: str, value: Any) -> bool:
+        """False for a property that only this object has, as in Qt."""
+        if name in self._facts.properties:
+            setattr(self, name, value)
+            return True
+        self.__dict__["_dynamic"][name] = value
+        return False
 
     def installEventFilter(self, watcher: Any) -> None:
         self.__dict__["_filters"].insert(0, watcher)

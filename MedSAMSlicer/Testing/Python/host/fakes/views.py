@@ -96,12 +96,12 @@ class SliceView(Double):
 class LayoutManager(Double):
     """Three slice views. The host has no 3D views: `threeDViewCount` is 0."""
 
-    def _build(self, scene: Any, application_logic: Any) -> None:
+    def _build(self, scene: Any, application_logic: Any, window: Any) -> None:
         slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
         application_logic.SetSliceLogics(vtk.vtkCollection())
         self.__dict__.update(_scene=scene, _views={}, _layout=scene.AddNewNodeByClass("vtkMRMLLayoutNode"))
         for name in ORIENTATIONS:
-            widget = double("qMRMLSliceWidget")()
+            widget = double("qMRMLSliceWidget")(window)
             widget._build(name, scene, application_logic)
             self.__dict__["_views"][name] = widget
 

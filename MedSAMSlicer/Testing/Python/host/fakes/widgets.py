@@ -1,11 +1,12 @@
-"""Widgets that are looked at or clicked: buttons, labels, group boxes, actions, shortcuts."""
+"""Widgets that are looked at or clicked: buttons, labels, group boxes, actions."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import slicer
+
 from ..doubles import Double, double, implements
-from .objects import is_a
 
 
 @implements("QWidget")
@@ -34,6 +35,20 @@ class Widget(Double):
 
     def setDisabled(self, disabled: bool) -> None:
         self.enabled = not disabled
+
+    def parentWidget(self) -> Any:
+        return self.parent()
+
+    def window(self) -> Any:
+        above = self.parentWidget()
+        return self if above is None else above.window()
+
+    def isAncestorOf(self, child: Any) -> bool:
+        above = child.parent()
+        return above is not None and (above is self or self.isAncestorOf(above))
+
+    def setFocus(self, _reason: int = 0) -> None:
+        slicer.app._focus_on(self)
 
 
 @implements("QAbstractButton")
@@ -65,23 +80,6 @@ class CheckBox(Double):
 class Label(Double):
     def setBuddy(self, _buddy: Any) -> None:
         pass
-
-
-@implements("QShortcut")
-class Shortcut(Double):
-    """Made with (parent) or (key, parent); pressed by `user.shortcut`."""
-
-    def made(self, *arguments: Any) -> None:
-        key = arguments[0] if is_a(arguments[0] if arguments else None, "QKeySequence") else None
-        double("QObject").made(self, *(arguments[1:] if key is not None else arguments))
-        self.__dict__["_values"].update(enabled=True, autoRepeat=True)
-        if self.parent() is None:
-            raise ValueError("a QShortcut without a parent widget is never activated")
-        if key is not None:
-            self.key = key
-
-    def setKey(self, key: Any) -> None:
-        self.key = key
 
 
 @implements("ctkCollapsibleButton")
