@@ -280,7 +280,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if not self._active:
             # Nothing is written unseen, not even with ApplyAtOnce: the result stays a preview until the user returns.
             slicer.util.showStatusMessage(finished_text(editor), STATUS_MILLISECONDS)
-        elif editor.parameters.flag("ApplyAtOnce") and found_something(editor):
+        elif editor.parameters.flag("ApplyAtOnce") and found_something(editor) and not editor.state.current.outdated:
             self.apply()
 
     def _view_geometry(self) -> ViewGeometry | None:

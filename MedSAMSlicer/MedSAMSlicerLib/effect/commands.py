@@ -18,7 +18,7 @@ from ..scene.volume.view_plane import ViewGeometry
 from . import slice_views
 from .controller import EffectController
 from .editor_adapter import EditorAdapter
-from .texts import written_text
+from .texts import outdated_question, outdated_text, written_text
 
 STATUS_MILLISECONDS = 10000
 
@@ -162,6 +162,12 @@ class Commands:
                     segment=editor.state.segment_name
                 )
             )
+        editor.state.check_voxels()
+        if editor.state.current.outdated:
+            if not _can_ask():
+                raise InputError(outdated_text())
+            if not slicer.util.confirmYesNoDisplay(outdated_question()):
+                return
         if _can_ask():
             # As Slicer's own effects do: the user is asked whether to show a hidden segment.
             answer = self.scriptedEffect.confirmCurrentSegmentVisible()

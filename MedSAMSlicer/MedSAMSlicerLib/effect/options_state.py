@@ -20,6 +20,7 @@ from .texts import (
     clicks_text,
     correction_text,
     key_text,
+    outdated_text,
     plane_text,
     position_text,
     progress_text,
@@ -145,12 +146,23 @@ def options_state(
     )
     if editor is None or editor.state.gone:
         return common
-    keys = _key_rows(editor)
+    keys, current = _key_rows(editor), editor.state.current
     plane, range_ends = _place(editor, view)
     window_in_use, window_levels = _window(editor)
     return replace(
         common,
-        note=" ".join(filter(None, [refused_click_text(editor), correction_text(editor), *editor.notes, common.note])),
+        note=" ".join(
+            filter(
+                None,
+                [
+                    refused_click_text(editor),
+                    correction_text(editor),
+                    outdated_text() if current.outdated and not current.applied else "",
+                    *editor.notes,
+                    common.note,
+                ],
+            )
+        ),
         plane=plane,
         range_ends=range_ends,
         can_run=editor.state.prompts is not None and not editor.running,

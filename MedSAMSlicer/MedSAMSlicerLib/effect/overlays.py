@@ -94,7 +94,9 @@ class _View:
         self._update_color(state)
         self._model_input.show(self._model_input_image(editor, geometry), geometry)
         # Only the image is visible below a new rectangle, and below a preview that replaces the result of its slice.
-        hides_result = state.current.applied or rectangle.drawing or self._is_previewed(editor, geometry)
+        hides_result = (
+            state.current.applied or state.current.outdated or rectangle.drawing or self._is_previewed(editor, geometry)
+        )
         self._result.show(None if hides_result else state.current.image, geometry)
         self._preview.show(rectangle.image, geometry)
         self._draw_rectangle(state, rectangle.drag, geometry)

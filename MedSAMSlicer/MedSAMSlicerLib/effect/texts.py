@@ -184,11 +184,33 @@ def result_text(editor: ContourEditor) -> str:
     summary = summary_of(result)
     if summary.found == 0:
         return _("No object found in this box: draw a tighter rectangle, or choose another window.")
-    state = _("Applied") if current.applied else _("Undone, not in the segment") if current.undone else _("Preview")
+    state = _("Preview")
+    if current.applied:
+        state = _("Applied")
+    elif current.outdated:
+        state = _("Outdated")
+    elif current.undone:
+        state = _("Undone, not in the segment")
     return _("{state}: {slices}, {review}.").format(
         state=state,
         slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),
         review=_review_text(summary.to_review),
+    )
+
+
+def outdated_text() -> str:
+    """Why a result is hidden and not applied, and what to do."""
+    return _(
+        "The volume shows another frame than the result was made from, or its voxels have changed: go back to that "
+        "frame, or click 'Run again'."
+    )
+
+
+def outdated_question() -> str:
+    """Asked before such a result is applied."""
+    return _(
+        "The volume shows another frame than the result was made from, or its voxels have changed. Apply the result all "
+        "the same?"
     )
 
 

@@ -115,7 +115,7 @@ class StackResult:
 
     def __iter__(self) -> Iterator[SliceResult]:
         """Slice results in order of their index, with full (rows, columns) masks."""
-        return (self[index] for index in sorted(self._slices))
+        return (self[index] for index in self.indices)
 
     def __getitem__(self, index: int) -> SliceResult:
         """Result of one slice, with its full (rows, columns) mask. Raises KeyError if the slice has no result."""
@@ -124,6 +124,11 @@ class StackResult:
         _paste(mask, compact)
         logits = compact.result.low_res_logits
         return replace(compact.result, mask=mask, low_res_logits=None if logits is None else logits.astype(np.float32))
+
+    @property
+    def indices(self) -> list[int]:
+        """Indices of the slices that have a result, in increasing order."""
+        return sorted(self._slices)
 
     @property
     def pixels(self) -> int:

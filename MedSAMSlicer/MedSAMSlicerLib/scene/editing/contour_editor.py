@@ -69,6 +69,7 @@ class ContourEditor:
         self.mouse = MouseInteraction(state, self.rectangle, self.points, self.runs, self._prefetch)
         self._window: Window | None = None
         state.lost.connect(self._end)
+        state.voxels_changed.connect(self._voxels_changed)
         self.read_prompts()
 
     # What scripts use
@@ -182,6 +183,10 @@ class ContourEditor:
             self.rectangle.drop()
             self.points.show_again()
 
+    def _voxels_changed(self) -> None:
+        if self.rectangle.drag is None:
+            self.points.show_again()  # what is previewed was found in other voxels
+
     # Scheduling
 
     @property
@@ -248,6 +253,7 @@ class ContourEditor:
         """The segment is selected again. If the volume cannot show the result any more, `problem` says why."""
         state = self.state
         state.suspended, state.problem, state.notes = False, None, []
+        state.check_voxels()
         self.read_prompts()
         try:
             state.current.restore(state.stack)

@@ -15,6 +15,7 @@ from ...engine.prompts import Points
 from ..state.prompts import KeySlice, Origin, Prompts
 from ..state.segment_state import SegmentState
 from ..state.stored_mask import StoredMask
+from ..volume.content import content_time
 from ..volume.view_plane import Plane, ViewGeometry
 from .rectangle_tool import RectangleTool
 from .segment_slice import segment_on_slice
@@ -194,7 +195,7 @@ class PointTool:
             return
         choice = state.parameters.choice
         oriented_box = None if state.prompts is None else state.prompts.oriented_box
-        tag = (plane, index, key.given, choice, oriented_box)
+        tag = (plane, index, key.given, choice, oriented_box, content_time(state.volume_node))
         if preview.tag == tag:
             return
         if preview.tag is None or preview.tag[:2] != tag[:2]:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, MedSAMError, as_user_error
 from ...engine.results import SliceResult, StackResult
-from ..state.current_result import ResultBasis
+from ..state.current_result import FinishedRun, ResultBasis
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..state.slice_range import chosen_slice_range
+from ..volume.content import Content
 from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
@@ -100,6 +101,7 @@ class RunController:
             )
             part = state.current.part_for(prompts, basis)
             stack = state.stack(prompts.plane)
+            content = Content(stack)
             state.current.begin(stack, part)
             self._run = SegmentationRun(
                 self._client,
@@ -112,7 +114,7 @@ class RunController:
                 earlier=state.current.result,
                 on_slice=lambda found: self._show(found, prompts),
                 on_progress=self._report,
-                on_finished=lambda result: self._finish(result, prompts, basis),
+                on_finished=lambda result: self._finish(result, prompts, basis, content),
                 on_failed=self._fail,
             )
         except Exception as error:
@@ -129,11 +131,12 @@ class RunController:
         self.progress = progress
         self._state.changed.emit()
 
-    def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis) -> None:
+    def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis, content: Content) -> None:
         info = None if self._run is None else self._run.info
         self._state.notes = [] if info is None else list(info.notes)
         self.progress, self.before = None, []
-        self._state.current.finish(result, prompts, basis)
+        self._state.current.finish(FinishedRun(result, prompts, basis, content.read(result.indices)))
+        self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 
     def _fail(self, error: MedSAMError) -> None:

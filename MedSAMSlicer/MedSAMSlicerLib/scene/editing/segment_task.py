@@ -14,6 +14,8 @@ from ...engine.model_choice import ModelChoice, RunInfo
 from ...engine.results import StackResult
 from ...engine.volume.volume_prompt import VolumePrompt
 from ..state.modes import Mode
+from ..volume.content import Content
+from ..volume.geometry import label
 from ..volume.slice_reader import SliceReader, displayed_window
 from ..volume.slice_stack import SliceStack
 from ..worker.active_run import ignore
@@ -77,6 +79,7 @@ class SegmentTask:
         self._choice, self._mode = choice or ModelChoice(), mode
         self._on_progress, self._on_finished = on_progress, on_finished
         self._stack = SliceStack(volume_node, prompt.axis)
+        self._content = Content(self._stack)
         self._reader = SliceReader(volume_node, lambda: wanted)
         self._run: SegmentationRun | None = None
         self._stop_reason: MedSAMError | None = None
@@ -149,7 +152,14 @@ class SegmentTask:
             if not result.pixels:
                 raise InputError(_("the model found no object: check the prompt and the window"))
             # The volume may have changed since the run started, so that the result does not fit it any more.
-            mask = SliceStack(self._volume_node, self._prompt.axis).to_volume(result.to_stack())
+            stack = SliceStack(self._volume_node, self._prompt.axis)
+            mask = stack.to_volume(result.to_stack())
+            voxels = self._content.read(result.indices)
+            if voxels is None or not voxels.are_in(stack):
+                text = _(
+                    "the voxels of {volume_node} have changed during the run and nothing was written: run it again"
+                )
+                raise InputError(text.format(volume_node=label(self._volume_node)))
             self.segment_id, self.written = self._target.write(mask, self._mode)
         except Exception as error:
             log_error(_log, error, "the result could not be written")

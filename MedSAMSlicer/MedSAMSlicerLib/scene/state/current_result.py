@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...engine.errors import InputError
 from ...engine.model_choice import ModelChoice
 from ...engine.prompts import Box
 from ...engine.results import SliceResult, StackResult
 from ...engine.volume.oriented_box import OrientedBox
 from ..display.overlay import StackImage
+from ..volume.content import ReadVoxels
 from ..volume.view_plane import Plane, Stack
 from .partial_run import PartialRun, partial_run_for
 from .prompts import Prompts
@@ -36,23 +38,48 @@ class ResultBasis:
     images: tuple[object, ...]
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """The result of a run, and what it was made from.
+
+    Attributes:
+        result: masks of the stack.
+        prompts, basis: what the run was given.
+        voxels: the voxels of the result's slices; None if some were edited during the run.
+    """
+
+    result: StackResult
+    prompts: Prompts
+    basis: ResultBasis
+    voxels: ReadVoxels | None
+
+
 class CurrentResult:
     """The result of the last finished run, if there is one.
 
     Attributes:
-        result: masks of the stack; None if there is no result.
-        prompts: the prompts that it was made from.
+        run: that run; None if there is no result.
         image: image of the result for the views; during a run, of what that run has found so far and will not replace.
         applied: whether the segment holds the result: it was written, and not undone.
         undone: whether writing it was undone.
+        outdated: whether the volume holds other voxels than those that the result was made from. No prediction starts
+            from it then.
     """
 
     def __init__(self) -> None:
-        self.result: StackResult | None = None
-        self.prompts: Prompts | None = None
+        self.run: FinishedRun | None = None
         self.image: StackImage | None = None
-        self.applied = self.undone = False
-        self._basis: ResultBasis | None = None
+        self.applied = self.undone = self.outdated = False
+
+    @property
+    def result(self) -> StackResult | None:
+        """Masks of the stack; None if there is no result."""
+        return None if self.run is None else self.run.result
+
+    @property
+    def prompts(self) -> Prompts | None:
+        """The prompts that the result was made from; None if there is no result."""
+        return None if self.run is None else self.run.prompts
 
     @property
     def plane(self) -> Plane | None:
@@ -68,21 +95,21 @@ class CurrentResult:
 
     def given_on(self, index: int) -> object | None:
         """What was given on a key slice of the result, as `KeySlice.given`; None on other slices."""
-        key = None if self.result is None or self.prompts is None else self.prompts.keys.get(index)
+        key = None if self.prompts is None or self.outdated else self.prompts.keys.get(index)
         return None if key is None else key.given
 
     def found_on(self, index: int) -> SliceResult | None:
         """Result of a slice; None if its mask is empty or there is none."""
-        if self.result is None or index not in self.result or not self.result[index].mask.any():
+        if self.result is None or self.outdated or index not in self.result or not self.result[index].mask.any():
             return None
         return self.result[index]
 
     def mask_on(self, index: int, model: str) -> StoredMask | None:
         """What a model can start from on a slice: its own logits, or else the mask; None if that is empty."""
         found = self.found_on(index)
-        if found is None:
+        if found is None or self.run is None:
             return None
-        if found.low_res_logits is not None and self._basis is not None and model == self._basis.choice.model:
+        if found.low_res_logits is not None and model == self.run.basis.choice.model:
             return StoredMask.of_logits(found.low_res_logits, model)
         return StoredMask.of_mask(found.mask)
 
@@ -90,11 +117,11 @@ class CurrentResult:
 
     def part_for(self, prompts: Prompts, basis: ResultBasis) -> PartialRun | None:
         """The part of the stack that a run with these prompts has to segment; None: all of it."""
-        if self.result is None or self.prompts is None or basis != self._basis:
+        if self.run is None or basis != self.run.basis:
             return None
-        before = {index: key.given for index, key in self.prompts.keys.items()}
+        before = {index: key.given for index, key in self.run.prompts.keys.items()}
         after = {index: key.given for index, key in prompts.keys.items()}
-        slices = self.result.shape[0]
+        slices = self.run.result.shape[0]
         part = partial_run_for(before, after, slices)
         return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
 
@@ -109,10 +136,21 @@ class CurrentResult:
         if self.image is not None:
             self.image.put_result(found)
 
-    def finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis) -> None:
+    def finish(self, run: FinishedRun) -> None:
         """Use the result of a finished run."""
-        self.result, self.prompts, self._basis = result, prompts, basis
-        self.applied = self.undone = False
+        self.run = run
+        self.applied = self.undone = self.outdated = False
+
+    def compare_voxels(self, stack_of: Callable[[Plane], Stack]) -> None:
+        """Set `outdated`. A volume that cannot be used any more holds other voxels."""
+        run, self.outdated = self.run, False
+        if run is not None:
+            try:
+                stack = stack_of(run.prompts.plane)
+                same = run.voxels is not None and stack.shape == run.result.shape and run.voxels.are_in(stack)
+            except InputError:
+                same = False
+            self.outdated = not same
 
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
         """Show the result again, after a run without one. Shows nothing if the volume has another size by now.
@@ -129,5 +167,5 @@ class CurrentResult:
 
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
-        self.result = self.image = self.prompts = None
-        self._basis, self.applied, self.undone = None, False, False
+        self.run = self.image = None
+        self.applied = self.undone = self.outdated = False

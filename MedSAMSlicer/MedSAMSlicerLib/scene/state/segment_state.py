@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 
 from ...engine.errors import Cancelled, InputError, MedSAMError
+from ..volume.content import content_time
 from ..volume.node_watch import NodeWatch, check_nodes
 from ..volume.slice_stack import default_axis_of
 from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
@@ -50,6 +51,7 @@ class SegmentState:
         suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
         changed: emitted, without arguments, whenever something of this looks different.
+        voxels_changed: emitted, without arguments, when the volume's voxels have changed, before `changed`.
         lost: emitted once, with the reason as a `MedSAMError`, when `gone` becomes True, before `changed`.
 
     Args:
@@ -76,11 +78,12 @@ class SegmentState:
         self.notes: list[str] = []
         self.correcting: int | None = None
         self.suspended = self.gone = False
-        self.changed, self.lost = Signal(), Signal()
+        self.changed, self.voxels_changed, self.lost = Signal(), Signal(), Signal()
         # Checked first, then watched: what refuses the volume must leave nothing behind that the scene could call.
         check_nodes(volume_node, segmentation_node, segment_id)
         default_axis_of(volume_node)
-        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lose)
+        self._content_time = content_time(volume_node)
+        self._watch = NodeWatch(volume_node, segmentation_node, segment_id, self._lose, self.check_voxels)
 
     @property
     def segment_name(self) -> str:
@@ -161,6 +164,19 @@ class SegmentState:
             self.problem = error
         self.changed.emit()
 
+    def check_voxels(self) -> None:
+        """Set `current.outdated` if the volume's voxels have changed: they were edited, or it shows another frame.
+
+        Called whenever the volume is modified. Does nothing while the segment is not selected.
+        """
+        time = content_time(self.volume_node)
+        if self.gone or self.suspended or time == self._content_time:
+            return
+        self._content_time = time
+        self.current.compare_voxels(self.stack)
+        self.voxels_changed.emit()
+        self.changed.emit()
+
     # The end
 
     def check_nodes(self) -> None:
@@ -171,6 +187,7 @@ class SegmentState:
         """Observe the nodes no longer and emit nothing more. The prompts stay in the scene."""
         self._watch.stop()
         self.changed.disconnect_all()
+        self.voxels_changed.disconnect_all()
         self.lost.disconnect_all()
 
     def _lose(self, reason: MedSAMError) -> None:

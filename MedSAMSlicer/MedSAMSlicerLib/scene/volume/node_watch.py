@@ -1,4 +1,4 @@
-"""Detects that a volume, a segmentation or a segment is removed from the scene."""
+"""Detects that a volume, a segmentation or a segment is removed from the scene, and that a volume is modified."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ class NodeWatch:
         segment_id: ID of a segment of the segmentation; None: no segment is observed.
         on_removed: bound method, called with the reason when a node or the segment is removed or the scene is closed.
             Only a weak reference is kept.
+        on_modified: bound method, called when the volume is modified or shows another image, such as the next frame of a
+            sequence; None: not observed. Only a weak reference is kept.
 
     Raises:
         InputError: a node or the segment is missing or not in a scene.
@@ -72,9 +74,11 @@ class NodeWatch:
         segmentation_node: slicer.vtkMRMLSegmentationNode | None,
         segment_id: str | None,
         on_removed: Callable[[InputError], None],
+        on_modified: Callable[[], None] | None = None,
     ) -> None:
         self._volume_node, self._segmentation_node, self._segment_id = volume_node, segmentation_node, segment_id
         self._on_removed = weakref.WeakMethod(on_removed)
+        self._on_modified = None if on_modified is None else weakref.WeakMethod(on_modified)
         self.check()
         self._observe()
 
@@ -114,6 +118,12 @@ class NodeWatch:
                 text = _("segment '{segment}' was deleted during the run and nothing was written: choose another one")
                 watch._report(text.format(segment=watch._segment_id))
 
+        def on_volume(_volume: vtk.vtkObject, _event: str) -> None:
+            watch = weak()
+            modified = None if watch is None or watch._on_modified is None else watch._on_modified()
+            if modified is not None:
+                modified()
+
         scene = self._volume_node.GetScene()
         events = [
             (scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, on_node),
@@ -122,6 +132,9 @@ class NodeWatch:
         if self._segmentation_node is not None and self._segment_id is not None:
             segmentation = self._segmentation_node.GetSegmentation()
             events.append((segmentation, slicer.vtkSegmentation.SegmentRemoved, on_segment))
+        if self._on_modified is not None:
+            for event in (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
+                events.append((self._volume_node, event, on_volume))
         tags = [(subject, subject.AddObserver(event, observer)) for subject, event, observer in events]
         # The destructor of a scene closes the scene, and calling a Python observer there crashes. Therefore `tags` keeps
         # the scene alive until the observers are removed, at the latest when the watch is garbage collected.

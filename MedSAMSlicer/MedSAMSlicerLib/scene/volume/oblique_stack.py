@@ -24,6 +24,9 @@ class ObliqueStack:
     `to_volume` assigns the nearest sample to each voxel, so an edge moves by at most half a pixel in the plane and half
     a slice across it.
 
+    Attributes:
+        image: holds the voxels, also when the volume node shows another frame of a sequence.
+
     Args:
         volume_node: the volume; it is not modified.
         view: (4, 4) matrix whose columns are the x axis, y axis, normal and position of the view in world RAS, in mm.
@@ -39,6 +42,12 @@ class ObliqueStack:
         self.volume_node = volume_node
         self.ijk_to_world = ijk_to_world(volume_node)
         self.ijk_to_world.flags.writeable = False
+        self.image, self._image = volume_node.GetImageData(), vtk.vtkImageData()
+        self._image.ShallowCopy(self.image)
+        slices, rows, columns = voxels.shape
+        self._image.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
+        self._image.SetOrigin(0, 0, 0)
+        self._image.SetSpacing(1, 1, 1)
         lengths = np.linalg.norm(view[:3, :3], axis=0)
         axes = view[:3, :3] / np.where(lengths > 0, lengths, 1) * np.array([1.0, -1.0, 1.0])
         if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-4):
@@ -69,15 +78,10 @@ class ObliqueStack:
 
     def slice_values(self, index: int) -> np.ndarray:
         """Scanner values of slice `index`, (rows, columns)."""
-        image = vtk.vtkImageData()
-        image.ShallowCopy(self.volume_node.GetImageData())
-        columns, rows, slices = image.GetDimensions()
-        image.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
-        image.SetOrigin(0, 0, 0)
-        image.SetSpacing(1, 1, 1)
         to_image = np.linalg.inv(self.ijk_to_world) @ self.slice_to_world(index)
         extent = (0, self._shape[2] - 1, 0, self._shape[1] - 1, 0, 0)
-        return resample(image, to_image, extent, background=image.GetScalarRange()[0])[0].copy()
+        background = self._image.GetScalarRange()[0]
+        return resample(self._image, to_image, extent, background=background)[0].copy()
 
     def slice_to_world(self, index: int) -> np.ndarray:
         """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.

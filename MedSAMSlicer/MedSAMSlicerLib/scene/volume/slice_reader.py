@@ -12,6 +12,7 @@ import slicer
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.intensity import Steps, Window, window_steps
+from .content import content_time
 from .geometry import label
 from .slice_stack import SliceStack
 from .view_plane import Plane, Stack
@@ -56,11 +57,11 @@ class SliceReader:
         wanted = self._wanted()
         if wanted == "display":
             wanted = displayed_window(self._volume_node)
-        if self._searched != (wanted, self._voxels_changed()):
+        if self._searched != (wanted, content_time(self._volume_node)):
             stack = SliceStack(self._volume_node, "K")
             self._steps = window_steps(wanted, stack, modality_of(self._volume_node))
             self._window = self._error = None
-            self._searched = (wanted, self._voxels_changed())
+            self._searched = (wanted, content_time(self._volume_node))
         if self._error is not None:
             raise self._error
         return self._window
@@ -98,7 +99,7 @@ class SliceReader:
         """Slice `index` as a uint8 (rows, columns) array. The window must have been found."""
         window = self.window
         assert window is not None
-        key = (plane, index, window, self._voxels_changed(), tuple(stack.slice_to_world(0).ravel()))
+        key = (plane, index, window, stack.image.GetMTime(), tuple(stack.slice_to_world(0).ravel()))
         if key not in self._images:
             self._images[key] = window.apply(stack.slice_values(index))
             while len(self._images) > _CACHED_SLICES:
@@ -109,11 +110,7 @@ class SliceReader:
     @property
     def state(self) -> tuple[object, ...]:
         """State of window and voxels: images are equal while the state is equal."""
-        return (self._searched, self._voxels_changed())
-
-    def _voxels_changed(self) -> int:
-        image = self._volume_node.GetImageData()
-        return 0 if image is None else int(image.GetMTime())
+        return (self._searched, content_time(self._volume_node))
 
 
 def modality_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:

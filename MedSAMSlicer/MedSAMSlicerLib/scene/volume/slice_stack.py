@@ -17,6 +17,9 @@ class SliceStack(ArrayStack):
     direction cosines, spacing and chain of linear parent transforms. Slice coordinates are (column, row), with 0 at the
     centre of the first pixel. World coordinates are RAS in millimetres.
 
+    Attributes:
+        image: holds the voxels, also when the volume node shows another frame of a sequence.
+
     Args:
         volume_node: the volume; it is not modified.
         axis: index axis across the slices: "I", "J" or "K".
@@ -31,7 +34,7 @@ class SliceStack(ArrayStack):
         self.ijk_to_world = ijk_to_world(volume_node)
         self.ijk_to_world.flags.writeable = False
         super().__init__(voxels, voxel_sizes(self.ijk_to_world), axis)
-        self.volume_node = volume_node
+        self.volume_node, self.image = volume_node, volume_node.GetImageData()
 
     @property
     def ijk_axes(self) -> tuple[int, int, int]:

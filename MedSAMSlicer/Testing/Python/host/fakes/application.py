@@ -79,6 +79,10 @@ class Application(Double):
     def setOverrideCursor(self, cursor: Any) -> None:
         self.__dict__["_cursors"].append(cursor)
 
+    def overrideCursor(self) -> Any:
+        cursors = self.__dict__["_cursors"]
+        return cursors[-1] if cursors else None
+
     def restoreOverrideCursor(self) -> None:
         self.__dict__["_cursors"].pop()
 
@@ -95,6 +99,10 @@ class QtApplication(Double):
     @staticmethod
     def restoreOverrideCursor() -> None:
         slicer.app.restoreOverrideCursor()
+
+    @staticmethod
+    def overrideCursor() -> Any:
+        return slicer.app.overrideCursor()
 
     @staticmethod
     def clipboard() -> Any:

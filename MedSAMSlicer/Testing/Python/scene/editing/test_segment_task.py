@@ -17,6 +17,7 @@ from MedSAMSlicerLib.scene.editing.segment_task import SegmentTask
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
 from MedSAMSlicerLib.scene.writing.segment_target import SegmentTarget
 from support.ball_in_scene import BallInScene, step_until
+from support.frames import Frames, edit, voxels
 
 BOX_OF_THE_BALL = (2, 2, 11, 9)
 
@@ -178,6 +179,32 @@ def test_a_volume_of_another_size_by_now_is_not_written_for(ball_in_process: Cal
     ball.volume.SetAndObserveImageData(other.GetImageData())
     assert isinstance(finish(task).error, MedSAMError)
     assert ball.untouched()
+
+
+@pytest.mark.parametrize("what", ["another frame", "edited"])
+def test_a_result_of_other_voxels_is_not_written(ball_in_process: Callable[..., BallInScene], what: str) -> None:
+    ball = ball_in_process()
+    others = np.roll(voxels(ball.volume), 1, axis=2)
+    frames = Frames(ball.volume, others)
+    task = start(ball)
+    ball.wait(lambda: task.step() or (task.progress is not None and task.progress.done >= 2))
+    if what == "edited":
+        edit(ball.volume, others)
+    else:
+        frames.show(1)
+    assert "have changed during the run" in str(finish(task).error)
+    assert ball.untouched()
+
+
+def test_a_frame_that_is_shown_again_is_written_for(ball_in_process: Callable[..., BallInScene]) -> None:
+    ball = ball_in_process()
+    frames = Frames(ball.volume, np.roll(voxels(ball.volume), 1, axis=2))
+    task = start(ball)
+    ball.wait(lambda: task.step() or (task.progress is not None and task.progress.done >= 2))
+    frames.show(1)
+    frames.show(0)
+    assert finish(task).error is None
+    np.testing.assert_array_equal(ball.segment(), ball.truth)
 
 
 def test_what_a_failed_write_had_created_is_removed_again(

@@ -13,9 +13,11 @@ import slicer
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import StackResult
+from MedSAMSlicerLib.scene.state.current_result import FinishedRun
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
 from MedSAMSlicerLib.scene.state.segment_state import SegmentState, Signal
+from MedSAMSlicerLib.scene.volume.content import Content
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.scene_builder import SceneBuilder
 
@@ -45,7 +47,9 @@ def finish_run(state: SegmentState, prompts: Prompts) -> None:
     """Gives the state a result of these prompts."""
     state.change_prompts(prompts)
     basis: Any = None
-    state.current.finish(StackResult(state.stack().shape), prompts, basis)
+    state.current.finish(
+        FinishedRun(StackResult(state.stack().shape), prompts, basis, Content(state.stack()).read([3]))
+    )
 
 
 def test_prompts_are_stored_for_their_segment_and_read_again(nodes: Nodes) -> None:

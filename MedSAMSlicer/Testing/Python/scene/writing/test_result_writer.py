@@ -13,7 +13,7 @@ from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
-from MedSAMSlicerLib.scene.state.current_result import ResultBasis
+from MedSAMSlicerLib.scene.state.current_result import FinishedRun, ResultBasis
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
 from MedSAMSlicerLib.scene.state.segment_state import SegmentState
@@ -47,7 +47,7 @@ class ResultFixture:
         result = StackResult(SHAPE)
         for index in range(SHAPE[0]):
             result.add(SliceResult(index, mask[index], None, 0.9, 0.9, False))
-        self.state.current.finish(result, self.prompts, BASIS)
+        self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None))
 
     def write(self, mode: str = "add") -> Any:
         self.state.parameters.set("Mode", mode)

@@ -1,0 +1,40 @@
+"""The voxels that a run has read are recognised, in a copy too, and told apart from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.scene.volume.content import Content, content_time
+from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
+from support.frames import edit, voxels
+
+VALUES = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+
+
+@pytest.mark.parametrize("stack_axis", ["I", "J", "K"])
+def test_a_copy_is_recognised_and_other_voxels_are_not(scene_builder: Any, stack_axis: str) -> None:
+    volume, copy = scene_builder.volume(VALUES), scene_builder.volume(VALUES)
+    read = Content(SliceStack(volume, stack_axis)).read([1, 2])
+    assert content_time(volume) != content_time(copy)
+    assert read.are_in(SliceStack(volume, stack_axis)) and read.are_in(SliceStack(copy, stack_axis))
+    edit(copy, VALUES + (VALUES[2, 2, 2] == VALUES))
+    assert not read.are_in(SliceStack(copy, stack_axis))
+
+
+def test_only_the_slices_that_were_read_count(scene_builder: Any) -> None:
+    volume = scene_builder.volume(VALUES)
+    read = Content(SliceStack(volume, "K")).read([1, 2])
+    values = VALUES.copy()
+    values[3] = 0
+    edit(volume, values)
+    assert read.are_in(SliceStack(volume, "K"))
+
+
+def test_voxels_that_were_edited_meanwhile_cannot_be_recognised(scene_builder: Any) -> None:
+    volume = scene_builder.volume(VALUES)
+    content = Content(SliceStack(volume, "K"))
+    edit(volume, voxels(volume) + 1)
+    assert content.read([1]) is None
