@@ -72,8 +72,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         return new_scripted_effect()
 
     def icon(self) -> Any:
-        dark = slicer.app.palette().color(qt.QPalette.Window).lightness() < 128
-        return qt.QIcon(str(_ICONS / ("SegmentEditorEffect-dark.png" if dark else "SegmentEditorEffect.png")))
+        # Slicer asks once, and the user may change between a light and a dark style: these colours are seen on both.
+        return qt.QIcon(str(_ICONS / "SegmentEditorEffect.png"))
 
     def helpText(self) -> str:
         return help_text()

@@ -12,10 +12,10 @@ from ..engine.errors import MedSAMError
 from ..engine.intensity import CT_PRESETS
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
-from ..scene.volume.view_plane import Stack, ViewGeometry
+from ..scene.volume.view_plane import Stack, ViewGeometry, slice_name
 from .hints import Hint, hint_of
 from .option_choices import Available, OptionChoices, option_choices, preset_text
-from .result_summary import ResultSummary, summary_of
+from .result_summary import ResultSummary
 from .texts import (
     clicks_text,
     correction_text,
@@ -25,6 +25,7 @@ from .texts import (
     position_text,
     progress_text,
     refused_click_text,
+    result_summary,
     result_text,
     run_text,
     waiting_text,
@@ -189,7 +190,7 @@ def _result(editor: ContourEditor) -> ResultState | None:
     result = editor.state.current.result
     if result is None:
         return None
-    return ResultState(result_text(editor), summary_of(result), can_apply=not editor.running)
+    return ResultState(result_text(editor), result_summary(editor), can_apply=not editor.running)
 
 
 def _key_rows(editor: ContourEditor) -> tuple[KeyRow, ...]:
@@ -220,16 +221,15 @@ def _place(editor: ContourEditor, view: ViewGeometry | None) -> tuple[str, tuple
         plane = editor.state.plane_in(view)
         stack = editor.state.stack(plane)
         if editor.parameters.get("ReachPlane") != plane.text():
-            return plane_text(plane, stack), unknown
+            return plane_text(plane, stack, view.slab), unknown
         first, last = (_end_text(stack, editor.parameters.number(name)) for name in ("ReachStart", "ReachEnd"))
-        return plane_text(plane, stack), (first, last)
+        return plane_text(plane, stack, view.slab), (first, last)
     except MedSAMError as error:
         return str(error), unknown
 
 
 def _end_text(stack: Stack, index: int) -> str:
-    position = _position(stack, index)
-    return UNKNOWN if position == UNKNOWN else f"{index} ({position})"
+    return slice_name(stack, index) if 0 <= index < stack.shape[0] else UNKNOWN
 
 
 def _position(stack: Stack | None, index: int) -> str:

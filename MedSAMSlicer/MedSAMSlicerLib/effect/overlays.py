@@ -67,7 +67,9 @@ class _View:
         self._actors = [
             self._model_input.actor,
             self._result.actor,
+            self._result.outline,
             self._preview.actor,
+            self._preview.outline,
             self._rectangle.actor,
             *self._points.actors,
         ]
@@ -140,6 +142,8 @@ class _View:
             self._color = color
             self._table.DeepCopy(mask_colors(color))
             self._rectangle.actor.GetProperty().SetColor(*color)
+            for overlay in (self._result, self._preview):
+                overlay.set_outline_color(color)
 
     def _model_input_image(self, editor: ContourEditor, geometry: ViewGeometry) -> StackImage | None:
         """The slice in the view as the model gets it: windowed, at the resolution of the network. None if not shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -48,14 +49,18 @@ class ResultSummary:
 _summaries: WeakKeyDictionary[StackResult, ResultSummary] = WeakKeyDictionary()
 
 
-def summary_of(result: StackResult) -> ResultSummary:
-    """Summary of a finished result; remembered as long as the result exists."""
+def summary_of(result: StackResult, name_of: Callable[[int], str]) -> ResultSummary:
+    """Summary of a finished result; remembered as long as the result exists.
+
+    Args:
+        name_of: what the user knows a slice by, besides its number.
+    """
     if result not in _summaries:
-        by_index = {found.index: _cell(found) for found in result}
+        by_index = {found.index: _cell(found, name_of(found.index)) for found in result}
         first, last = min(by_index, default=0), max(by_index, default=-1)
         _summaries[result] = ResultSummary(
             first,
-            tuple(by_index.get(index) or _empty_cell(index) for index in range(first, last + 1)),
+            tuple(by_index.get(index) or _empty_cell(name_of(index)) for index in range(first, last + 1)),
             sum(1 for found in result if found.mask.any()),
             len(result.slices_to_review),
         )
@@ -69,9 +74,9 @@ def color_of(confidence: float) -> Color:
     return (red, green, blue)
 
 
-def _cell(found: SliceResult) -> StripCell:
+def _cell(found: SliceResult, name: str) -> StripCell:
     percent = round(100 * min(max(found.confidence, 0), 1))
-    text = _("Slice {index}: confidence {percent} %").format(index=found.index, percent=percent)
+    text = _("Slice {name}: confidence {percent} %").format(name=name, percent=percent)
     mark = ""
     if found.key:
         mark, text = KEY_MARK, f"{text}, {_('key slice')}"
@@ -80,5 +85,5 @@ def _cell(found: SliceResult) -> StripCell:
     return StripCell(mark, color_of(found.confidence), text)
 
 
-def _empty_cell(index: int) -> StripCell:
-    return StripCell("", NO_RESULT, _("Slice {index}: no result").format(index=index))
+def _empty_cell(name: str) -> StripCell:
+    return StripCell("", NO_RESULT, _("Slice {name}: no result").format(name=name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slicer.i18n import tr as _
 
@@ -11,11 +11,11 @@ from ..engine.models.catalogue import CATALOGUE
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.modes import Mode
 from ..scene.state.prompts import KeySlice, Origin
-from ..scene.volume.view_plane import Plane, Stack, anatomical_plane, position_of
+from ..scene.volume.view_plane import Plane, Stack, anatomical_plane, position_of, slice_name
 from ..scene.worker.active_run import Stage
 from ..scene.worker.progress import Progress
 from ..scene.writing.segment_writer import Written
-from .result_summary import summary_of
+from .result_summary import ResultSummary, summary_of
 
 
 def help_text() -> str:
@@ -54,15 +54,19 @@ def plane_name(stack: Stack) -> str:
     return names[anatomical_plane(stack)]
 
 
-def plane_text(plane: Plane, stack: Stack) -> str:
-    """Which slices a rectangle drawn in the current view lies on."""
+def plane_text(plane: Plane, stack: Stack, slab: float = 0.0) -> str:
+    """Which slices a rectangle drawn in the current view lies on. `slab`: as in `ViewGeometry`."""
+    spacing = f"{stack.spacing[0]:.3g}"
     if plane.axis is not None:
-        return _("{plane}: the volume's own slices, {spacing} mm apart.").format(
-            plane=plane_name(stack), spacing=f"{stack.spacing[0]:.3g}"
+        text = _("{plane} slices, {spacing} mm apart.").format(plane=plane_name(stack), spacing=spacing)
+    else:
+        text = _("Oblique slices as in this view, closest to {plane}, {spacing} mm apart.").format(
+            plane=plane_name(stack).lower(), spacing=spacing
         )
-    return _("Oblique, closest to {plane}: slices in the plane of the view, {spacing} mm apart.").format(
-        plane=plane_name(stack).lower(), spacing=f"{stack.spacing[0]:.3g}"
-    )
+    if slab > stack.spacing[0]:
+        more = _("The view shows a slab of {slab} mm: a rectangle lies on the slice in its middle.")
+        text = f"{text} {more.format(slab=f'{slab:.3g}')}"
+    return text
 
 
 def position_text(stack: Stack, index: int) -> str:
@@ -103,7 +107,9 @@ def clicks_text(editor: ContourEditor) -> str:
         return _("{count} slices refined. Press Enter or 'Contour' to run.").format(count=len(pending))
     points = prompts.keys[pending[0]].points
     what = _("from the segment") if points is None else points_text(len(points))
-    return _("Slice {index}: {what}. Press Enter or 'Contour' to run.").format(index=pending[0], what=what)
+    return _("Slice {name}: {what}. Press Enter or 'Contour' to run.").format(
+        name=_name_of_slice(editor, editor.state.plane)(pending[0]), what=what
+    )
 
 
 def refused_click_text(editor: ContourEditor) -> str:
@@ -129,12 +135,12 @@ def correction_text(editor: ContourEditor) -> str:
     if index is None:
         return ""
     try:
-        position = position_text(editor.state.stack(), index)
+        name = slice_name(editor.state.stack(), index)
     except MedSAMError:
         return ""  # the volume cannot be used any more: the text of the plane says so
-    return _(
-        "Slice {index} ({position}): drag a corner of the rectangle, or draw a new one. Esc leaves it unchanged."
-    ).format(index=index, position=position)
+    return _("Slice {name}: drag a corner of the rectangle, or draw a new one. Esc leaves it unchanged.").format(
+        name=name
+    )
 
 
 def progress_text(progress: Progress | None) -> str:
@@ -153,8 +159,8 @@ def progress_text(progress: Progress | None) -> str:
             done=progress.done, seconds=round(progress.seconds)
         )
     if progress.remaining is None:
-        return _("Slice {done} of {total}").format(done=progress.done, total=progress.total)
-    return _("Slice {done} of {total}, {seconds} s left").format(
+        return _("{done} of {total} slices").format(done=progress.done, total=progress.total)
+    return _("{done} of {total} slices, {seconds} s left").format(
         done=progress.done, total=progress.total, seconds=max(round(progress.remaining), 1)
     )
 
@@ -173,7 +179,21 @@ def finished_text(editor: ContourEditor) -> str:
 
 def found_something(editor: ContourEditor) -> bool:
     """Whether there is a result with at least one non-empty mask."""
-    return editor.result is not None and summary_of(editor.result).found > 0
+    return editor.result is not None and result_summary(editor).found > 0
+
+
+def result_summary(editor: ContourEditor) -> ResultSummary:
+    """Summary of the result, which must be there."""
+    assert editor.result is not None
+    return summary_of(editor.result, _name_of_slice(editor, editor.state.current.plane))
+
+
+def _name_of_slice(editor: ContourEditor, plane: Plane | None) -> Callable[[int], str]:
+    try:
+        stack = editor.state.stack(plane)
+    except MedSAMError:
+        return str  # the volume cannot be used any more: the text of the plane says so
+    return lambda index: slice_name(stack, index) if 0 <= index < stack.shape[0] else str(index)
 
 
 def result_text(editor: ContourEditor) -> str:
@@ -181,7 +201,7 @@ def result_text(editor: ContourEditor) -> str:
     result, current = editor.result, editor.state.current
     if result is None:
         return ""
-    summary = summary_of(result)
+    summary = result_summary(editor)
     if summary.found == 0:
         return _("No object found in this box: draw a tighter rectangle, or choose another window.")
     state = _("Preview")

@@ -28,6 +28,11 @@ class MedSAMError(Exception):
     logged = False
     """Whether the log holds this error already."""
 
+    @property
+    def brief(self) -> str:
+        """The message for users of Slicer."""
+        return str(self)
+
 
 class InputError(MedSAMError):
     """The image, the prompt or an option is not valid."""
@@ -36,9 +41,22 @@ class InputError(MedSAMError):
 
 
 class WeightsError(MedSAMError):
-    """Model weights are missing, belong to another model, or do not match their checksum."""
+    """Model weights are missing, belong to another model, or do not match their checksum.
+
+    Args:
+        message: for the command line, with checksums and commands.
+        brief: what a user of Slicer can do with the module's panel; empty: `message` says it.
+    """
 
     exit_status = 3
+
+    def __init__(self, message: str, brief: str = "") -> None:
+        super().__init__(message)
+        self._brief = brief
+
+    @property
+    def brief(self) -> str:
+        return self._brief or str(self)
 
 
 class WorkerError(MedSAMError):

@@ -163,7 +163,11 @@ def _seconds_text(result: Line) -> str:
     seconds = result.get("seconds")
     if not isinstance(seconds, int | float):
         return _("failed")
-    return _("{seconds} s").format(seconds=f"{seconds:.2f}" if seconds >= 0.1 else f"{seconds:.3f}")
+    return _("{seconds} s").format(seconds=_rounded(seconds))
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2f}" if seconds >= 0.1 else f"{seconds:.3f}"
 
 
 def _agreement_text(result: Line) -> str:

@@ -64,5 +64,5 @@ def consent_text(model: Model) -> str:
 
 
 def _prompts_text(prompts: frozenset[str]) -> str:
-    names = {"box": _("boxes"), "points": _("points"), "mask": _("masks")}
+    names = {"box": _("rectangles and boxes"), "points": _("clicks"), "mask": _("a segment to refine")}
     return ", ".join(text for key, text in names.items() if key in prompts)

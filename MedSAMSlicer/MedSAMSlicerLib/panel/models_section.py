@@ -114,6 +114,7 @@ class ModelsSection:
     def _ask_consent(self) -> None:
         model = self._selected()
         if model is not None:
+            show_message(self._ui.modelsMessage, "")
             self._ui.consentLabel.text = consent_text(model)
             self._ui.consentFrame.visible = True
 
@@ -137,6 +138,7 @@ class ModelsSection:
         model = self._selected()
         if model is None or self.busy:
             return
+        show_message(self._ui.modelsMessage, "")
         file = qt.QFileDialog.getOpenFileName(
             self._ui.modelsSection,
             _("Weights of {model}").format(model=model.spec.title),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.image
+import numpy as np
 import pytest
 
 NARROW, IN_1500_BY_900 = "420", "467"
@@ -82,3 +83,22 @@ def test_what_is_needed_next_is_seen_without_scrolling(measured: Any, name: str)
     first += [ends[part] for part in ("problemLabel", "hintLabel", "nextReviewButton", "applyButton") if part in ends]
     assert max(first) <= room
     assert max(first) < ends["extentSection"], "the sections come after it"
+
+
+@pytest.mark.parametrize("background", [(0xEF, 0xEF, 0xEF), (0x32, 0x32, 0x32)], ids=["light", "dark"])
+def test_the_effects_icon_is_seen_on_a_light_and_on_a_dark_button(
+    repository: Path, background: tuple[int, int, int]
+) -> None:
+    """Slicer asks for it once, so it cannot follow a change of the style."""
+    pixels = matplotlib.image.imread(repository / "MedSAMSlicer" / "Resources" / "Icons" / "SegmentEditorEffect.png")
+    lines = pixels[pixels[..., 3] > 0.9][:, :3]
+    assert len(lines) > 100
+    light, dark = np.sort(
+        np.stack([luminance(lines), np.broadcast_to(luminance(np.array(background) / 255), len(lines))]), 0
+    )[::-1]
+    assert ((light + 0.05) / (dark + 0.05)).min() >= 3, "what WCAG 2 asks of pictures"
+
+
+def luminance(colors: np.ndarray) -> np.ndarray:
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    return np.asarray(linear @ [0.2126, 0.7152, 0.0722])

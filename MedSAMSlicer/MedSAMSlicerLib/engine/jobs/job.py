@@ -70,7 +70,7 @@ def run_job(work: Callable[[SendLine], None], attached: bool) -> int:
         failure = as_user_error(error)
         log_error(_log, failure, "the job failed")
         status = failure.exit_status
-        send("failed", message=str(failure))
+        send("failed", message=failure.brief)
     finally:
         ended.set()
     return status

@@ -94,7 +94,7 @@ def verify(spec: ModelSpec, send: SendLine) -> None:
         _send_verified(spec, path, send)
     except WeightsError as error:
         log_error(_log, error, "weights of %s were refused", spec.key)
-        send("wrong", model=spec.key, path=str(path), message=str(error))
+        send("wrong", model=spec.key, path=str(path), message=error.brief)
 
 
 def _send_verified(spec: ModelSpec, path: Path, send: SendLine) -> None:

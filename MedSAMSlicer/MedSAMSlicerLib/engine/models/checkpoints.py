@@ -69,7 +69,10 @@ def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwo
     if found != expected:
         known_as = [title for title in titles_of(found) if title != spec.title]
         what = another_model(known_as, spec) if known_as else _difference(expected, found)
-        raise WeightsError(f"{path} holds another network than {spec.title}: {what}; {spec.how_to_get}")
+        raise WeightsError(
+            f"{path} holds another network than {spec.title}: {what}; {spec.how_to_get}",
+            f"{path.name} holds another network than {spec.title}: import the right file in the module MedSAMSlicer",
+        )
     # Assigned, not copied: a copy would double the memory of a large model.
     network.load_state_dict(state, assign=True)
     family.fold(network)
@@ -161,7 +164,8 @@ def another_model(known_as: list[str], spec: ModelSpec) -> str:
 
 def not_a_checkpoint(spec: ModelSpec, path: Path, why: str) -> WeightsError:
     """Error for a file that does not hold the network of `spec`; `why` is a clause."""
-    return WeightsError(f"{path} is not a checkpoint of {spec.title}: {why}; {spec.how_to_get}")
+    what = f"is not a checkpoint of {spec.title}: {why}"
+    return WeightsError(f"{path} {what}; {spec.how_to_get}", f"{path.name} {what}. Choose another file")
 
 
 def _difference(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> str:

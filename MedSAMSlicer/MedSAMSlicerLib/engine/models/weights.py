@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..atomic_files import replace_atomically
+from ..atomic_files import PART_PREFIX, replace_atomically
 from ..environment import weights_folders
 from ..errors import WeightsError
 from .catalogue import CATALOGUE, ModelSpec
@@ -36,7 +36,9 @@ def find_weights(spec: ModelSpec, explicit: str | Path | None = None) -> Path:
     if explicit is not None:
         path = Path(explicit)
         if not path.is_file():
-            raise WeightsError(f"weights file {path} does not exist: {spec.how_to_get}")
+            raise WeightsError(
+                f"weights file {path} does not exist: {spec.how_to_get}", f"{path} does not exist: choose another file"
+            )
         return path
     for folder in weights_folders():
         if (folder / spec.weights.filename).is_file():
@@ -44,7 +46,10 @@ def find_weights(spec: ModelSpec, explicit: str | Path | None = None) -> Path:
     packaged = _in_installed_package(spec)
     if packaged is not None:
         return packaged
-    raise WeightsError(f"the weights of {spec.title} are not on this computer: {spec.how_to_get}")
+    raise WeightsError(
+        f"the weights of {spec.title} are not on this computer: {spec.how_to_get}",
+        f"{spec.title} is not installed: install it in the module MedSAMSlicer",
+    )
 
 
 def _in_installed_package(spec: ModelSpec) -> Path | None:
@@ -76,7 +81,9 @@ def verify_weights(spec: ModelSpec, path: Path) -> str:
     if spec.weights.checksum is None and recorded is None:
         raise WeightsError(
             f"{path} was not imported, and the authors of {spec.title} publish no checksum to verify it with: "
-            f"if you trust it, 'medsam-slicer models import FILE --as {spec.key}' records its own"
+            f"if you trust it, 'medsam-slicer models import FILE --as {spec.key}' records its own",
+            f"{path.name} was not imported, and no checksum is published to verify it with: "
+            "if you trust it, import it in the module MedSAMSlicer",
         )
     raise _wrong_file(spec, path, digests, _published_as(digests))
 
@@ -163,7 +170,10 @@ def _digests(spec: ModelSpec, path: Path) -> dict[str, str]:
                 for digest in digests.values():
                     digest.update(chunk)
     except OSError as error:
-        raise WeightsError(f"weights file {path} cannot be read ({error.strerror}): {spec.how_to_get}") from error
+        raise WeightsError(
+            f"weights file {path} cannot be read ({error.strerror}): {spec.how_to_get}",
+            f"{path.name} cannot be read ({error.strerror}): choose another file",
+        ) from error
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
@@ -181,12 +191,16 @@ def _published_as(digests: dict[str, str]) -> list[str]:
 
 def _wrong_file(spec: ModelSpec, path: Path, digests: dict[str, str], known_as: list[str]) -> WeightsError:
     algorithm, expected = (spec.weights.checksum or f"sha256:{_recorded(spec, path)}").split(":")
-    why = f"its {algorithm} is {digests[algorithm]}, not {expected}"
+    why, brief = f"its {algorithm} is {digests[algorithm]}, not {expected}", "download it again, or choose another file"
     if spec.title in known_as:
         why = f"{why}; it fits the network: if you trained it yourself, import it with --own"
+        brief = "if you trained it yourself, tick 'The file is a model that I have trained'"
     elif known_as:
+        brief = f"{another_model(known_as, spec)}. Choose another file or another model"
         why = f"{another_model(known_as, spec)} ({why})"
-    return WeightsError(f"{path} is not the weights file of {spec.title}: {why}; {spec.how_to_get}")
+    what = f"is not the weights file of {spec.title}"
+    name = "the downloaded file" if path.name.startswith(PART_PREFIX) else path.name
+    return WeightsError(f"{path} {what}: {why}; {spec.how_to_get}", f"{name} {what}: {brief}")
 
 
 def _record_path(path: Path) -> Path:

@@ -204,7 +204,7 @@ def read_info(message: Message) -> RunInfo:
 def error_fields(error: MedSAMError) -> Fields:
     """The error's class, or its nearest base class in `_ERRORS`, and its message."""
     kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
-    return {"error": kind, "message": one_line(str(error))}
+    return {"error": kind, "message": one_line(error.brief)}
 
 
 def read_error(message: Message) -> MedSAMError:

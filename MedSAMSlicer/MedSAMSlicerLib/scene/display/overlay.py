@@ -16,6 +16,8 @@ from ..volume.geometry import to_matrix
 from ..volume.view_plane import Stack, ViewGeometry
 
 OPACITY = 0.45
+LINE_PIXELS = 2
+"""Width of outlines in view pixels."""
 Color = tuple[float, float, float]
 
 
@@ -76,6 +78,8 @@ class ViewOverlay:
 
     Attributes:
         actor: 2D actor in view pixels.
+        outline: 2D actor of the edge between 0 and 1, opaque, as Slicer draws segments: a fill alone hides where it ends
+            on bright tissue. Only shown once it has been given a colour with `set_outline_color`.
     """
 
     def __init__(self, table: vtk.vtkLookupTable, smooth: bool = False) -> None:
@@ -104,10 +108,27 @@ class ViewOverlay:
         self.actor = vtk.vtkActor2D()
         self.actor.SetMapper(mapper)
         self.actor.VisibilityOff()
+        edge = vtk.vtkFlyingEdges2D()
+        edge.SetInputConnection(self._reslice.GetOutputPort())
+        edge.SetValue(0, 0.5)
+        edge.ComputeScalarsOff()
+        lines = vtk.vtkPolyDataMapper2D()
+        lines.SetInputConnection(edge.GetOutputPort())
+        self.outline = vtk.vtkActor2D()
+        self.outline.SetMapper(lines)
+        self.outline.GetProperty().SetLineWidth(LINE_PIXELS)
+        self.outline.VisibilityOff()
+        self._has_outline = False
+
+    def set_outline_color(self, color: Color) -> None:
+        """Show the outline, in this colour (RGB, 0 to 1)."""
+        self._has_outline = True
+        self.outline.GetProperty().SetColor(*color)
 
     def show(self, image: StackImage | None, view: ViewGeometry) -> None:
-        """Show the part of the image in the plane of the view; None hides the actor."""
+        """Show the part of the image in the plane of the view; None hides the actors."""
         self.actor.SetVisibility(image is not None)
+        self.outline.SetVisibility(image is not None and self._has_outline)
         if image is None:
             return
         transform = vtk.vtkTransform()
@@ -143,7 +164,7 @@ class ViewRectangle:
         self.actor = vtk.vtkActor2D()
         self.actor.SetMapper(mapper)
         self.actor.GetProperty().SetColor(*color)
-        self.actor.GetProperty().SetLineWidth(2)
+        self.actor.GetProperty().SetLineWidth(LINE_PIXELS)
         self.actor.VisibilityOff()
 
     def show(self, stack: Stack, index: int, box: Box, view: ViewGeometry, handles: bool = False) -> bool:

@@ -93,14 +93,14 @@ class RunController:
         try:
             state.check_nodes()
             slice_range, choice = prompts.slice_range, state.parameters.choice
+            stack = state.stack(prompts.plane)
             if slice_range is None:
-                slice_range = chosen_slice_range(state.parameters, prompts.plane, prompts.keys)
+                slice_range = chosen_slice_range(state.parameters, prompts.plane, stack, prompts.keys)
             prompt = prompts.stack_prompt(choice.model, slice_range)
             basis = ResultBasis(
                 prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
             )
             part = state.current.part_for(prompts, basis)
-            stack = state.stack(prompts.plane)
             content = Content(stack)
             state.current.begin(stack, part)
             self._run = SegmentationRun(

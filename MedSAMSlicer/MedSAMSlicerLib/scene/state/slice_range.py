@@ -7,15 +7,17 @@ from typing import Literal
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
-from ..volume.view_plane import Plane
+from ..volume.view_plane import Plane, Stack, slice_name
 from .effect_parameters import EffectParameters
 
 
-def chosen_slice_range(parameters: EffectParameters, plane: Plane, keys: Iterable[int]) -> tuple[int, int] | None:
+def chosen_slice_range(
+    parameters: EffectParameters, plane: Plane, stack: Stack, keys: Iterable[int]
+) -> tuple[int, int] | None:
     """Reads the options Reach, ReachStart, ReachEnd and ReachPlane.
 
     Args:
-        plane: plane of the key slices.
+        plane, stack: of the key slices.
         keys: indices of the key slices, at least one.
 
     Returns:
@@ -49,8 +51,8 @@ def chosen_slice_range(parameters: EffectParameters, plane: Plane, keys: Iterabl
     if outside:
         raise InputError(
             _(
-                "key slice {index} is outside of slices {first} to {last}: extend the range, or remove the key slice"
-            ).format(index=outside[0], first=first, last=last)
+                "key slice {name} is outside of slices {first} to {last}: extend the range, or remove the key slice"
+            ).format(name=slice_name(stack, outside[0]), first=slice_name(stack, first), last=slice_name(stack, last))
         )
     return (first, last)
 

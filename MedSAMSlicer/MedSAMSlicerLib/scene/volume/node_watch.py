@@ -79,6 +79,7 @@ class NodeWatch:
         self._volume_node, self._segmentation_node, self._segment_id = volume_node, segmentation_node, segment_id
         self._on_removed = weakref.WeakMethod(on_removed)
         self._on_modified = None if on_modified is None else weakref.WeakMethod(on_modified)
+        self._segment_name = segment_id
         self.check()
         self._observe()
 
@@ -89,6 +90,9 @@ class NodeWatch:
             InputError: a node or the segment has been removed.
         """
         check_nodes(self._volume_node, self._segmentation_node, self._segment_id)
+        if self._segmentation_node is not None and self._segment_id is not None:
+            # Once the segment is gone, nobody knows how the user called it.
+            self._segment_name = self._segmentation_node.GetSegmentation().GetSegment(self._segment_id).GetName()
 
     def stop(self) -> None:
         """Remove the observers."""
@@ -103,20 +107,21 @@ class NodeWatch:
             watch = weak()
             if watch is not None and (node is watch._volume_node or node is watch._segmentation_node):
                 watch._report(
-                    _("{node} was deleted during the run and nothing was written: choose another one").format(
-                        node=label(node)
-                    )
+                    _("{node} was deleted, and nothing was written: choose another one").format(node=label(node))
                 )
 
         def on_close(_scene: vtk.vtkObject, _event: str) -> None:
             if (watch := weak()) is not None:
-                watch._report(_("the scene was closed during the run and nothing was written: load the volume again"))
+                watch._report(_("the scene was closed, and nothing was written: load the volume again"))
 
         def on_segment(_segmentation: vtk.vtkObject, _event: str) -> None:
             watch = weak()
             if watch is not None and watch._segment_is_gone():
-                text = _("segment '{segment}' was deleted during the run and nothing was written: choose another one")
-                watch._report(text.format(segment=watch._segment_id))
+                # Slicer empties a segmentation that is deleted in the Data module before it takes it from the scene.
+                text = _(
+                    "segment '{segment}', or its segmentation, was deleted, and nothing was written: choose another one"
+                )
+                watch._report(text.format(segment=watch._segment_name))
 
         def on_volume(_volume: vtk.vtkObject, _event: str) -> None:
             watch = weak()

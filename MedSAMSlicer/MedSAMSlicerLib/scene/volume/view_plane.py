@@ -28,17 +28,20 @@ class ViewGeometry:
         slice_to_world: (4, 4) matrix whose columns are the x axis, y axis, normal and position of the view, in world RAS
             and mm.
         size: (width, height) of the view in pixels.
+        slab: thickness in mm of the slab whose projection the view shows; 0 if it shows single slices.
     """
 
     xy_to_world: np.ndarray
     slice_to_world: np.ndarray
     size: tuple[int, int]
+    slab: float = 0.0
 
     @classmethod
     def of(cls, slice_node: slicer.vtkMRMLSliceNode) -> ViewGeometry:
         """Geometry of the view of a slice node."""
         width, height, _depth = slice_node.GetDimensions()
-        return cls(to_array(slice_node.GetXYToRAS()), to_array(slice_node.GetSliceToRAS()), (width, height))
+        slab = slice_node.GetSlabReconstructionThickness() if slice_node.GetSlabReconstructionEnabled() else 0.0
+        return cls(to_array(slice_node.GetXYToRAS()), to_array(slice_node.GetSliceToRAS()), (width, height), slab)
 
     def to_world(self, xy: tuple[float, float]) -> np.ndarray:
         """(3,) world RAS position, in mm, of a view pixel."""
@@ -149,6 +152,12 @@ def position_of(stack: Stack, index: int) -> tuple[str, float]:
     letter = int(np.abs(normal).argmax())
     centre = transform_points(matrix, np.array([[(stack.shape[2] - 1) / 2, (stack.shape[1] - 1) / 2, 0.0]]))[0]
     return "RAS"[letter], float(centre @ normal * np.sign(normal[letter]))
+
+
+def slice_name(stack: Stack, index: int) -> str:
+    """Number of a slice and its position as slice views show it, such as "20 (S -260.0 mm)"."""
+    letter, millimetres = position_of(stack, index)
+    return _("{index} ({letter} {position} mm)").format(index=index, letter=letter, position=f"{millimetres:.1f}")
 
 
 def _max_deviation(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vtkMRMLScalarVolumeNode) -> float:

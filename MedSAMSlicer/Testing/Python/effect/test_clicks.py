@@ -66,7 +66,7 @@ def test_clicks_show_the_mask_and_their_marks_and_begin_no_run(effect_fixture: A
     answered(effect_fixture)
     assert (seen(effect_fixture) == effect_fixture.other[10]).all() and len(marks(effect_fixture)) == 3
     assert effect_fixture.contouring.result is None and not effect_fixture.voxels().any()
-    assert "Slice 10: 3 points." in effect_fixture.ui.clicksLabel.text
+    assert "Slice 10 (S 20.0 mm): 3 points." in effect_fixture.ui.clicksLabel.text
     assert effect_fixture.ui.keysTable.item(0, 2).text() == "clicked, 3 points"
 
 
@@ -186,7 +186,7 @@ def test_the_segment_is_where_the_model_starts(effect_fixture: Any) -> None:
     user.click(ui.startFromSegmentButton)
     answered(effect_fixture)
     assert (seen(effect_fixture) == effect_fixture.other[10]).all() and ui.problemLabel.text == ""
-    assert "Slice 10: from the segment." in ui.clicksLabel.text
+    assert "Slice 10 (S 20.0 mm): from the segment." in ui.clicksLabel.text
     assert ui.keysTable.item(0, 2).text() == "from segment"
     user.click(ui.undoClickButton)
     assert effect_fixture.contouring.state.prompts is None

@@ -50,7 +50,7 @@ def test_why_there_is_no_editor_and_what_waits_is_shown() -> None:
 
 def test_before_the_first_rectangle(editor_fixture: ContourEditorFixture) -> None:
     state = shown(editor_fixture)
-    assert state.plane == "Axial: the volume's own slices, 2 mm apart."
+    assert state.plane == "Axial slices, 2 mm apart."
     assert state.problem == state.note == ""
     assert state.run_text == "Contour" and not state.can_run
     assert state.keys == () and state.result is None and state.clicks is None
@@ -60,10 +60,18 @@ def test_before_the_first_rectangle(editor_fixture: ContourEditorFixture) -> Non
 
 def test_the_plane_is_that_of_the_view(editor_fixture: ContourEditorFixture) -> None:
     turn = np.array([[1, 0, 0], [0, np.cos(0.4), -np.sin(0.4)], [0, np.sin(0.4), np.cos(0.4)]])
-    assert shown(editor_fixture, view=editor_fixture.view(7, "coronal")).plane.startswith("Coronal: the volume's own")
+    assert shown(editor_fixture, view=editor_fixture.view(7, "coronal")).plane.startswith("Coronal slices, ")
     oblique = shown(editor_fixture, view=editor_fixture.view(7, turned=turn)).plane
-    assert oblique.startswith("Oblique, closest to axial: slices in the plane of the view")
+    assert oblique.startswith("Oblique slices as in this view, closest to axial, ")
     assert options_state(editor_fixture.contouring, editor_fixture.parameters, AVAILABLE).plane == ""
+
+
+def test_a_view_that_shows_a_slab_says_where_a_rectangle_lies(editor_fixture: ContourEditorFixture) -> None:
+    thin, thick = (replace(editor_fixture.view(7), slab=slab) for slab in (2.0, 10.0))
+    assert shown(editor_fixture, view=thin).plane == "Axial slices, 2 mm apart."
+    assert shown(editor_fixture, view=thick).plane == (
+        "Axial slices, 2 mm apart. The view shows a slab of 10 mm: a rectangle lies on the slice in its middle."
+    )
 
 
 def test_a_finished_result(editor_fixture: ContourEditorFixture) -> None:
@@ -111,7 +119,7 @@ def test_slices_that_need_review() -> None:
     assert marked == [4, 8]
     assert result.text.endswith(", 2 need review.")
     cell = result.summary.cells[8 - result.summary.first_slice]
-    assert cell.tooltip == "Slice 8: confidence 20 %, needs review"
+    assert cell.tooltip == "Slice 8 (S 23.0 mm): confidence 20 %, needs review"
     assert cell.color != result.summary.cells[9 - result.summary.first_slice].color
 
 
@@ -120,7 +128,7 @@ def test_the_strip_has_a_cell_for_slices_without_a_result() -> None:
     mask = np.ones((4, 4), bool)
     for index, confidence in ((2, 0.0), (4, 1.4)):
         result.add(SliceResult(index, mask, None, 0.9, confidence, needs_review=index == 2))
-    summary = summary_of(result)
+    summary = summary_of(result, str)
     assert summary.first_slice == 2 and (summary.found, summary.to_review) == (2, 1)
     assert [cell.mark for cell in summary.cells] == [REVIEW_MARK, "", ""]
     assert summary.cells[1].color == NO_RESULT and summary.cells[1].tooltip == "Slice 3: no result"
@@ -136,7 +144,7 @@ def test_a_run_shows_its_progress_and_can_be_cancelled(editor_fixture: ContourEd
     state = shown(editor_fixture)
     assert state.progress is not None and not state.can_run
     assert (state.progress.done, state.progress.total) == (2, 6)
-    assert state.progress.text.startswith("Slice 2 of 6, ")
+    assert state.progress.text.startswith("2 of 6 slices, ")
     editor_fixture.contouring.cancel()
     assert shown(editor_fixture).progress is None and shown(editor_fixture).can_run
 
@@ -157,9 +165,9 @@ def test_a_correction_keeps_the_result_and_forbids_to_apply_it_meanwhile(editor_
         (None, "Reading the image…"),
         (Progress(Stage.STARTING, 0, None, 0.2, None), "Starting the inference process…"),
         (Progress(Stage.LOADING, 0, 9, 0.2, None), "Loading the model…"),
-        (Progress(Stage.SEGMENTING, 0, 9, 0.2, None), "Slice 0 of 9"),
-        (Progress(Stage.SEGMENTING, 3, 9, 3.0, 6.2), "Slice 3 of 9, 6 s left"),
-        (Progress(Stage.SEGMENTING, 8, 9, 3.0, 0.2), "Slice 8 of 9, 1 s left"),
+        (Progress(Stage.SEGMENTING, 0, 9, 0.2, None), "0 of 9 slices"),
+        (Progress(Stage.SEGMENTING, 3, 9, 3.0, 6.2), "3 of 9 slices, 6 s left"),
+        (Progress(Stage.SEGMENTING, 8, 9, 3.0, 0.2), "8 of 9 slices, 1 s left"),
         (Progress(Stage.SEGMENTING, 0, None, 2.2, None), "2 s so far, looking for the end of the object"),
         (Progress(Stage.SEGMENTING, 5, None, 3.2, None), "5 slices, 3 s so far, looking for the end of the object"),
     ],
@@ -221,7 +229,7 @@ def test_clicks_are_offered_with_models_that_accept_them(two_rods: TwoRodPhantom
     two_rods.click(FIRST)
     clicks = shown(two_rods).clicks
     assert clicks is not None and clicks.can_undo
-    assert clicks.text == "Slice 7: 1 point. Press Enter or 'Contour' to run."
+    assert clicks.text == "Slice 7 (S 21.0 mm): 1 point. Press Enter or 'Contour' to run."
     assert shown(two_rods).keys[0].origin == "clicked, 1 point"
     two_rods.click(FIRST, k=9)
     clicks = shown(two_rods).clicks

@@ -74,9 +74,12 @@ class TestList:
         assert ui.modelsTable.currentRow() == 0
 
     def test_the_selected_model_is_described(self, no_weights_package: None, ui: Any) -> None:
-        assert "Recommended to start with" in ui.modelDetails.text and "accepts boxes;" in ui.modelDetails.text
+        assert (
+            "Recommended to start with" in ui.modelDetails.text
+            and "accepts rectangles and boxes;" in ui.modelDetails.text
+        )
         select(ui, "sam_med2d")
-        assert "accepts boxes, points, masks" in ui.modelDetails.text
+        assert "accepts rectangles and boxes, clicks, a segment to refine" in ui.modelDetails.text
         assert 'href="https://github.com/OpenGVLab/SAM-Med2D"' in ui.modelDetails.text
         assert not ui.getModelButton.enabled, "nobody offers its weights to programs"
         assert ui.importModelButton.enabled
@@ -218,13 +221,31 @@ class TestImport:
         host.answers.append(str(tmp_path / "x-ray.png"))
         host.user.click(ui.importModelButton)
         wait(host, widget)
-        assert "Error:" in ui.modelsMessage.text and "is not the weights file of MedSAM" in ui.modelsMessage.text
+        text = ui.modelsMessage.text
+        assert "Error:" in text and "x-ray.png is not the weights file of MedSAM (ViT-B): " in text
+        assert len(text) < 150 and not any(word in text for word in ("sha256", "md5", "pip", "medsam-slicer", "$"))
         assert not list(cache.rglob("*.pth"))
 
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
         host.answers.append("")
         host.user.click(ui.importModelButton)
         assert not widget.panel.models.busy and not ui.modelsMessage.visible
+
+    def test_the_message_of_an_earlier_failure_goes_when_a_dialog_opens(
+        self, host: Any, ui: Any, widget: Any, tmp_path: Path
+    ) -> None:
+        (tmp_path / "x-ray.png").write_bytes(b"a picture")
+        for answer in (str(tmp_path / "x-ray.png"), ""):
+            host.answers.append(answer)
+            host.user.click(ui.importModelButton)
+            wait(host, widget)
+            assert ui.modelsMessage.visible == bool(answer)
+        host.answers.append(str(tmp_path / "x-ray.png"))
+        host.user.click(ui.importModelButton)
+        wait(host, widget)
+        select(ui, "medsam")
+        host.user.click(ui.getModelButton)
+        assert not ui.modelsMessage.visible, "neither beside the question for consent"
 
 
 def test_a_wrong_file_in_the_folder_is_detected(host: Any, ui: Any, widget: Any, cache: Path) -> None:

@@ -47,6 +47,7 @@ def spec(good_file: Path) -> ModelSpec:
 def test_missing_weights_say_which_file_from_where_with_which_checksum(cache: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         weights.find_weights(CATALOGUE["medsam"])
+    assert caught.value.brief == "MedSAM (ViT-B) is not installed: install it in the module MedSAMSlicer"
     message = str(caught.value)
     for part in ("medsam_vit_b.pth", "zenodo.org", "md5:3bb6db55bd0c9ca30b61248bca72f8d6", "models import FILE"):
         assert part in message
@@ -109,8 +110,12 @@ def test_weights_of_another_network_are_refused_by_name(
 def test_importing_verifies_and_leaves_no_half_file(cache: Path, tmp_path: Path, spec: ModelSpec) -> None:
     wrong = tmp_path / "wrong.pth"
     wrong.write_bytes(b"wrong")
-    with pytest.raises(WeightsError, match="is not the weights file"):
+    with pytest.raises(WeightsError, match="is not the weights file") as refused:
         weights.import_weights(spec, wrong)
+    assert str(spec.weights.checksum) in str(refused.value), "for the command line"
+    assert refused.value.brief == (
+        "wrong.pth is not the weights file of MedSAM (ViT-B): download it again, or choose another file"
+    )
     with pytest.raises(WeightsError, match="does not exist"):
         weights.import_weights(spec, tmp_path / "nowhere.pth")
     assert not list(cache.rglob("*.pth*"))

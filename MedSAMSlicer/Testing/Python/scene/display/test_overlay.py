@@ -67,6 +67,35 @@ def test_every_view_pixel_shows_the_voxel_under_it(
     assert (shown[shown[:, 3] > 0, :3] == (255, 0, 0)).all()
 
 
+@pytest.mark.parametrize("angles", [(0, 0, 0), (25, -40, 10)], ids=["aligned", "oblique"])
+def test_the_outline_runs_between_pixels_of_the_mask_and_others(
+    scene_builder: Any, turn: Any, world_points: Any, angles: tuple[float, ...]
+) -> None:
+    volume = scene_builder.volume_in("axes along the patient")
+    stack = SliceStack(volume, "K")
+    image = StackImage(stack)
+    mask = np.zeros(stack.shape[1:], bool)
+    mask[3:9, 4:11] = True
+    for index in range(stack.shape[0]):
+        image.put_result(SliceResult(index, mask, None, 1.0, 1.0, False))
+    view = view_on(scene_builder, turn(*angles), world_points(volume).reshape(-1, 3).mean(axis=0) + 0.01)
+    overlay = ViewOverlay(mask_colors(RED, 0.5))
+    overlay.show(image, view)
+    assert not overlay.outline.GetVisibility(), "it has no colour yet"
+    overlay.set_outline_color(RED)
+    overlay.show(image, view)
+    assert overlay.outline.GetVisibility() and overlay.outline.GetProperty().GetColor() == RED
+    lines = overlay.outline.GetMapper()
+    lines.Update()
+    found = vtk_to_numpy(lines.GetInput().GetPoints().GetData())[:, :2]
+    shown = seen(overlay)[..., 3] > 0
+    sideways, upwards = shown[:, :-1] != shown[:, 1:], shown[:-1] != shown[1:]
+    edges = {(x + 0.5, y) for y, x in np.argwhere(sideways)} | {(x, y + 0.5) for y, x in np.argwhere(upwards)}
+    assert len(edges) > 100 and {tuple(point) for point in found.tolist()} == edges
+    overlay.show(None, view)
+    assert not overlay.outline.GetVisibility()
+
+
 def test_putting_a_slice_again_replaces_it(scene_builder: Any) -> None:
     image = StackImage(SliceStack(scene_builder.volume_in("oblique"), "K"), 2, 3)
     mask = np.zeros((12, 14), bool)

@@ -126,6 +126,19 @@ def test_what_leaves_the_scene_is_told_once(nodes: Nodes, what: str) -> None:
         state.check_nodes()
 
 
+def test_a_segmentation_that_slicer_empties_before_it_deletes_it(nodes: Nodes) -> None:
+    """As the Data module does. The segment is called by the name that the user knows."""
+    state = nodes.open()
+    finish_run(state, DRAWN)
+    nodes.segmentation.GetSegmentation().GetSegment("tumour").SetName("GTV")
+    state.check_nodes()
+    nodes.segmentation.GetSegmentation().RemoveAllSegments()
+    nodes.scene.RemoveNode(nodes.segmentation)
+    assert str(state.problem) == (
+        "segment 'GTV', or its segmentation, was deleted, and nothing was written: choose another one"
+    )
+
+
 def test_what_was_applied_is_not_missed(nodes: Nodes) -> None:
     state = nodes.open()
     finish_run(state, DRAWN)

@@ -18,6 +18,7 @@ from MedSAMSlicerLib.scene.volume.view_plane import (  # noqa: E402
     anatomical_plane,
     plane_of,
     position_of,
+    slice_name,
 )
 
 
@@ -49,6 +50,17 @@ def test_standard_views_of_an_axis_aligned_volume_show_its_index_axes(
     assert plane == Plane(axis)
     assert isinstance(plane.stack(volume), SliceStack)
     assert anatomical_plane(plane.stack(volume)) == name
+
+
+def test_a_slab_and_the_name_of_a_slice_are_those_of_the_views(scene_builder: Any) -> None:
+    node = slice_view(scene_builder, AXIAL)
+    node.SetSlabReconstructionThickness(12.0)
+    assert ViewGeometry.of(node).slab == 0
+    node.SetSlabReconstructionEnabled(True)
+    assert ViewGeometry.of(node).slab == 12
+    stack = SliceStack(scene_builder.volume_in("axes along the patient"), "K")
+    letter, millimetres = position_of(stack, 2)
+    assert slice_name(stack, 2) == f"2 ({letter} {millimetres:.1f} mm)"
 
 
 def test_a_view_aligned_with_an_oblique_volume_shows_an_index_axis(scene_builder: Any, geometry: str) -> None:
