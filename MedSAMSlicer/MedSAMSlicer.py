@@ -248,6 +248,8 @@ class MedSAMSlicerTest(ScriptedLoadableModuleTest):
         self.setUp()
         self.test_panel_opens_and_says_what_to_do_next()
         self.setUp()
+        self.test_panel_asks_for_no_more_room_after_ten_refreshes()
+        self.setUp()
         self.test_nothing_heavy_was_imported_by_the_panel()
         self.setUp()
         self.test_scripts_find_the_logic()
@@ -255,11 +257,21 @@ class MedSAMSlicerTest(ScriptedLoadableModuleTest):
     def test_panel_opens_and_says_what_to_do_next(self) -> None:
         from MedSAMSlicerLib import __version__
 
-        slicer.util.selectModule("MedSAMSlicer")
+        if slicer.util.mainWindow() is not None:
+            slicer.util.selectModule("MedSAMSlicer")
         panel = slicer.modules.medsamslicer.widgetRepresentation()
         texts = [label.text for label in slicer.util.findChildren(panel, className="QLabel")]
         self.assertTrue(any(__version__ in text for text in texts), texts)
         self.assertTrue(any("Next:" in text or "Ready" in text for text in texts), texts)
+
+    def test_panel_asks_for_no_more_room_after_ten_refreshes(self) -> None:
+        widget = slicer.util.getModuleWidget("MedSAMSlicer")
+        sizes = []
+        for _number in range(10):
+            widget.panel.refresh()
+            slicer.app.processEvents()
+            sizes.append((widget.uiWidget.sizeHint.width(), widget.uiWidget.sizeHint.height()))
+        self.assertEqual(sizes, sizes[:1] * 10)
 
     def test_nothing_heavy_was_imported_by_the_panel(self) -> None:
         import sys

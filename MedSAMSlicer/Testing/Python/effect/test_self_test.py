@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,17 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
     host.complete_startup()
     sys.modules.pop("MedSAMSlicerEffectTest", None)
-    base = importlib.import_module("MedSAMSlicerEffectTest").MedSAMSlicerEffectTest
+    module = importlib.import_module("MedSAMSlicerEffectTest")
 
-    class InHost(base):  # type: ignore[misc, valid-type]
-        def wait(self, condition: Any, what: str, seconds: float = 60.0) -> None:
-            host.wait_until(condition, seconds)
+    class HostSession(module.Session):  # type: ignore[misc, name-defined]
+        @staticmethod
+        def _cycle() -> None:
+            time.sleep(0.002)
+            host.clock.advance(2)
+
+    class InHost(module.MedSAMSlicerEffectTest):  # type: ignore[misc, name-defined]
+        def make_session(self, middle: np.ndarray) -> Any:
+            return HostSession(middle, self.radius)
 
         def make_editor(self) -> Any:
             return host.open_editor()
@@ -39,17 +47,46 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         def take_loaded_editor_node(self) -> None:
             """The host's editor takes it by itself, as Slicer's module does."""
 
-        def show(self) -> None:
-            host.show(self.volume)
-            for name in ("Red", "Yellow", "Green"):
-                self.view(name).mrmlSliceNode().JumpSliceByCentering(*self.middle)
-
     yield InHost
     sys.modules.pop("MedSAMSlicerEffectTest", None)
 
 
 def test_the_self_test_passes_in_the_host(story: Any) -> None:
     story().runTest()
+
+
+def test_the_self_test_draws_in_small_views_that_change_all_the_time(story: Any) -> None:
+    sizes = itertools.cycle([(90, 130), (60, 50), (170, 48)])
+
+    class Unsteady(story):
+        def make_session(self, middle: np.ndarray) -> Any:
+            session = super().make_session(middle)
+            send = session._send
+
+            def send_and_resize(name: str, *event: Any, **more: Any) -> None:
+                send(name, *event, **more)
+                if event[0] == "LeftButtonReleaseEvent":
+                    session.view(name).sliceLogic().ResizeSliceNode(*next(sizes))
+
+            session._send = send_and_resize
+            return session
+
+        def story(self) -> None:
+            self.session.view("Red").sliceLogic().ResizeSliceNode(*next(sizes))
+            self.drag_and_preview()
+            self.cancel()
+            self.run_again_and_see()
+            self.draw_anew_during_a_run()
+
+    Unsteady().runTest()
+
+
+def test_without_a_main_window_the_self_test_is_skipped(story: Any, host: Host) -> None:
+    host.hide_main_window()
+    result = story("test_story").run()
+    assert [reason for _one, reason in result.skipped] == [
+        "needs Slicer's main window: start it without --no-main-window"
+    ]
 
 
 def test_a_self_test_that_cannot_begin_says_why_and_leaves_nothing(story: Any) -> None:
@@ -110,5 +147,20 @@ def test_the_story_on_the_lung_ct(story: Any, shared_dir: Path) -> None:
             effect = super().start_effect()
             effect.scriptedEffect.setParameter("EncodeAhead", "0")
             return effect
+
+        def story(self) -> None:
+            for step in (
+                self.drag_and_preview,
+                self.cancel,
+                self.run_again_and_see,
+                self.apply_undo_redo,
+                self.respect_the_neighbour,
+                self.add_a_key_slice,
+                self.visit_slices_to_review,
+                self.contour_inside_a_roi,
+                self.contour_an_oblique_view,
+                self.save_and_load,
+            ):
+                step()
 
     OnTheLung().runTest()

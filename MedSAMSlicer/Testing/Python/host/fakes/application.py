@@ -8,6 +8,7 @@ from typing import Any
 
 import slicer
 
+from ..clock import clock
 from ..doubles import Double, double, implements
 from ..facts import APPLICATION
 from .timers import exit_all_loops
@@ -66,6 +67,9 @@ class Application(Double):
     def mouseButtons(self) -> int:
         """What the user holds down; events that a script invents press no button."""
         return int(self.__dict__["_buttons"])
+
+    def processEvents(self, *_flags: int) -> None:
+        clock.process()
 
     def exit(self, code: int = 0) -> None:
         exit_all_loops(code)

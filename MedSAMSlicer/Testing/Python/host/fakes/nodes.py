@@ -62,6 +62,10 @@ class NodeComboBox(Double):
             scene.AddObserver(events.EndBatchProcessEvent, lambda *_: self._settle()),
         ]
 
+    def _end(self) -> None:
+        self._unobserve()
+        following.discard(self)
+
     def _unobserve(self) -> None:
         for tag in self.__dict__["_tags"]:
             self.__dict__["_scene"].RemoveObserver(tag)

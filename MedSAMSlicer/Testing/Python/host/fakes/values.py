@@ -52,9 +52,18 @@ class WholeNumbers(Numbers):
         double_made(self, *(int(n) if isinstance(n, float) else n for n in numbers))
 
 
-@implements("QPoint", "QSize", "QSizePolicy")
+@implements("QPoint", "QSizePolicy")
 class Pair(WholeNumbers):
     """Two whole numbers."""
+
+
+@implements("QSize")
+class Size(WholeNumbers):
+    def width(self) -> int:
+        return int(self.__dict__["_numbers"][0])
+
+    def height(self) -> int:
+        return int(self.__dict__["_numbers"][1])
 
 
 @implements("QMargins", "QRect")

@@ -92,6 +92,14 @@ class SliceView(Double):
         self.__dict__["_cursor"] = cursor
 
 
+ALONE = {
+    slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView: "Red",
+    slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpYellowSliceView: "Yellow",
+    slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpGreenSliceView: "Green",
+}
+"""Layouts that show one slice view; all others show all three."""
+
+
 @implements("qMRMLLayoutManager")
 class LayoutManager(Double):
     """Three slice views. The host has no 3D views: `threeDViewCount` is 0."""
@@ -104,6 +112,17 @@ class LayoutManager(Double):
             widget = double("qMRMLSliceWidget")(window)
             widget._build(name, scene, application_logic)
             self.__dict__["_views"][name] = widget
+
+    def read_layout(self) -> int:
+        return int(self.__dict__.get("_arrangement", slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView))
+
+    def setLayout(self, layout: int) -> None:
+        """Views that a layout does not show stay there, hidden; their size stays as it is."""
+        if layout != self.layout:
+            self.__dict__["_arrangement"] = layout
+            for name, widget in self.__dict__["_views"].items():
+                widget.visible = ALONE.get(layout, name) == name
+            self.layoutChanged.emit()
 
     def mrmlSliceLogics(self) -> Any:
         return slicer.app.applicationLogic().GetSliceLogics()
