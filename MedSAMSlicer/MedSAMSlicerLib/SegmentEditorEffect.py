@@ -21,6 +21,7 @@ from .effect.options_frame import OptionsFrame
 from .effect.options_state import options_state
 from .effect.overlays import Overlays
 from .effect.registration import new_scripted_effect
+from .effect.run_display import RunDisplay
 from .effect.shortcuts import Shortcuts, segment_editor_of
 from .effect.texts import finished_text, found_something, help_text
 from .engine.diagnostics.details import record_events
@@ -52,10 +53,16 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         record_events()
         self.make_transport: Callable[[], Transport] = inference_process
-        self._controller = EffectController(
-            lambda: self.make_transport(), lambda: self._available.current.preferred, self._changed, self._finished
-        )
         self._overlays = Overlays(scriptedEffect)
+        self._run_display = RunDisplay(self._overlays, self._show)
+        self._controller = EffectController(
+            lambda: self.make_transport(),
+            lambda: self._available.current.preferred,
+            self._changed,
+            self._finished,
+            self._step,
+            lambda: self._run_display.waiting,
+        )
         self._frame: OptionsFrame | None = None
         self._available = Availability(self._show)
         self._editor: slicer.qMRMLSegmentEditorWidget | None = None
@@ -153,6 +160,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if not slice_views.is_slice_view(viewWidget):
             return
         self._overlays.update(self.contouring, only=viewWidget)
+        self._controller.wake()
         if viewWidget is self._view:
             self._look()
             self._show()
@@ -241,7 +249,6 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _changed(self) -> None:
         """Redraw. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
-        self._controller.wake()
         if self._shortcuts is not None:
             can_escape = self.contouring is not None and self.contouring.mouse.can_escape
             self._shortcuts.update(bool(self._in_use), bool(self._in_use) and can_escape)
@@ -258,6 +265,11 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._reported = self._controller.problem_now
             if self._reported is not None:
                 slicer.util.showStatusMessage(f"MedSAM: {self._reported}", STATUS_MILLISECONDS)
+        self._controller.wake()
+
+    def _step(self) -> None:
+        if self._active:
+            self._run_display.step(self.contouring)
 
     def _show(self) -> None:
         if self._frame is not None and self._active:

@@ -51,6 +51,8 @@ class EffectController:
         preferred: as for `EffectParameters`.
         on_change: called when something looks different.
         on_result: called when a run has finished.
+        on_step: called after each step of the timer.
+        drawing: whether `on_step` has something left to do.
     """
 
     def __init__(
@@ -59,12 +61,15 @@ class EffectController:
         preferred: Callable[[], tuple[str, str]],
         on_change: Callable[[], None],
         on_result: Callable[[], None],
+        on_step: Callable[[], None],
+        drawing: Callable[[], bool],
     ) -> None:
         self.client = WorkerClient(make_transport)
         self.editor: ContourEditor | None = None
         self.writer: ResultWriter | None = None
         self.problem: MedSAMError | None = None
         self._preferred, self._on_change, self._on_result = preferred, on_change, on_result
+        self._on_step, self._drawing = on_step, drawing
         self._suspended: dict[_Selection, _Suspended] = {}
         self._clear_requested = False
         self._timer = qt.QTimer()
@@ -146,7 +151,7 @@ class EffectController:
         checking = self.writer is not None and self.writer.undo_suspected
         gone = self.editor is not None and self.editor.state.gone
         working = self.editor.busy if self.editor is not None else not self.client.idle
-        busy = self._clear_requested or checking or gone or working
+        busy = self._clear_requested or checking or gone or working or self._drawing()
         if busy and not self._timer.isActive():
             self._timer.start()
         elif not busy and self._timer.isActive():
@@ -187,6 +192,7 @@ class EffectController:
         if self.writer is not None:
             self.writer.check_undo()
         self._clear_if_idle()
+        self._on_step()
         self.wake()
 
     def _changed(self) -> None:

@@ -95,7 +95,8 @@ class OptionsFrame:
             _assign(label, "text", text)
         _assign(ui.runButton, "text", state.run_text)
         ui.runButton.enabled = state.can_run
-        ui.cancelButton.enabled = ui.progressFrame.visible = state.progress is not None
+        ui.cancelButton.enabled = state.can_cancel
+        ui.progressFrame.visible = state.progress is not None
         if state.progress is not None:
             ui.progressBar.maximum, ui.progressBar.value = state.progress.total, state.progress.done
             ui.progressLabel.text = state.progress.text

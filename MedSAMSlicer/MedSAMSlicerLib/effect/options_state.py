@@ -13,6 +13,7 @@ from ..engine.intensity import CT_PRESETS
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
 from ..scene.volume.view_plane import Stack, ViewGeometry, slice_name
+from ..scene.worker.active_run import Stage
 from .hints import Hint, hint_of
 from .option_choices import Available, OptionChoices, option_choices, preset_text
 from .result_summary import ResultSummary
@@ -28,10 +29,13 @@ from .texts import (
     result_summary,
     result_text,
     run_text,
+    waiting_stage_text,
     waiting_text,
 )
 
 UNKNOWN = "–"
+_SLOW_PREVIEW_SECONDS = 1.0
+"""A preview that takes longer is counted in seconds."""
 
 
 class KeyRow(NamedTuple):
@@ -88,7 +92,8 @@ class OptionsState:
         note: what the user should know besides; may be empty.
         plane: which slices a rectangle drawn in the current view lies on.
         range_ends: first and last slice of the chosen range.
-        progress: None unless a run is in progress, which can then be cancelled.
+        progress: None unless a run is in progress, or a preview waits for the engine.
+        can_cancel: whether a run is in progress.
         result: None if there is none.
         clicks: None if the chosen model accepts neither points nor masks.
         window_in_use: the intensity window that the model sees.
@@ -104,6 +109,7 @@ class OptionsState:
     run_text: str = ""
     can_run: bool = False
     progress: ProgressBar | None = None
+    can_cancel: bool = False
     result: ResultState | None = None
     keys_title: str = ""
     keys: tuple[KeyRow, ...] = ()
@@ -168,6 +174,7 @@ def options_state(
         range_ends=range_ends,
         can_run=editor.state.prompts is not None and not editor.running,
         progress=_progress(editor),
+        can_cancel=editor.running,
         result=_result(editor),
         keys_title=_("Key slices ({count})").format(count=len(keys)) if keys else common.keys_title,
         keys=keys,
@@ -179,11 +186,21 @@ def options_state(
 
 def _progress(editor: ContourEditor) -> ProgressBar | None:
     if not editor.running:
-        return None
+        return _preview_progress(editor)
     progress = editor.progress
+    if progress is None and not editor.reader.searching:
+        return ProgressBar(0, 0, _("Starting…"))
     if progress is None or progress.total is None:
         return ProgressBar(0, 0, progress_text(progress))
     return ProgressBar(progress.done, progress.total, progress_text(progress))
+
+
+def _preview_progress(editor: ContourEditor) -> ProgressBar | None:
+    """What the preview of a rectangle or click waits for; None if it comes at once."""
+    progress = editor.preview.progress
+    if progress is None or (progress.stage is Stage.SEGMENTING and progress.seconds < _SLOW_PREVIEW_SECONDS):
+        return None
+    return ProgressBar(0, 0, progress_text(None) if editor.reader.searching else waiting_stage_text(progress))
 
 
 def _result(editor: ContourEditor) -> ResultState | None:

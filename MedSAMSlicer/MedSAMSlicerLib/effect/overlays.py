@@ -28,6 +28,9 @@ class Overlays:
     def __init__(self, scripted_effect: slicer.qSlicerSegmentEditorScriptedEffect) -> None:
         self._effect = scripted_effect
         self._views: list[_View] = []
+        self._waiting: list[_View] = []
+        # Whether `update` has had a view rendered since the last `render_next`, and whether `render_next` has.
+        self._updated = self._rendered = False
 
     def attach(self) -> None:
         """Add actors to the current slice views."""
@@ -39,18 +42,42 @@ class Overlays:
         """Remove all actors."""
         for view in self._views:
             view.remove()
-        self._views = []
+        self._views, self._waiting = [], []
+        self._updated = self._rendered = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `render_next` has to be called."""
+        return bool(self._waiting) or self._updated or self._rendered
 
     def update(self, editor: ContourEditor | None, only: slicer.qMRMLSliceWidget | None = None) -> None:
-        """Update the views.
+        """Update the views, which `render_next` has rendered one by one.
 
         Args:
             editor: editor whose state is shown; None: nothing is shown.
-            only: the only view to update; None: all views.
+            only: the only view to update, at once if no other view is about to be rendered; None: all views.
         """
-        for view in self._views:
-            if only is None or view.widget is only:
-                view.draw(editor)
+        drawn = [view for view in self._views if only is None or view.widget is only]
+        for view in drawn:
+            view.draw(editor)
+        self._waiting = drawn + [view for view in self._waiting if view not in drawn]
+        if drawn and only is not None and not (self._updated or self._rendered):
+            self._effect.scheduleRender(self._waiting.pop(0).widget)
+            self._updated = True
+
+    def result_grew(self, image: StackImage) -> None:
+        """Have the views that show one of the image's changed slices updated by `render_next`."""
+        self._waiting += [view for view in self._views if view not in self._waiting and view.shows_change(image)]
+        image.changed.clear()
+
+    def render_next(self, editor: ContourEditor | None) -> None:
+        """Update one view that waits, and have it rendered. Called again and again, with the event loop in between."""
+        self._rendered = bool(self._waiting) and not self._updated
+        self._updated = False
+        if self._rendered:
+            view = self._waiting.pop(0)
+            view.draw(editor)
+            self._effect.scheduleRender(view.widget)
 
 
 class _View:
@@ -89,7 +116,9 @@ class _View:
         except MedSAMError:
             # The volume has become unusable. The error is reported when it is used for a run or for writing.
             self._hide()
-        self._effect.scheduleRender(self.widget)
+
+    def shows_change(self, image: StackImage) -> bool:
+        return image.changed_in(geometry_of(self.widget))
 
     def _draw_all(self, editor: ContourEditor, geometry: ViewGeometry) -> None:
         state, rectangle = editor.state, editor.rectangle

@@ -17,6 +17,9 @@ from ..scene.worker.progress import Progress
 from ..scene.writing.segment_writer import Written
 from .result_summary import ResultSummary, summary_of
 
+_SLOW_SLICE_SECONDS = 2.0
+"""A slice that takes longer is counted in seconds, so that the text never stands still."""
+
 
 def help_text() -> str:
     """Help of the effect, as HTML. Slicer shows the first sentence above the options."""
@@ -147,10 +150,8 @@ def progress_text(progress: Progress | None) -> str:
     """What a run is doing, how many slices are done, and how long it will take if that is known."""
     if progress is None:
         return _("Reading the image…")
-    if progress.stage is Stage.STARTING:
-        return _("Starting the inference process…")
-    if progress.stage is Stage.LOADING:
-        return _("Loading the model…")
+    if progress.stage is not Stage.SEGMENTING:
+        return waiting_stage_text(progress)
     if progress.total is None:
         # The run goes on to the end of the object, wherever that is: the remaining time is unknown.
         if progress.done == 0:
@@ -159,10 +160,25 @@ def progress_text(progress: Progress | None) -> str:
             done=progress.done, seconds=round(progress.seconds)
         )
     if progress.remaining is None:
-        return _("{done} of {total} slices").format(done=progress.done, total=progress.total)
-    return _("{done} of {total} slices, {seconds} s left").format(
-        done=progress.done, total=progress.total, seconds=max(round(progress.remaining), 1)
-    )
+        text = _("{done} of {total} slices").format(done=progress.done, total=progress.total)
+    else:
+        text = _("{done} of {total} slices, {seconds} s left").format(
+            done=progress.done, total=progress.total, seconds=max(round(progress.remaining), 1)
+        )
+    if progress.slice_seconds < _SLOW_SLICE_SECONDS:
+        return text
+    return _("{text}; {seconds} s for this slice so far").format(text=text, seconds=int(progress.slice_seconds))
+
+
+def waiting_stage_text(progress: Progress) -> str:
+    """What a run or a preview waits for, and since when."""
+    text = {
+        Stage.STARTING: _("Starting the inference process…"),
+        Stage.LOADING: _("Loading the model…"),
+        Stage.SEGMENTING: _("Computing the preview…"),
+    }[progress.stage]
+    seconds = int(progress.seconds)
+    return text if seconds < 1 else _("{text} {seconds} s").format(text=text, seconds=seconds)
 
 
 def waiting_text(segments: Sequence[str]) -> str:

@@ -30,11 +30,15 @@ class StackImage:
         stack: the stack that provides the geometry.
         first: first slice of the stack that the image covers.
         slices: number of slices; None: up to the last slice of the stack.
+
+    Attributes:
+        changed: slices of the stack that were replaced since this set was last emptied.
     """
 
     def __init__(self, stack: Stack, first: int = 0, slices: int | None = None) -> None:
         count = stack.shape[0] - first if slices is None else slices
         self.first = first
+        self.changed: set[int] = set()
         self.to_world = stack.slice_to_world(first)
         self.values = np.zeros((count, *stack.shape[1:]), np.uint8)
         self.image = vtk.vtkImageData()
@@ -60,8 +64,16 @@ class StackImage:
                 slice(int(nonzero_box.x0), int(nonzero_box.x1) + 1),
             )
             target[rows, columns] = values[rows, columns]
+        self.changed.add(index)
         self.image.GetPointData().GetScalars().Modified()
         self.image.Modified()
+
+    def changed_in(self, view: ViewGeometry) -> bool:
+        """Whether the plane of the view cuts one of the `changed` slices."""
+        width, height = view.size
+        corners = np.array([[x, y, 0.0] for x in (0, width) for y in (0, height)])
+        depths = transform_points(np.linalg.inv(self.to_world) @ view.xy_to_world, corners)[:, 2] + self.first
+        return any(depths.min() - 0.5 <= index <= depths.max() + 0.5 for index in self.changed)
 
     def put_result(self, result: SliceResult) -> None:
         """Replace a slice by the mask of its result."""

@@ -60,7 +60,7 @@ class ContourEditor:
     ) -> None:
         self.state = state
         self.reader = SliceReader(state.volume_node, lambda: state.parameters.get("Window"), clock)
-        self.preview = SlicePreview(state, self.reader, client)
+        self.preview = SlicePreview(state, self.reader, client, clock)
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)
         self._client, self._on_result = client, on_result
@@ -100,7 +100,7 @@ class ContourEditor:
 
     @property
     def progress(self) -> Progress | None:
-        """Progress of the run; None if there is no run, or it has not begun yet."""
+        """Progress of the run at this moment; None if there is no run, or it has not begun yet."""
         return self.runs.progress
 
     # Prompts

@@ -25,7 +25,6 @@ class RunController:
 
     Attributes:
         wanted: whether a run is to start as soon as the window is known and the client is free.
-        progress: progress of the run; None if there is none.
         before: the prompts before the rectangle or ROI that started the run, as a list of one; otherwise empty.
 
     Args:
@@ -50,7 +49,6 @@ class RunController:
         self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
         self._run: SegmentationRun | None = None
         self.wanted = False
-        self.progress: Progress | None = None
         self.before: list[Prompts | None] = []
 
     @property
@@ -63,10 +61,15 @@ class RunController:
         """Whether a run is wanted, or under way and not stopping."""
         return self.wanted or (self._run is not None and self._run.running and not self._run.stopping)
 
+    @property
+    def progress(self) -> Progress | None:
+        """Progress of the run at this moment; None if there is none, or another one is wanted."""
+        return self._run.progress if self._run is not None and self.running and not self.wanted else None
+
     def want(self, before: list[Prompts | None] | None = None) -> None:
         """Cancel the run under way and have another one start. `before`: see there."""
         self.cancel()
-        self.progress, self.wanted, self.before = None, True, before or []
+        self.wanted, self.before = True, before or []
         self._state.changed.emit()
 
     def cancel(self) -> None:
@@ -113,7 +116,6 @@ class RunController:
                 part=part,
                 earlier=state.current.result,
                 on_slice=lambda found: self._show(found, prompts),
-                on_progress=self._report,
                 on_finished=lambda result: self._finish(result, prompts, basis, content),
                 on_failed=self._fail,
             )
@@ -121,27 +123,24 @@ class RunController:
             if not isinstance(error, MedSAMError):
                 log_error(_log, error, "the run could not start")
             self._fail(as_user_error(error))
+            return
+        state.changed.emit()
 
     def _show(self, found: SliceResult, prompts: Prompts) -> None:
         self._state.current.add(found)
         if prompts is self._state.prompts:
             self._on_slice(found)
 
-    def _report(self, progress: Progress) -> None:
-        self.progress = progress
-        self._state.changed.emit()
-
     def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis, content: Content) -> None:
         info = None if self._run is None else self._run.info
         self._state.notes = [] if info is None else list(info.notes)
-        self.progress, self.before = None, []
+        self.before = []
         self._state.current.finish(FinishedRun(result, prompts, basis, content.read(result.indices)))
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 
     def _fail(self, error: MedSAMError) -> None:
         state = self._state
-        self.progress = None
         if not state.hidden:
             try:
                 state.current.restore(state.stack)

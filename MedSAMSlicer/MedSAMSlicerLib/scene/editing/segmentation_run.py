@@ -91,6 +91,11 @@ class SegmentationRun:
         """Whether the run was told to stop, which the next `step` of the client reports."""
         return self.running and self._stop_reason is not None
 
+    @property
+    def progress(self) -> Progress:
+        """Progress at this moment."""
+        return self._meter.now()
+
     def cancel(self) -> None:
         """End the run without a result; `on_failed` gets `Cancelled` in the next `step` of the client."""
         self.stop(Cancelled(_("cancelled: nothing was written")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from ..display.overlay import StackImage
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack
+from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
 
 
@@ -58,13 +60,18 @@ class PreviewQueue:
         self._send, self._on_preview, self._on_failed = send, on_preview, on_failed
         self._waiting: PreviewRequest | None = None
         self._under_way = False
-        self._generation = 0
+        self._generation = self._sent = 0
         self._paused = False
 
     @property
     def busy(self) -> bool:
         """Whether a request is under way or waits."""
         return self._under_way or self._waiting is not None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an answer is still wanted."""
+        return self._waiting is not None or (self._under_way and self._sent == self._generation)
 
     def request(self, request: PreviewRequest) -> None:
         """Send a request now, or when the one under way is answered. Replaces a request that waits."""
@@ -84,7 +91,7 @@ class PreviewQueue:
     def _next(self) -> None:
         if self._under_way or self._paused or self._waiting is None:
             return
-        request, self._waiting, self._under_way = self._waiting, None, True
+        request, self._waiting, self._under_way, self._sent = self._waiting, None, True, self._generation
         try:
             self._send(
                 request,
@@ -124,10 +131,18 @@ class SlicePreview:
         state: its `problem` is set, and its `changed` is emitted.
         reader: provides slices; requests wait until it has a window.
         client: predicts masks, with the model that the options name.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, state: SegmentState, reader: SliceReader, client: WorkerClient) -> None:
-        self._state, self._reader, self._client = state, reader, client
+    def __init__(
+        self,
+        state: SegmentState,
+        reader: SliceReader,
+        client: WorkerClient,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state, self._reader, self._client, self._clock = state, reader, client, clock
+        self._since = clock()
         self._queue = PreviewQueue(self._send, self._answered, self._failed)
         self.plane = Plane("K")
         self.image: StackImage | None = None
@@ -139,6 +154,14 @@ class SlicePreview:
     def busy(self) -> bool:
         """Whether a request is under way or waits."""
         return self._queue.busy
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the user waits for: stage, and seconds since the request or the last answer; None if for nothing."""
+        if not self._queue.awaited:
+            return None
+        stage = self._client.stage_for(self._state.parameters.choice)
+        return Progress(stage, 0, None, self._clock() - self._since, None)
 
     def use(self, plane: Plane, stack: Stack) -> None:
         """Use slices of this stack from now on. A preview in another plane is forgotten."""
@@ -155,6 +178,8 @@ class SlicePreview:
     ) -> None:
         """Request the mask of a slice of the stack in use; see `PreviewRequest`. Waits for `step` without a window."""
         self.tag = tag
+        if not self._queue.awaited:
+            self._since = self._clock()
         self.step()
         self._queue.request(PreviewRequest(index, prompt, oriented_box))
 
@@ -183,6 +208,7 @@ class SlicePreview:
         self._client.preview(self._state.parameters.choice, image, request.prompt, on_answer, on_failed)
 
     def _answered(self, request: PreviewRequest, prediction: Prediction) -> None:
+        self._since = self._clock()
         if self.image is None or self.shown is None or self.shown.index != request.index:
             self.image = StackImage(self._stack_in_use, request.index, 1)
         self.shown = request

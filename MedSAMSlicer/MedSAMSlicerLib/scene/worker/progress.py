@@ -19,6 +19,7 @@ class Progress:
         total: maximum number of slices; None if the extent of the object is unknown.
         seconds: time since the start of the run.
         remaining: estimated seconds until the end of the run; None if unknown.
+        slice_seconds: time since the last result, or since the stage began.
     """
 
     stage: Stage
@@ -26,6 +27,7 @@ class Progress:
     total: int | None
     seconds: float
     remaining: float | None
+    slice_seconds: float = 0.0
 
 
 class ProgressMeter:
@@ -39,19 +41,20 @@ class ProgressMeter:
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._total, self._clock = total, clock
         self._begin = clock()
-        self._stage_begin = self._begin
+        self._stage_begin = self._last = self._begin
         self._stage = Stage.STARTING
         self._done = 0
 
     def enter(self, stage: Stage) -> Progress:
         """Enter `stage`."""
         self._stage = stage
-        self._stage_begin = self._clock()
+        self._stage_begin = self._last = self._clock()
         return self.now()
 
     def count(self) -> Progress:
         """Count one more slice."""
         self._done += 1
+        self._last = self._clock()
         return self.now()
 
     def now(self) -> Progress:
@@ -59,6 +62,6 @@ class ProgressMeter:
         now = self._clock()
         remaining = None
         if self._total is not None and self._done:
-            seconds_per_slice = (now - self._stage_begin) / self._done
-            remaining = seconds_per_slice * max(self._total - self._done, 0)
-        return Progress(self._stage, self._done, self._total, now - self._begin, remaining)
+            seconds_per_slice = (self._last - self._stage_begin) / self._done
+            remaining = max(seconds_per_slice * (self._total - self._done) - (now - self._last), 0.0)
+        return Progress(self._stage, self._done, self._total, now - self._begin, remaining, now - self._last)

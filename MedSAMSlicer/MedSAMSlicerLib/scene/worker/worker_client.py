@@ -118,10 +118,10 @@ class WorkerClient:
         }
         request = self._send("segment", choice, fields, arrays, handlers, self._fail_run)
         self._run = ActiveRun(request, source, listener, RunLog(choice, source, prompt))
-        self._run.enter(self._stage(choice))
+        self._run.enter(self.stage_for(choice))
 
-    def _stage(self, choice: ModelChoice) -> Stage:
-        """Stage of a request for a model that was sent now."""
+    def stage_for(self, choice: ModelChoice) -> Stage:
+        """What a request for this model waits for: the start of the process, the loading, or earlier requests."""
         if self._process is None or not self._process.greeted:
             return Stage.STARTING
         return Stage.SEGMENTING if choice == self._loaded else Stage.LOADING

@@ -153,7 +153,7 @@ def test_a_correction_keeps_the_result_and_forbids_to_apply_it_meanwhile(editor_
     editor_fixture.draw(editor_fixture.view(7))
     editor_fixture.draw(editor_fixture.view(9), add=True, half=6, wait=False)
     state = shown(editor_fixture)
-    assert state.progress is not None and (state.progress.total, state.progress.text) == (0, "Reading the image…")
+    assert state.progress is not None and (state.progress.total, state.progress.text) == (0, "Starting…")
     assert state.result is not None and not state.result.can_apply
     editor_fixture.wait()
     assert [(key.slice_index, key.origin) for key in shown(editor_fixture).keys] == [(7, "drawn"), (9, "corrected")]
@@ -165,7 +165,10 @@ def test_a_correction_keeps_the_result_and_forbids_to_apply_it_meanwhile(editor_
         (None, "Reading the image…"),
         (Progress(Stage.STARTING, 0, None, 0.2, None), "Starting the inference process…"),
         (Progress(Stage.LOADING, 0, 9, 0.2, None), "Loading the model…"),
+        (Progress(Stage.LOADING, 0, 9, 21.4, None), "Loading the model… 21 s"),
         (Progress(Stage.SEGMENTING, 0, 9, 0.2, None), "0 of 9 slices"),
+        (Progress(Stage.SEGMENTING, 0, 9, 5.2, None, 4.7), "0 of 9 slices; 4 s for this slice so far"),
+        (Progress(Stage.SEGMENTING, 3, 9, 9.0, 0.0, 7.0), "3 of 9 slices, 1 s left; 7 s for this slice so far"),
         (Progress(Stage.SEGMENTING, 3, 9, 3.0, 6.2), "3 of 9 slices, 6 s left"),
         (Progress(Stage.SEGMENTING, 8, 9, 3.0, 0.2), "8 of 9 slices, 1 s left"),
         (Progress(Stage.SEGMENTING, 0, None, 2.2, None), "2 s so far, looking for the end of the object"),

@@ -21,8 +21,9 @@ def test_a_run_says_how_far_it_has_come_and_leaves_the_editor_alone(make_effect_
     effect_fixture.effect.scriptedEffect.setParameter("Reach", "range")
     effect_fixture.start()
     ui = effect_fixture.ui
+    effect_fixture.host.wait_until(lambda: ui.progressBar.value > 1)
     assert ui.progressFrame.visible and ui.cancelButton.enabled and not ui.runButton.enabled
-    assert ui.progressBar.maximum == 13 and ui.progressBar.value > 1
+    assert ui.progressBar.maximum == 13
     assert "of 13" in ui.progressLabel.text and "s left" in ui.progressLabel.text
     assert effect_fixture.visible("result")
     effect_fixture.finish()

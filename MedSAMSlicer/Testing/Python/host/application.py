@@ -52,6 +52,7 @@ class Host:
         answers, shown: what the user answers to the next dialogs; which dialogs opened.
         installed, opened: requirements that would have been installed; addresses that would have been opened.
         settings: content of QSettings.
+        rendering: `milliseconds` that it takes to render a view.
     """
 
     def __init__(self) -> None:
@@ -72,6 +73,8 @@ class Host:
         ):
             kept.clear()
         fakes.scripted_effect.EffectFactory._one.clear()
+        self.rendering = fakes.views.rendering
+        self.rendering.milliseconds = 0.0
         self.user = UserActions(self)
         self.editor: Any = None
         self.app: Any = None

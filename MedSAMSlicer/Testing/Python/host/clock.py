@@ -12,10 +12,10 @@ from .signals import guarded
 
 
 class Clock:
-    """Qt's event loop in small. `now` counts milliseconds since the test began."""
+    """Qt's event loop in small. `now` counts milliseconds since the test began, `cycle` its turns."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now, self.cycle = 0.0, 0
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], Any]]] = []
         self._pumps: list[Callable[[], bool]] = []
@@ -29,10 +29,13 @@ class Clock:
         self._pumps.append(pump)
 
     def process(self) -> None:
-        """What is due now and what processes have sent; events that these cause wait for the next step."""
+        """What is due now and what processes have sent; events that these cause, or that become due meanwhile, wait
+        for the next step."""
+        self.cycle += 1
+        begin = self.now
         self._pumps = [pump for pump in list(self._pumps) if guarded(pump)]
         waiting = next(self._order)
-        while self._due and self._due[0][0] <= self.now and self._due[0][1] < waiting:
+        while self._due and self._due[0][0] <= begin and self._due[0][1] < waiting:
             guarded(heapq.heappop(self._due)[2])
 
     def advance(self, milliseconds: float) -> None:
@@ -42,7 +45,7 @@ class Clock:
         while self._due and self._due[0][0] <= end:
             self.now = max(self.now, self._due[0][0])
             self.process()
-        self.now = end
+        self.now = max(self.now, end)
 
     def wait_until(self, condition: Callable[[], Any], seconds: float = 60.0) -> None:
         """Processes events in real time until the condition holds. Raises TimeoutError if it does not."""

@@ -58,6 +58,9 @@ class InProcessClient:
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         self._requests.append(_request(lambda: self._service.encode(choice, image), ignore, on_failed))
 
+    def stage_for(self, choice: ModelChoice) -> Stage:
+        return Stage.SEGMENTING
+
     def cancel(self) -> None:
         if self._run is not None:
             self._run.cancelled = True

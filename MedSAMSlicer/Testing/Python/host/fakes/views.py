@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import slicer
 import vtk
 
+from ..clock import clock
 from ..doubles import Double, double, implements
 
 ORIENTATIONS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 SIZE = (400, 300)
+rendering = SimpleNamespace(milliseconds=0.0)
 
 
 @implements("qMRMLSliceWidget")
@@ -44,7 +47,8 @@ class SliceWidget(Double):
 
 @implements("qMRMLSliceView")
 class SliceView(Double):
-    """Its renderer is real and holds the actors; nothing is drawn. `renders` counts what was asked to be drawn.
+    """Its renderer is real and holds the actors; nothing is drawn. `renders` counts what was asked to be drawn,
+    `rendered` has the turn of the event loop in which something was; each takes `rendering.milliseconds` of its time.
 
     What no effect keeps reaches Slicer's own interactor style and displayable managers: markups are hovered over and
     dragged, slices scroll with the wheel, as in Slicer.
@@ -71,7 +75,7 @@ class SliceView(Double):
         observer.SetInteractor(interactor)
         self.__dict__.update(
             _node=node, _window=window, _interactor=interactor, _style=style, renders=0, taken=False,
-            _managers=managers, _observer=observer,
+            _managers=managers, _observer=observer, rendered=[], _requested=None,
         )  # fmt: skip
 
     def _end(self) -> None:
@@ -86,7 +90,19 @@ class SliceView(Double):
         return self.__dict__["_interactor"]
 
     def scheduleRender(self) -> None:
-        self.__dict__["renders"] += 1
+        """As CTK: at most 60 times a second; who asks again when that time is over has it rendered at once."""
+        state = self.__dict__
+        state["renders"] += 1
+        if state["_requested"] is None:
+            state["_requested"] = request = (clock.now,)
+            clock.post(lambda: state["_requested"] is request and self.forceRender(), 1000 / 60)
+        elif clock.now - state["_requested"][0] > 1000 / 60:
+            self.forceRender()
+
+    def forceRender(self) -> None:
+        self.__dict__["_requested"] = None
+        self.__dict__["rendered"].append(clock.cycle)
+        clock.now += rendering.milliseconds
 
     def setViewCursor(self, cursor: Any) -> None:
         self.__dict__["_cursor"] = cursor

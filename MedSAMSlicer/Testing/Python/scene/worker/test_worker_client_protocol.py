@@ -11,45 +11,13 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import Cancelled, MedSAMError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import RunInfo
-from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
-from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION
 from MedSAMSlicerLib.scene.worker.active_run import Stage
-from MedSAMSlicerLib.scene.worker.transport import TransportListener
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.fake_worker_process import FakeWorkerProcess
 from support.threshold_service import noise_stack
 from support.worker_runs import BOX, CHOICE, PROMPT, CallbackRecorder
-
-
-class FakeWorkerProcess:
-    """A transport that the test drives."""
-
-    def __init__(self) -> None:
-        self.reader = MessageReader()
-        self.received: list[Message] = []
-        self.ended = ""
-
-    def start(self, listener: TransportListener) -> None:
-        self.listener = listener
-
-    def write(self, data: bytes) -> None:
-        self.received += self.reader.feed(data)
-
-    def kill(self) -> None:
-        self.ended = "killed"
-
-    def close(self) -> None:
-        self.ended = "closed"
-
-    def say(self, kind: str, fields: dict[str, Any] | None = None, arrays: dict[str, Any] | None = None) -> None:
-        self.listener.on_bytes(encode(Message(kind, fields or {}, arrays or {})))
-
-    def greet(self) -> None:
-        self.say("hello", {"version": PROTOCOL_VERSION})
-
-    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
-        fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
-        self.say("slice_result", {"job": job, **fields}, arrays)
 
 
 @dataclass

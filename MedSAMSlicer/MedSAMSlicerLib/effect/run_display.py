@@ -1,0 +1,57 @@
+"""Shows what a run has found so far, and how far it has come, while the application stays responsive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ..scene.editing.contour_editor import ContourEditor
+from .overlays import Overlays
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+
+
+class RunDisplay:
+    """Draws results at most ten times a second, and only in views that show a changed slice.
+
+    Rendering a view takes a fifth of a second on a computer without a graphics card. So each call of `step` has at most
+    one view rendered: between two calls the application takes the mouse, keys, and what the inference process has sent.
+
+    Args:
+        overlays: draws in the views.
+        show_options: updates the options frame.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, overlays: Overlays, show_options: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._overlays, self._show_options, self._clock = overlays, show_options, clock
+        self._next_text = self._next_drawing = 0.0
+        self._shown: tuple[object, ...] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `step` has to be called because of the views."""
+        return self._overlays.waiting
+
+    def step(self, editor: ContourEditor | None) -> None:
+        """Draw what is new. To be called from a timer, several times a second, after all messages were read."""
+        now = self._clock()
+        if editor is not None and now >= self._next_text:
+            self._next_text = now + SECONDS_BETWEEN_DRAWINGS
+            self._show_progress(editor)
+        image = None if editor is None else editor.state.current.image
+        if self._overlays.waiting:
+            # Counted from the last view: where rendering is slow, the engine gets the processor in between.
+            self._next_drawing = now + SECONDS_BETWEEN_DRAWINGS
+        elif image is not None and image.changed and now >= self._next_drawing:
+            self._overlays.result_grew(image)
+        self._overlays.render_next(editor)
+
+    def _show_progress(self, editor: ContourEditor) -> None:
+        progress = editor.progress if editor.running else editor.preview.progress
+        shown = None if progress is None else (progress.stage, progress.done, int(progress.seconds))
+        if shown != self._shown:
+            self._shown = shown
+            self._show_options()

@@ -1,0 +1,47 @@
+"""A transport that the test drives: it says what an inference process would say, whenever the test wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.serving import codec
+from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
+from MedSAMSlicerLib.scene.worker.transport import TransportListener
+
+
+class FakeWorkerProcess:
+    """Keeps what the client has sent in `received`."""
+
+    def __init__(self) -> None:
+        self.reader = MessageReader()
+        self.received: list[Message] = []
+        self.ended = ""
+
+    def start(self, listener: TransportListener) -> None:
+        self.listener = listener
+
+    def write(self, data: bytes) -> None:
+        self.received += self.reader.feed(data)
+
+    def kill(self) -> None:
+        self.ended = "killed"
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def say(self, kind: str, fields: dict[str, Any] | None = None, arrays: dict[str, Any] | None = None) -> None:
+        self.listener.on_bytes(encode(Message(kind, fields or {}, arrays or {})))
+
+    def greet(self) -> None:
+        self.say("hello", {"version": PROTOCOL_VERSION})
+
+    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
+        fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
+        self.say("slice_result", {"job": job, **fields}, arrays)
+
+    def jobs(self, kind: str) -> list[int]:
+        """Numbers of the requests of a kind, in the order of their arrival."""
+        return [message.integer("job") for message in self.received if message.kind == kind]
