@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..engine.diagnostics.log import get_logger
 from ..engine.environment import child_environment
 from ..engine.errors import one_line
 from ..scene.worker.transport import TransportListener
-from .qprocess_transport import QProcessTransport
+from .qprocess_transport import QProcessTransport, python_program
 
 Line = Mapping[str, Any]
 _log = get_logger(__name__)
@@ -69,7 +68,7 @@ class JobProcess:
         self._child_log = ChildLog(__name__, "job")
         self._last, self._cancelled = None, False
         _log.info("job %s starts", module.rpartition(".")[2])
-        command = [sys.executable, "-m", module, "--attached", *arguments]
+        command = [python_program(), "-m", module, "--attached", *arguments]
         self._transport = QProcessTransport(command, child_environment())
         self._transport.start(TransportListener(self._on_bytes, self._on_stderr, self._on_exit))
 
@@ -134,7 +133,7 @@ class JobProcess:
         if status is None:
             return _(
                 "{program} could not be started: check that no security software blocks it, or reinstall Slicer"
-            ).format(program=sys.executable)
+            ).format(program=python_program())
         lines = self._stderr.decode(errors="replace").splitlines()
         detail = one_line(next((line for line in reversed(lines) if line.strip() and not is_log_line(line)), ""), 200)
         return _("the process ended unexpectedly (exit status {status}){detail}: try again").format(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 
 import qt
@@ -16,9 +18,17 @@ CLOSE_MILLISECONDS = 1000
 _ending: list[qt.QProcess] = []
 
 
+def python_program() -> str:
+    """Slicer's Python interpreter, for child processes.
+
+    Slicer puts it into `sys.executable` only when it has started, but the module that it opens first may need it before.
+    """
+    return shutil.which("PythonSlicer") or sys.executable
+
+
 def inference_process() -> QProcessTransport:
     """Transport to a new inference process, with the limits of the user's settings."""
-    return QProcessTransport(worker_command(), child_environment())
+    return QProcessTransport(worker_command(program=python_program()), child_environment())
 
 
 class QProcessTransport:

@@ -47,10 +47,11 @@ class Transport(Protocol):
         ...
 
 
-def worker_command(service: str | None = None) -> list[str]:
+def worker_command(service: str | None = None, program: str | None = None) -> list[str]:
     """Program and arguments of the inference process.
 
     Args:
         service: factory of the service as ``module:function``; None for the segmentation service.
+        program: the Python interpreter; None: that of this process.
     """
-    return [sys.executable, "-m", _WORKER, *(["--service", service] if service else [])]
+    return [program or sys.executable, "-m", _WORKER, *(["--service", service] if service else [])]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +95,27 @@ def test_a_process_that_does_not_end_is_killed(host: Host, start: Callable[..., 
     host.clock.advance(900)
     assert process.state() != process.NotRunning
     host.wait_until(lambda: process.state() == process.NotRunning, 5)
+
+
+def test_processes_run_slicers_python_even_before_slicer_has_named_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A module that Slicer opens first may start a process while `sys.executable` is still another program."""
+    from MedSAMSlicerLib.processes.job_process import JobProcess
+    from MedSAMSlicerLib.processes.qprocess_transport import inference_process
+
+    python, before = tmp_path / "PythonSlicer", sys.executable
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/started\nexec {before} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(sys, "executable", "/nowhere/SlicerApp-real")
+    started = tmp_path / "started"
+    ends: list[Any] = []
+    job = JobProcess(lambda _line: None, ends.append)
+    job.start("json.tool", ["/nowhere"])
+    host.wait_until(lambda: ends)
+    assert started.read_text() == "-m json.tool --attached /nowhere\n"
+    transport, recorder = inference_process(), Recorder()
+    transport.start(recorder.listener)
+    transport.close()
+    host.wait_until(lambda: "serving.worker" in started.read_text())
