@@ -20,7 +20,7 @@ ROOM_IN_1500_BY_900 = 214
 """Pixels from the top of the help text to the end of the module panel, with the Data Probe below it (Slicer 5.13)."""
 GAP = 6
 EFFECT = ("nothing", "idle", "running", "result", "again", "problem", "open")
-PANEL = ("first", "ready")
+PANEL = ("first", "ready", "failed")
 NAMES = [*(f"effect-{name}" for name in EFFECT), *(f"panel-{name}" for name in PANEL)]
 
 

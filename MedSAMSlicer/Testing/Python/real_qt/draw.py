@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -179,13 +180,17 @@ def main(arguments: list[str] | None = None) -> int:
     measured: dict[int, dict[str, Any]] = {}
     for width in WIDTHS:
         effect_width = width - EFFECT_MARGIN
-        drawn = {name: (*states.effect(name, state), effect_width) for name, state in states.effect_states().items()}
-        drawn |= {name: (*states.panel(fill), width) for name, fill in states.PANEL_STATES.items()}
+        drawn = {
+            name: (partial(states.effect, name, state), effect_width) for name, state in states.effect_states().items()
+        }
+        drawn |= {name: (partial(states.panel, name), width) for name in states.PANEL_STATES}
         measured[width] = {"help": {"height": states.help_height(effect_width)}}
-        for name, (widget, refresh, room) in drawn.items():
+        for name, (make, room) in drawn.items():
+            widget, refresh = make()
             measured[width][name] = measure(widget, room, refresh, REFRESHES if width == WIDTHS[0] else 1)
             if width == WIDTHS[0]:
                 measured[width][name]["faint"] = draw(widget, name, folder)
+            widget.hide()
     (folder / "measured.json").write_text(json.dumps(measured, indent=1))
     application.quit()
     return 0

@@ -22,12 +22,14 @@ from MedSAMSlicerLib.effect.options_state import (
 )
 from MedSAMSlicerLib.effect.result_summary import KEY_MARK, REVIEW_MARK, ResultSummary, StripCell, color_of
 from MedSAMSlicerLib.effect.texts import help_text
+from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.panel import settings
 from MedSAMSlicerLib.panel.panel import Panel
 from MedSAMSlicerLib.panel.setup import packages
+from MedSAMSlicerLib.panel.texts import show_error
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
-from real_qt import pythonqt
 
+_IN_PACKAGE = weights._in_installed_package
 Drawn = tuple[QtWidgets.QWidget, Callable[[], None]]
 """A widget, and what refreshes it."""
 
@@ -107,39 +109,62 @@ def help_height(width: int) -> int:
     return round(browser.document().size().height()) + 2 * browser.frameWidth()
 
 
-def _ready(versions: dict[str, str]) -> None:
-    versions.update({package.name: package.version_range.split(",")[0].lstrip(">=") for package in _required()})
+def _first(ui: Any, panel: Panel) -> None:
+    """Nothing is installed."""
+
+
+def _ready(ui: Any, panel: Panel) -> None:
+    """Everything is installed and checked."""
     settings.set_device("cuda", "torch")
+    panel.check._on_line({"kind": "fastest", "device": "cuda", "runtime": "torch"})
 
 
-def _required() -> list[packages.Package]:
-    return packages.required_packages()
+def _failed(ui: Any, panel: Panel) -> None:
+    """A download has failed and is asked for again; the check of the computer goes on."""
+    panel.check._results = []
+    panel.check._on_line({"kind": "started", "backends": [{"device": "cpu", "runtime": "torch"}] * 3})
+    for runtime, seconds in (("torch", 33.9165), ("openvino", 0.7512)):
+        line = {"device": "cpu", "runtime": runtime, "seconds": seconds, "agrees": True}
+        panel.check._on_line({"kind": "result", **line})
+    ui.checkProgressFrame.visible = True
+    ui.modelsTable.selectRow(1)
+    ui.getModelButton.click()
+    show_error(
+        ui.modelsMessage, "MedSAM (ViT-B) could not be downloaded (ConnectTimeout): check the network, then try again"
+    )
 
 
-PANEL_STATES: dict[str, Callable[[dict[str, str]], None]] = {
-    "panel-first": lambda versions: None,
-    "panel-ready": _ready,
+VERSIONS = {
+    "torch": "2.12.0+cu128",
+    "torchvision": "0.27.0+cu128",
+    "cachetools": "6.0.0",
+    "platformdirs": "4.3.8",
+    "pooch": "1.9.0",
+    "segment-anything": "1.0",
 }
-"""Name -> what installs packages, given the versions of those that are there."""
+PANEL_STATES: dict[str, Callable[[Any, Panel], None]] = {
+    "panel-first": _first,
+    "panel-ready": _ready,
+    "panel-failed": _failed,
+}
+"""Name -> what happens in the panel."""
 
 
-def panel(fill: Callable[[dict[str, str]], None]) -> Drawn:
+def panel(name: str) -> Drawn:
     """The module's panel, all of its sections open."""
-    versions: dict[str, str] = {}
-    packages.installed_version = versions.get
-    fill(versions)
+    installed = name != "panel-first"
+    packages.installed_version = VERSIONS.get if installed else lambda _name: None
+    weights._in_installed_package = _IN_PACKAGE if installed else lambda _spec: None
+    settings.set_device("auto", "auto")
     widget = slicer.util.loadUI(str(packages.RESOURCES / "UI" / "MedSAMSlicer.ui"))
     ui: Any = slicer.util.childWidgetVariables(widget)
     made = Panel(ui)
-    made.storage.refresh()
     widget.real.panel = made  # lives as long as its widgets
 
     def refresh() -> None:
         made.refresh()
+        PANEL_STATES[name](ui, made)
         for section in (ui.packagesSection, ui.modelsSection, ui.checkSection, ui.storageSection):
             section.collapsed = False
 
     return widget.real, refresh
-
-
-__all__ = ["PANEL_STATES", "effect", "effect_states", "help_height", "panel", "pythonqt"]
