@@ -18,6 +18,8 @@ from .i18n import tr as _
 from .stack import ValueSource
 
 # Name -> level and width in Hounsfield units.
+LEVEL_AND_WIDTH = "level,width"
+"""Name of a window that is given by numbers."""
 CT_PRESETS: dict[str, tuple[float, float]] = {
     "soft-tissue": (40.0, 400.0),
     "lung": (-600.0, 1500.0),
@@ -72,8 +74,10 @@ class Window:
         return result
 
     def describe(self) -> str:
-        """Description for the user, for example "soft-tissue (level 40, width 400)"."""
+        """Description for the user, such as "soft-tissue (level 40, width 400)" or "level -400, width 1200"."""
         level, width = self.requested or ((self.lower + self.upper) / 2, self.upper - self.lower)
+        if self.name == LEVEL_AND_WIDTH:
+            return _("level {level:.5g}, width {width:.5g}").format(level=level, width=width)
         return _("{name} (level {level:.5g}, width {width:.5g})").format(name=self.name, level=level, width=width)
 
 
@@ -185,7 +189,7 @@ def _named_window(wanted: str) -> Window:
         raise InputError(
             _("window {wanted!r} has no usable width: give LEVEL,WIDTH with a width above 0").format(wanted=wanted)
         )
-    return Window(level - width / 2, level + width / 2, "level,width", requested=(level, width))
+    return Window(level - width / 2, level + width / 2, LEVEL_AND_WIDTH, requested=(level, width))
 
 
 def _limited(window: Window, extremes: tuple[float, float]) -> Window:

@@ -90,6 +90,7 @@ def test_presets_and_level_with_width(ct: np.ndarray) -> None:
     assert np.array_equal(shown(ct, "lung"), as_published(ct, -1350, 150))
     assert np.array_equal(shown(ct, "100,300"), as_published(ct, -50, 250))
     assert choose_window("lung", stack(ct)).describe() == "lung (level -600, width 1500)"
+    assert choose_window("-400,1200", stack(ct)).describe() == "level -400, width 1200"
 
 
 def test_the_source_is_not_touched(ct: np.ndarray) -> None:
