@@ -119,7 +119,7 @@ class Segmentation:
     model : LoadedModel
         Provenance: key of the model, SHA-256 of its weights, device and runtime.
     timings : Timings
-        Seconds for loading, encoding and decoding, and the number of encoder and decoder calls.
+        Seconds for loading, encoding, decoding and until the first slice, and the number of encoder and decoder calls.
     notes : tuple of str
         Lines that a user should read, for example about a device that ran out of memory.
     consensus : mapping of int to JitterAgreement
@@ -449,7 +449,7 @@ def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunIn
     """Run the model; what it raises becomes a `MedSAMError`, what the consumer of the results raises does not."""
     with RunLog(model._choice, source, prompt) as log, _user_errors():
         for result in model._service.segment(model._choice, source, prompt, info):
-            log.slices += 1
+            log.count()
             yield result
     log.finished(info)
 

@@ -73,6 +73,7 @@ class Timings:
         encode, decode: seconds spent in encoder and decoder.
         encoder_calls: number of encoded slices.
         decoder_calls: number of decoded prompts.
+        first_result: seconds from the beginning of the run to the result of its first slice, without loading.
     """
 
     load: float = 0.0
@@ -80,6 +81,7 @@ class Timings:
     decode: float = 0.0
     encoder_calls: int = 0
     decoder_calls: int = 0
+    first_result: float = 0.0
 
 
 @dataclass

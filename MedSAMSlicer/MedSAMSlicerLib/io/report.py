@@ -68,6 +68,7 @@ def build_report(
         "volume_ml": float(volume_ml),
         "seconds": {
             "load": info.timings.load,
+            "first_result": info.timings.first_result,
             "encode": info.timings.encode,
             "decode": info.timings.decode,
             "total": total_seconds,

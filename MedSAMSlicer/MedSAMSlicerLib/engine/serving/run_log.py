@@ -15,7 +15,7 @@ _log = get_logger(RUN_LOGGER)
 
 
 class RunLog:
-    """Logs one run over a stack of slices. The caller counts `slices` and calls `finished` or `failed` at the end.
+    """Logs one run over a stack of slices. The caller calls `count`, and `finished` or `failed` at the end.
 
     In a ``with`` statement, an exception that leaves the block is logged as the failure of the run; one that is no
     `Exception`, such as KeyboardInterrupt, as its cancellation.
@@ -32,6 +32,7 @@ class RunLog:
     def __init__(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt) -> None:
         self._choice, self._begin = choice, time.monotonic()
         self.slices = 0
+        self._first: float | None = None
         count, rows, columns = source.shape
         spacing = " x ".join(f"{length:.3g}" for length in source.spacing)
         self._stack = f"{count} slices of {rows} x {columns} pixels, spacing {spacing} mm"
@@ -49,17 +50,25 @@ class RunLog:
         elif error is not None:
             self.failed(Cancelled("cancelled"))
 
+    def count(self) -> None:
+        """Count a slice that has a result now."""
+        self.slices += 1
+        if self._first is None:
+            self._first = time.monotonic() - self._begin
+
     def finished(self, info: RunInfo) -> None:
         """Log that the run has ended with a result."""
         spent, loaded = info.timings, info.loaded
         what = self._model if loaded is None else f"{loaded.model} on {loaded.device} with {loaded.runtime}"
+        first = "" if self._first is None else f", the first after {self._first:.2f} s"
         _log.info(
-            "run finished: %s; %s; %d slices in %.2f s "
+            "run finished: %s; %s; %d slices in %.2f s%s "
             "(load %.2f s; encoder %.2f s, %d calls; decoder %.2f s, %d calls)",
             what,
             self._stack,
             self.slices,
             time.monotonic() - self._begin,
+            first,
             spent.load,
             spent.encode,
             spent.encoder_calls,

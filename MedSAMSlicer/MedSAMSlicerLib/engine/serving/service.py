@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -66,7 +67,9 @@ class SegmentationService:
         predictor, info.loaded = self._load(choice)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         info.notes = predictor.notes
+        begin = time.perf_counter()
         for result in propagate(source, prompt, predictor):
+            predictor.timings.first_result = predictor.timings.first_result or time.perf_counter() - begin
             self._update(info)
             yield result
         self._update(info)

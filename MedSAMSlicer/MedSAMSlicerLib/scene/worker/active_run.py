@@ -127,7 +127,7 @@ class ActiveRun:
         self.enter(Stage.SEGMENTING)
         # The listener may have cancelled the run when the stage changed.
         if self.stop_reason is None:
-            self._log.slices += 1
+            self._log.count()
             self._listener.on_slice(result)
 
     def finish(self, info: RunInfo) -> None:

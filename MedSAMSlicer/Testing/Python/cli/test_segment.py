@@ -77,10 +77,11 @@ class TestTheFirstRun:
 
     def test_the_seconds_add_up(self, first_run: Any) -> None:
         seconds = first_run.report["seconds"]
-        assert set(seconds) == {"load", "encode", "decode", "total"}
+        assert set(seconds) == {"load", "first_result", "encode", "decode", "total"}
         parts = [seconds[part] for part in ("load", "encode", "decode")]
         assert min(parts) > 0
         assert sum(parts) <= seconds["total"]
+        assert 0 < seconds["first_result"] < seconds["total"]
 
     def test_the_preview_is_a_picture(self, first_run: Any) -> None:
         image = sitk.GetArrayFromImage(sitk.ReadImage(str(first_run.preview)))

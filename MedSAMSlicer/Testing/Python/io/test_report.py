@@ -29,7 +29,7 @@ def image(tmp_path: Path) -> Image:
 @pytest.fixture
 def info() -> RunInfo:
     loaded = LoadedModel(model="litemedsam", weights_sha256="ab" * 32, device="cpu", runtime="torch")
-    timings = Timings(load=1.0, encode=2.0, decode=0.5, encoder_calls=2, decoder_calls=3)
+    timings = Timings(load=1.0, encode=2.0, decode=0.5, encoder_calls=2, decoder_calls=3, first_result=1.5)
     return RunInfo(loaded=loaded, timings=timings, notes=["the prompt was clipped"])
 
 
@@ -71,7 +71,7 @@ def test_everything_that_is_needed_to_do_it_again(image: Image, info: RunInfo) -
     ]
     assert report["window"] == {"name": "lung", "lower": -1350, "upper": 150}
     assert report["prompts"] == {"keys": [{"slice": 2, "box": [0, 1, 4, 3]}], "reach": [1, 3], "bounds": [0, 1, 4, 3]}
-    assert report["seconds"] == {"load": 1.0, "encode": 2.0, "decode": 0.5, "total": 4.0}
+    assert report["seconds"] == {"load": 1.0, "first_result": 1.5, "encode": 2.0, "decode": 0.5, "total": 4.0}
     assert (report["encoder_calls"], report["decoder_calls"]) == (2, 3)
     assert report["notes"] == ["the prompt was clipped"]
     assert report["volume_ml"] == 0.035

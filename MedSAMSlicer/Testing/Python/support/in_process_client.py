@@ -141,7 +141,7 @@ class _Run:
         if result is None or self.cancelled:
             return False
         self._stages.enter(Stage.SEGMENTING)
-        self._log.slices += 1
+        self._log.count()
         self._listener.on_slice(result)
         return not self.cancelled
 

@@ -36,6 +36,7 @@ def test_a_run_is_logged_with_its_size_its_model_and_its_cost(
     stack = "8 slices of 20 x 30 pixels, spacing 3 x 0.8 x 0.7 mm"
     assert begin == f"run begins: litemedsam on {stack}; key slices: 1; extent: slices 1 to 6"
     assert end.startswith(f"run finished: litemedsam on cpu with test; {stack}; 6 slices in ")
+    assert " s, the first after " in end
     assert end.endswith("s, 0 calls; decoder 1.50 s, 6 calls)")
 
 
