@@ -187,7 +187,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._negative = bool(interactor.GetControlKey())
             return editor.mouse.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
-            return self._key_pressed(interactor.GetKeySym())
+            return self._key_pressed(interactor.GetKeySym(), viewWidget)
         if event == events.EnterEvent:
             self._view = viewWidget
             self._look()
@@ -203,12 +203,12 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             return True
         return False
 
-    def _key_pressed(self, key: str) -> bool:
+    def _key_pressed(self, key: str, view: slicer.qMRMLSliceWidget) -> bool:
         """Handle a key over a slice view. Returns False for keys that others may handle."""
         if key == "Escape":  # only in a window in which the shortcuts do not work
             return self.escape()
-        if key == "BackSpace":
-            return self.undoClick()
+        if key == "BackSpace":  # over a point of a markup, Slicer deletes that
+            return not slice_views.is_over_handle(view) and self.undoPrompt()
         if key in ("Return", "KP_Enter") and self.contouring is not None and self.contouring.points.pending:
             self.run()
             return True

@@ -67,10 +67,10 @@ class Commands:
         if self.contouring is not None:
             self.contouring.discard()
 
-    def undoClick(self) -> bool:
-        """Take back the last click, or the last start from the segment. Returns False if there is none."""
+    def undoPrompt(self) -> bool:
+        """Take back the last change of the prompts, with the result that there was before it. Returns False if there is none."""
         editor = self.contouring
-        return editor is not None and not editor.state.gone and editor.points.undo()
+        return editor is not None and not editor.state.gone and editor.undo_prompt()
 
     def startFromSegment(self) -> None:
         """Make the segment's mask on the slice in view the start of the next prediction, with models that take masks."""

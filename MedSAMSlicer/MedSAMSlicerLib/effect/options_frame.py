@@ -53,7 +53,7 @@ class OptionsFrame:
             (ui.runButton, actions.run),
             (ui.cancelButton, actions.cancel),
             (ui.setUpButton, actions.setUp),
-            (ui.undoClickButton, actions.undoClick),
+            (ui.undoPromptButton, actions.undoPrompt),
             (ui.startFromSegmentButton, actions.startFromSegment),
             (ui.applyButton, actions.apply),
             (ui.discardButton, actions.discard),
@@ -94,7 +94,7 @@ class OptionsFrame:
         for label, text in zip((ui.fromLabel, ui.toLabel), state.range_ends, strict=True):
             _assign(label, "text", text)
         _assign(ui.runButton, "text", state.run_text)
-        ui.runButton.enabled = state.can_run
+        ui.runButton.enabled, ui.undoPromptButton.enabled = state.can_run, state.can_undo_prompt
         ui.cancelButton.enabled = state.can_cancel
         ui.progressFrame.visible = state.progress is not None
         if state.progress is not None:
@@ -111,7 +111,6 @@ class OptionsFrame:
         ui.clicksFrame.visible = state.clicks is not None
         if state.clicks is not None:
             _assign(ui.clicksLabel, "text", state.clicks.text)
-            ui.undoClickButton.visible, ui.undoClickButton.enabled = state.clicks.accepts_points, state.clicks.can_undo
             ui.startFromSegmentButton.visible = state.clicks.accepts_masks
         _assign(ui.windowInUseLabel, "text", state.window_in_use)
         ui.roiRunButton.enabled = state.can_run_in_roi

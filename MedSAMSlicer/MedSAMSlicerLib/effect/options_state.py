@@ -72,14 +72,11 @@ class ClicksState:
     """What the chosen model accepts besides rectangles.
 
     Attributes:
-        accepts_points, accepts_masks: whether the buttons for these are visible.
-        can_undo: whether there is a click to undo.
+        accepts_masks: whether the button for these is visible.
     """
 
     text: str
-    accepts_points: bool
     accepts_masks: bool
-    can_undo: bool
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,7 @@ class OptionsState:
     range_ends: tuple[str, str] = (UNKNOWN, UNKNOWN)
     run_text: str = ""
     can_run: bool = False
+    can_undo_prompt: bool = False
     progress: ProgressBar | None = None
     can_cancel: bool = False
     result: ResultState | None = None
@@ -173,6 +171,7 @@ def options_state(
         plane=plane,
         range_ends=range_ends,
         can_run=editor.state.prompts is not None and not editor.running,
+        can_undo_prompt=editor.can_undo_prompt,
         progress=_progress(editor),
         can_cancel=editor.running,
         result=_result(editor),
@@ -226,7 +225,7 @@ def _clicks(editor: ContourEditor) -> ClicksState | None:
     kinds = editor.parameters.prompt_kinds
     if not kinds & {"points", "mask"}:
         return None
-    return ClicksState(clicks_text(editor), "points" in kinds, "mask" in kinds, editor.points.can_undo)
+    return ClicksState(clicks_text(editor), "mask" in kinds)
 
 
 def _place(editor: ContourEditor, view: ViewGeometry | None) -> tuple[str, tuple[str, str]]:

@@ -35,8 +35,9 @@ def help_text() -> str:
                 _("<b>Drag again</b> on a key slice: replace its rectangle. <b>Correct</b>: drag its corners."),
                 _("<b>Click</b> inside the object, <b>Ctrl+click</b> (Cmd+click on macOS) outside it, with models that"
                   " accept points: refine the mask on that slice, starting from its rectangle or its result."
-                  " <b>Backspace</b> undoes the last click. Clicks do not start a run: press <b>Enter</b> or"
-                  " 'Contour'."),
+                  " Clicks do not start a run: press <b>Enter</b> or 'Contour'."),
+                _("<b>Backspace</b> or 'Undo prompt': take back the last rectangle, click, removal or discard, with the"
+                  " result that there was before it."),
                 _("<b>Esc</b>: drop the rectangle, or cancel the run that it started, or drop the clicks since the last"
                   " run."),
                 _("<b>N</b>: go to the next slice that needs review. <b>Ctrl+Enter</b>: apply."),

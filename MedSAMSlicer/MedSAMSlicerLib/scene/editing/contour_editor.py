@@ -140,6 +140,29 @@ class ContourEditor:
         self.preview.forget()
         self.state.changed.emit()
 
+    @property
+    def can_undo_prompt(self) -> bool:
+        """Whether `undo_prompt` has something to take back."""
+        return self.state.can_undo_prompts or self.points.can_undo
+
+    def undo_prompt(self) -> bool:
+        """Take back the last rectangle, click, ROI, removal or discard, with the result that there was before it.
+
+        Takes back clicks that were loaded with the scene, too, on the slice in view. A run is cancelled.
+
+        Returns:
+            False if there is nothing to take back.
+        """
+        if self.points.clicked_last or not self.state.can_undo_prompts:
+            return self.points.undo()
+        self.runs.cancel()
+        self.rectangle.drop()
+        self.state.problem, self.state.notes = None, []
+        self.state.undo_prompts()
+        self.points.show_again()
+        self.state.changed.emit()
+        return True
+
     def read_prompts(self) -> None:
         """As `SegmentState.read_prompts`; clicks are previewed with the model that is chosen now."""
         self.state.read_prompts()

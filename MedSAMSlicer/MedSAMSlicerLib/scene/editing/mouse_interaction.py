@@ -119,7 +119,7 @@ class MouseInteraction:
             before = list(self._runs.before)
             self._runs.cancel()
             if before:
-                state.change_prompts(before[0])
+                state.restore_prompts(before[0])
             self._points.show_again()
         else:
             return self._points.drop()

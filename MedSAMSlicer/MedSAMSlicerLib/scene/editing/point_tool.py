@@ -6,6 +6,7 @@ has a result, with the mask that the model found there: so the click corrects th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...engine.errors import InputError, MedSAMError
@@ -67,6 +68,11 @@ class PointTool:
         """Key slices with clicks or a mask that the current result has not taken into account, in increasing order."""
         prompts = self._state.prompts
         return [] if prompts is None else [index for index in prompts.keys if self._pending(index) is not None]
+
+    @property
+    def clicked_last(self) -> bool:
+        """Whether the last change of the prompts was a click or a start from the segment."""
+        return bool(self._history())
 
     @property
     def can_undo(self) -> bool:
@@ -268,15 +274,17 @@ class PointTool:
         state, history = self._state, self._history()
         before = state.prompts
         changed = Prompts(plane, {index: key}) if before is None else before.with_key(index, key, state.stack(plane))
-        self._set(changed, [*history, _Step(index, before)], self._run_steps(history))
+        self._set(changed, [*history, _Step(index, before)], self._run_steps(history), state.change_prompts)
         self._previewed = self._seen = (plane, index)
         self.refresh()
         state.changed.emit()
 
     def _restore(self, prompts: Prompts | None, steps: list[_Step]) -> None:
-        self._set(prompts, steps, min(self._run_steps(self._history()), len(steps)))
+        self._set(prompts, steps, min(self._run_steps(self._history()), len(steps)), self._state.restore_prompts)
 
-    def _set(self, prompts: Prompts | None, steps: list[_Step], in_result: int) -> None:
+    def _set(
+        self, prompts: Prompts | None, steps: list[_Step], in_result: int, use: Callable[[Prompts | None], None]
+    ) -> None:
         # Before the change, because callbacks of the change may read `can_undo`.
         self._steps, self._led_to, self._in_result = steps, prompts, in_result
-        self._state.change_prompts(prompts)
+        use(prompts)

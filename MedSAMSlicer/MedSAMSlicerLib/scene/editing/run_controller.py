@@ -141,11 +141,7 @@ class RunController:
 
     def _fail(self, error: MedSAMError) -> None:
         state = self._state
-        if not state.hidden:
-            try:
-                state.current.restore(state.stack)
-            except MedSAMError:
-                state.current.image = None  # the volume has changed, which is why the run has failed
+        state.show_result()
         self._on_failed()
         if not isinstance(error, Cancelled):
             self.wanted = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import slicer
@@ -12,9 +14,12 @@ from ..volume.content import content_time
 from ..volume.node_watch import NodeWatch, check_nodes
 from ..volume.slice_stack import default_axis_of
 from ..volume.view_plane import Plane, Stack, ViewGeometry, plane_of
-from .current_result import CurrentResult
+from .current_result import CurrentResult, FinishedRun
 from .effect_parameters import EffectParameters
 from .prompts import Prompts
+
+_MAX_UNDO_STEPS = 10
+"""How many changes of the prompts can be taken back: their results are kept in memory."""
 
 
 class Signal:
@@ -36,6 +41,13 @@ class Signal:
         """Call the callbacks that are connected now; an exception of one of them is not caught."""
         for callback in tuple(self._callbacks):
             callback(*arguments)
+
+
+class _UndoStep(NamedTuple):
+    """Prompts before a change, and the run whose result was shown then."""
+
+    prompts: Prompts | None
+    run: FinishedRun | None
 
 
 class SegmentState:
@@ -73,6 +85,7 @@ class SegmentState:
         self.volume_node, self.segmentation_node, self.segment_id = volume_node, segmentation_node, segment_id
         self.parameters = parameters
         self.prompts: Prompts | None = None
+        self._undo_steps: list[_UndoStep] = []
         self.current = CurrentResult()
         self.problem: MedSAMError | None = None
         self.notes: list[str] = []
@@ -135,8 +148,47 @@ class SegmentState:
 
     def change_prompts(self, prompts: Prompts | None) -> None:
         """Use these prompts, and store them in the scene. A result in another plane is dropped; no run begins."""
+        if prompts is not self.prompts:
+            self._undo_steps = [*self._undo_steps, _UndoStep(self.prompts, self.current.run)][-_MAX_UNDO_STEPS:]
         self._use(prompts)
-        content = None if prompts is None else prompts.content()
+        self._store()
+
+    @property
+    def can_undo_prompts(self) -> bool:
+        """Whether `undo_prompts` has something to take back."""
+        return bool(self._undo_steps)
+
+    def undo_prompts(self) -> bool:
+        """Take back the last change of the prompts; see `restore_prompts`. Returns False if there is none."""
+        if not self._undo_steps:
+            return False
+        self.restore_prompts(self._undo_steps[-1].prompts)
+        return True
+
+    def restore_prompts(self, prompts: Prompts | None) -> None:
+        """Go back to earlier prompts, and to the result that there was when they were changed. No run begins."""
+        steps = self._undo_steps
+        position = next((n for n in reversed(range(len(steps))) if steps[n].prompts is prompts), len(steps))
+        run = steps[position].run if position < len(steps) else None
+        self._undo_steps = steps[:position]
+        self._use(prompts)
+        if run is not None and run is not self.current.run:
+            self.current.finish(run)
+            self.current.compare_voxels(self.stack)
+            self.show_result()
+        elif prompts is not None and prompts.lineage != self.current.lineage:
+            self.current.drop()
+        self._store()
+
+    def show_result(self) -> None:
+        """Make the image of the current result, unless the segment is not selected or the volume cannot show it."""
+        self.current.image = None
+        if not self.hidden:
+            with suppress(InputError):  # shown when the volume is used for a run or for writing
+                self.current.restore(self.stack)
+
+    def _store(self) -> None:
+        content = None if self.prompts is None else self.prompts.content()
         self.parameters.set_prompts_of(self.segment_id, self.volume_node, self.segmentation_node, content)
 
     def read_prompts(self) -> None:
@@ -147,6 +199,7 @@ class SegmentState:
         try:
             content = self.parameters.prompts_of(self.segment_id, self.volume_node, self.segmentation_node)
             if content != (None if self.prompts is None else self.prompts.content()):
+                self._undo_steps = []
                 self._use(None if content is None else Prompts.from_content(content))
         except InputError as error:
             self.fail(error)

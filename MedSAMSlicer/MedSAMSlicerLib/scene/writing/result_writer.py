@@ -42,12 +42,15 @@ class TrackedWrite:
         self._removed = _sampled_difference(change.before, change.after, first)
         self.undone = False
         """Whether everything that was written was gone at some `look`, and was not completely back at a later one."""
+        self.there = bool(len(self._added))
+        """Whether the segment held some of the added voxels at the last `look`."""
 
     def look(self) -> None:
         """Set `undone`. It stays as it is for a write that changed nothing, or if the segment cannot be read."""
         added, removed = self._segment.holds(self._added), self._segment.holds(self._removed)
         if added is None or removed is None or not (added.size or removed.size):
             return
+        self.there = bool(added.any())
         still_there = [part for part in (added, ~removed) if part.size]
         if not all(part.any() for part in still_there):
             self.undone = True
@@ -89,9 +92,15 @@ class ResultWriter:
     def __init__(self, state: SegmentState) -> None:
         self._state = state
         self._writes: list[_Write] = []
-        self.undo_suspected = False
-        """Whether the segment has changed since the last `check_undo`."""
+        self._segment_changed = False
+        self._checked: StackResult | None = None
+        """The current result at the last `check_undo`."""
         self._stop = _observe_changes(state.segmentation_node, self._on_segment_changed)
+
+    @property
+    def undo_suspected(self) -> bool:
+        """Whether the segment has changed since the last `check_undo`, or an earlier result is the current one again."""
+        return self._segment_changed or (bool(self._writes) and self._state.current.result is not self._checked)
 
     def close(self) -> None:
         """Observe the segment no longer."""
@@ -120,26 +129,39 @@ class ResultWriter:
             write = _Write(result, current.lineage, change.segment, added, TrackedWrite(change))
             # What was undone cannot be redone any more.
             self._writes = [*(one for one in self._writes if not one.tracked.undone), write][-_REMEMBERED:]
-        self.undo_suspected = False
+        self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
         return written
 
     def check_undo(self) -> None:
-        """If the segment has changed, find out which writes were undone or redone, and set the result's flags."""
+        """If it is suspected, find out which writes were undone or redone, and set the flags of the current result."""
         state, current = self._state, self._state.current
         if not self.undo_suspected or state.gone:
             return
-        self.undo_suspected = False
-        later_undone = False
-        for write in self._writes:
-            write.tracked.look()
-            # Undo goes from the last step to the first.
-            write.tracked.undone = later_undone = later_undone or write.tracked.undone
-        last = next((write for write in reversed(self._writes) if write.result is current.result), None)
-        if last is not None and current.undone is not last.tracked.undone:
-            current.applied, current.undone = not last.tracked.undone, last.tracked.undone
+        self._segment_changed, self._checked = False, current.result
+        self._look()
+        own = next((write for write in reversed(self._writes) if write.result is current.result), None)
+        if own is None:
+            return
+        # Another form of the result may have taken its place.
+        forms = (write for write in reversed(self._writes) if write.lineage == own.lineage)
+        found = (next((form for form in forms if not form.tracked.undone), None) is own, own.tracked.undone)
+        if (current.applied, current.undone) != found:
+            current.applied, current.undone = found
             state.notes = []  # they told what the write had done
             state.changed.emit()
+
+    def _look(self) -> None:
+        # Undo goes from the last step to the first: a write is undone with any earlier one; and where its voxels are gone
+        # while those of a later one are there, it was not undone but replaced.
+        later_there = False
+        for write in reversed(self._writes):
+            write.tracked.look()
+            write.tracked.undone = write.tracked.undone and not later_there
+            later_there = later_there or write.tracked.there
+        undone = False
+        for write in self._writes:
+            write.tracked.undone = undone = undone or write.tracked.undone
 
     def _last_form(self) -> _Write | None:
         """The last write that was not undone, if it is of an earlier form of the current result."""
@@ -154,8 +176,8 @@ class ResultWriter:
 
     def _on_segment_changed(self) -> None:
         # In the middle of a change the segment may be empty, so it is not looked at now.
-        if self._writes and not self.undo_suspected:
-            self.undo_suspected = True
+        if self._writes and not self._segment_changed:
+            self._segment_changed = True
             self._state.changed.emit()
 
 

@@ -72,16 +72,16 @@ def test_clicks_show_the_mask_and_their_marks_and_begin_no_run(effect_fixture: A
 
 def test_backspace_and_the_button_undo_one_by_one_and_the_editors_undo_stays(effect_fixture: Any) -> None:
     user, ui = effect_fixture.host.user, effect_fixture.ui
-    assert not ui.undoClickButton.enabled
+    assert not ui.undoPromptButton.enabled
     assert not user.key("BackSpace"), "a key without a meaning is left to others"
     for where in (FIRST, SECOND):
         click(effect_fixture, where)
     assert user.key("BackSpace")
     answered(effect_fixture)
     assert (seen(effect_fixture) == effect_fixture.truth[10]).all() and len(marks(effect_fixture)) == 1
-    user.click(ui.undoClickButton)
+    user.click(ui.undoPromptButton)
     answered(effect_fixture)
-    assert not effect_fixture.visible("preview") and not len(marks(effect_fixture)) and not ui.undoClickButton.enabled
+    assert not effect_fixture.visible("preview") and not len(marks(effect_fixture)) and not ui.undoPromptButton.enabled
     assert effect_fixture.contouring.state.prompts is None
 
 
@@ -144,7 +144,7 @@ def test_escape_drops_the_clicks_and_is_kept_from_others(effect_fixture: Any) ->
 
 def test_a_box_model_says_so_in_one_line_and_hides_the_controls(effect_fixture: Any) -> None:
     ui = effect_fixture.ui
-    assert ui.clicksFrame.visible and ui.undoClickButton.visible and ui.startFromSegmentButton.visible
+    assert ui.clicksFrame.visible and ui.startFromSegmentButton.visible
     effect_fixture.effect.scriptedEffect.setParameter("Model", "litemedsam")
     assert not ui.clicksFrame.visible
     click(effect_fixture, FIRST)
@@ -188,7 +188,7 @@ def test_the_segment_is_where_the_model_starts(effect_fixture: Any) -> None:
     assert (seen(effect_fixture) == effect_fixture.other[10]).all() and ui.problemLabel.text == ""
     assert "Slice 10 (S 20.0 mm): from the segment." in ui.clicksLabel.text
     assert ui.keysTable.item(0, 2).text() == "from segment"
-    user.click(ui.undoClickButton)
+    user.click(ui.undoPromptButton)
     assert effect_fixture.contouring.state.prompts is None
 
 

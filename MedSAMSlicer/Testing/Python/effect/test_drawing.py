@@ -147,3 +147,21 @@ def test_a_rectangle_may_begin_right_after_a_click(effect_fixture: Any) -> None:
     assert user.release("Red", end)
     effect_fixture.finish()
     assert (effect_fixture.result() == effect_fixture.truth).all()
+
+
+def test_a_forgotten_shift_is_taken_back_by_button_and_by_key(effect_fixture: Any) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    assert not ui.undoPromptButton.enabled
+    effect_fixture.drag()
+    result = effect_fixture.contouring.result
+    effect_fixture.effect.apply()
+    for take_back in (lambda: user.click(ui.undoPromptButton), lambda: user.key("BackSpace")):
+        effect_fixture.drag("Yellow", half=0.4)
+        assert ui.resultLabel.text.startswith("Preview") and effect_fixture.contouring.result is not result
+        take_back()
+        effect_fixture.host.clock.advance(100)
+        assert effect_fixture.contouring.result is result and ui.keysTable.rowCount == 1
+        assert ui.resultLabel.text.startswith("Applied"), "it is in the segment all the time"
+    assert user.key("BackSpace") and not ui.undoPromptButton.enabled and ui.keysTable.rowCount == 0
+    assert not user.key("BackSpace"), "a key without a meaning is left to others"
+    assert (effect_fixture.voxels() == effect_fixture.truth).all()

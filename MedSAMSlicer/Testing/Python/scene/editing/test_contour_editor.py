@@ -170,3 +170,49 @@ def test_a_rectangle_waits_for_the_window_that_was_chosen_just_before(editor_fix
     mouse.move((140, 140))
     editor_fixture.wait(lambda: editor_fixture.contouring.rectangle.shown is not None)
     assert (editor_fixture.contouring.rectangle.image.values[0].astype(bool) == editor_fixture.truth[9]).all()
+
+
+def test_a_forgotten_shift_is_taken_back_with_the_result(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(4), add=True)
+    keys, result = editor_fixture.keys, editor_fixture.contouring.result
+    editor_fixture.draw(editor_fixture.view(9), half=5)
+    assert list(editor_fixture.keys) == [9] and editor_fixture.contouring.result is not result
+    assert editor_fixture.contouring.can_undo_prompt and editor_fixture.contouring.undo_prompt()
+    assert editor_fixture.keys == keys and editor_fixture.contouring.result is result
+    assert not editor_fixture.contouring.busy, "nothing is computed again"
+    assert (editor_fixture.contouring.state.current.image.values.astype(bool) == editor_fixture.truth).all()
+
+
+def test_a_run_ends_when_the_rectangle_that_began_it_is_taken_back(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    result = editor_fixture.contouring.result
+    editor_fixture.draw(editor_fixture.view(7, "coronal"), wait=False)
+    editor_fixture.wait(lambda: editor_fixture.contouring.runs.under_way)
+    assert editor_fixture.contouring.result is None, "the rectangle lies in another plane"
+    assert editor_fixture.contouring.undo_prompt() and not editor_fixture.contouring.running
+    editor_fixture.wait()
+    assert editor_fixture.contouring.result is result and list(editor_fixture.keys) == [7]
+    assert (editor_fixture.contouring.state.current.image.values.astype(bool) == editor_fixture.truth).all()
+
+
+def test_escape_brings_a_result_in_another_plane_back_too(editor_fixture: ContourEditorFixture) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    result = editor_fixture.contouring.result
+    editor_fixture.draw(editor_fixture.view(7, "coronal"), wait=False)
+    assert editor_fixture.contouring.mouse.escape()
+    editor_fixture.wait()
+    assert editor_fixture.contouring.result is result and list(editor_fixture.keys) == [7]
+
+
+@pytest.mark.parametrize("action", ["discard", "remove_key"])
+def test_what_was_removed_comes_back(editor_fixture: ContourEditorFixture, action: str) -> None:
+    editor_fixture.draw(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(4), add=True)
+    keys, result = editor_fixture.keys, editor_fixture.contouring.result
+    editor_fixture.contouring.discard() if action == "discard" else editor_fixture.contouring.remove_key(4)
+    editor_fixture.wait()
+    assert editor_fixture.contouring.undo_prompt()
+    assert editor_fixture.keys == keys and editor_fixture.contouring.result is result
+    stored = editor_fixture.open()
+    assert stored.state.prompts == editor_fixture.contouring.state.prompts, "the scene has them again"

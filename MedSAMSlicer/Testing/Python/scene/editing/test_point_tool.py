@@ -226,3 +226,19 @@ def test_clicks_can_be_undone_after_a_rectangle_that_was_escaped(two_rods: TwoRo
     assert two_rods.contouring.state.prompts is clicked
     assert two_rods.contouring.points.undo() and len(two_rods.keys[7].points or ()) == 1
     assert mouse.escape() and two_rods.keys == {}
+
+
+def test_clicks_and_rectangles_are_taken_back_in_their_order(two_rods: TwoRodPhantom) -> None:
+    two_rods.draw_both()
+    both = two_rods.contouring.result
+    two_rods.click(SECOND, negative=True)
+    two_rods.run()
+    first = two_rods.contouring.result
+    two_rods.draw((20, 20), (35, 39), k=9)
+    assert list(two_rods.keys) == [9]
+    assert two_rods.contouring.undo_prompt() and two_rods.contouring.result is first
+    assert two_rods.keys[7].points is not None
+    assert two_rods.contouring.undo_prompt() and two_rods.contouring.result is both
+    assert two_rods.keys[7].points is None
+    assert two_rods.contouring.undo_prompt() and not two_rods.keys and two_rods.contouring.result is None
+    assert not two_rods.contouring.can_undo_prompt and not two_rods.contouring.undo_prompt()

@@ -94,6 +94,42 @@ def test_a_result_stays_with_prompts_in_its_plane_and_goes_with_others(nodes: No
     assert state.current.result is None
 
 
+def test_changes_of_the_prompts_are_taken_back_one_by_one_with_their_results(nodes: Nodes) -> None:
+    state = nodes.open()
+    assert not state.can_undo_prompts and not state.undo_prompts()
+    finish_run(state, DRAWN)
+    first = state.current.result
+    state.current.applied = True
+    finish_run(state, OTHER_PLANE)
+    state.change_prompts(None)
+    assert state.undo_prompts() and state.prompts is OTHER_PLANE and state.current.result not in (None, first)
+    assert state.undo_prompts() and state.prompts is DRAWN and state.current.result is first
+    assert not state.current.applied, "whether it is still there has to be found out"
+    again = nodes.open()
+    again.read_prompts()
+    assert again.prompts == DRAWN and not again.can_undo_prompts
+    assert state.undo_prompts() and state.prompts is None and state.current.result is None
+    assert not state.can_undo_prompts
+
+
+def test_results_of_another_object_go_with_its_prompts(nodes: Nodes) -> None:
+    state = nodes.open()
+    state.change_prompts(DRAWN)
+    finish_run(state, Prompts(Plane("K"), {5: KeySlice(Box(1, 1, 4, 4))}))
+    assert state.undo_prompts() and state.prompts is DRAWN
+    assert state.current.result is None and state.current.image is None
+
+
+def test_a_few_results_are_kept_at_most(nodes: Nodes) -> None:
+    state = nodes.open()
+    for n in range(30):
+        finish_run(state, Prompts(Plane("K"), {5: KeySlice(Box(1, 1, 4 + n / 9, 4))}))
+    count = 0
+    while state.undo_prompts():
+        count += 1
+    assert count == 10
+
+
 def test_a_rectangle_that_is_gone_is_not_corrected_any_more(nodes: Nodes) -> None:
     state = nodes.open()
     state.change_prompts(DRAWN)

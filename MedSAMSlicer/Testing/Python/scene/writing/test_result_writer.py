@@ -151,6 +151,37 @@ def test_undo_and_redo_of_two_forms_are_followed(one: ResultFixture) -> None:
     assert found == [(False, True)] * 3 + [(True, False)]
 
 
+def test_an_earlier_result_that_is_shown_again_is_applied_if_nothing_took_its_place(one: ResultFixture) -> None:
+    one.finish(RESULT)
+    one.write()
+    first = one.state.current.run
+    one.finish(CORRECTED, corrects=False)
+    assert one.applied_and_undone == (False, False)
+    one.state.current.finish(first)
+    assert one.writer.undo_suspected and one.applied_and_undone == (True, False)
+    one.prompts = first.prompts
+    one.finish(CORRECTED)
+    one.write()
+    one.state.current.finish(first)
+    assert one.applied_and_undone == (False, False), "its corrected form is in the segment"
+    one.write()
+    np.testing.assert_array_equal(one.tumour, BEFORE | RESULT)
+    one.fixture.logic.Undo()
+    assert one.applied_and_undone == (False, True)
+
+
+def test_a_form_that_a_correction_has_replaced_was_not_undone(one: ResultFixture) -> None:
+    one.finish(block(slice(0, 2), slice(9, 12), slice(0, 3)))
+    one.write()
+    one.finish(CORRECTED)
+    one.write()
+    one.fixture.write(block(slice(8, 9), slice(11, 12), slice(13, 14)))
+    assert one.applied_and_undone == (True, False)
+    for _step in range(2):
+        one.fixture.logic.Undo()
+    assert one.applied_and_undone == (False, True)
+
+
 def test_after_undo_a_correction_only_adds(one: ResultFixture) -> None:
     one.finish(RESULT)
     one.write()
