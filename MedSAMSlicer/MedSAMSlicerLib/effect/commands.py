@@ -163,7 +163,9 @@ class Commands:
                 )
             )
         editor.state.check_voxels()
-        if editor.state.current.outdated:
+        current = editor.state.current
+        # Where the result cannot be written at all, the writer says why.
+        if current.outdated and current.run and editor.state.stack(current.plane).shape == current.run.result.shape:
             if not _can_ask():
                 raise InputError(outdated_text())
             if not slicer.util.confirmYesNoDisplay(outdated_question()):

@@ -99,7 +99,8 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
         raise InputError(_("no volume is selected: choose the volume to segment"))
     image = volume_node.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None or scalars.GetNumberOfTuples() == 0:
+    # There are more or fewer than points only while somebody replaces the image.
+    if scalars is None or scalars.GetNumberOfTuples() == 0 or scalars.GetNumberOfTuples() != image.GetNumberOfPoints():
         raise InputError(_("{volume_node} has no voxels: load its image first").format(volume_node=label(volume_node)))
     components = scalars.GetNumberOfComponents()
     if components != 1:
