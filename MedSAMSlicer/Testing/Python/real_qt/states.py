@@ -87,7 +87,7 @@ def effect_states() -> dict[str, OptionsState]:
         problem="⚠ inference failed unexpectedly (RuntimeError: out of memory): try again, and report it with the log if"
         " it comes back",
         note="Not applied yet: GTVn_left.",
-        clicks=ClicksState("Slice 20: 3 points. Press Enter or 'Contour' to run.", True, True, True),
+        clicks=ClicksState("Slice 20: 3 points. Press Enter or 'Contour' to run.", True),
     )
     everything = replace(problem, problem="", choices=open_choices, range_ends=("14 (S -290.0 mm)", "26 (S -230.0 mm)"))
     states = {"nothing": nothing, "idle": idle, "running": running, "result": result, "again": again}
