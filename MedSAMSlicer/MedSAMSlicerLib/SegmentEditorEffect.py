@@ -18,7 +18,7 @@ from .effect.commands import STATUS_MILLISECONDS, Commands
 from .effect.controller import EffectController
 from .effect.in_use import InUse
 from .effect.options_frame import OptionsFrame
-from .effect.options_state import options_state
+from .effect.options_state import options_state, progress_bar
 from .effect.overlays import Overlays
 from .effect.registration import new_scripted_effect
 from .effect.run_display import RunDisplay
@@ -54,11 +54,12 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         record_events()
         self.make_transport: Callable[[], Transport] = inference_process
         self._overlays = Overlays(scriptedEffect)
-        self._run_display = RunDisplay(self._overlays, self._show)
+        self._run_display = RunDisplay(self._overlays, self._show_progress)
         self._controller = EffectController(
             lambda: self.make_transport(),
             lambda: self._available.current.preferred,
             self._changed,
+            self._redrawn,
             self._finished,
             self._step,
             lambda: self._run_display.waiting,
@@ -70,7 +71,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._in_use = InUse(self._use_changed)
         self._view: slicer.qMRMLSliceWidget | None = None
         self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
-        self._active = self._drawing = self._negative = False
+        self._active = self._drawing = self._negative = self._button_held = False
         self._reported: MedSAMError | None = None
 
     # Interface of Slicer's effects
@@ -150,6 +151,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def layoutChanged(self) -> None:
         if self._active:
+            if self.contouring is not None:
+                self.contouring.mouse.abandon()
             self._view = None
             self._overlays.attach()
             self._changed()
@@ -183,23 +186,31 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             if slice_views.is_over_handle(viewWidget):
                 return False
             self._view = viewWidget
+            # False if a script sends the events.
+            self._button_held = bool(slicer.app.mouseButtons())
             # In slice views, Slicer uses Ctrl only for dragging (it fades layers), so Ctrl+click is free.
             self._negative = bool(interactor.GetControlKey())
             return editor.mouse.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
         if event == events.KeyPressEvent:
             return self._key_pressed(interactor.GetKeySym(), viewWidget)
         if event == events.EnterEvent:
+            # While a button is held, Qt lets the mouse enter no view.
+            editor.mouse.abandon()
             self._view = viewWidget
             self._look()
             self._show()
             return False
         if editor.rectangle.drag is None or viewWidget is not self._view:
             return False
+        geometry = slice_views.geometry_of(viewWidget)
         if event == events.MouseMoveEvent:
-            editor.mouse.move(xy)
-            return True
+            if self._button_held and not slicer.app.mouseButtons():
+                editor.mouse.abandon()  # it went up where no view heard of it
+            else:
+                editor.mouse.move(xy, geometry)
+            return editor.rectangle.drag is not None
         if event == events.LeftButtonReleaseEvent:
-            editor.mouse.release(xy, negative=self._negative)
+            editor.mouse.release(xy, self._negative, geometry)
             return True
         return False
 
@@ -244,22 +255,17 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def _use_changed(self) -> None:
         """Mouse and keys go to this effect from now on, or to that of another Segment Editor."""
         if not self._in_use and self.contouring is not None:
-            self.contouring.rectangle.drop()
+            self.contouring.mouse.abandon()
         self._changed()
 
     def _changed(self) -> None:
-        """Redraw. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
         if self._shortcuts is not None:
             can_escape = self.contouring is not None and self.contouring.mouse.can_escape
             self._shortcuts.update(bool(self._in_use), bool(self._in_use) and can_escape)
         if self._controller.problem_now is not None:
             log_error(_log, self._controller.problem_now, "shown to the user")
         if self._active:
-            drawing = self.contouring is not None and self.contouring.rectangle.drawing
-            before = self._drawing
-            self._drawing = drawing
-            # All views once, to remove an earlier result from them.
-            self._overlays.update(self.contouring, only=self._view if drawing and before else None)
+            self._redraw()
             self._show()
         elif self._controller.problem_now is not self._reported:
             self._reported = self._controller.problem_now
@@ -270,6 +276,26 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def _step(self) -> None:
         if self._active:
             self._run_display.step(self.contouring)
+
+    def _redrawn(self) -> None:
+        """Only the rectangle or preview looks different: as a rule, the options do not."""
+        self._redraw()
+        self._show_progress()
+
+    def _redraw(self) -> None:
+        """Redraw the views. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
+        if self._active:
+            drawing = self.contouring is not None and self.contouring.rectangle.drawing
+            before, self._drawing = self._drawing, drawing
+            # All views once, to remove an earlier result from them.
+            self._overlays.update(self.contouring, only=self._view if drawing and before else None)
+
+    def _show_progress(self) -> None:
+        editor = self.contouring
+        if self._frame is None or editor is None or editor.state.gone:
+            return
+        if progress_bar(editor) != self._frame.progress:
+            self._show()
 
     def _show(self) -> None:
         if self._frame is not None and self._active:

@@ -50,6 +50,7 @@ class EffectController:
         make_transport: makes the transport to an inference process; called when the first slice is needed.
         preferred: as for `EffectParameters`.
         on_change: called when something looks different.
+        on_redraw: called instead if only the rectangle or preview in the slice views does.
         on_result: called when a run has finished.
         on_step: called after each step of the timer.
         drawing: whether `on_step` has something left to do.
@@ -60,6 +61,7 @@ class EffectController:
         make_transport: Callable[[], Transport],
         preferred: Callable[[], tuple[str, str]],
         on_change: Callable[[], None],
+        on_redraw: Callable[[], None],
         on_result: Callable[[], None],
         on_step: Callable[[], None],
         drawing: Callable[[], bool],
@@ -68,8 +70,8 @@ class EffectController:
         self.editor: ContourEditor | None = None
         self.writer: ResultWriter | None = None
         self.problem: MedSAMError | None = None
-        self._preferred, self._on_change, self._on_result = preferred, on_change, on_result
-        self._on_step, self._drawing = on_step, drawing
+        self._preferred, self._on_change, self._on_redraw = preferred, on_change, on_redraw
+        self._on_result, self._on_step, self._drawing = on_result, on_step, drawing
         self._suspended: dict[_Selection, _Suspended] = {}
         self._clear_requested = False
         self._timer = qt.QTimer()
@@ -145,6 +147,7 @@ class EffectController:
         state = SegmentState(*wanted, EffectParameters(node, self._preferred))
         self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
         state.changed.connect(self._changed)
+        state.redrawn.connect(self._redrawn)
 
     def wake(self) -> None:
         """Run the timer as long as there is something to do."""
@@ -193,6 +196,10 @@ class EffectController:
             self.writer.check_undo()
         self._clear_if_idle()
         self._on_step()
+        self.wake()
+
+    def _redrawn(self) -> None:
+        self._on_redraw()
         self.wake()
 
     def _changed(self) -> None:

@@ -21,6 +21,9 @@ UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEdi
 class OptionsFrame:
     """Widgets of `SegmentEditorEffect.ui`.
 
+    Attributes:
+        progress: what is shown of a run or a slow preview.
+
     Args:
         parameters: returns the options; None if there is no scene for them.
         actions: the effect.
@@ -82,6 +85,7 @@ class OptionsFrame:
     def show(self, state: OptionsState) -> None:
         """Assign the values of the state to the widgets, without emitting signals of changed options."""
         ui = self.ui
+        self.progress = state.progress
         _assign(ui.problemLabel, "text", state.problem)
         ui.problemFrame.visible = bool(state.problem)
         _show_text(ui.hintLabel, state.hint.text)

@@ -172,7 +172,7 @@ def options_state(
         range_ends=range_ends,
         can_run=editor.state.prompts is not None and not editor.running,
         can_undo_prompt=editor.can_undo_prompt,
-        progress=_progress(editor),
+        progress=progress_bar(editor),
         can_cancel=editor.running,
         result=_result(editor),
         keys_title=_("Key slices ({count})").format(count=len(keys)) if keys else common.keys_title,
@@ -183,7 +183,8 @@ def options_state(
     )
 
 
-def _progress(editor: ContourEditor) -> ProgressBar | None:
+def progress_bar(editor: ContourEditor) -> ProgressBar | None:
+    """What the options frame shows of a run or a slow preview; None if nothing is waited for."""
     if not editor.running:
         return _preview_progress(editor)
     progress = editor.progress

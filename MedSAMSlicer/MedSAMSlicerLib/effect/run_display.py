@@ -19,16 +19,15 @@ class RunDisplay:
 
     Args:
         overlays: draws in the views.
-        show_options: updates the options frame.
+        show_progress: updates the options frame, if it shows another progress.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, overlays: Overlays, show_options: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self, overlays: Overlays, show_progress: Callable[[], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._overlays, self._show_options, self._clock = overlays, show_options, clock
+        self._overlays, self._show_progress, self._clock = overlays, show_progress, clock
         self._next_text = self._next_drawing = 0.0
-        self._shown: tuple[object, ...] | None = None
 
     @property
     def waiting(self) -> bool:
@@ -40,7 +39,7 @@ class RunDisplay:
         now = self._clock()
         if editor is not None and now >= self._next_text:
             self._next_text = now + SECONDS_BETWEEN_DRAWINGS
-            self._show_progress(editor)
+            self._show_progress()
         image = None if editor is None else editor.state.current.image
         if self._overlays.waiting:
             # Counted from the last view: where rendering is slow, the engine gets the processor in between.
@@ -48,10 +47,3 @@ class RunDisplay:
         elif image is not None and image.changed and now >= self._next_drawing:
             self._overlays.result_grew(image)
         self._overlays.render_next(editor)
-
-    def _show_progress(self, editor: ContourEditor) -> None:
-        progress = editor.progress if editor.running else editor.preview.progress
-        shown = None if progress is None else (progress.stage, progress.done, int(progress.seconds))
-        if shown != self._shown:
-            self._shown = shown
-            self._show_options()

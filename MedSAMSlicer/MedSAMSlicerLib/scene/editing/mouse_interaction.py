@@ -54,19 +54,28 @@ class MouseInteraction:
         self._state.changed.emit()
         return True
 
-    def move(self, xy: tuple[float, float]) -> None:
-        """Extend the rectangle to `xy`; a preview of its mask is requested."""
-        if self._rectangle.drag is not None:
-            self._rectangle.move(xy)
-            self._state.changed.emit()
+    def move(self, xy: tuple[float, float], view: ViewGeometry | None = None) -> None:
+        """Extend the rectangle to `xy`; a preview of its mask is requested.
 
-    def release(self, xy: tuple[float, float], negative: bool = False) -> None:
+        Args:
+            view: the view as it is now; None: as it was before. A view that has been turned drops the rectangle.
+        """
+        if self._goes_on(view):
+            was_drawing = self._rectangle.drawing
+            self._rectangle.move(xy, view)
+            if was_drawing and self._rectangle.drawing:
+                self._state.redrawn.emit()
+            else:
+                self._state.changed.emit()
+
+    def release(self, xy: tuple[float, float], negative: bool = False, view: ViewGeometry | None = None) -> None:
         """End the rectangle: its slice becomes a key slice, and a run begins. A click only refines the preview.
 
         Args:
             negative: a click marks background instead of the object.
+            view: as for `move`.
         """
-        drag = self._rectangle.end(xy)
+        drag = self._rectangle.end(xy, view) if self._goes_on(view) else None
         if drag is None:
             return
         if drag.box is None:
@@ -79,6 +88,18 @@ class MouseInteraction:
         self._state.correcting = None
         self._state.change_prompts(self._rectangle.prompts_with(drag))
         self._runs.want(before=[before])
+
+    def abandon(self) -> None:
+        """Drop the rectangle that is being drawn: the button went up where nobody heard of it, or the view is gone."""
+        if self._rectangle.drop():
+            self._points.show_again()
+            self._state.changed.emit()
+
+    def _goes_on(self, view: ViewGeometry | None) -> bool:
+        drag = self._rectangle.drag
+        if drag is not None and view is not None and not drag.can_go_on_in(view):
+            self.abandon()
+        return self._rectangle.drag is not None
 
     def _click(self, drag: RectangleDrag, positive: bool) -> None:
         try:

@@ -25,8 +25,9 @@ CORNER_RADIUS = 9.0
 class RectangleDrag:
     """One drag of the mouse: converts view pixels to a box in slice pixels.
 
-    The rectangle lies on the slice in which the button was pressed. All four of its corners are converted, so in a view
-    that is rotated within its plane the box is the smallest one that contains the rectangle.
+    The rectangle lies on the slice in which the button was pressed, and its fixed corner keeps its place in the patient
+    when the view is resized, zoomed, moved or scrolled. All four corners are converted, so in a view that is rotated
+    within its plane the box is the smallest one that contains the rectangle.
 
     Attributes:
         plane, stack, index: the slice.
@@ -36,17 +37,18 @@ class RectangleDrag:
     Args:
         plane, stack: slices that the view shows.
         view: the view at the time of the press.
-        xy: view pixel of the press.
+        fixed: (3,) world RAS position in mm of the corner that stays in place: that of the press, unless another corner
+            was taken hold of.
 
     Raises:
         InputError: the press is outside of the volume.
     """
 
-    def __init__(self, plane: Plane, stack: Stack, view: ViewGeometry, xy: tuple[float, float]) -> None:
+    def __init__(self, plane: Plane, stack: Stack, view: ViewGeometry, fixed: np.ndarray) -> None:
         self.plane, self.stack = plane, stack
-        self._view, self._start, self._farthest = view, xy, 0.0
+        self._view, self._fixed, self._farthest = view, fixed, 0.0
         slices, rows, columns = stack.shape
-        position, row, column = stack.world_to_slice(view.to_world(xy)[None])[0]
+        position, row, column = stack.world_to_slice(fixed[None])[0]
         self.index = math.floor(position + 0.5)
         self.pixel = (float(column), float(row))
         inside = -0.5 <= row <= rows - 0.5 and -0.5 <= column <= columns - 0.5
@@ -59,15 +61,24 @@ class RectangleDrag:
         """Whether the mouse has stayed where the button was pressed."""
         return self._farthest < MINIMUM_DRAG
 
-    def move_to(self, xy: tuple[float, float]) -> Box | None:
-        """Move the free corner to view pixel `xy`. Returns `box`."""
-        (x0, y0), (x1, y1) = self._start, xy
+    def can_go_on_in(self, view: ViewGeometry) -> bool:
+        """Whether the view has not been turned since the press."""
+        return view.is_parallel_to(self._view)
+
+    def move_to(self, xy: tuple[float, float], view: ViewGeometry | None = None) -> Box | None:
+        """Move the free corner to view pixel `xy`. Returns `box`.
+
+        Args:
+            view: the view as it is now; None: as it was before.
+        """
+        self._view = view or self._view
+        (x0, y0, depth), (x1, y1) = self._view.to_view(self._fixed), xy
         width, height = abs(x1 - x0), abs(y1 - y0)
         self._farthest = max(self._farthest, width, height)
         if min(width, height) < MINIMUM_DRAG:
             self.box = None
             return None
-        corners = np.array([[x, y, 0.0] for x in (x0, x1) for y in (y0, y1)])
+        corners = np.array([[x, y, depth] for x in (x0, x1) for y in (y0, y1)])
         rows, columns = self.stack.world_to_slice(transform_points(self._view.xy_to_world, corners))[:, 1:].T
         drawn = Box(
             math.floor(columns.min() + 0.5),
@@ -140,12 +151,12 @@ class RectangleTool:
         if key is not None and "points" in self._state.parameters.prompt_kinds:
             self._points = key.points
 
-    def move(self, xy: tuple[float, float]) -> None:
-        """Move the free corner; if the box changes, its preview is requested."""
+    def move(self, xy: tuple[float, float], view: ViewGeometry | None = None) -> None:
+        """Move the free corner; if the box changes, its preview is requested. `view`: see `RectangleDrag.move_to`."""
         drag = self.drag
         if drag is None:
             return
-        before, box = drag.box, drag.move_to(xy)
+        before, box = drag.box, drag.move_to(xy, view)
         if box is None:
             if self._previewing:
                 self._preview.forget()
@@ -159,11 +170,11 @@ class RectangleTool:
             limit = None if base is None else base.oriented_box_around(drag.index, prompt, drag.stack)
             self._preview.request(drag.index, prompt, oriented_box=limit)
 
-    def end(self, xy: tuple[float, float]) -> RectangleDrag | None:
-        """End the drag at `xy` and return it; None if there is none. The preview stays."""
+    def end(self, xy: tuple[float, float], view: ViewGeometry | None = None) -> RectangleDrag | None:
+        """End the drag at `xy` and return it; None if there is none. The preview stays. `view`: as for `move`."""
         drag, self.drag = self.drag, None
         if drag is not None:
-            drag.move_to(xy)
+            drag.move_to(xy, view)
         return drag
 
     def drop(self) -> bool:
@@ -178,18 +189,18 @@ class RectangleTool:
         key = KeySlice(drag.box, "corrected" if corrects else "drawn", self._points)
         return Prompts(drag.plane, {drag.index: key}) if base is None else base.with_key(drag.index, key, drag.stack)
 
-    def _fixed_corner(self, view: ViewGeometry, xy: tuple[float, float]) -> tuple[float, float]:
-        """The corner that stays in place: opposite to the one that is taken hold of, or `xy` if there is none."""
-        index, prompts = self._state.correcting, self._state.prompts
-        if index is None or prompts is None or index not in prompts.keys:
-            return xy
-        box = prompts.keys[index].box
-        return xy if box is None else opposite_corner(self._state.stack(), index, box, view, xy) or xy
+    def _fixed_corner(self, view: ViewGeometry, xy: tuple[float, float]) -> np.ndarray:
+        """The corner that stays in place: opposite to the one that is taken hold of, or that of the press."""
+        index, prompts, opposite = self._state.correcting, self._state.prompts, None
+        box = None if index is None or prompts is None or index not in prompts.keys else prompts.keys[index].box
+        if index is not None and box is not None:
+            opposite = opposite_corner(self._state.stack(), index, box, view, xy)
+        return view.to_world(xy) if opposite is None else opposite
 
 
 def opposite_corner(
     stack: Stack, index: int, box: Box, view: ViewGeometry, xy: tuple[float, float]
-) -> tuple[float, float] | None:
+) -> np.ndarray | None:
     """Finds the corner of a rectangle that stays in place when the corner near `xy` is dragged.
 
     Args:
@@ -198,7 +209,7 @@ def opposite_corner(
         xy: view pixel of the press.
 
     Returns:
-        View pixel of the centre of the opposite corner's slice pixel. None if no corner is within `CORNER_RADIUS` of
+        (3,) world RAS position of the centre of the opposite corner's slice pixel. None if no corner is within `CORNER_RADIUS` of
         `xy`, or the view shows another slice.
     """
     outline = outline_in_view(stack, index, box, view)
@@ -210,6 +221,4 @@ def opposite_corner(
         return None
     # In the order of `outline_in_view`.
     corners = np.array([[box.x0, box.y0, 0], [box.x1, box.y0, 0], [box.x1, box.y1, 0], [box.x0, box.y1, 0]], float)
-    fixed = corners[(nearest + 2) % 4][None]
-    x, y = transform_points(np.linalg.inv(view.xy_to_world) @ stack.slice_to_world(index), fixed)[0, :2]
-    return float(x), float(y)
+    return np.asarray(transform_points(stack.slice_to_world(index), corners[(nearest + 2) % 4][None])[0])

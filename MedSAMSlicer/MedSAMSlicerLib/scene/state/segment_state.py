@@ -63,6 +63,7 @@ class SegmentState:
         suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
         changed: emitted, without arguments, whenever something of this looks different.
+        redrawn: emitted instead if only the rectangle or preview in the slice views does, as at every move of the mouse.
         voxels_changed: emitted, without arguments, when the volume's voxels have changed, before `changed`.
         lost: emitted once, with the reason as a `MedSAMError`, when `gone` becomes True, before `changed`.
 
@@ -91,7 +92,7 @@ class SegmentState:
         self.notes: list[str] = []
         self.correcting: int | None = None
         self.suspended = self.gone = False
-        self.changed, self.voxels_changed, self.lost = Signal(), Signal(), Signal()
+        self.changed, self.redrawn, self.voxels_changed, self.lost = Signal(), Signal(), Signal(), Signal()
         # Checked first, then watched: what refuses the volume must leave nothing behind that the scene could call.
         check_nodes(volume_node, segmentation_node, segment_id)
         default_axis_of(volume_node)
@@ -240,6 +241,7 @@ class SegmentState:
         """Observe the nodes no longer and emit nothing more. The prompts stay in the scene."""
         self._watch.stop()
         self.changed.disconnect_all()
+        self.redrawn.disconnect_all()
         self.voxels_changed.disconnect_all()
         self.lost.disconnect_all()
 

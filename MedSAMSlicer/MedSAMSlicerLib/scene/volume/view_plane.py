@@ -47,6 +47,14 @@ class ViewGeometry:
         """(3,) world RAS position, in mm, of a view pixel."""
         return np.asarray(transform_points(self.xy_to_world, np.array([[xy[0], xy[1], 0.0]]))[0])
 
+    def to_view(self, world: np.ndarray) -> np.ndarray:
+        """View pixel x and y, and depth in slices of the view, of a (3,) world RAS position in mm."""
+        return np.asarray(transform_points(np.linalg.inv(self.xy_to_world), world[None])[0])
+
+    def is_parallel_to(self, other: ViewGeometry) -> bool:
+        """Whether the axes of both views have the same directions."""
+        return np.allclose(self.slice_to_world[:3, :3], other.slice_to_world[:3, :3], atol=1e-6)
+
 
 @dataclass(frozen=True)
 class Plane:

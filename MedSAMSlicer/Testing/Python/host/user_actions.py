@@ -68,6 +68,11 @@ class UserActions:
         slicer.app._hold("Left")
         return self._send(view, "LeftButtonDoubleClickEvent", xy, shift, control)
 
+    def resize(self, view: str, size: Point) -> None:
+        """The view gets another size, such as when a panel beside it grows; its middle stays, and what a pixel measures."""
+        self.view(view).sliceLogic().ResizeSliceNode(*size)
+        self.view(view).sliceView().renderWindow().SetSize(*size)
+
     def enter(self, view: str, xy: Point = (200, 150)) -> None:
         """The mouse comes into a view; while a button is held Qt tells no view of it."""
         self._send(view, "EnterEvent", xy, False, False)

@@ -31,6 +31,8 @@ class SegmentEditorWidget(EditorKeys):
         self.__dict__["_logic"].SetMaximumNumberOfUndoStates(10)
 
     def _end(self) -> None:
+        if slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().layoutChanged.disconnect(self._layout_changed)
         self.removeViewObservations()
         for effect in self.__dict__["_effects"]:
             effect._call("cleanup")
@@ -54,7 +56,16 @@ class SegmentEditorWidget(EditorKeys):
             (scene, scene.AddObserver(events.EndCloseEvent, lambda *_: self._scene_closed())),
             (scene, scene.AddObserver(events.EndBatchProcessEvent, lambda *_: self.updateWidgetFromMRML())),
         ]
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.layoutChanged.connect(self._layout_changed)
         self.updateEffectList()
+
+    def _layout_changed(self) -> None:
+        if self.__dict__["_observed"]:
+            self.setupViewObservations()
+            for effect in self.__dict__["_effects"]:
+                effect._call("layoutChanged")
 
     def _scene_closed(self) -> None:
         self._initialise()
