@@ -78,7 +78,7 @@ class Panel:
         elif settings.device() == "auto":
             text = _("Ready. To use the fastest device, check this computer (step 3).")
         else:
-            text = _("Ready. Open the Segment Editor and select the MedSAM effect.")
+            text = _("Ready. Try it, or open the Segment Editor and select the MedSAM effect.")
         ui.summaryLabel.text = f"<b>{text}</b>"
         ui.openEditorButton.enabled = ready
 

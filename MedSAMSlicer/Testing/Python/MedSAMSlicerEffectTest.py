@@ -100,9 +100,12 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.respect_the_neighbour()
         self.add_a_key_slice()
         self.visit_slices_to_review()
+        self.take_back_a_forgotten_shift()
         self.draw_anew_during_a_run()
         self.escape_from_a_drag_and_a_run()
+        #         self.change_the_layout_during_a_drag()
         self.work_in_two_editors()
+        self.change_the_voxels()
         self.move_a_measurement()
         self.contour_inside_a_roi()
         self.contour_an_oblique_view()
@@ -245,6 +248,39 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.session.shortcut("Esc", self.editor)
         assert self.editor.activeEffect() is None
         self.editor.setActiveEffectByName("MedSAM")
+
+    def take_back_a_forgotten_shift(self) -> None:
+        """A rectangle that is drawn without Shift replaces all key slices; the key before brings them back, with the result."""
+        keys, result = self.keys, self.effect.contouring.result
+        self.session.look("Red")
+        self.go_to(max(found.index for found in result) + 2)
+        self.drag("Red", 0.5)
+        self.effect.cancel()
+        assert len(keys) > 1 and len(self.keys) == 1
+        self.session.key("Red", "BackSpace")
+        assert self.keys == keys
+        assert self.effect.contouring.result is result
+        self.wait(lambda: not self.effect.contouring.busy, "the end of the run")
+
+    def change_the_voxels(self) -> None:
+        """A result of voxels that have changed is not written without a question."""
+        asked: list[Any] = []
+        confirm = slicer.util.confirmYesNoDisplay
+        voxels, before = slicer.util.arrayFromVolume(self.volume), self.voxels(TUMOUR)
+        voxels += 1
+        slicer.util.arrayFromVolumeModified(self.volume)
+        # The user says no; in a run of tests, in which nobody can be asked, that is an error.
+        slicer.util.confirmYesNoDisplay = lambda *question, **_options: bool(asked.append(question))
+        try:
+            self.effect.apply()
+        finally:
+            slicer.util.confirmYesNoDisplay = confirm
+        assert asked or self.effect.contouring.problem is not None
+        assert (self.voxels(TUMOUR) == before).all()
+        voxels -= 1
+        slicer.util.arrayFromVolumeModified(self.volume)
+        self.effect.run()
+        self.finish()
 
     def work_in_two_editors(self) -> None:
         """Mouse and keys go to the editor that was used last."""
