@@ -104,6 +104,7 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         self.draw_anew_during_a_run()
         self.escape_from_a_drag_and_a_run()
         #         self.change_the_layout_during_a_drag()
+        self.change_the_layout_during_a_drag()
         self.work_in_two_editors()
         self.change_the_voxels()
         self.move_a_measurement()
@@ -281,6 +282,23 @@ class MedSAMSlicerEffectTest(ScriptedLoadableModuleTest):
         slicer.util.arrayFromVolumeModified(self.volume)
         self.effect.run()
         self.finish()
+
+    def change_the_layout_during_a_drag(self) -> None:
+        """The rectangle ends or is dropped; afterwards the mouse draws nothing without its button."""
+        layouts = slicer.vtkMRMLLayoutNode
+        self.session.press("Red", -1)
+        self.session.move("Red", 0.5)
+        self.session.set_layout(layouts.SlicerLayoutOneUpGreenSliceView)
+        self.wait(lambda: self.session.is_usable("Green"), "the other layout")
+        self.session.move("Green", 1)
+        self.session.release("Green", 1)
+        self.session.set_layout(layouts.SlicerLayoutFourUpView)
+        self.wait(lambda: self.session.is_usable("Red"), "the first layout")
+        for name in ("Red", "Green"):
+            self.session.move(name, -0.5)
+        self.wait(lambda: self.effect.contouring.rectangle.drag is None, "the end of the rectangle")
+        self.effect.cancel()
+        assert self.effect.contouring.problem is None
 
     def work_in_two_editors(self) -> None:
         """Mouse and keys go to the editor that was used last."""

@@ -55,7 +55,11 @@ def test_the_self_test_passes_in_the_host(story: Any) -> None:
     story().runTest()
 
 
-def test_the_self_test_draws_in_small_views_that_change_all_the_time(story: Any) -> None:
+def test_the_self_test_draws_in_small_slow_views_that_change_all_the_time(story: Any, host: Host) -> None:
+    def render_slowly() -> None:
+        time.sleep(0.03)
+        host.clock.advance(200)
+
     sizes = itertools.cycle([(90, 130), (60, 50), (170, 48)])
 
     class Unsteady(story):
@@ -65,10 +69,9 @@ def test_the_self_test_draws_in_small_views_that_change_all_the_time(story: Any)
 
             def send_and_resize(name: str, *event: Any, **more: Any) -> None:
                 send(name, *event, **more)
-                if event[0] == "LeftButtonReleaseEvent":
-                    session.view(name).sliceLogic().ResizeSliceNode(*next(sizes))
+                session.view(name).sliceLogic().ResizeSliceNode(*next(sizes))
 
-            session._send = send_and_resize
+            session._send, session._cycle = send_and_resize, render_slowly
             return session
 
         def story(self) -> None:
