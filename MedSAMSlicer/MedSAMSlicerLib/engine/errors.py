@@ -101,10 +101,9 @@ def as_user_error(error: BaseException) -> MedSAMError:
         )
     else:
         found = WorkerError(
-            _(
-                "inference failed unexpectedly ({kind}: {error}): "
-                "try again, and report it with the log if it comes back"
-            ).format(kind=type(error).__name__, error=one_line(str(error), 200))
+            _("inference failed unexpectedly ({kind}: {error}): try again, or report it with the log").format(
+                kind=type(error).__name__, error=one_line(str(error), 200)
+            )
         )
     found.__cause__ = error
     return found

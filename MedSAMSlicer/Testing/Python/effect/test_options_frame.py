@@ -243,7 +243,7 @@ def test_errors_from_below_the_effect_come_in_the_users_language(
 
 
 def test_errors_of_the_inference_process_are_english(effect_fixture: Any, german: dict[tuple[str, str], str]) -> None:
-    text = "inference failed unexpectedly ({kind}: {error}): try again, and report it with the log if it comes back"
+    text = "inference failed unexpectedly ({kind}: {error}): try again, or report it with the log"
     german["engine.errors", text] = "Fehler {kind} bei der Inferenz: {error}"
     effect_fixture.serve("RaisingService")
     effect_fixture.signal_on(10)

@@ -159,6 +159,8 @@ def draw(widget: QtWidgets.QWidget, name: str, folder: Path) -> list[str]:
 
 def contrast(widget: QtWidgets.QWidget) -> float:
     """Of the brightest and the darkest pixel, as WCAG 2 defines it: 1 to 21."""
+    if widget.size().isEmpty():
+        return 1.0
     picture = widget.grab().toImage().convertToFormat(QtGui.QImage.Format_RGB888)
     rows = np.frombuffer(picture.constBits(), np.uint8).reshape(picture.height(), picture.bytesPerLine())
     shares = rows[:, : 3 * picture.width()].reshape(-1, 3) / 255
@@ -177,12 +179,11 @@ def main(arguments: list[str] | None = None) -> int:
     application = prepare(folder)
     from real_qt import states
 
+    effect_states = states.effect_states()
     measured: dict[int, dict[str, Any]] = {}
     for width in WIDTHS:
         effect_width = width - EFFECT_MARGIN
-        drawn = {
-            name: (partial(states.effect, name, state), effect_width) for name, state in states.effect_states().items()
-        }
+        drawn = {name: (partial(states.effect, name, state), effect_width) for name, state in effect_states.items()}
         drawn |= {name: (partial(states.panel, name), width) for name in states.PANEL_STATES}
         measured[width] = {"help": {"height": states.help_height(effect_width)}}
         for name, (make, room) in drawn.items():

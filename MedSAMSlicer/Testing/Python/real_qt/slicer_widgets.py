@@ -32,19 +32,51 @@ class NodeComboBox(QtWidgets.QComboBox):
         self.setItemText(0, "None" if node is None else node.GetName())
 
 
+class _Children(QtCore.QObject):
+    """Shows the children of a widget while it is open, but for those that were hidden by somebody else, as CTK does.
+
+    It begins when the widget is first shown: until then Qt counts all children as hidden.
+    """
+
+    def __init__(self, owner: QtWidgets.QWidget) -> None:
+        super().__init__(owner)
+        self._owner, self._open, self._own = owner, True, False
+        self._shown: dict[QtWidgets.QWidget, bool] = {}
+
+    def begin(self) -> None:
+        if not self._shown:
+            find = self._owner.findChildren
+            children = find(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+            self._shown = {child: not child.isHidden() for child in children}
+            for child in children:
+                child.installEventFilter(self)
+            self.set_open(self._open)
+
+    def set_open(self, is_open: bool) -> None:
+        self._open, self._own = is_open, True
+        for child, shown in self._shown.items():
+            child.setVisible(is_open and shown)
+        self._own = False
+
+    def eventFilter(self, child: Any, event: QtCore.QEvent) -> bool:
+        if not self._own and event.type() in (QtCore.QEvent.ShowToParent, QtCore.QEvent.HideToParent):
+            self._shown[child] = event.type() == QtCore.QEvent.ShowToParent
+            self.set_open(self._open)
+        return False
+
+
 class GroupBox(QtWidgets.QGroupBox):
     """ctkCollapsibleGroupBox: an arrow in place of the check mark; hides its children when it is collapsed."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
+        self._children = _Children(self)
         self.setCheckable(True)
         self.toggled.connect(self._expand)
 
     def _expand(self, expanded: bool) -> None:
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
-            child.setVisible(expanded)
-        height = self.fontMetrics().height() + _COLLAPSED_HEIGHT
-        self.setMaximumHeight(16777215 if expanded else height)
+        self._children.set_open(expanded)
+        self.setMaximumHeight(16777215 if expanded else self.fontMetrics().height() + _COLLAPSED_HEIGHT)
 
     collapsed = QtCore.Property(
         bool, lambda self: not self.isChecked(), lambda self, collapsed: self.setChecked(not collapsed)
@@ -52,8 +84,7 @@ class GroupBox(QtWidgets.QGroupBox):
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         super().showEvent(event)
-        if not self.isChecked():
-            self._expand(False)
+        self._children.begin()
 
     def paintEvent(self, _event: QtGui.QPaintEvent) -> None:
         painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionGroupBox()
@@ -70,7 +101,7 @@ class CollapsibleButton(QtWidgets.QWidget):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._text, self._collapsed = "", False
+        self._text, self._collapsed, self._children = "", False, _Children(self)
         self._height = QtWidgets.QPushButton("X").sizeHint().height()
         self.setContentsMargins(0, self._height, 0, 0)
 
@@ -78,17 +109,13 @@ class CollapsibleButton(QtWidgets.QWidget):
         self._text = text
         self.update()
 
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        self._children.begin()
+
     def _set_collapsed(self, collapsed: bool) -> None:
-        if collapsed == self._collapsed:
-            return
         self._collapsed = collapsed
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
-            # What the product hides stays hidden.
-            if collapsed:
-                child.setProperty("visibilityToParent", not child.isHidden())
-                child.hide()
-            elif child.property("visibilityToParent") is not False:
-                child.show()
+        self._children.set_open(not collapsed)
         self.setMaximumHeight(self._height if collapsed else 16777215)
 
     text = QtCore.Property(str, lambda self: self._text, _set_text)

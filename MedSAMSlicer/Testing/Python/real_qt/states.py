@@ -10,24 +10,22 @@ import slicer
 from PySide6 import QtWidgets
 
 from MedSAMSlicerLib.effect.commands import Commands
-from MedSAMSlicerLib.effect.option_choices import Available, option_choices
+from MedSAMSlicerLib.effect.option_choices import Available
 from MedSAMSlicerLib.effect.options_frame import OptionsFrame
-from MedSAMSlicerLib.effect.options_state import (
-    ClicksState,
-    KeyRow,
-    OptionsState,
-    ProgressBar,
-    ResultState,
-    options_state,
-)
-from MedSAMSlicerLib.effect.result_summary import KEY_MARK, REVIEW_MARK, ResultSummary, StripCell, color_of
+from MedSAMSlicerLib.effect.options_state import ClicksState, OptionsState, options_state
 from MedSAMSlicerLib.effect.texts import help_text
+from MedSAMSlicerLib.engine.errors import as_user_error
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.panel import settings
 from MedSAMSlicerLib.panel.panel import Panel
 from MedSAMSlicerLib.panel.setup import packages
 from MedSAMSlicerLib.panel.texts import show_error
-from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
+from MedSAMSlicerLib.scene.state.slice_range import set_slice_range_end
+from MedSAMSlicerLib.scene.volume.view_plane import Plane
+from support.contour_editor_fixture import ContourEditorFixture
+from support.effect_services import NeedsReviewService
+from support.in_process_client import InProcessClient
+from support.scene_builder import SceneBuilder, new_scene
 
 _IN_PACKAGE = weights._in_installed_package
 Drawn = tuple[QtWidgets.QWidget, Callable[[], None]]
@@ -49,56 +47,38 @@ def effect(name: str, state: OptionsState) -> Drawn:
 
 
 def effect_states() -> dict[str, OptionsState]:
-    """Name -> what the options frame shows."""
-    node = slicer.mrmlScene.AddNode(slicer.vtkMRMLSegmentEditorNode())
-    parameters = EffectParameters(node)
-    parameters.set_defaults()
+    """Name -> what the options frame shows, in the order in which a user meets it."""
+    fixture = ContourEditorFixture(SceneBuilder(new_scene()), InProcessClient(NeedsReviewService()))
+    editor, parameters, view = fixture.contouring, fixture.parameters, fixture.view(7)
+    fixture.node.SetAndObserveSourceVolumeNode(fixture.volume)
+    fixture.node.SetAndObserveSegmentationNode(fixture.segmentation)
+    fixture.node.SetSelectedSegmentID("tumour")
+    fixture.segmentation.CreateDefaultDisplayNodes()
     available = Available(models=("litemedsam", "medsam"), devices=("cuda", "cpu"))
-    choices = option_choices(parameters, available)
-    nothing = options_state(None, parameters, Available())
-    for option, value in (("Reach", "range"), ("Window", "-600.5,1500.5")):
-        parameters.set(option, value)
-    open_choices = option_choices(parameters, available)
-    idle = OptionsState(
-        plane="Axial slices of the volume, 5 mm apart.",
-        run_text="Contour",
-        keys_title="Key slices",
-        window_in_use="In use: CT lung (level -600, width 1500)",
-        choices=choices,
-    )
-    keys = (KeyRow(17, "S -275.0 mm", "drawn"), KeyRow(20, "S -260.0 mm", "clicked, 3 points"))
-    running = replace(
-        idle,
-        progress=ProgressBar(3, 13, "Slice 3 of 13, 20 s left"),
-        keys=keys[:1],
-        keys_title="Key slices (1)",
-    )
-    result = replace(
-        idle,
-        run_text="Run again",
-        can_run=True,
-        keys=keys,
-        keys_title="Key slices (2)",
-        result=ResultState("Preview: 13 slices, 2 need review.", _summary(), can_apply=True),
-    )
-    again = replace(running, result=replace(result.result, can_apply=False), run_text="Run again")  # type: ignore[type-var]
-    problem = replace(
-        result,
-        problem="⚠ inference failed unexpectedly (RuntimeError: out of memory): try again, and report it with the log if"
-        " it comes back",
-        note="Not applied yet: GTVn_left.",
-        clicks=ClicksState("Slice 20: 3 points. Press Enter or 'Contour' to run.", True),
-    )
-    everything = replace(problem, problem="", choices=open_choices, range_ends=("14 (S -290.0 mm)", "26 (S -230.0 mm)"))
-    states = {"nothing": nothing, "idle": idle, "running": running, "result": result, "again": again}
-    return {f"effect-{name}": state for name, state in {**states, "problem": problem, "open": everything}.items()}
 
+    def shown(**more: Any) -> OptionsState:
+        return options_state(editor, parameters, available, view, **more)
 
-def _summary() -> ResultSummary:
-    confidence = [0.35, 0.6, 0.8, 0.9, 0.95, 0.97, 0.99, 0.97, 0.94, 0.9, 0.85, 0.7, 0.3]
-    marks = {0: REVIEW_MARK, 6: KEY_MARK, 12: REVIEW_MARK}
-    cells = [StripCell(marks.get(n, ""), color_of(share), "") for n, share in enumerate(confidence)]
-    return ResultSummary(14, tuple(cells), len(cells), 2)
+    states = {"nothing": options_state(None, parameters, Available()), "idle": shown()}
+    for end, index in (("ReachStart", 2), ("ReachEnd", 12)):
+        set_slice_range_end(parameters, end, index, Plane("K"))  # type: ignore[arg-type]
+    fixture.draw(view, wait=False)
+    fixture.wait(lambda: editor.progress is not None and editor.progress.done > 3)
+    states["running"] = shown()
+    fixture.wait()
+    editor.state.notes = []  # of the service, about itself
+    states["result"] = shown()
+    fixture.draw(fixture.view(9), add=True, wait=False)
+    states["again"] = shown()
+    fixture.wait()
+    editor.state.notes = []
+    editor.state.problem = as_user_error(RuntimeError("the operation failed"))
+    clicks = ClicksState("Slice 7 (S 21.0 mm): 3 points. Press Enter or 'Contour' to run.", True)
+    states["problem"] = replace(shown(waiting=["GTVn_left"]), clicks=clicks)
+    editor.state.problem = None
+    parameters.set("Window", "-600.5,1500.5")
+    states["open"] = replace(shown(), clicks=clicks)
+    return {f"effect-{name}": state for name, state in states.items()}
 
 
 def help_height(width: int) -> int:
