@@ -170,9 +170,11 @@ class OptionsFrame:
         self._first_slice = first_slice
         if cells == self._cells:
             return
-        self._cells = cells
+        before, self._cells = self._cells, cells
         self.ui.stripTable.columnCount = len(cells)
         for column, cell in enumerate(cells):
+            if column < len(before) and cell == before[column]:
+                continue  # during a run a few cells change ten times a second
             item = qt.QTableWidgetItem(cell.mark)
             item.setBackground(qt.QBrush(qt.QColor(*cell.color)))
             item.setForeground(qt.QBrush(qt.QColor(255, 255, 255)))

@@ -64,7 +64,7 @@ class ResultState:
 
     @property
     def can_go_to_review(self) -> bool:
-        return self.summary.to_review > 0
+        return self.can_apply and self.summary.to_review > 0
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,7 @@ def _preview_progress(editor: ContourEditor) -> ProgressBar | None:
 
 
 def _result(editor: ContourEditor) -> ResultState | None:
-    result = editor.state.current.result
-    if result is None:
+    if editor.found is None and editor.result is None:
         return None
     return ResultState(result_text(editor), result_summary(editor), can_apply=not editor.running)
 

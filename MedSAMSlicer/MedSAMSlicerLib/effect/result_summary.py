@@ -45,26 +45,28 @@ class ResultSummary:
     to_review: int
 
 
-# A result gives its masks slice by slice in full size, which takes too long for every move of the mouse.
-_summaries: WeakKeyDictionary[StackResult, ResultSummary] = WeakKeyDictionary()
+# With the number of slices that the result had: during a run it grows.
+_summaries: WeakKeyDictionary[StackResult, tuple[int, ResultSummary]] = WeakKeyDictionary()
 
 
 def summary_of(result: StackResult, name_of: Callable[[int], str]) -> ResultSummary:
-    """Summary of a finished result; remembered as long as the result exists.
+    """Summary of a result, which may grow; remembered as long as the result exists.
 
     Args:
         name_of: what the user knows a slice by, besides its number.
     """
-    if result not in _summaries:
-        by_index = {found.index: _cell(found, name_of(found.index)) for found in result}
+    size, summary = _summaries.get(result, (-1, None))
+    if summary is None or size != len(result):
+        by_index = {found.index: _cell(found, name_of(found.index)) for found in result.cropped()}
         first, last = min(by_index, default=0), max(by_index, default=-1)
-        _summaries[result] = ResultSummary(
+        summary = ResultSummary(
             first,
             tuple(by_index.get(index) or _empty_cell(name_of(index)) for index in range(first, last + 1)),
-            sum(1 for found in result if found.mask.any()),
+            sum(1 for found in result.cropped() if found.mask.any()),
             len(result.slices_to_review),
         )
-    return _summaries[result]
+        _summaries[result] = (len(result), summary)
+    return summary
 
 
 def color_of(confidence: float) -> Color:

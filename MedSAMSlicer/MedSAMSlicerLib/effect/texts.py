@@ -200,9 +200,10 @@ def found_something(editor: ContourEditor) -> bool:
 
 
 def result_summary(editor: ContourEditor) -> ResultSummary:
-    """Summary of the result, which must be there."""
-    assert editor.result is not None
-    return summary_of(editor.result, _name_of_slice(editor, editor.state.current.plane))
+    """Summary of what the run has found so far, or else of the result; one of them must be there."""
+    shown = editor.found or editor.result
+    assert shown is not None
+    return summary_of(shown, _name_of_slice(editor, editor.state.current.plane))
 
 
 def _name_of_slice(editor: ContourEditor, plane: Plane | None) -> Callable[[int], str]:
@@ -215,14 +216,16 @@ def _name_of_slice(editor: ContourEditor, plane: Plane | None) -> Callable[[int]
 
 def result_text(editor: ContourEditor) -> str:
     """State of the result, its number of slices, and how many of them need review."""
-    result, current = editor.result, editor.state.current
-    if result is None:
+    current = editor.state.current
+    if editor.found is None and editor.result is None:
         return ""
     summary = result_summary(editor)
-    if summary.found == 0:
+    if summary.found == 0 and not editor.found:
         return _("No object found in this box: draw a tighter rectangle, or choose another window.")
     state = _("Preview")
-    if current.applied:
+    if editor.found:
+        state = _("So far")
+    elif current.applied:
         state = _("Applied")
     elif current.outdated:
         state = _("Outdated")

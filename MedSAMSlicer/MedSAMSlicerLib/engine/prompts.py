@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -248,6 +248,8 @@ class StackPrompt:
         slice_range: first and last slice that may show the object, inclusive; None to find its extent.
         box3d: in-plane face of the 3D box, in slice pixels. Masks do not extend beyond it on any slice. None for the
             whole slice.
+        in_view: slice that the user looks at. It has no influence on masks: slices near it come first, where the order
+            of the propagation allows it.
 
     Raises:
         InputError: there is no key slice, the slice range is reversed, or a key slice lies outside of it.
@@ -256,12 +258,14 @@ class StackPrompt:
     slices: Mapping[int, SlicePrompt]
     slice_range: tuple[int, int] | None = None
     box3d: Box | None = None
+    in_view: int | None = field(default=None, compare=False)
 
     def __init__(
         self,
         slices: Mapping[int, SlicePrompt] | Mapping[int, Box] | Mapping[int, SlicePrompt | Box],
         slice_range: tuple[int, int] | None = None,
         box3d: Box | None = None,
+        in_view: int | None = None,
     ) -> None:
         if not slices:
             raise InputError(_("there is no prompt: give a box, points or a mask on at least one slice"))
@@ -269,6 +273,7 @@ class StackPrompt:
         object.__setattr__(self, "slices", MappingProxyType(given))
         object.__setattr__(self, "slice_range", slice_range)
         object.__setattr__(self, "box3d", box3d)
+        object.__setattr__(self, "in_view", in_view)
         if slice_range is not None:
             first, last = slice_range
             if last < first:

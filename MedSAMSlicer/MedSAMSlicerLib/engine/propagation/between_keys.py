@@ -57,13 +57,8 @@ def _predictions(
 ) -> Iterator[tuple[int, SliceMask]]:
     """Index and mask of the slices, alternately from the lower and the upper key slice until both meet in the middle."""
     assert lower.box is not None and upper.box is not None
-    inner = range(lower.index + 1, upper.index)
-    half = (len(inner) + 1) // 2
-    pairs = zip_longest(inner[:half], reversed(inner[half:]))
-    order = [(direction, index) for pair in pairs for direction, index in enumerate(pair) if index is not None]
-    predictor.announce([index for _direction, index in order])
     ends = [(lower.mask, lower.low_res_logits), (upper.mask, upper.low_res_logits)]
-    for direction, index in order:
+    for direction, index in _order(lower.index, upper.index):
         neighbour, neighbour_logits = ends[direction]
         share = (index - lower.index) / (upper.index - lower.index)
         bulging = bulging_box(lower.box, upper.box, share)
@@ -78,6 +73,19 @@ def _predictions(
                 mask = followed
         ends[direction] = (mask.mask, mask.logits)
         yield index, mask
+
+
+def order_between(lower: int, upper: int) -> list[int]:
+    """The slices between two key slices, in the order in which they are predicted."""
+    return [index for _direction, index in _order(lower, upper)]
+
+
+def _order(lower: int, upper: int) -> list[tuple[int, int]]:
+    """Direction and index of each slice: 0 upwards from the lower key slice, 1 downwards from the upper one."""
+    inner = range(lower + 1, upper)
+    half = (len(inner) + 1) // 2
+    pairs = zip_longest(inner[:half], reversed(inner[half:]))
+    return [(direction, index) for pair in pairs for direction, index in enumerate(pair) if index is not None]
 
 
 def box_between(one: Box, other: Box, share: float) -> Box:

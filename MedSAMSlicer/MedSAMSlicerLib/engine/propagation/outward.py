@@ -131,7 +131,6 @@ def propagate_outward(
     """
     outward, confidence = settings.outward, settings.confidence
     previous, logits, known = start.mask, start.logits, start.appearance
-    predictor.announce(indices, certain=not find_end)
     for index in indices:
         distance = abs(index - start.index) * predictor.spacing_mm
         box = Box.from_mask(previous)

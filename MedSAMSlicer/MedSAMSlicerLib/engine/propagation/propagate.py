@@ -9,9 +9,10 @@ from ..inference.predictor import Predictor
 from ..prompts import StackPrompt
 from ..results import SliceResult
 from ..stack import SliceSource
-from .between_keys import propagate_between
+from .between_keys import order_between, propagate_between
 from .confidence import key_result
 from .in_box import propagate_in_box
+from .nearest_first import Walk, nearest_first
 from .outward import StartSlice, propagate_outward
 from .settings import PropagationSettings
 from .slice_predictor import SlicePredictor
@@ -37,7 +38,8 @@ def propagate(
         settings: settings of the propagation.
 
     Yields:
-        Each segmented slice once, in no particular order.
+        Each segmented slice once: key slices first, the others from the slice in view outward as far as they do not
+        depend on each other. In a 3D box all of them do.
 
     Raises:
         InputError: the prompt lies outside the stack.
@@ -53,8 +55,10 @@ def propagate(
 def _propagate_from_keys(
     predictor: SlicePredictor, prompt: StackPrompt, settings: PropagationSettings
 ) -> Iterator[SliceResult]:
+    in_view = next(iter(prompt.slices)) if prompt.in_view is None else prompt.in_view
     found = []
-    for index, given in prompt.slices.items():
+    for index in sorted(prompt.slices, key=lambda index: abs(index - in_view)):
+        given = prompt.slices[index]
         key = key_result(index, predictor.predict_as_given(index, given), given, settings.confidence)
         yield key
         # A key slice with points and an empty mask says nothing about its neighbours.
@@ -62,16 +66,32 @@ def _propagate_from_keys(
             found.append(key)
     if not found:
         return
-    for lower, upper in pairwise(found):
-        between = propagate_between(predictor, lower, upper, settings)
-        yield from (result for result in between if result.index not in prompt.slices)
+    found.sort(key=lambda key: key.index)
+    between = [
+        Walk(order_between(lower.index, upper.index), propagate_between(predictor, lower, upper, settings))
+        for lower, upper in pairwise(found)
+    ]
+    find_end = prompt.slice_range is None
+    parts = [(between, True), (_outward(predictor, found, prompt, settings), not find_end)]
+    if not found[0].index <= in_view <= found[-1].index:
+        parts.reverse()
+    for walks, certain in parts:
+        results = nearest_first(predictor, walks, in_view, certain)
+        yield from (result for result in results if result.index not in prompt.slices)
+
+
+def _outward(
+    predictor: SlicePredictor, keys: list[SliceResult], prompt: StackPrompt, settings: PropagationSettings
+) -> list[Walk]:
+    """Propagations beyond the outermost of the key slices, which are in increasing order."""
     first, last = prompt.slice_range or (0, predictor.source.shape[0] - 1)
-    lowest, highest = found[0], found[-1]
+    walks = []
     for key, indices in (
-        (highest, range(highest.index + 1, last + 1)),
-        (lowest, range(lowest.index - 1, first - 1, -1)),
+        (keys[-1], range(keys[-1].index + 1, last + 1)),
+        (keys[0], range(keys[0].index - 1, first - 1, -1)),
     ):
         start = StartSlice.from_result(key, predictor, settings.outward)
         if start is not None:
-            outward = propagate_outward(predictor, start, indices, settings, find_end=prompt.slice_range is None)
-            yield from (result for result in outward if result.index not in prompt.slices)
+            find_end = prompt.slice_range is None
+            walks.append(Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)))
+    return walks

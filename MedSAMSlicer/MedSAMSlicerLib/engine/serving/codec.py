@@ -76,6 +76,7 @@ def stack_prompt_parts(prompt: StackPrompt) -> tuple[Fields, Arrays]:
     fields: Fields = {
         "prompt": {
             "slices": [int(index) for index in prompt.slices],
+            "in_view": None if prompt.in_view is None else int(prompt.in_view),
             "slice_range": None if prompt.slice_range is None else [int(index) for index in prompt.slice_range],
             **box_fields("box3d", prompt.box3d),
         }
@@ -96,7 +97,8 @@ def read_stack_prompt(message: Message) -> StackPrompt:
     if prompt.fields.get("slice_range") is not None:
         first, last = prompt.integers("slice_range", 2)
         slice_range = (first, last)
-    return StackPrompt(slices, slice_range, read_box(prompt, "box3d"))
+    in_view = None if prompt.fields.get("in_view") is None else prompt.integer("in_view")
+    return StackPrompt(slices, slice_range, read_box(prompt, "box3d"), in_view)
 
 
 def _slice_prompt_name(index: int) -> str:

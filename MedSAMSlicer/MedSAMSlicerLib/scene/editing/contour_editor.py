@@ -84,6 +84,11 @@ class ContourEditor:
         return self.state.current.result
 
     @property
+    def found(self) -> StackResult | None:
+        """What the run has found so far; None if there is no run, or it has found nothing yet."""
+        return self.runs.found
+
+    @property
     def problem(self) -> MedSAMError | None:
         """What went wrong last; None after the next action."""
         return self.state.problem
@@ -249,6 +254,7 @@ class ContourEditor:
 
     def look_at(self, view: ViewGeometry) -> None:
         """The user looks at this view: preview the clicks on its slice, and prefetch the slices around it."""
+        self.state.view = view
         self.points.look_at(view)
         if self.running or self.rectangle.drag is not None:
             self._prefetch.stop()

@@ -42,7 +42,7 @@ class MouseInteraction:
         Returns:
             False if it cannot begin there; `SegmentState.problem` says why.
         """
-        self._state.problem = None
+        self._state.problem, self._state.view = None, view
         self._points.begin()
         self._prefetch.stop()
         try:

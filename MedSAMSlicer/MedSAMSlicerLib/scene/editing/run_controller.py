@@ -66,6 +66,13 @@ class RunController:
         """Progress of the run at this moment; None if there is none, or another one is wanted."""
         return self._run.progress if self._run is not None and self.running and not self.wanted else None
 
+    @property
+    def found(self) -> StackResult | None:
+        """What the run has found so far, with what it keeps of an earlier result; None without a run or a slice."""
+        if self._run is None or not self.running or self.wanted or not self._run.progress.done:
+            return None
+        return self._run.found
+
     def want(self, before: list[Prompts | None] | None = None) -> None:
         """Cancel the run under way and have another one start. `before`: see there."""
         self.cancel()
@@ -99,7 +106,7 @@ class RunController:
             stack = state.stack(prompts.plane)
             if slice_range is None:
                 slice_range = chosen_slice_range(state.parameters, prompts.plane, stack, prompts.keys)
-            prompt = prompts.stack_prompt(choice.model, slice_range)
+            prompt = prompts.stack_prompt(choice.model, slice_range, state.index_in_view(prompts.plane))
             basis = ResultBasis(
                 prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
             )

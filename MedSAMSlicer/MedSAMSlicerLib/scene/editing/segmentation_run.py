@@ -27,6 +27,7 @@ class SegmentationRun:
 
     Attributes:
         running: True until one of these two is called.
+        found: masks found so far, and those that a `part` keeps.
         result: masks of the whole stack; None until the run has finished.
         info: what ran, how long it took and notes for the user; None until the run has finished.
         error: why the run ended without a result; None if it has not.
@@ -75,11 +76,11 @@ class SegmentationRun:
         self.info: RunInfo | None = None
         self.error: MedSAMError | None = None
         self._stop_reason: MedSAMError | None = None
-        self._masks = StackResult(stack.shape)
+        self.found = StackResult(stack.shape)
         if part is not None:
             prompt = part.prompt_of(prompt)
             for kept in () if earlier is None else part.kept(earlier):
-                self._masks.add(kept)
+                self.found.add(kept)
         slices = prompt.slice_range
         self._meter = ProgressMeter(None if slices is None else slices[1] - slices[0] + 1)
         source = WindowedStack(stack if part is None else PartialStack(stack, part), window)
@@ -116,14 +117,14 @@ class SegmentationRun:
             found = self._oriented_box.limited(found, self._stack.slice_to_world(found.index))
         is_new = self._part is None or self._part.replaces(found.index)
         if is_new:
-            self._masks.add(found)
+            self.found.add(found)
         self._on_progress(self._meter.count())
         if is_new:
             self._on_slice(found)
 
     def _finish(self, info: RunInfo) -> None:
-        self.running, self.result, self.info = False, self._masks, info
-        self._on_finished(self._masks)
+        self.running, self.result, self.info = False, self.found, info
+        self._on_finished(self.found)
 
     def _fail(self, error: MedSAMError) -> None:
         self.running, self.error = False, self._stop_reason or error

@@ -58,7 +58,8 @@ class PartialRun:
         slice_range = None
         if prompt.slice_range is not None or (self.below and self.above):
             slice_range = (max(first, self.first) - self.first, min(last, self.last) - self.first)
-        return StackPrompt(slices, slice_range, prompt.box3d)
+        in_view = None if prompt.in_view is None else prompt.in_view - self.first
+        return StackPrompt(slices, slice_range, prompt.box3d, in_view)
 
 
 def partial_run_for(before: Mapping[int, object], after: Mapping[int, object], slices: int) -> PartialRun | None:

@@ -161,17 +161,20 @@ class Prompts:
         remaining = {at: key for at, key in self.keys.items() if at != index}
         return replace(self, keys=remaining) if remaining else None
 
-    def stack_prompt(self, model: str, slice_range: tuple[int, int] | None = None) -> StackPrompt:
+    def stack_prompt(
+        self, model: str, slice_range: tuple[int, int] | None = None, in_view: int | None = None
+    ) -> StackPrompt:
         """The prompt for a model.
 
         Args:
             slice_range: first and last slice that the options allow; None: those of the 3D box, if there is one.
+            in_view: as in `StackPrompt`.
 
         Raises:
             InputError: a key slice lies outside of the range, or marks nothing for this model.
         """
         prompts = {index: key.prompt_for(model) for index, key in self.keys.items()}
-        return StackPrompt(prompts, self.slice_range if slice_range is None else slice_range, self.box3d)
+        return StackPrompt(prompts, self.slice_range if slice_range is None else slice_range, self.box3d, in_view)
 
     def content(self) -> dict[str, Any]:
         """The prompts as JSON-compatible values, as scenes store them since version 0.1; read by `from_content`."""

@@ -59,6 +59,7 @@ class SegmentState:
         current: the current result, if there is one.
         problem: what went wrong last; None after the next action of the user.
         notes: what the user should read about the result.
+        view: slice view that the user looks at; None if unknown.
         correcting: key slice whose rectangle is shown with handles; None if there is none.
         suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
@@ -90,6 +91,7 @@ class SegmentState:
         self.current = CurrentResult()
         self.problem: MedSAMError | None = None
         self.notes: list[str] = []
+        self.view: ViewGeometry | None = None
         self.correcting: int | None = None
         self.suspended = self.gone = False
         self.changed, self.redrawn, self.voxels_changed, self.lost = Signal(), Signal(), Signal(), Signal()
@@ -144,6 +146,16 @@ class SegmentState:
         stack = self.stack(plane or self.plane_in(view))
         centre = view.to_world((view.size[0] / 2, view.size[1] / 2))
         return int(np.clip(np.floor(stack.world_to_slice(centre[None])[0, 0] + 0.5), 0, stack.shape[0] - 1))
+
+    def index_in_view(self, plane: Plane) -> int | None:
+        """Slice of the plane that the user looks at; None if `view` shows no single slice of it.
+
+        Raises:
+            InputError: the volume cannot be used.
+        """
+        if self.view is None or not plane.is_shown_by(self.view, self.volume_node):
+            return None
+        return self.index_in(self.view, plane)
 
     # Changes
 

@@ -145,8 +145,12 @@ def test_a_run_shows_its_progress_and_can_be_cancelled(editor_fixture: ContourEd
     assert state.progress is not None and not state.can_run
     assert (state.progress.done, state.progress.total) == (2, 6)
     assert state.progress.text.startswith("2 of 6 slices, ")
+    assert state.can_cancel and state.result is not None and not state.result.can_apply
+    assert state.result.text == "So far: 2 slices, none needs review."
+    assert [state.result.summary.first_slice + n for n in range(len(state.result.summary.cells))] == [7, 8]
     editor_fixture.contouring.cancel()
-    assert shown(editor_fixture).progress is None and shown(editor_fixture).can_run
+    state = shown(editor_fixture)
+    assert state.progress is None and state.can_run and not state.can_cancel and state.result is None
 
 
 def test_a_correction_keeps_the_result_and_forbids_to_apply_it_meanwhile(editor_fixture: ContourEditorFixture) -> None:

@@ -77,6 +77,38 @@ def test_one_rectangle_finds_the_extent(predictor: Predictor, lesion: np.ndarray
     assert (min(held), max(held)) == (FIRST, LAST), "no mask where the object has ended, none missing where it has not"
 
 
+def orders(mask: np.ndarray, *keys: int, in_view: int | None = None, slice_range: tuple[int, int] | None = None):
+    """Slices in the order of their results, and the results by slice."""
+    boxes = {index: box for index in keys if (box := Box.from_mask(mask[index])) is not None}
+    prompt = StackPrompt(boxes, slice_range, in_view=in_view)
+    results = list(propagate(stack_of(mask), prompt, threshold_predictor()))
+    return [result.index for result in results], {result.index: result for result in results}
+
+
+def test_slices_on_both_sides_of_the_rectangle_come_in_turns(lesion: np.ndarray) -> None:
+    assert orders(lesion, 9)[0][:7] == [9, 10, 8, 11, 7, 12, 6]
+    assert orders(lesion, 9, slice_range=(7, 15))[0] == [9, 10, 8, 11, 7, 12, 13, 14, 15]
+
+
+def test_slices_near_the_one_in_view_come_first_and_no_mask_depends_on_it(lesion: np.ndarray) -> None:
+    keys, expected = (5, 9, 14), orders(lesion, 5, 9, 14)[1]
+    for in_view in (*range(20), -3, 40):
+        order, results = orders(lesion, *keys, in_view=in_view)
+        assert order[0] == min(keys, key=lambda key: abs(key - in_view))
+        if in_view in range(5, 15) and in_view not in keys:
+            between = range(5, 10) if in_view < 9 else range(9, 15)
+            assert set(order[3 : 1 + len(between)]) == set(between) - set(keys)
+        if in_view > 14:
+            assert order[3] == 15
+        assert results.keys() == expected.keys()
+        for index, one in results.items():
+            other = expected[index]
+            assert (one.mask == other.mask).all() and np.array_equal(one.low_res_logits, other.low_res_logits)
+            assert (one.box, one.predicted_iou, one.confidence, one.needs_review) == (
+                other.box, other.predicted_iou, other.confidence, other.needs_review,
+            )  # fmt: skip
+
+
 def test_nothing_leaves_the_3d_box(predictor: Predictor) -> None:
     # A vessel runs out of the object through the side of the box and through every slice.
     lesion = ellipsoid(SHAPE, CENTRE, RADII)
