@@ -10,7 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..engine.errors import InputError, MedSAMError, WorkerError
+from ..engine.errors import InputError, MedSAMError, WorkerError, shown
 from ..engine.intensity import window_option
 from ..engine.model_choice import DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
@@ -174,7 +174,9 @@ def _check_class(name: str, node: Any, class_name: str, optional: bool = False) 
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InputError(
-            _("{name} is {value!r}: choose one of {choices}").format(name=name, value=value, choices=", ".join(choices))
+            _("{name} is {value}: choose one of {choices}").format(
+                name=name, value=shown(value), choices=", ".join(choices)
+            )
         )
