@@ -24,6 +24,7 @@ from .effect.registration import new_scripted_effect
 from .effect.run_display import RunDisplay
 from .effect.shortcuts import Shortcuts, segment_editor_of
 from .effect.texts import finished_text, found_something, help_text
+from .effect.unapplied import UnappliedResults
 from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
@@ -54,6 +55,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         record_events()
         self.make_transport: Callable[[], Transport] = inference_process
         self._overlays = Overlays(scriptedEffect)
+        self._unapplied = UnappliedResults(scriptedEffect, lambda: self._controller.editors, self._changed)
         self._run_display = RunDisplay(self._overlays, self._show_progress)
         self._controller = EffectController(
             lambda: self.make_transport(),
@@ -106,6 +108,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self.setMRMLDefaults()
         self._active = True
         self._overlays.attach()
+        self._unapplied.watch()
         self._editor = segment_editor_of(self.scriptedEffect)
         keys = {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}
         self._shortcuts = Shortcuts(self._editor, keys, self.escape)
@@ -133,6 +136,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
     def cleanup(self) -> None:
         if self._active:
             self.deactivate()
+        self._unapplied.stop()
         self._controller.close()
         self._available.close()
 

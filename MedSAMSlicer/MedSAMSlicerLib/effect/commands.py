@@ -19,13 +19,9 @@ from . import slice_views
 from .controller import EffectController
 from .editor_adapter import EditorAdapter
 from .texts import outdated_question, outdated_text, written_text
+from .unapplied import can_ask
 
 STATUS_MILLISECONDS = 10000
-
-
-def _can_ask() -> bool:
-    """Whether somebody is there to answer a dialog."""
-    return slicer.util.mainWindow() is not None and not slicer.app.testingEnabled()
 
 
 class Commands:
@@ -166,11 +162,11 @@ class Commands:
         current = editor.state.current
         # Where the result cannot be written at all, the writer says why.
         if current.outdated and current.run and editor.state.stack(current.plane).shape == current.run.result.shape:
-            if not _can_ask():
+            if not can_ask():
                 raise InputError(outdated_text())
             if not slicer.util.confirmYesNoDisplay(outdated_question()):
                 return
-        if _can_ask():
+        if can_ask():
             # As Slicer's own effects do: the user is asked whether to show a hidden segment.
             answer = self.scriptedEffect.confirmCurrentSegmentVisible()
             if answer == slicer.qSlicerSegmentEditorAbstractEffect.NotConfirmed:

@@ -88,7 +88,13 @@ class EffectController:
     def waiting(self) -> list[str]:
         """Names of the other segments with a result that was not applied."""
         states = [one.editor.state for one in self._suspended.values()]
-        return [state.segment_name for state in states if not state.gone]
+        return [state.segment_name for state in states if not (state.gone or state.current.applied)]
+
+    @property
+    def editors(self) -> list[tuple[ContourEditor, ResultWriter]]:
+        """Editor and writer of each segment whose result is kept, the selected one last."""
+        selected = [] if self.editor is None or self.writer is None else [(self.editor, self.writer)]
+        return [(one.editor, one.writer) for one in self._suspended.values()] + selected
 
     def is_for(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> bool:
         """Whether the editor belongs to what is selected in the Segment Editor of this parameter node."""

@@ -71,7 +71,7 @@ class SegmentTarget:
         """
         with self._segmentation() as segmentation_node, self._segment(segmentation_node) as segment_id:
             editor = LogicEditor(segmentation_node, segment_id, self._volume_node)
-            _copy_masking(segmentation_node, editor.node)
+            copy_masking(segmentation_node, editor.node)
             try:
                 written = SegmentWriter(segmentation_node, segment_id, editor).write(mask, self._volume_node, mode)
             finally:
@@ -124,10 +124,10 @@ class SegmentTarget:
         return None
 
 
-def _copy_masking(
+def copy_masking(
     segmentation_node: slicer.vtkMRMLSegmentationNode, editor_node: slicer.vtkMRMLSegmentEditorNode
 ) -> None:
-    """Mask as the Segment Editor does, if it has this segmentation selected."""
+    """Have an editor's node mask as the Segment Editor does, if that has this segmentation selected."""
     shown = segmentation_node.GetScene().GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
     if shown is None or shown.GetSegmentationNode() is not segmentation_node:
         return

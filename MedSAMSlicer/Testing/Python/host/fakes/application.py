@@ -11,6 +11,8 @@ import slicer
 from ..clock import clock
 from ..doubles import Double, double, implements
 from ..facts import APPLICATION
+from ..signals import guarded
+from .dialogs import ask
 from .timers import exit_all_loops
 
 
@@ -18,7 +20,7 @@ from .timers import exit_all_loops
 class Application(Double):
     def made(self, scene: Any, logic: Any) -> None:
         double("QObject").made(self)
-        io = double("qSlicerCoreIOManager")()
+        io = double("qSlicerIOManager")()
         settings, window = double("QSettings")(), double("qSlicerMainWindow")()
         window.objectName, window.visible = "qSlicerMainWindow", True
         manager = double("qSlicerLayoutManager")()
@@ -42,6 +44,9 @@ class Application(Double):
         return self.__dict__["_layout"] if self.__dict__["_window"] is not None else None
 
     def coreIOManager(self) -> Any:
+        return self.__dict__["_io"]
+
+    def ioManager(self) -> Any:
         return self.__dict__["_io"]
 
     def topLevelWidgets(self) -> tuple[Any, ...]:
@@ -127,6 +132,14 @@ class MainWindow(Double):
     def statusBar(self) -> Any:
         return self.__dict__.setdefault("_status", double("QStatusBar")())
 
+    def close(self) -> bool:
+        """Closes unless an event filter ignores the event. Slicer's own question, whether to save, is not asked."""
+        event = double("QEvent")(double("QEvent").Close)
+        if any(guarded(watcher.eventFilter, self, event) is True for watcher in list(self.__dict__["_filters"])):
+            return bool(event.isAccepted())
+        self.visible = False
+        return True
+
 
 @implements("QStatusBar")
 class StatusBar(Double):
@@ -157,7 +170,13 @@ class IOManager(Double):
         return "NodeFile" if node is not None else "SceneFile"
 
     def saveNodes(self, kind: str, properties: Any, messages: Any = None) -> bool:
-        path = properties["fileName"]
+        written = self._write(kind, properties, properties["fileName"])
+        if written:
+            self.fileSaved.emit(dict(properties))
+        return written
+
+    @staticmethod
+    def _write(kind: str, properties: Any, path: str) -> bool:
         if kind == "SceneFile":
             return write_scene(path)
         node = slicer.mrmlScene.GetNodeByID(properties["nodeID"])
@@ -166,6 +185,12 @@ class IOManager(Double):
         storage = node.GetStorageNode()
         storage.SetFileName(path)
         return bool(storage.WriteData(node))
+
+
+@implements("qSlicerIOManager")
+class DialogIOManager(Double):
+    def openSaveDataDialog(self) -> bool:
+        return bool(ask("qSlicerSaveDataDialog", "Save Scene and Unsaved Data", ""))
 
 
 def write_scene(path: str) -> bool:

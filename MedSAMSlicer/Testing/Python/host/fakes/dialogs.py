@@ -30,7 +30,8 @@ def ask(kind: str, title: str, text: str) -> Any:
     shown.append(Shown(kind, title, text))
     if not answers:
         raise UnansweredDialog(f"{kind} '{title}' opened and nobody answers: {text}")
-    return answers.popleft()
+    answer = answers.popleft()
+    return answer() if callable(answer) else answer
 
 
 @implements("QMessageBox")

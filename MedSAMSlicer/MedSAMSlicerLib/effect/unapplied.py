@@ -1,0 +1,188 @@
+"""Results that were not applied when the user saves or closes the scene, or exits Slicer: the user is told, and can apply
+them."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ..engine.diagnostics.log import get_logger, log_error
+from ..engine.errors import MedSAMError
+from ..scene.editing.contour_editor import ContourEditor
+from ..scene.writing.result_writer import ResultWriter
+from ..scene.writing.segment_editor import LogicEditor
+from ..scene.writing.segment_target import copy_masking
+from .texts import found_something
+
+_log = get_logger(__name__)
+_BEFORE_OTHERS = 1.0
+"""Priority among observers: what is asked about must not have been cleared yet."""
+
+EditorAndWriter = tuple[ContourEditor, ResultWriter]
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to answer a dialog."""
+    return slicer.util.mainWindow() is not None and not slicer.app.testingEnabled()
+
+
+class UnappliedResults:
+    """Asks about results that were not applied. Scripts, which nobody watches, are never stopped by a question.
+
+    Slicer tells of a saved file only afterwards, and of a scene that is closed only when it can no longer be prevented.
+
+    Args:
+        effect: Slicer's half of the effect.
+        editors: returns editor and writer of each segment that was contoured.
+        on_applied: called when results were applied.
+    """
+
+    def __init__(
+        self,
+        effect: slicer.qSlicerSegmentEditorScriptedEffect,
+        editors: Callable[[], list[EditorAndWriter]],
+        on_applied: Callable[[], None],
+    ) -> None:
+        self._effect, self._editors, self._on_applied = effect, editors, on_applied
+        self._filter: _CloseFilter | None = None
+        self._stop_scene: Callable[[], object] = lambda: None
+        self._asking = False
+
+    def watch(self) -> None:
+        """Be told of files that are saved, scenes that are closed, and the end of Slicer."""
+        window = slicer.util.mainWindow()
+        if self._filter is not None or window is None:
+            return
+        self._filter = _CloseFilter()
+        self._filter.on_close = self._may_exit
+        window.installEventFilter(self._filter)
+        slicer.app.coreIOManager().fileSaved.connect(self._file_saved)
+        self._stop_scene = _observe_closing(slicer.mrmlScene, self._scene_closes)
+
+    def stop(self) -> None:
+        """Be told no longer."""
+        if self._filter is None:
+            return
+        if (window := slicer.util.mainWindow()) is not None:
+            window.removeEventFilter(self._filter)
+        self._filter = None
+        slicer.app.coreIOManager().fileSaved.disconnect(self._file_saved)
+        self._stop_scene()
+
+    # What Slicer tells
+
+    def _file_saved(self, properties: dict[str, Any]) -> None:
+        if is_script(inspect.currentframe()) or self._asking:
+            return
+        saved = properties.get("nodeID")  # none for the scene
+        nodes = {editor.state.segmentation_node.GetID() for editor, _writer in self._unapplied()}
+        if nodes and (not saved or saved in nodes):
+            self._asking = True
+            qt.QTimer.singleShot(0, self._saved)  # once for all files that the dialog saves
+
+    def _saved(self) -> None:
+        text = _("Not applied yet, and therefore not in what was saved: {segments}. Apply now? Then save again.")
+        try:
+            if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
+                self._apply()
+        finally:
+            self._asking = False
+
+    def _scene_closes(self) -> None:
+        text = _("Not applied yet: {segments}. What is not applied is lost with the scene. Apply and save now?")
+        if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
+            self._apply()
+            slicer.app.ioManager().openSaveDataDialog()
+
+    def _may_exit(self) -> bool:
+        text = _("Not applied yet: {segments}. What is not applied is lost. Apply before Slicer exits?")
+        buttons = qt.QMessageBox.Yes | qt.QMessageBox.No | qt.QMessageBox.Cancel
+        answer = self._answer(text, buttons)
+        if answer == qt.QMessageBox.Yes:
+            return self._apply()
+        return answer != qt.QMessageBox.Cancel
+
+    # What is done
+
+    def _unapplied(self) -> list[EditorAndWriter]:
+        """Those with a result that can be applied and was not."""
+        found = []
+        for editor, writer in self._editors():
+            state = editor.state
+            if not state.gone and not state.current.applied and found_something(editor):
+                state.current.compare_voxels(state.stack)
+                if not state.current.outdated:
+                    found.append((editor, writer))
+        return found
+
+    def _answer(self, text: str, buttons: int) -> int | None:
+        """What the user answers to a question about `segments`; None if there are none, or there is nobody to ask."""
+        names = [editor.state.segment_name for editor, _writer in self._unapplied()]
+        if not names or not can_ask():
+            return None
+        answer = slicer.util.messageBox(
+            text.format(segments=", ".join(names)),
+            windowTitle="MedSAM",
+            icon=qt.QMessageBox.Question,
+            standardButtons=buttons,
+        )
+        return int(answer)
+
+    def _apply(self) -> bool:
+        """Apply them, each under the masking of the Segment Editor. Returns False if one of them could not be applied."""
+        failures = []
+        for editor, writer in self._unapplied():
+            state = editor.state
+            try:
+                logic_editor = LogicEditor(state.segmentation_node, state.segment_id, state.volume_node)
+                try:
+                    copy_masking(state.segmentation_node, logic_editor.node)
+                    self._effect.saveStateForUndo()
+                    writer.write(logic_editor)
+                finally:
+                    logic_editor.close()
+            except MedSAMError as error:
+                log_error(_log, error, "a result could not be applied")
+                failures.append(str(error))
+        self._on_applied()
+        if failures:
+            slicer.util.messageBox("\n".join(failures), windowTitle="MedSAM", icon=qt.QMessageBox.Warning)
+        return not failures
+
+
+def is_script(frame: FrameType | None) -> bool:
+    """Whether Slicer called the function of this frame on behalf of a script, not of a user who acts in its windows."""
+    return frame is not None and frame.f_back is not None
+
+
+class _CloseFilter(qt.QObject):
+    """Keeps a window open while `on_close` returns False."""
+
+    on_close: Callable[[], bool] = staticmethod(lambda: True)
+
+    def eventFilter(self, _watched: qt.QObject, event: qt.QEvent) -> bool:
+        if event.type() != qt.QEvent.Close or is_script(inspect.currentframe()) or self.on_close():
+            return False
+        event.ignore()
+        return True
+
+
+def _observe_closing(scene: slicer.vtkMRMLScene, on_close: Callable[[], None]) -> Callable[[], object]:
+    """Call a method when the user closes the scene. Returns what ends that. Holds the method's owner weakly."""
+    weak = weakref.WeakMethod(on_close)
+
+    def closes(_scene: vtk.vtkObject, _event: str) -> None:
+        method = weak()
+        if method is not None and not is_script(inspect.currentframe()):
+            method()
+
+    tag = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, closes, _BEFORE_OTHERS)
+    return lambda: scene.RemoveObserver(tag)
