@@ -54,6 +54,8 @@ from .request_queue import RequestQueue, RequestQueueClosed
 DEFAULT_SERVICE = "MedSAMSlicerLib.engine.serving.service:service_from_environment"
 _GRACE_SECONDS = 0.3
 """Time that a computation has to end by itself after standard input has ended."""
+_PIPE_BYTES = 1 << 20
+"""What Linux allows to users by default."""
 # Not __name__, which is "__main__" in the inference process.
 _log = get_logger("MedSAMSlicerLib.engine.serving.worker")
 
@@ -222,6 +224,18 @@ def receive_requests(stream: io.BufferedReader, requests: RequestQueue) -> None:
     os._exit(0)
 
 
+def _enlarge_pipe(stream: io.BufferedWriter) -> None:
+    """Have the pipe hold several results, so that the engine goes on while the application draws.
+
+    Linux only: a pipe holds 64 kB there, a quarter of one result. On Windows, Qt empties pipes in the background.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # not a pipe, or the system allows no more
+            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve the parent process and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -230,6 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
     share_processor()
     lower_priority()
     request_stream, response_stream = claim_standard_streams()
+    _enlarge_pipe(response_stream)
     log_to_stderr()
     # Prints the Python traceback if a library crashes.
     faulthandler.enable()

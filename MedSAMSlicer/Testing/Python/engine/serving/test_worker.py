@@ -152,6 +152,13 @@ def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_di
     assert stack.read == [4, 5, 6, 3, 2, 1]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+def test_the_engine_does_not_wait_for_an_application_that_draws(worker: Callable[..., Parent]) -> None:
+    import fcntl
+
+    assert fcntl.fcntl(worker().stdout, fcntl.F_GETPIPE_SZ) >= 1 << 20
+
+
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="POSIX only")
 def test_the_user_interface_has_the_processor_first(worker: Callable[..., Parent]) -> None:
     parent = worker()

@@ -122,3 +122,20 @@ def test_an_roi_along_the_voxels_needs_nothing_but_its_box(all_bright: ContourEd
     all_bright.wait()
     assert all_bright.contouring.state.prompts.oriented_box is None
     assert (all_bright.mask == inside(all_bright, roi)).all()
+
+
+def test_the_slice_in_view_is_answered_before_the_middle_of_the_roi(editor_fixture: ContourEditorFixture) -> None:
+    editor = editor_fixture.contouring
+    editor.look_at(editor_fixture.view(9))
+    editor.take_roi(editor_fixture.scene_builder.roi(editor_fixture.position(7, 19.5, 21.5), (30, 30, 12)))
+    editor_fixture.wait(lambda: editor.preview.image is not None)
+    assert editor.found is None and editor.preview.shown is not None and editor.preview.shown.index == 9
+    assert (editor.preview.image.values[0] == editor_fixture.truth[9]).all()
+    editor_fixture.wait(lambda: editor.found is not None and 9 in editor.found)
+    assert editor.preview.image is None, "the result takes the place of the preview"
+    editor_fixture.wait()
+    editor.look_at(editor_fixture.view(13))
+    editor.discard()
+    editor.take_roi(editor_fixture.scene_builder.roi(editor_fixture.position(7, 19.5, 21.5), (30, 30, 12)))
+    editor_fixture.wait(lambda: editor.found is not None)
+    assert editor.preview.image is None, "the slice in view lies beside the ROI"
