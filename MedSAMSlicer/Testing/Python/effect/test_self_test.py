@@ -16,6 +16,10 @@ import slicer.util
 import vtk
 
 from host.application import Host
+from support.slicer_session import Session
+
+OWN_MODULES = ("MedSAMSlicerEffectTest", "support.effect_session")
+"""Import what the host has replaced."""
 
 
 @pytest.fixture
@@ -25,10 +29,11 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.syspath_prepend(str(folder))
     host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
     host.complete_startup()
-    sys.modules.pop("MedSAMSlicerEffectTest", None)
+    for name in OWN_MODULES:
+        sys.modules.pop(name, None)
     module = importlib.import_module("MedSAMSlicerEffectTest")
 
-    class HostSession(module.Session):  # type: ignore[misc, name-defined]
+    class HostSession(Session):
         @staticmethod
         def _cycle() -> None:
             time.sleep(0.002)
@@ -48,7 +53,8 @@ def story(host: Host, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             """The host's editor takes it by itself, as Slicer's module does."""
 
     yield InHost
-    sys.modules.pop("MedSAMSlicerEffectTest", None)
+    for name in OWN_MODULES:
+        sys.modules.pop(name, None)
 
 
 def test_the_self_test_passes_in_the_host(story: Any) -> None:
