@@ -19,9 +19,13 @@ from . import slice_views
 from .controller import EffectController
 from .editor_adapter import EditorAdapter
 from .texts import outdated_question, outdated_text, written_text
-from .unapplied import can_ask
 
 STATUS_MILLISECONDS = 10000
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to answer a dialog."""
+    return slicer.util.mainWindow() is not None and not slicer.app.testingEnabled()
 
 
 class Commands:

@@ -20,6 +20,7 @@ from ..scene.editing.contour_editor import ContourEditor
 from ..scene.writing.result_writer import ResultWriter
 from ..scene.writing.segment_editor import LogicEditor
 from ..scene.writing.segment_target import copy_masking
+from .commands import can_ask
 from .texts import found_something
 
 _log = get_logger(__name__)
@@ -27,11 +28,6 @@ _BEFORE_OTHERS = 1.0
 """Priority among observers: what is asked about must not have been cleared yet."""
 
 EditorAndWriter = tuple[ContourEditor, ResultWriter]
-
-
-def can_ask() -> bool:
-    """Whether somebody is there to answer a dialog."""
-    return slicer.util.mainWindow() is not None and not slicer.app.testingEnabled()
 
 
 class UnappliedResults:
