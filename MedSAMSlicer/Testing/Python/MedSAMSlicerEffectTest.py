@@ -345,6 +345,12 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         self.wait(lambda: self.effect.contouring is None, "the refusal")
 
     def close_the_scene(self) -> None:
+        """A result that is not applied stops no script with a question."""
+        self.editor.setSourceVolumeNode(self.volume)
+        self.wait(lambda: self.effect.contouring is not None, "the first volume")
+        self.session.look("Red")
+        self.drag("Red", 0.7)
+        self.finish()
         slicer.mrmlScene.Clear(0)
         self.wait(lambda: self.effect.contouring is None, "the end of the segment")
         assert self.exceptions.texts == [], "\n".join(self.exceptions.texts)
