@@ -25,6 +25,7 @@ from .effect.run_display import RunDisplay
 from .effect.shortcuts import Shortcuts, segment_editor_of
 from .effect.texts import finished_text, found_something, help_text
 from .effect.unapplied import UnappliedResults
+from .effect.view_events import PRESSES, ViewEvents
 from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
@@ -71,9 +72,9 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._editor: slicer.qMRMLSegmentEditorWidget | None = None
         self._shortcuts: Shortcuts | None = None
         self._in_use = InUse(self._use_changed)
-        self._view: slicer.qMRMLSliceWidget | None = None
+        self._events = ViewEvents(self._entered, self._key_pressed)
         self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
-        self._active = self._drawing = self._negative = self._button_held = False
+        self._active = self._drawing = False
         self._reported: MedSAMError | None = None
 
     # Interface of Slicer's effects
@@ -155,9 +156,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def layoutChanged(self) -> None:
         if self._active:
-            if self.contouring is not None:
-                self.contouring.mouse.abandon()
-            self._view = None
+            self._events.leave_view(self.contouring)
             self._overlays.attach()
             self._changed()
 
@@ -168,55 +167,24 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             return
         self._overlays.update(self.contouring, only=viewWidget)
         self._controller.wake()
-        if viewWidget is self._view:
-            self._look()
-            self._show()
+        if viewWidget is self._events.view:
+            self._entered()
 
     def processInteractionEvents(
         self, interactor: vtk.vtkRenderWindowInteractor, event: int, viewWidget: slicer.qMRMLSliceWidget
     ) -> bool:
         if not (self._in_use and slice_views.is_slice_view(viewWidget)):
             return False
-        events = vtk.vtkCommand
-        # The second press of a double click is an event of its own. If it were not handled, Slicer would maximise the view.
-        pressed = event in (events.LeftButtonPressEvent, events.LeftButtonDoubleClickEvent)
-        if pressed:
+        if event in PRESSES:
             self._follow()
         editor = self.contouring
         if editor is None or editor.state.gone:
             return False
-        xy = interactor.GetEventPosition()
-        if pressed:
-            if slice_views.is_over_handle(viewWidget):
-                return False
-            self._view = viewWidget
-            # False if a script sends the events.
-            self._button_held = bool(slicer.app.mouseButtons())
-            # In slice views, Slicer uses Ctrl only for dragging (it fades layers), so Ctrl+click is free.
-            self._negative = bool(interactor.GetControlKey())
-            return editor.mouse.press(slice_views.geometry_of(viewWidget), xy, bool(interactor.GetShiftKey()))
-        if event == events.KeyPressEvent:
-            return self._key_pressed(interactor.GetKeySym(), viewWidget)
-        if event == events.EnterEvent:
-            # While a button is held, Qt lets the mouse enter no view.
-            editor.mouse.abandon()
-            self._view = viewWidget
-            self._look()
-            self._show()
-            return False
-        if editor.rectangle.drag is None or viewWidget is not self._view:
-            return False
-        geometry = slice_views.geometry_of(viewWidget)
-        if event == events.MouseMoveEvent:
-            if self._button_held and not slicer.app.mouseButtons():
-                editor.mouse.abandon()  # it went up where no view heard of it
-            else:
-                editor.mouse.move(xy, geometry)
-            return editor.rectangle.drag is not None
-        if event == events.LeftButtonReleaseEvent:
-            editor.mouse.release(xy, self._negative, geometry)
-            return True
-        return False
+        return self._events.process(editor, interactor, event, viewWidget)
+
+    def _entered(self) -> None:
+        self._look()
+        self._show()
 
     def _key_pressed(self, key: str, view: slicer.qMRMLSliceWidget) -> bool:
         """Handle a key over a slice view. Returns False for keys that others may handle."""
@@ -292,7 +260,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             drawing = self.contouring is not None and self.contouring.rectangle.drawing
             before, self._drawing = self._drawing, drawing
             # All views once, to remove an earlier result from them.
-            self._overlays.update(self.contouring, only=self._view if drawing and before else None)
+            self._overlays.update(self.contouring, only=self._events.view if drawing and before else None)
 
     def _show_progress(self) -> None:
         editor = self.contouring
@@ -327,7 +295,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
 
     def _view_geometry(self) -> ViewGeometry | None:
         """The view that the user works in, or the first view; None without views."""
-        views = [self._view] if self._view is not None else slice_views.slice_views()
+        views = [self._events.view] if self._events.view is not None else slice_views.slice_views()
         return slice_views.geometry_of(views[0]) if views else None
 
     def _selected_key(self) -> int | None:

@@ -81,6 +81,20 @@ def test_the_mouse_that_leaves_a_handle_draws_again(effect_fixture: Any, line: A
     assert user.press("Red", effect_fixture.at("Red", 1.5))
 
 
+def test_placing_a_markup_puts_the_effect_away(effect_fixture: Any) -> None:
+    user, at = effect_fixture.host.user, effect_fixture.at("Red", 0.5)
+    user.press("Red", effect_fixture.at("Red", -1))
+    user.move("Red", effect_fixture.at("Red", 1))
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    slicer.modules.markups.logic().SetActiveListID(points)
+    slicer.app.applicationLogic().GetInteractionNode().SwitchToSinglePlaceMode()
+    assert effect_fixture.host.editor.activeEffect() is None
+    for event in (user.move, user.press, user.release):
+        assert not event("Red", at)
+    assert points.GetNumberOfControlPoints() == 1
+    assert effect_fixture.contouring.rectangle.drag is None and effect_fixture.contouring.state.prompts is None
+
+
 @pytest.mark.parametrize("offset", [0, 2])
 def test_handles_of_any_roi_are_left_to_it(effect_fixture: Any, offset: int) -> None:
     roi = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")

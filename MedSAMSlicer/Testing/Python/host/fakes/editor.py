@@ -1,25 +1,19 @@
-"""qMRMLSegmentEditorWidget: effects, the active one, events of the views, undo, on the real Segment Editor logic."""
+"""qMRMLSegmentEditorWidget: effects, the active one, undo, on the real Segment Editor logic."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import slicer
-import vtk
 
 from ..doubles import double, implements
 from .editor_keys import EditorKeys
+from .editor_views import EditorViews
 from .scripted_effect import EffectFactory
-
-EVENTS = [
-    f"{button}Button{what}Event" for button in ("Left", "Right", "Middle") for what in ("Press", "Release", "DoubleClick")
-] + [f"MouseWheel{way}Event" for way in ("Forward", "Backward", "Left", "Right")] + [
-    "MouseMoveEvent", "KeyPressEvent", "KeyReleaseEvent", "EnterEvent", "LeaveEvent",
-]  # fmt: skip
 
 
 @implements("qMRMLSegmentEditorWidget")
-class SegmentEditorWidget(EditorKeys):
+class SegmentEditorWidget(EditorKeys, EditorViews):
     """Nothing is drawn; the part of the widget that an effect lives by is there."""
 
     def made(self, *arguments: Any) -> None:
@@ -52,7 +46,11 @@ class SegmentEditorWidget(EditorKeys):
         self.__dict__["_logic"].SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self.__dict__["_logic"].SetMRMLScene(scene)
         events = slicer.vtkMRMLScene
+        # Placing a markup and drawing in an effect exclude each other.
+        mode = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        self.__dict__["_mode"] = mode
         self.__dict__["_scene_tags"] = [
+            (mode, mode.AddObserver("ModifiedEvent", lambda *_: self._mode_changed())),
             (scene, scene.AddObserver(events.EndCloseEvent, lambda *_: self._scene_closed())),
             (scene, scene.AddObserver(events.EndBatchProcessEvent, lambda *_: self.updateWidgetFromMRML())),
         ]
@@ -61,11 +59,15 @@ class SegmentEditorWidget(EditorKeys):
             manager.layoutChanged.connect(self._layout_changed)
         self.updateEffectList()
 
-    def _layout_changed(self) -> None:
-        if self.__dict__["_observed"]:
-            self.setupViewObservations()
-            for effect in self.__dict__["_effects"]:
-                effect._call("layoutChanged")
+    def _mode_changed(self) -> None:
+        active = self.__dict__["_active"]
+        viewing = self.__dict__["_mode"].GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.ViewTransform
+        if active is None:
+            return
+        if hasattr(active.self(), "interactionNodeModified"):
+            active._call("interactionNodeModified", self.__dict__["_mode"])
+        elif not viewing:
+            self.setActiveEffect(None)
 
     def _scene_closed(self) -> None:
         self._initialise()
@@ -169,6 +171,7 @@ class SegmentEditorWidget(EditorKeys):
             active.deactivate()
         if wanted is not None:
             self.setupViewObservations()
+            self.__dict__["_mode"].SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
             wanted.activate()
         else:
             self.removeViewObservations()
@@ -247,42 +250,3 @@ class SegmentEditorWidget(EditorKeys):
 
     def redo(self) -> None:
         self.__dict__["_logic"].Redo()
-
-    # Events of the views
-
-    def setupViewObservations(self) -> None:
-        self.removeViewObservations()
-        manager = slicer.app.layoutManager()
-        for view in map(manager.sliceWidget, manager.sliceViewNames()):
-            interactor, node = view.sliceView().interactor(), view.mrmlSliceNode()
-
-            tags: dict[str, int] = {}
-
-            def on_interaction(caller: Any, event: str, view: Any = view, tags: dict[str, int] = tags) -> None:
-                if self._interaction(caller, event, view):
-                    # No other observer gets the event: neither Slicer's own, nor another Segment Editor.
-                    caller.GetCommand(tags[event]).SetAbortFlag(1)
-
-            def on_view(caller: Any, _event: str, view: Any = view) -> None:
-                if (effect := self.__dict__["_active"]) is not None:
-                    effect._call("processViewNodeEvents", caller, vtk.vtkCommand.ModifiedEvent, view)
-
-            tags.update((event, interactor.AddObserver(event, on_interaction, 1.0)) for event in EVENTS)
-            self.__dict__["_observed"] += [
-                *((interactor, tag) for tag in tags.values()),
-                (node, node.AddObserver("ModifiedEvent", on_view, 1.0)),
-            ]
-
-    def removeViewObservations(self) -> None:
-        for subject, tag in self.__dict__["_observed"]:
-            subject.RemoveObserver(tag)
-        self.__dict__["_observed"] = []
-
-    def _interaction(self, interactor: Any, event: str, view: Any) -> bool:
-        effect, scene = self.__dict__["_active"], self.__dict__["_scene"]
-        if effect is None or scene.IsClosing() or self.__dict__["_node"] is None:
-            return False
-        number = getattr(vtk.vtkCommand, event)
-        taken = effect._call("processInteractionEvents", interactor, number, view) is True
-        view.sliceView().__dict__["taken"] |= taken
-        return taken
