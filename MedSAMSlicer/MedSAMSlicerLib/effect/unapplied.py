@@ -50,7 +50,7 @@ class UnappliedResults:
         self._effect, self._editors, self._on_applied = effect, editors, on_applied
         self._filter: _CloseFilter | None = None
         self._stop_scene: Callable[[], object] = lambda: None
-        self._asking = False
+        self._saved_lately = self._asking = False
 
     def watch(self) -> None:
         """Be told of files that are saved, scenes that are closed, and the end of Slicer."""
@@ -76,21 +76,19 @@ class UnappliedResults:
     # What Slicer tells
 
     def _file_saved(self, properties: dict[str, Any]) -> None:
-        if is_script(inspect.currentframe()) or self._asking:
+        if is_script(inspect.currentframe()) or self._saved_lately:
             return
         saved = properties.get("nodeID")  # none for the scene
         nodes = {editor.state.segmentation_node.GetID() for editor, _writer in self._unapplied()}
         if nodes and (not saved or saved in nodes):
-            self._asking = True
+            self._saved_lately = True
             qt.QTimer.singleShot(0, self._saved)  # once for all files that the dialog saves
 
     def _saved(self) -> None:
         text = _("Not applied yet, and therefore not in what was saved: {segments}. Apply now? Then save again.")
-        try:
-            if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
-                self._apply()
-        finally:
-            self._asking = False
+        self._saved_lately = False
+        if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
+            self._apply()
 
     def _scene_closes(self) -> None:
         text = _("Not applied yet: {segments}. What is not applied is lost with the scene. Apply and save now?")
@@ -99,6 +97,8 @@ class UnappliedResults:
             slicer.app.ioManager().openSaveDataDialog()
 
     def _may_exit(self) -> bool:
+        if self._asking:
+            return False  # the system may ask Slicer to exit while a question is open
         text = _("Not applied yet: {segments}. What is not applied is lost. Apply before Slicer exits?")
         buttons = qt.QMessageBox.Yes | qt.QMessageBox.No | qt.QMessageBox.Cancel
         answer = self._answer(text, buttons)
@@ -122,14 +122,18 @@ class UnappliedResults:
     def _answer(self, text: str, buttons: int) -> int | None:
         """What the user answers to a question about `segments`; None if there are none, or there is nobody to ask."""
         names = [editor.state.segment_name for editor, _writer in self._unapplied()]
-        if not names or not can_ask():
+        if not names or self._asking or not can_ask():
             return None
-        answer = slicer.util.messageBox(
-            text.format(segments=", ".join(names)),
-            windowTitle="MedSAM",
-            icon=qt.QMessageBox.Question,
-            standardButtons=buttons,
-        )
+        self._asking = True
+        try:
+            answer = slicer.util.messageBox(
+                text.format(segments=", ".join(names)),
+                windowTitle="MedSAM",
+                icon=qt.QMessageBox.Question,
+                standardButtons=buttons,
+            )
+        finally:
+            self._asking = False
         return int(answer)
 
     def _apply(self) -> bool:
@@ -141,7 +145,9 @@ class UnappliedResults:
                 logic_editor = LogicEditor(state.segmentation_node, state.segment_id, state.volume_node)
                 try:
                     copy_masking(state.segmentation_node, logic_editor.node)
-                    self._effect.saveStateForUndo()
+                    node = self._effect.parameterSetNode()
+                    if node is not None and node.GetSegmentationNode() is state.segmentation_node:
+                        self._effect.saveStateForUndo()
                     writer.write(logic_editor)
                 finally:
                     logic_editor.close()
