@@ -25,7 +25,7 @@ import numpy as np
 
 from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
 from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
-from .engine.intensity import Window, WindowedStack, choose_window, window_option
+from .engine.intensity import Window, WindowedStack, check_finite_in_prompt, choose_window, window_option
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
@@ -121,7 +121,7 @@ class Segmentation:
     timings : Timings
         Seconds for loading, encoding, decoding and until the first slice, and the number of encoder and decoder calls.
     notes : tuple of str
-        Lines that a user should read, for example about a device that ran out of memory.
+        Lines that a user should read, for example about how the file was read, or a device that ran out of memory.
     consensus : mapping of int to JitterAgreement
         Slice index -> agreement of slightly different rectangles, if it was requested.
     """
@@ -247,12 +247,11 @@ def make_prompt(
     """
     _check_image(image)
     axis = default_axis(image.spacing_ijk, image.ijk_to_ras) if axis is None else axis
-    k, j, i = image.voxels.shape
     region = None if roi is None else read_roi(roi)
     return volume_prompt(
-        (i, j, k),
+        image.dimensions,
         axis,
-        None if region is None else roi_boxes(region.corners, image.ijk_to_ras, (i, j, k), region.name),
+        None if region is None else roi_boxes(region.corners, image.ijk_to_ras, image.dimensions, region.name),
         box=box,
         key_slices=key_slices,
         points=points,
@@ -380,6 +379,7 @@ def segment(
         raise InputError(f"prompt and {', '.join(given)} were given: give a finished prompt, or the parts of one")
     stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
     prompt.stack.checked_for(stack.shape)
+    check_finite_in_prompt(stack, prompt.stack)
     if not isinstance(window, Window):
         window = choose_window(window_option(window), stack, image.modality)
     if isinstance(model, Model):
@@ -407,7 +407,7 @@ def segment(
         window=window,
         model=info.loaded,
         timings=info.timings,
-        notes=tuple(info.notes),
+        notes=tuple(dict.fromkeys([*image.notes, *([window.note] if window.note else []), *info.notes])),
         consensus=agreement,
     )
 

@@ -106,8 +106,7 @@ def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumeProm
         InputError: the prompt lies outside the image, a slice has two rectangles, a positive point lies outside the 3D
             box, or the ROI file or mask cannot be used.
     """
-    k, j, i = image.voxels.shape
-    dimensions = (i, j, k)
+    dimensions = image.dimensions
     axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
     across = AXES.index(axis)
     columns, rows = (n for n in range(3) if n != across)
@@ -151,16 +150,15 @@ def _boxes(
     options: argparse.Namespace, image: Image
 ) -> tuple[tuple[IndexBox, OrientedBox | None] | None, IndexBox | None]:
     """The ROI of --roi, and the ranges of its voxels or of --box; None for what is not given."""
-    k, j, i = image.voxels.shape
     if options.roi is not None:
         roi = read_roi(options.roi)
-        boxes = roi_boxes(roi.corners, image.ijk_to_ras, (i, j, k), roi.name)
+        boxes = roi_boxes(roi.corners, image.ijk_to_ras, image.dimensions, roi.name)
         return boxes, boxes[0]
     if options.box is None:
         return None, None
     box = _index_ranges("--box", options.box, AXES)
     for n, (low, high) in enumerate(box):
-        _check_range(f"--box {AXES[n]}0 {AXES[n]}1 = {low} {high}", low, high, n, (i, j, k))
+        _check_range(f"--box {AXES[n]}0 {AXES[n]}1 = {low} {high}", low, high, n, image.dimensions)
     return None, (box[0], box[1], box[2])
 
 

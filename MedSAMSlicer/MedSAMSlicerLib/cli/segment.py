@@ -10,19 +10,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..api import MOST_RECTANGLES, Segmentation, load_model, segment, write_segmentation
+from ..api import MOST_RECTANGLES, Model, Segmentation, load_model, segment, write_segmentation
 from ..engine.errors import InputError
-from ..engine.intensity import CT_PRESETS, Window, choose_window
+from ..engine.intensity import CT_PRESETS, Window, check_finite_in_prompt, choose_window
 from ..engine.model_choice import RunInfo
 from ..engine.models.catalogue import find_model
 from ..engine.models.weights import find_weights
-from ..engine.stack import ArrayStack, array_axis
-from ..engine.volume.volume_prompt import VolumePrompt
+from ..engine.stack import ArrayStack, array_axis, default_axis
+from ..engine.volume.oriented_box import IndexBox
+from ..engine.volume.volume_prompt import VolumePrompt, box_around, volume_prompt
 from ..io.image import Image
-from ..io.image_files import read_image
-from ..io.output_files import Writer, check_apart, check_output, write_together
+from ..io.image_files import ImageSource, open_image, read_frame
+from ..io.output_files import Writer, check_apart, check_output, with_suffix, write_together
 from ..io.report import build_report, write_report
-from ..io.segmentations import SEGMENTATION_ENDINGS
+from ..io.segmentations import LONGEST_NAME, PICTURE_ENDING, SEGMENTATION_ENDINGS, segment_name
 from ..io.windowed_image import windowed_image
 from .console import print_line
 from .log_options import add_log_options
@@ -30,7 +31,7 @@ from .model_options import add_model_arguments
 from .prompt_options import add_prompt_arguments, check_prompt_options, prompt_from_options, prompt_kinds
 
 DESCRIPTION = (
-    "Contours one object in a NRRD, NIfTI or MetaImage file, or in a folder with one DICOM series. "
+    "Contours one object in a NRRD, NIfTI or MetaImage file, in a picture, or in a folder with DICOM files. "
     "Voxel indices count from 0 in the image's own index order; ranges include both ends."
 )
 # One run predicts each slice a few times in a row: a few embeddings of 4 MB are enough.
@@ -39,10 +40,26 @@ _EMBEDDINGS_MB = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("image", metavar="IMAGE", help="file, or folder with one DICOM series")
-    parser.add_argument("--output", required=True, metavar="OUT", help=".seg.nrrd, or a labelmap: .nrrd, .nii.gz, .mha")
+    parser.add_argument("image", metavar="IMAGE", help="file, or folder with DICOM files")
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="OUT",
+        help=".seg.nrrd, or a labelmap: .nrrd, .nii.gz, .mha, .png for one slice",
+    )
     add_prompt_arguments(parser)
     options = parser.add_argument_group("options")
+    options.add_argument(
+        "--series",
+        metavar="TEXT",
+        help="number or UID of the DICOM series, or part of its description, if there are several",
+    )
+    options.add_argument(
+        "--frame",
+        metavar="N",
+        help="time point, phase or repetition, from 0; all: the box is carried from frame to frame, and OUT is written for "
+        "each, as OUT_frame000 and so on",
+    )
     options.add_argument(
         "--axis",
         type=str.upper,
@@ -78,21 +95,66 @@ def run(options: argparse.Namespace) -> None:
     """Read the image, segment the object, write the files.
 
     Raises:
-        MedSAMError: no file was written.
+        MedSAMError: a file was not written; with ``--frame all``, those of the frames before it were.
     """
     begin = time.perf_counter()
     _check_before_reading(options)
-    image = read_image(options.image)
-    prompt = prompt_from_options(options, image)
-    window = choose_window(options.window, ArrayStack(image.voxels, image.spacing_ijk, prompt.axis), image.modality)
-    # Frees the scanner values: only grey levels of the slices in question stay in memory.
-    image, window = windowed_image(image, window, prompt.axis, prompt.stack.slice_range)
-    found = _segment(options, image, prompt, window)
+    source = open_image(options.image, series=options.series)
+    if options.frame == "all":
+        _run_frames(options, source)
+        return
+    image = read_frame(source, None if options.frame is None else int(options.frame), options.image)
+    image, prompt, window = _prepared(options, image, None)
+    found = _segment(options, _model(options), image, prompt, window)
     if not found.mask.any():
         raise InputError(
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
             f"({window.describe()}); nothing was written"
         )
+    _write(options, found, begin, "")
+
+
+def _run_frames(options: argparse.Namespace, source: ImageSource) -> None:
+    """Segment every frame, each with the box around the object in the frame before it."""
+    model = _model(options)
+    box: IndexBox | None = None
+    for frame in range(source.frames):
+        begin = time.perf_counter()
+        image, prompt, window = _prepared(options, read_frame(source, frame, options.image), box)
+        found = _segment(options, model, image, prompt, window)
+        if found.mask.any():
+            box = box_around(found.mask, image.spacing_ijk)
+            _write(options, found, begin, f"_frame{frame:03d}")
+        elif box is None:
+            raise InputError(
+                f"the model found no object in the prompt on frame {frame} of {options.image}: check the prompt and the "
+                f"window ({window.describe()})"
+            )
+        elif not options.quiet:
+            print_line(f"Frame {frame}: no object was found where it was before; nothing was written")
+
+
+def _prepared(options: argparse.Namespace, image: Image, box: IndexBox | None) -> tuple[Image, VolumePrompt, Window]:
+    """The image as the model sees it, the prompt (that of the options, or a 3D box), and the window."""
+    if box is None:
+        prompt = prompt_from_options(options, image)
+    else:
+        axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+        prompt = volume_prompt(image.dimensions, axis, box=box)
+    stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
+    check_finite_in_prompt(stack, prompt.stack)
+    window = choose_window(options.window, stack, image.modality)
+    # Frees the scanner values: only grey levels of the slices in question stay in memory.
+    windowed, applied = windowed_image(image, window, prompt.axis, prompt.stack.slice_range)
+    return windowed, prompt, applied
+
+
+def _write(options: argparse.Namespace, found: Segmentation, begin: float, suffix: str) -> None:
+    """Write all files of a result, with `suffix` before the ending of their names, and print the summary."""
+    image, name = found.image, segment_name(options.segment_name)
+    notes = list(found.notes)
+    if name != " ".join(options.segment_name.split()):
+        notes.append(f"The segment's name was cut to {LONGEST_NAME} characters.")
 
     @cache
     def report() -> dict[str, Any]:
@@ -101,7 +163,7 @@ def run(options: argparse.Namespace) -> None:
             axis=found.axis,
             prompt=found.prompt.stack,
             window=found.window,
-            info=RunInfo(found.model, found.timings, list(found.notes)),
+            info=RunInfo(found.model, found.timings, notes),
             results=list(found.slices),
             consensus=found.consensus,
             volume_ml=found.volume_ml,
@@ -109,17 +171,16 @@ def run(options: argparse.Namespace) -> None:
         )
 
     files: dict[str, Writer] = {}
-    name = options.segment_name
-    files[options.output] = lambda path: write_segmentation(path, found, name=name)
+    files[with_suffix(options.output, suffix)] = lambda path: write_segmentation(path, found, name=name)
     if options.preview:
         from ..io.preview import write_preview
 
-        files[options.preview] = lambda path: write_preview(
+        files[with_suffix(options.preview, suffix)] = lambda path: write_preview(
             path, image, found.axis, found.window, found.prompt.stack, list(found.slices)
         )
     if options.report:
         # Last, so that its seconds include the writing of the others.
-        files[options.report] = lambda path: write_report(path, report())
+        files[with_suffix(options.report, suffix)] = lambda path: write_report(path, report())
     write_together(files)
     if not options.quiet:
         _print_summary(report(), name, found.axis, list(files))
@@ -135,11 +196,13 @@ def _check_before_reading(options: argparse.Namespace) -> None:
         raise InputError(f"--consensus {options.consensus} {why}: give 2 to {MOST_RECTANGLES}")
     if options.axis is not None:
         array_axis(options.axis)
+    if options.frame is not None and options.frame != "all" and not options.frame.isdecimal():
+        raise InputError(f"--frame {options.frame} is no frame: give a number from 0, or all")
     spec = find_model(options.model)
     spec.check_prompts(prompt_kinds(options))
     inputs: list[Path | str] = [path for path in (options.image, options.roi, options.mask, options.weights) if path]
     check_apart({"--output": options.output, "--report": options.report, "--preview": options.preview})
-    check_output(options.output, inputs, SEGMENTATION_ENDINGS)
+    check_output(options.output, inputs, (*SEGMENTATION_ENDINGS, PICTURE_ENDING))
     if options.report:
         check_output(options.report, inputs, (".json",))
     if options.preview:
@@ -147,9 +210,8 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     find_weights(spec, options.weights)
 
 
-def _segment(options: argparse.Namespace, image: Image, prompt: VolumePrompt, window: Window) -> Segmentation:
-    """Segment with a progress bar. The model is freed before anything is written."""
-    model = load_model(
+def _model(options: argparse.Namespace) -> Model:
+    return load_model(
         options.model,
         weights=options.weights,
         device=options.device,
@@ -157,6 +219,12 @@ def _segment(options: argparse.Namespace, image: Image, prompt: VolumePrompt, wi
         embeddings_mb=_EMBEDDINGS_MB,
         embeddings_disk_mb=options.keep_embeddings,
     )
+
+
+def _segment(
+    options: argparse.Namespace, model: Model, image: Image, prompt: VolumePrompt, window: Window
+) -> Segmentation:
+    """Segment with a progress bar."""
     slices = prompt.stack.slice_range
     total = slices[1] - slices[0] + 1 if slices else None
     # disable=None: no bar if standard error is not a terminal.

@@ -2,11 +2,12 @@
 
 The algorithm is that of ``pre_CT_MR.py`` of MedSAM's authors (bowang-lab/MedSAM): CT is clipped to a window, other grey
 images to the 0.5 and 99.5 percentiles of their foreground. The minimum and maximum of the clipped volume become 0 and
-255. Volumes are read, never modified.
+255. Colour is taken as it is. Volumes are read, never modified. Voxels that are not finite numbers are background.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -15,6 +16,7 @@ import numpy as np
 
 from .errors import InputError, shown
 from .i18n import tr as _
+from .prompts import Box, StackPrompt
 from .stack import ValueSource
 
 # Name -> level and width in Hounsfield units.
@@ -34,7 +36,16 @@ CT_HIGHEST_MINIMUM = -200.0
 # Negative values beyond this fraction of the maximum are signal. Interpolation leaves small negative values in images
 # without any (0.3 % of the maximum in a resampled DWI); z-scored images reach 30 to 60 % of it.
 SIGNED_SHARE = 0.05
+# Converters store CT without its rescale intercept: Hounsfield units plus one of these, or 24 or 48 more, which cannot be
+# told from the values and hardly changes a window.
+CT_OFFSETS = (1000, 2000)
+# In HU: fat and soft tissue; the gap between them and lung, which few voxels of a CT lie in.
+_TISSUE, _GAP = (-150, 150), (-500, -250)
+# In 25 CT volumes of the body, tissue has 0.23 to 0.85 of the voxels, and the gap is 0.01 to 0.10 times as dense; in 30 MR
+# volumes whose values reach as far, 0.21 times or denser.
+_TISSUE_SHARE, _GAP_DENSITY = 0.15, 0.15
 _COARSE_BINS = 1 << 16
+COLOUR = "colour"
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Window:
         name: name for reports and the user interface.
         background: scanner value that becomes 0 even if it lies above `lower`; None for none.
         requested: level and width of the preset or of the user, if `lower` and `upper` were limited to the image's range.
+        note: line for the user about how the window was chosen; "" for none.
     """
 
     lower: float
@@ -53,6 +65,7 @@ class Window:
     name: str
     background: float | None = None
     requested: tuple[float, float] | None = None
+    note: str = ""
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Map scanner values to grey levels.
@@ -61,13 +74,17 @@ class Window:
             values: array of any shape.
 
         Returns:
-            uint8 array of the same shape. Fractions are truncated, as by the authors.
+            uint8 array of the same shape. Fractions are truncated, as by the authors. Values that are not finite become 0.
         """
+        if self.name == COLOUR:
+            return values
         span = max(self.upper - self.lower, 1e-8)
         grey = np.clip(values, self.lower, self.upper).astype(np.float64)
         grey -= self.lower
         grey *= 1 / span
         grey *= 255.0
+        if values.dtype.kind == "f":
+            grey[~np.isfinite(values)] = 0
         result = grey.astype(np.uint8)
         if self.background is not None:
             result[values == self.background] = 0
@@ -75,6 +92,8 @@ class Window:
 
     def describe(self) -> str:
         """Description for the user, such as "soft-tissue (level 40, width 400)" or "level -400, width 1200"."""
+        if self.name == COLOUR:
+            return _("colour, without a window")
         level, width = self.requested or ((self.lower + self.upper) / 2, self.upper - self.lower)
         if self.name == LEVEL_AND_WIDTH:
             return _("level {level:.5g}, width {width:.5g}").format(level=level, width=width)
@@ -108,6 +127,46 @@ class WindowedStack:
         return self.window.apply(self._values.slice_values(index))
 
 
+def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
+    """Check that the voxels that a prompt points at are finite numbers. Elsewhere, others count as background.
+
+    Args:
+        values: the volume in scanner values.
+        prompt: its 3D box, boxes and points are looked at.
+
+    Raises:
+        InputError: a voxel in one of them is NaN or infinite.
+    """
+    whole = Box.of_slice(*values.shape[1:])
+    for index in range(values.shape[0]) if prompt.box3d is not None else sorted(prompt.slices):
+        given = prompt.slices.get(index)
+        boxes = [given.box] if given is not None and given.box is not None else []
+        if given is not None and given.points is not None:
+            boxes += [Box(x, y, x, y) for x, y in given.points.coordinates]
+        first, last = prompt.slice_range or (0, values.shape[0] - 1)
+        if prompt.box3d is not None and first <= index <= last:
+            boxes.append(prompt.box3d)
+        if not boxes:
+            continue
+        image = values.slice_values(index)
+        if image.dtype.kind != "f":
+            return
+        for box in boxes:
+            inside = box.intersection(whole)
+            if inside is None:
+                continue
+            x0, y0, x1, y1 = (round(edge) for edge in inside.xyxy)
+            bad = np.argwhere(~np.isfinite(image[y0 : y1 + 1, x0 : x1 + 1]))
+            if bad.size:
+                row, column = bad[0]
+                raise InputError(
+                    _(
+                        "{count} voxels in the prompt on slice {index} are NaN or infinite (the first in column {x}, row {y}): "
+                        "move the prompt, or repair the image"
+                    ).format(count=len(bad), index=index, x=x0 + column, y=y0 + row)
+                )
+
+
 def window_option(window: str | Sequence[float]) -> str:
     """A window as `choose_window` takes it: text as it is, (level, width) as ``LEVEL,WIDTH`` in full precision.
 
@@ -132,14 +191,13 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
 
     Args:
         wanted: "auto", the name of a preset, or "LEVEL,WIDTH". "auto" chooses the soft-tissue window for CT and
-            percentiles of the foreground for all other images.
+            percentiles of the foreground for all other images. Presets are moved for a CT that is stored with an offset.
         values: the volume in scanner values.
         modality: DICOM modality, if known. Otherwise an image counts as CT if its smallest value is at most
             `CT_HIGHEST_MINIMUM`.
 
     Raises:
-        InputError: `wanted` is not valid, the image is constant or not finite, or the window does not overlap its
-            values.
+        InputError: `wanted` is not valid, the image is constant, or the window does not overlap its values.
     """
     steps = window_steps(wanted, values, modality)
     while True:
@@ -161,16 +219,67 @@ def window_steps(wanted: str, values: ValueSource, modality: str | None = None) 
     Raises:
         InputError: see `choose_window`.
     """
+    if values.slice_values(0).ndim == 3:
+        if wanted != "auto":
+            raise InputError(_("a colour image has no window: leave it at auto"))
+        return Window(0, 255, COLOUR)
     extremes = yield from _extremes(values)
     if extremes[0] == extremes[1]:
         raise InputError(
             _("every voxel has the value {value:g}: choose an image that shows something").format(value=extremes[0])
         )
-    if wanted != "auto":
+    ct = modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM)
+    if wanted != "auto" and wanted not in CT_PRESETS:
         return _limited(_named_window(wanted), extremes)
-    if modality == "CT" or (modality is None and extremes[0] <= CT_HIGHEST_MINIMUM):
-        return _limited(_named_window("soft-tissue"), extremes)
+    offset = 0
+    if modality in ("CT", None) and extremes[0] > CT_HIGHEST_MINIMUM:
+        offset = yield from _ct_offset(values, extremes)
+    if wanted != "auto" or ct or offset:
+        window = _named_window("soft-tissue" if wanted == "auto" else wanted)
+        return _limited(_shifted(window, offset), extremes)
     return (yield from _percentile_window(values, extremes))
+
+
+def _shifted(window: Window, offset: int) -> Window:
+    """A preset for a CT whose values are Hounsfield units plus `offset`."""
+    if not offset:
+        return window
+    assert window.requested is not None
+    note = _(
+        "This CT is stored as Hounsfield units plus about {offset}, without its rescale intercept: the window was moved."
+    ).format(offset=offset)
+    level, width = window.requested
+    return replace(
+        window,
+        lower=window.lower + offset,
+        upper=window.upper + offset,
+        requested=(level + offset, width),
+        note=note,
+    )
+
+
+def _ct_offset(values: ValueSource, extremes: tuple[float, float]) -> Generator[None, None, int]:
+    """The one of `CT_OFFSETS` that a volume without air at -1000 HU is stored with; 0 if it does not look like CT."""
+    lowest, highest = (math.floor(value) for value in extremes)
+    if not (lowest > -min(CT_OFFSETS) and min(CT_OFFSETS) + _GAP[1] < highest < _COARSE_BINS):
+        return 0
+    counts = np.zeros(highest - lowest + 1, np.int64)
+    for index in range(values.shape[0]):
+        one = values.slice_values(index)
+        finite = one[np.isfinite(one)]
+        counts += np.bincount((finite - lowest).astype(np.intp).ravel(), minlength=len(counts))
+        yield
+
+    def density(limits: tuple[int, int], offset: int) -> float:
+        first, last = (max(0, limit + offset - lowest) for limit in limits)
+        return float(counts[first : last + 1].sum() / counts.sum() / (limits[1] - limits[0]))
+
+    # The largest first: with 2000, air lies where tissue lies with 1000.
+    for offset in reversed(CT_OFFSETS):
+        tissue = density(_TISSUE, offset)
+        if tissue * (_TISSUE[1] - _TISSUE[0]) >= _TISSUE_SHARE and density(_GAP, offset) <= _GAP_DENSITY * tissue:
+            return offset
+    return 0
 
 
 def _named_window(wanted: str) -> Window:
@@ -218,20 +327,19 @@ def _extremes(values: ValueSource) -> Generator[None, None, tuple[float, float]]
     """Smallest and largest voxel value of a stack, read slice by slice.
 
     Raises:
-        InputError: a voxel is not a finite number.
+        InputError: no voxel is a finite number.
     """
     lowest, highest = np.inf, -np.inf
     for index in range(values.shape[0]):
         one = values.slice_values(index)
         low, high = float(one.min()), float(one.max())
         if not (np.isfinite(low) and np.isfinite(high)):
-            raise InputError(
-                _("slice {index} of the image holds voxels that are not finite numbers: repair the image").format(
-                    index=index
-                )
-            )
+            finite = one[np.isfinite(one)]
+            low, high = (float(finite.min()), float(finite.max())) if finite.size else (lowest, highest)
         lowest, highest = min(lowest, low), max(highest, high)
         yield
+    if lowest > highest:
+        raise InputError(_("no voxel of the image is a finite number: export it again"))
     return lowest, highest
 
 
@@ -248,7 +356,7 @@ def _percentiles_above(
     def foreground() -> Iterable[np.ndarray]:
         for index in range(values.shape[0]):
             one = values.slice_values(index)
-            yield one[one > background].astype(np.float64)
+            yield one[(one > background) & np.isfinite(one)].astype(np.float64)
 
     def bins_of(voxels: np.ndarray) -> np.ndarray:
         return ((voxels - background) * scale).astype(np.intp)

@@ -33,7 +33,7 @@ class ValueSource(Protocol):
         ...
 
     def slice_values(self, index: int) -> np.ndarray:
-        """(rows, columns) voxel values of one slice. The array must not be modified."""
+        """(rows, columns) voxel values of one slice, or (rows, columns, 3) uint8 colour. It must not be modified."""
         ...
 
 
@@ -51,7 +51,7 @@ class SliceSource(Protocol):
         ...
 
     def slice_uint8(self, index: int) -> np.ndarray:
-        """uint8 (rows, columns) grey levels of one slice, after windowing."""
+        """uint8 (rows, columns) grey levels of one slice, after windowing, or (rows, columns, 3) colour."""
         ...
 
 
@@ -84,7 +84,7 @@ class ArrayStack:
     """A (k, j, i) voxel array as a `ValueSource` along one index axis.
 
     Args:
-        voxels: (k, j, i) array, which is not copied.
+        voxels: (k, j, i) array, or (k, j, i, 3) for colour, which is not copied.
         spacing_ijk: voxel size along I, J, K in millimetres.
         axis: index axis along which the slices are counted.
 
@@ -93,7 +93,7 @@ class ArrayStack:
     """
 
     def __init__(self, voxels: np.ndarray, spacing_ijk: tuple[float, float, float], axis: str) -> None:
-        if voxels.ndim != 3:
+        if voxels.ndim not in (3, 4):
             raise InputError(_("the volume has {count} dimensions: a volume has three").format(count=voxels.ndim))
         self.axis = axis
         self._slices_first = np.moveaxis(voxels, array_axis(axis), 0)
@@ -104,7 +104,7 @@ class ArrayStack:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        slices, rows, columns = self._slices_first.shape
+        slices, rows, columns = self._slices_first.shape[:3]
         return (slices, rows, columns)
 
     @property

@@ -42,8 +42,8 @@ class Display:
         return f"oblique slices, nearest to {self.plane}" if self.oblique else f"{self.plane} slices"
 
     def turn(self, image: np.ndarray) -> np.ndarray:
-        """A (rows, columns) slice in screen orientation."""
-        image = image.T if self.transpose else image
+        """A (rows, columns[, 3]) slice in screen orientation."""
+        image = image.swapaxes(0, 1) if self.transpose else image
         image = image[::-1] if self.flip_rows else image
         return image[:, ::-1] if self.flip_columns else image
 

@@ -1,38 +1,41 @@
-"""A 3D scalar image, the comparison of two voxel grids, and checks of voxel values."""
+"""An image with its geometry, the comparison of two voxel grids, and checks of voxel values."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..engine.errors import InputError, shown
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 # Two grids count as equal if no corner voxel is further from its counterpart than this fraction of the smallest
 # spacing: NIfTI stores float32, and text headers round direction cosines to a few digits.
 _SAME_GRID = 0.02
 _SAME_GRID_FLOOR_MM = 1e-3
-# Largest cosine of the angle between two axes that count as perpendicular.
-_ORTHOGONAL = 1e-3
+# Sheared axes are made perpendicular if that moves no voxel further than this share of the smallest voxel side.
+_MOST_MOVED = 0.1
+# Below this share, the shear is rounding: text headers and float32 round direction cosines.
+_NOTED_MOVE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A 3D scalar image with its geometry.
+    """A grey volume, or a stack of colour pictures, with its geometry.
 
     Attributes:
-        voxels: (k, j, i), read-only, in the data type of the file. DICOM values have rescale slope and intercept
-            applied (CT: Hounsfield units).
-        spacing_ijk: voxel size along I, J, K in mm.
+        voxels: (k, j, i), read-only, in the data type of the file; (k, j, i, 3) uint8 red, green, blue for colour. DICOM
+            values have rescale slope and intercept applied (CT: Hounsfield units). They may be NaN or infinite.
+        spacing_ijk: voxel size along I, J, K in mm; between slices, the perpendicular distance.
         origin_lps: centre of voxel (0, 0, 0) in LPS mm.
-        direction: (3, 3), unit columns along I, J, K in LPS.
+        direction: (3, 3), columns along I, J, K in LPS: perpendicular unit vectors, except that the third column of a
+            series from a tilted gantry leads from slice to slice, sideways too; its part along the normal is 1.
         modality: DICOM modality ("CT", "MR", "PT", "US", ...), or None if the file does not state it.
         path: file or DICOM folder that the image was read from; the name of an image made by `from_array`.
+        notes: what a user should know about how the file was read, one line each.
     """
 
     voxels: np.ndarray
@@ -41,6 +44,7 @@ class Image:
     direction: np.ndarray
     modality: str | None
     path: Path
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_array(
@@ -55,8 +59,8 @@ class Image:
         """Make an image of an array, without a copy.
 
         Args:
-            voxels: (k, j, i) whole or floating-point numbers. For an array in (i, j, k) order, as nibabel returns it,
-                give its transpose.
+            voxels: (k, j, i) whole or floating-point numbers, or (k, j, i, 3) uint8 red, green, blue. For an array in
+                (i, j, k) order, as nibabel returns it, give its transpose.
             affine: (4, 4) matrix from (i, j, k) to RAS mm, as nibabel's `affine`.
             spacing: voxel size along I, J, K in mm, if there is no affine: the axes are those of LPS then, and voxel
                 (0, 0, 0) lies at the origin.
@@ -64,8 +68,8 @@ class Image:
             name: for messages and the report.
 
         Raises:
-            InputError: `voxels` is not such an array, has NaN or infinite values or only one value; neither or both of
-                affine and spacing are given, or they are no voxel grid: `affine` needs perpendicular columns.
+            InputError: `voxels` is not such an array or has only one value; neither or both of affine and spacing are
+                given, or they are no voxel grid: `affine` needs perpendicular columns.
         """
         if not isinstance(name, str | Path):
             raise InputError(f"the name {shown(name)} is not text")
@@ -74,7 +78,9 @@ class Image:
         if not isinstance(voxels, np.ndarray):
             raise InputError(f"{name} is a {type(voxels).__name__}: give a numpy array (k, j, i)")
         path = Path(name)
-        if voxels.ndim != 3 or voxels.dtype.kind not in "iuf" or not voxels.size:
+        grey = voxels.ndim == 3 and voxels.dtype.kind in "iuf"
+        colour = voxels.ndim == 4 and voxels.shape[3] == 3 and voxels.dtype == np.uint8
+        if not (grey or colour) or not voxels.size:
             raise InputError(f"{name} is {voxels.dtype} {voxels.shape}: give whole or floating-point numbers (k, j, i)")
         if (affine is None) == (spacing is None):
             raise InputError(f"the geometry of {name} is not known: give either its affine or its spacing")
@@ -87,19 +93,26 @@ class Image:
             to_ras = _numbers(affine)
             if to_ras.shape != (4, 4) or not np.isfinite(to_ras).all() or not np.linalg.det(to_ras):
                 raise InputError(f"{name} has no usable geometry: give a (4, 4) affine with an inverse")
-            to_lps = _LPS_TO_RAS @ to_ras
-        sizes = np.linalg.norm(to_lps[:3, :3], axis=0)
-        direction = to_lps[:3, :3] / sizes
-        if not has_perpendicular_axes(direction):
-            raise InputError(f"{name} has sheared axes: resample it to a grid with right angles first")
-        if voxels.dtype.kind == "f":
-            check_finite(path, voxels, voxels.shape)
-        check_not_constant(path, voxels)
+            to_lps = LPS_TO_RAS @ to_ras
         view = voxels.view()
         view.flags.writeable = False
-        i, j, k = (float(mm) for mm in sizes)
-        x, y, z = (float(mm) for mm in to_lps[:3, 3])
-        return cls(view, (i, j, k), (x, y, z), direction, modality, path)
+        return checked_image(placed_image(view, to_lps, modality, path))
+
+    @property
+    def dimensions(self) -> tuple[int, int, int]:
+        """Number of voxels along I, J, K."""
+        k, j, i = self.voxels.shape[:3]
+        return i, j, k
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the voxels are red, green and blue."""
+        return self.voxels.ndim == 4
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether slices are shifted sideways from one to the next, as those of a tilted gantry are."""
+        return bool(np.linalg.norm(self.direction[:, 2]) > 1 + 1e-9)
 
     @property
     def ijk_to_lps(self) -> np.ndarray:
@@ -112,7 +125,7 @@ class Image:
     @property
     def ijk_to_ras(self) -> np.ndarray:
         """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
-        return _LPS_TO_RAS @ self.ijk_to_lps
+        return LPS_TO_RAS @ self.ijk_to_lps
 
 
 def _numbers(value: object) -> np.ndarray:
@@ -123,16 +136,67 @@ def _numbers(value: object) -> np.ndarray:
         return np.zeros(0)
 
 
-def has_perpendicular_axes(direction: np.ndarray) -> bool:
-    """Whether the unit columns of a (3, 3) matrix are perpendicular to each other."""
-    return np.allclose(direction.T @ direction, np.eye(3), rtol=0, atol=_ORTHOGONAL)
+def placed_image(
+    voxels: np.ndarray, ijk_to_lps: np.ndarray, modality: str | None, path: Path, notes: tuple[str, ...] = ()
+) -> Image:
+    """An image on the grid of a matrix, whose axes are made perpendicular if they nearly are.
+
+    Args:
+        voxels: (k, j, i) or (k, j, i, 3).
+        ijk_to_lps: (4, 4) matrix from voxel indices to LPS mm.
+        notes: to which one is added if the axes were sheared by more than rounding.
+
+    Raises:
+        InputError: perpendicular axes would move a voxel by more than a tenth of its smallest side.
+    """
+    sizes = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
+    if not (np.isfinite(ijk_to_lps).all() and sizes.min() > 0):
+        raise InputError(f"{path} has no usable geometry (voxel size {_shown(sizes)}): export it again")
+    shape = voxels.shape[2::-1]
+    direction, moved = _perpendicular(ijk_to_lps, shape)
+    origin = ijk_to_lps[:3, 3]
+    if moved > _MOST_MOVED:
+        raise InputError(
+            f"{path} has sheared axes (as a CT with a tilted gantry has): resample it to a grid with right angles first"
+        )
+    if moved > _NOTED_MOVE:
+        # The middle of the grid stays where it is.
+        origin = origin - (direction * sizes - ijk_to_lps[:3, :3]) @ (np.subtract(shape, 1) / 2)
+        notes += (
+            "The axes of the image are slightly sheared: made perpendicular, which moves voxels by up to "
+            f"{moved:.2g} of their size.",
+        )
+    else:
+        direction = ijk_to_lps[:3, :3] / sizes
+    i, j, k = (float(mm) for mm in sizes)
+    x, y, z = (float(mm) for mm in origin)
+    return Image(voxels, (i, j, k), (x, y, z), direction + 0.0, modality, path, notes)
+
+
+def is_nearly_perpendicular(ijk_to_lps: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether `placed_image` accepts the axes of a (4, 4) matrix for a grid of (i, j, k) voxels."""
+    sizes = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
+    return bool(
+        np.isfinite(ijk_to_lps).all() and sizes.min() > 0 and _perpendicular(ijk_to_lps, shape)[1] <= _MOST_MOVED
+    )
+
+
+def _perpendicular(ijk_to_lps: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, float]:
+    """The nearest perpendicular unit axes, and how far they move a voxel, as a share of its smallest side."""
+    sizes = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
+    left, _stretch, right = np.linalg.svd(ijk_to_lps[:3, :3] / sizes)
+    direction = left @ right
+    corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) * np.subtract(shape, 1)
+    moved = np.linalg.norm(corners @ (direction * sizes - ijk_to_lps[:3, :3]).T, axis=1).max() / sizes.min()
+    # Voxels of a flat or small grid hardly move; axes that are far from perpendicular are no rounding.
+    return direction, float(max(moved, np.abs(direction * sizes - ijk_to_lps[:3, :3]).max() / sizes.max()))
 
 
 def grid_difference(one: Image, other: Image) -> str | None:
     """How the voxel grid of `one` differs from that of `other`, for a message; None if the grids are equal."""
-    if one.voxels.shape != other.voxels.shape:
-        return f"its size is {shown_size(one.voxels)}, not {shown_size(other.voxels)} voxels"
-    ends = np.array(one.voxels.shape[::-1]) - 1
+    if one.dimensions != other.dimensions:
+        return f"its size is {_size(one)}, not {_size(other)} voxels"
+    ends = np.array(one.dimensions) - 1
     corners = np.array([(*np.multiply(corner, ends), 1.0) for corner in itertools.product((0, 1), repeat=3)])
     distance = np.linalg.norm(corners @ (one.ijk_to_lps - other.ijk_to_lps).T, axis=1).max()
     if distance <= max(_SAME_GRID_FLOOR_MM, _SAME_GRID * min(other.spacing_ijk)):
@@ -147,52 +211,47 @@ def grid_difference(one: Image, other: Image) -> str | None:
     return f"its {name} is {_shown(ours)}, not {_shown(theirs)} (corners lie up to {distance:.3g} mm apart)"
 
 
-def shown_size(voxels: np.ndarray) -> str:
-    """Size of a (k, j, i) array as "I x J x K", for messages."""
-    return " x ".join(str(n) for n in voxels.shape[::-1])
+def _size(image: Image) -> str:
+    return " x ".join(map(str, image.dimensions))
 
 
 def _shown(values: np.ndarray) -> str:
     return "(" + ", ".join(f"{value:.7g}" for value in values + 0.0) + ")"
 
 
-def check_finite(path: Path, blocks: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
-    """Check that no voxel is NaN or infinite.
-
-    Args:
-        path: file or folder to name in the message.
-        blocks: all voxels in order, in arrays of any size: no temporary of the full size is needed.
-        shape: (k, j, i) shape of the volume.
+def checked_image(image: Image) -> Image:
+    """The image, with a note if voxels are not finite.
 
     Raises:
-        InputError: a voxel is NaN or infinite.
+        InputError: all voxels have the same value, or none is finite.
     """
-    count, seen, where = 0, 0, ""
-    for block in blocks:
-        finite = np.isfinite(block)
-        bad = block.size - int(np.count_nonzero(finite))
+    if image.voxels.dtype.kind == "f" and (note := _not_finite(image)):
+        image = replace(image, notes=(*image.notes, note))
+    _check_not_constant(image)
+    return image
+
+
+def _not_finite(image: Image) -> str | None:
+    """Note on the voxels that are NaN or infinite, counted slice by slice; None without any."""
+    count, where = 0, ""
+    for k, voxels in enumerate(image.voxels):
+        finite = np.isfinite(voxels)
+        bad = finite.size - int(np.count_nonzero(finite))
         if bad and not count:
-            k, j, i = np.unravel_index(seen + int(finite.argmin()), shape)
+            j, i = np.unravel_index(int(finite.argmin()), finite.shape)
             where = f"i {i}, j {j}, k {k}"
         count += bad
-        seen += block.size
-    if count == 1:
-        raise InputError(f"{path} has 1 voxel that is NaN or infinite (at {where}): replace it by a background value")
-    if count:
+    if count == image.voxels.size:
+        raise InputError(f"{image.path} has no voxel that is a finite number: export it again")
+    if not count:
+        return None
+    voxels_are = "1 voxel is" if count == 1 else f"{count} voxels are"
+    return f"{voxels_are} NaN or infinite (the first at {where}): taken as background."
+
+
+def _check_not_constant(image: Image) -> None:
+    value = image.voxels[0, 0, 0]
+    if all((voxel_slice == value).all() for voxel_slice in image.voxels):
         raise InputError(
-            f"{path} has {count} voxels that are NaN or infinite (the first at {where}): "
-            "replace them by a background value"
-        )
-
-
-def check_not_constant(path: Path, voxels: np.ndarray) -> None:
-    """Check that the voxels, (k, j, i), do not all have the same value.
-
-    Raises:
-        InputError: they have.
-    """
-    value = voxels[0, 0, 0]
-    if all((voxel_slice == value).all() for voxel_slice in voxels):
-        raise InputError(
-            f"{path} is constant (every voxel is {value}): there is nothing to segment, give another image"
+            f"{image.path} is constant (every voxel is {value}): there is nothing to segment, give another image"
         )

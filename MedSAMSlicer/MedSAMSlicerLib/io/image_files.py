@@ -1,126 +1,143 @@
-"""Reads 3D images: NRRD, NIfTI and MetaImage files, and folders with one DICOM series."""
+"""Reads images: NRRD, NIfTI and MetaImage files, DICOM folders and files, and pictures."""
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
-import zlib
-from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import Protocol
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from .dicom_series import load_series
-from .image import Image, check_finite, check_not_constant, has_perpendicular_axes
+from .image import Image, checked_image, placed_image
 from .native_messages import native_messages_logged
+from .pictures import PICTURE_ENDINGS, read_picture
 
 # The ending chooses the reader, so that a file of another kind with this ending is refused.
-_READERS = {
+_ITK_READERS = {
     ".nrrd": ("NRRD", "NrrdImageIO"),
     ".nhdr": ("NRRD", "NrrdImageIO"),
-    ".nii": ("NIfTI", "NiftiImageIO"),
-    ".nii.gz": ("NIfTI", "NiftiImageIO"),
     ".mha": ("MetaImage", "MetaImageIO"),
     ".mhd": ("MetaImage", "MetaImageIO"),
 }
-SUPPORTED = "NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or a folder with one DICOM series"
-
+_NIFTI = (".nii", ".nii.gz")
+SUPPORTED = (
+    "NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd), a picture (.png, .jpg, .tif, .bmp), "
+    "a DICOM file (.dcm) or a folder with DICOM files"
+)
 _MODALITY_KEYS = ("0008|0060", "modality", "Modality")
 _OTHER_NAMES = {"DWMRI": "MR", "PET": "PT"}
-_FLOAT_TYPES = {16: "f4", 64: "f8"}
-_HEADER_SIZES = (348, 540)
-_VOXELS_AT_ONCE = 1 << 20
+# Kind of the axis of a NRRD file that counts time points, as in Slicer's sequences, and not the parts of a value.
+_FRAMES = "list"
 _log = get_logger(__name__)
 
 
-class _Pinned:
-    """Gives numpy a view of an image's buffer and keeps the image alive as long as a view exists."""
+class ImageSource(Protocol):
+    """An image file or DICOM series whose frames (time points, phases, repetitions) are read one at a time."""
 
-    def __init__(self, image: sitk.Image) -> None:
-        self._image = image
-        self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        ...
+
+    @property
+    def frames_are(self) -> str:
+        """What tells frames apart, for messages."""
+        ...
+
+    def read(self, frame: int) -> Image:
+        """Read a frame; voxels are not checked."""
+        ...
 
 
-def read_image(path: Path | str) -> Image:
-    """Read a 3D scalar image and check that it can be segmented.
+def read_image(path: Path | str, *, series: str | None = None, frame: int | None = None) -> Image:
+    """Read an image and check that it can be segmented.
 
     Args:
-        path: NRRD, NIfTI or MetaImage file, or folder with one DICOM series.
+        path: NRRD, NIfTI or MetaImage file, picture, DICOM file, or folder with DICOM files, searched with all folders in
+            it.
+        series: number or UID of a DICOM series, or part of its description; None: the only one that is no localizer,
+            screenshot or document.
+        frame: number of a time point, phase or repetition, counted from 0; None: the only one.
 
     Returns:
-        The image in the data type of the file; voxels are not converted.
+        The image in the data type of the file; voxels are not converted. `Image.notes` says what was left out or mended.
 
     Raises:
-        InputError: the file cannot be read, see `load_file` and `load_series`; voxels are NaN or infinite, or all have
-            the same value.
+        InputError: the file cannot be read, holds several series or frames and none is chosen, is no voxel grid, or all
+            voxels have the same value.
+    """
+    return read_frame(open_image(path, series=series), frame, path)
+
+
+def read_frame(source: ImageSource, frame: int | None, path: Path | str) -> Image:
+    """Read and check a frame of `source`, opened from `path`; see `read_image`."""
+    last = source.frames - 1
+    if frame is None and last > 0:
+        named = f" ({source.frames_are})" if source.frames_are else ""
+        raise InputError(
+            f"{path} holds {source.frames} frames{named}: choose one from 0 to {last} "
+            "(--frame, in Python frame=), or all of them with --frame all"
+        )
+    if frame is not None and not 0 <= frame <= last:
+        raise InputError(f"{path} has no frame {frame}: give 0" + (f" to {last}" if last else ""))
+    return checked_image(source.read(frame or 0))
+
+
+def open_image(path: Path | str, *, series: str | None = None) -> ImageSource:
+    """Open an image to read its frames; see `read_image`.
+
+    Raises:
+        InputError: the file is missing, damaged or of a kind that cannot be read.
     """
     if not isinstance(path, str | Path):
         raise InputError(f"the path of an image is a {type(path).__name__}: give text or a Path")
     path = Path(path)
     # os.path.isdir returns False where Path.is_dir raises; opening the file then tells why.
-    image = load_series(path) if os.path.isdir(path) else load_file(path, finite=True)
-    if image.voxels.dtype.kind == "f":
-        check_finite(path, image.voxels, image.voxels.shape)
-    check_not_constant(path, image.voxels)
-    return image
+    folder = os.path.isdir(path)
+    if not folder:
+        _check_openable(path)
+    if folder or _is_dicom(path):
+        # Imports pydicom, which the other kinds do not need.
+        from .dicom_series import DicomSource
+
+        return DicomSource(path, series)
+    if series is not None:
+        raise InputError(f"{path} is no DICOM folder: leave out the series")
+    name = path.name.lower()
+    if name.endswith(_NIFTI):
+        # Imports nibabel, which the other kinds do not need.
+        from .nifti import NiftiSource
+
+        return NiftiSource(path)
+    if name.endswith(PICTURE_ENDINGS):
+        return _Picture(path)
+    for ending, (kind, image_io) in _ITK_READERS.items():
+        if name.endswith(ending):
+            return _ItkSource(path, kind, image_io)
+    raise InputError(f"{path} is of a kind that cannot be read: give {SUPPORTED}")
 
 
-def load_file(path: Path, *, finite: bool = False) -> Image:
-    """Read a file without checking its voxel values.
-
-    Args:
-        path: file with one of the endings in `SUPPORTED`. A fourth dimension of size 1 is dropped.
-        finite: refuse NIfTI voxels that are NaN or infinite. Otherwise they are read as zero: niftilib replaces them.
+def load_file(path: Path) -> Image:
+    """Read a file of one frame without checking its voxel values.
 
     Raises:
-        InputError: unknown ending; missing, damaged or truncated file; not 3D; several values per voxel; sheared axes;
-            voxels refused by `finite`.
+        InputError: unknown ending; missing, damaged or truncated file; several frames; sheared axes.
     """
     _check_openable(path)
-    kind, image_io = _reader_of(path)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(image_io)
-    reader.SetFileName(str(path))
-    try:
-        with native_messages_logged():
-            reader.ReadImageInformation()
-        _check_header(path, reader)
-        if kind == "NIfTI":
-            _check_nifti(path, reader, finite=finite)
-        with native_messages_logged():
-            image = reader.Execute()
-    except (RuntimeError, OSError, EOFError, zlib.error) as error:  # SimpleITK raises RuntimeError only
-        _log.debug("an image file cannot be read: %s", error)
-        raise _unreadable(path, kind, str(error)) from error
-
-    size = image.GetSize()
-    dimension = image.GetDimension()
-    direction = np.array(image.GetDirection()).reshape(dimension, dimension)[:3, :3] + 0.0
-    spacing = _triple(image.GetSpacing())
-    origin = _triple(image.GetOrigin())
-    _check_geometry(path, spacing, origin, direction)
-    voxels = np.asarray(_Pinned(image)).reshape(size[2], size[1], size[0])
-    return Image(voxels, spacing, origin, direction, _modality(reader), path)
+    source = open_image(path)
+    if source.frames > 1:
+        raise InputError(f"{path} holds {source.frames} frames: save one of them as a 3D image")
+    return source.read(0)
 
 
-def _triple(values: tuple[float, ...]) -> tuple[float, float, float]:
-    return (float(values[0]), float(values[1]), float(values[2]))
-
-
-def _reader_of(path: Path) -> tuple[str, str]:
-    name = path.name.lower()
-    for ending, reader in _READERS.items():
-        if name.endswith(ending):
-            return reader
-    if name.endswith((".dcm", ".ima")):
-        raise InputError(f"{path} is a single DICOM file: give the folder that holds its series")
-    raise InputError(f"{path} is of a kind that cannot be read: give {SUPPORTED}")
+def _is_dicom(path: Path) -> bool:
+    if path.name.lower().endswith((".dcm", ".ima", ".dicom")) or path.name.upper() == "DICOMDIR":
+        return True
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def _check_openable(path: Path) -> None:
@@ -134,97 +151,107 @@ def _check_openable(path: Path) -> None:
         raise InputError(f"{path} cannot be opened ({error.strerror}): check the path and its permissions") from error
 
 
-def _unreadable(path: Path, kind: str, reason: str) -> InputError:
-    if "orthonormal" in reason:
-        return _sheared(path)
-    detached = ", or its data file is not beside it" if path.suffix.lower() in (".nhdr", ".mhd") else ""
-    return InputError(
-        f"{path} cannot be read as {kind}: damaged, incomplete or of another kind{detached}; copy or export it again"
-    )
+class _Picture:
+    """A picture, which has one frame."""
+
+    frames = 1
+    frames_are = ""
+
+    def __init__(self, path: Path) -> None:
+        self._image = read_picture(path)
+
+    def read(self, frame: int) -> Image:
+        return self._image
 
 
-def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
-    size = reader.GetSize()
-    shown = " x ".join(str(n) for n in size)
-    if len(size) < 3:
-        raise InputError(f"{path} is a {len(size)}D image ({shown}): give a 3D image")
-    if any(n != 1 for n in size[3:]):
-        raise InputError(f"{path} is a {len(size)}D image ({shown}): save one time point or channel as a 3D image")
-    components = reader.GetNumberOfComponents()
-    if components != 1:
-        raise InputError(
-            f"{path} has {components} values per voxel (a colour, vector or complex image): "
-            "save one component as a scalar image"
+class _Pinned:
+    """Gives numpy a view of an image's buffer and keeps the image alive as long as a view exists."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self._image = image
+        self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__
+
+
+class _ItkSource:
+    """A NRRD or MetaImage file, read by SimpleITK. A further dimension, or a NRRD axis of kind list, holds frames."""
+
+    frames_are = "time point"
+
+    def __init__(self, path: Path, kind: str, image_io: str) -> None:
+        self.path, self._kind = path, kind
+        self._reader = sitk.ImageFileReader()
+        self._reader.SetImageIO(image_io)
+        self._reader.SetFileName(str(path))
+        try:
+            with native_messages_logged():
+                self._reader.ReadImageInformation()
+        except RuntimeError as error:  # SimpleITK raises nothing else
+            raise self._unreadable(error) from error
+        self._size = self._reader.GetSize()
+        self._components = self._reader.GetNumberOfComponents()
+        axis_kind = self._metadata("NRRD_kinds[pixel]")
+        self._in_components = self._components > 1 and axis_kind == _FRAMES
+        self._is_colour = (
+            not self._in_components and self._components in (3, 4) and self._reader.GetPixelID() == sitk.sitkVectorUInt8
+        )
+        self._check_header()
+
+    @property
+    def frames(self) -> int:
+        if self._in_components:
+            return self._components
+        return self._size[3] if len(self._size) > 3 else 1
+
+    def read(self, frame: int) -> Image:
+        if len(self._size) > 3:
+            # One of several frames; SimpleITK still reads the others if the file is compressed.
+            self._reader.SetExtractSize([*self._size[:3], *(0 for _ in self._size[3:])])
+            self._reader.SetExtractIndex([0, 0, 0, frame, *(0 for _ in self._size[4:])])
+        try:
+            with native_messages_logged():
+                image = self._reader.Execute()
+        except RuntimeError as error:
+            raise self._unreadable(error) from error
+        if self._in_components:
+            image = sitk.VectorIndexSelectionCast(image, frame)
+        voxels = np.asarray(_Pinned(image))
+        if self._is_colour:
+            voxels = voxels[..., :3]
+        voxels = voxels.reshape(*self._size[2::-1], *voxels.shape[3:])
+        dimension = len(self._size)
+        matrix = np.eye(4)
+        direction = np.array(self._reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
+        matrix[:3, :3] = direction * np.array(self._reader.GetSpacing()[:3])
+        matrix[:3, 3] = self._reader.GetOrigin()[:3]
+        return placed_image(voxels, matrix, self._modality(), self.path)
+
+    def _check_header(self) -> None:
+        shown = " x ".join(str(n) for n in self._size)
+        if len(self._size) < 3 and not self._is_colour:
+            raise InputError(f"{self.path} is a {len(self._size)}D image ({shown}): give a 3D image")
+        if len(self._size) < 3 or any(n != 1 for n in self._size[4:]) or (self.frames > 1 and self._is_colour):
+            raise InputError(f"{self.path} is a {len(self._size)}D image ({shown}): save one part of it as a 3D image")
+        if self._components != 1 and not (self._in_components or self._is_colour):
+            raise InputError(
+                f"{self.path} has {self._components} values per voxel (a vector or complex image): "
+                "save one component as a scalar image"
+            )
+
+    def _unreadable(self, error: RuntimeError) -> InputError:
+        _log.debug("an image file cannot be read: %s", error)
+        detached = ", or its data file is not beside it" if self.path.suffix.lower() in (".nhdr", ".mhd") else ""
+        return InputError(
+            f"{self.path} cannot be read as {self._kind}: damaged, incomplete or of another kind{detached}; "
+            "copy or export it again"
         )
 
+    def _metadata(self, key: str) -> str:
+        return self._reader.GetMetaData(key) if self._reader.HasMetaDataKey(key) else ""
 
-def _check_geometry(path: Path, spacing: tuple[float, ...], origin: tuple[float, ...], direction: np.ndarray) -> None:
-    if not (np.isfinite(spacing).all() and min(spacing) > 0 and np.isfinite(origin).all()):
-        raise InputError(f"{path} has no usable geometry (spacing {spacing}, origin {origin}): export it again")
-    if not has_perpendicular_axes(direction):
-        raise _sheared(path)
-
-
-def _sheared(path: Path) -> InputError:
-    return InputError(
-        f"{path} has sheared axes (as a CT with a tilted gantry has): resample it to a grid with right angles first"
-    )
-
-
-def _modality(reader: sitk.ImageFileReader) -> str | None:
-    for key in _MODALITY_KEYS:
-        if reader.HasMetaDataKey(key):
-            text = reader.GetMetaData(key).strip().upper().removeprefix("MET_MOD_")
+    def _modality(self) -> str | None:
+        for key in _MODALITY_KEYS:
+            text = self._metadata(key).strip().upper().removeprefix("MET_MOD_")
             text = _OTHER_NAMES.get(text, text)
             if len(text) == 2 and text.isalpha():
                 return text
-    return None
-
-
-def _check_nifti(path: Path, header: sitk.ImageFileReader, *, finite: bool) -> None:
-    """Read a NIfTI file to its end, block by block.
-
-    niftilib, which SimpleITK uses, reports neither of these: it pads truncated files with zeros and replaces NaN and
-    infinite voxels by zero.
-
-    Args:
-        path: `.nii` or `.nii.gz`.
-        header: reader that has read the header of the file.
-        finite: refuse NaN and infinite voxels.
-
-    Raises:
-        InputError: `finite`, and a voxel is NaN or infinite.
-        OSError, EOFError, zlib.error: the file is truncated or damaged.
-    """
-    dimensions = [int(header.GetMetaData(f"dim[{n}]")) for n in range(8)]
-    dimensions = dimensions[1 : dimensions[0] + 1]
-    kind = _FLOAT_TYPES.get(int(header.GetMetaData("datatype")))
-    item = int(header.GetMetaData("bitpix")) // 8
-    with _opened(path) as file:
-        start = file.read(int(float(header.GetMetaData("vox_offset"))))
-        dtype = np.dtype(_byte_order(start) + kind if kind else f"V{item}")
-        blocks = _blocks(file, dtype, math.prod(dimensions))
-        if finite and kind:
-            check_finite(path, blocks, tuple(dimensions[2::-1]))
-        deque(blocks, maxlen=0)
-        # The checksum at the end of a gzip file is compared when everything before it has been read.
-        while file.read(1 << 16):
-            pass
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
-
-
-def _blocks(file: IO[bytes], dtype: np.dtype, count: int) -> Iterator[np.ndarray]:
-    while count:
-        expected = min(count, _VOXELS_AT_ONCE)
-        block = file.read(expected * dtype.itemsize)
-        if len(block) < expected * dtype.itemsize:
-            raise EOFError(f"up to {count} voxels are missing")
-        yield np.frombuffer(block, dtype)
-        count -= expected
-
-
-def _byte_order(header: bytes) -> str:
-    return "<" if int.from_bytes(header[:4], "little") in _HEADER_SIZES else ">"
+        return None

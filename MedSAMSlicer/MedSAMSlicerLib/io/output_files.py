@@ -55,6 +55,15 @@ def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[
         raise cannot_write(path, error) from error
 
 
+def with_suffix(path: str, suffix: str) -> str:
+    """The path with `suffix` before its ending: "tumour.seg.nrrd" and "_1" become "tumour_1.seg.nrrd"."""
+    folder, name = os.path.split(path)
+    lower = name.lower()
+    length = next((len(ending) for ending in (".seg.nrrd", ".nii.gz") if lower.endswith(ending)), 0)
+    stem = name[:-length] if length else os.path.splitext(name)[0]
+    return os.path.join(folder, stem + suffix + name[len(stem) :])
+
+
 def check_apart(outputs: Mapping[str, Path | str | None]) -> None:
     """Check that no two outputs are the same file.
 

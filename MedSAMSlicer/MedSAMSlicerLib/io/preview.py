@@ -137,6 +137,7 @@ def _draw(
     cut = (slice(y0, y1 + 1), slice(x0, x1 + 1))
     row_mm, column_mm = display.pixel_mm
     shown = display.turn(grey[cut])
+    # Colour images have a third dimension, for which the colour map does not count.
     axes.imshow(shown, cmap="gray", vmin=0, vmax=255, aspect=row_mm / column_mm, interpolation="bilinear")
     if truth is not None:
         _outline(axes, display.turn(truth[cut]), TRUTH, "--", 1.4)
@@ -145,11 +146,11 @@ def _draw(
     here = prompt.slices.get(index)
     box = here.box if here is not None and here.box is not None else prompt.box3d
     if box is not None and (prompt.slice_range is None or prompt.slice_range[0] <= index <= prompt.slice_range[1]):
-        frame = np.zeros(grey.shape, bool)
+        frame = np.zeros(grey.shape[:2], bool)
         frame[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1] = True
         _outline(axes, display.turn(frame[cut]), BOX, "-" if here is not None and here.box == box else ":", 1.1)
     if here is not None and here.points is not None:
-        _draw_points(axes, here.points, grey.shape, cut, display)
+        _draw_points(axes, here.points, grey.shape[:2], cut, display)
     _write_texts(axes, index, result, here, display)
     axes.set_xlim(-0.5, shown.shape[1] - 0.5)
     axes.set_ylim(shown.shape[0] - 0.5, -0.5)

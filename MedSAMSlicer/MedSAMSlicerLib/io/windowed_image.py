@@ -34,7 +34,7 @@ def windowed_image(
             take no memory.
 
     Returns:
-        The image with uint8 grey levels on the same grid, and the window that describes them.
+        The image with uint8 grey levels or colours on the same grid, and the window that describes them.
     """
     first, last = slice_range or (0, image.voxels.shape[array_axis(axis)] - 1)
     # Operating systems allocate memory when it is written to: untouched zeros take none.

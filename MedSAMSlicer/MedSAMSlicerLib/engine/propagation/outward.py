@@ -46,11 +46,13 @@ class Appearance:
         """Measure the appearance of an object on one slice.
 
         Args:
-            image: uint8 (rows, columns).
+            image: uint8 (rows, columns), or (rows, columns, 3), of which the mean of the channels counts.
             mask: bool (rows, columns), not empty.
             ring_step: distance between mask and ring as a fraction of the longer side. The border itself, where object
                 and surroundings mix, is left out. The ring is twice as wide.
         """
+        if image.ndim == 3:
+            image = image.mean(axis=2)
         rows, columns = image.shape
         step = max(1, round(max(rows, columns) * ring_step))
         box = Box.from_mask(mask)

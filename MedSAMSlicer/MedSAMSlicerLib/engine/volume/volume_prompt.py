@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import InputError, shown
 from ..i18n import tr as _
-from ..masks import occupied_slices
+from ..masks import bounding_box, occupied_slices
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import SliceResult
 from ..stack import AXES, array_axis, slice_to_ijk
@@ -28,6 +28,8 @@ KeySliceArgument = Box | SlicePrompt | Sequence[float] | Mapping[str, Any]
 """(x0, y0, x1, y1), edges included; a mapping with "box", "points" and "mask"; or a `Box` or `SlicePrompt`."""
 
 _KINDS = ("box", "points", "mask")
+# Between two phases of breathing, tumours move by some millimetres.
+FOLLOWED_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,26 @@ def _labelled(
 def _add_point(parts: dict[str, Any], x: float, y: float, positive: bool) -> None:
     before: Points | None = parts.get("points")
     parts["points"] = Points(((x, y),), (positive,)) if before is None else before.with_point(x, y, positive)
+
+
+def box_around(mask: np.ndarray, spacing_ijk: tuple[float, float, float]) -> IndexBox:
+    """3D box around an object with room for what has moved or grown: `FOLLOWED_MM`, at least one voxel, on each side.
+
+    Args:
+        mask: bool (k, j, i), not empty.
+        spacing_ijk: voxel size along I, J, K in mm.
+
+    Returns:
+        Voxel ranges along I, J, K, both ends included, clipped to the mask's array.
+    """
+    found = bounding_box(mask)
+    assert found is not None
+    ranges = []
+    for size, part, mm in zip(mask.shape[::-1], found[::-1], spacing_ijk, strict=True):
+        margin = max(1, round(FOLLOWED_MM / mm))
+        ranges.append((max(0, part.start - margin), min(size, part.stop + margin) - 1))
+    i, j, k = ranges
+    return i, j, k
 
 
 def _add_masks(

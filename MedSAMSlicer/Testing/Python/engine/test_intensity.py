@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.intensity import PERCENTILES, WindowedStack, choose_window
+from MedSAMSlicerLib.engine.intensity import (
+    CT_OFFSETS,
+    PERCENTILES,
+    WindowedStack,
+    check_finite_in_prompt,
+    choose_window,
+)
+from MedSAMSlicerLib.engine.prompts import Box, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.stack import ArrayStack
 
 
@@ -119,10 +126,92 @@ def test_a_window_beside_the_image_is_refused(ct: np.ndarray) -> None:
         choose_window("5000,100", stack(ct))
 
 
-def test_constant_and_broken_images_are_refused(mr: np.ndarray) -> None:
+def test_constant_images_and_images_without_a_number_are_refused(mr: np.ndarray) -> None:
     with pytest.raises(InputError, match="every voxel has the value 7"):
         choose_window("auto", stack(np.full((2, 3, 4), 7)))
+    with pytest.raises(InputError, match="no voxel of the image is a finite number"):
+        choose_window("auto", stack(np.full(mr.shape, np.nan)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("wanted", ["auto", "200,300"])
+def test_voxels_that_are_no_numbers_are_background(mr: np.ndarray, bad: float, wanted: str) -> None:
     broken = mr.astype(np.float32)
-    broken[2, 3, 4] = np.nan
-    with pytest.raises(InputError, match="slice 2"):
-        choose_window("auto", stack(broken))
+    broken[0], broken[2, 3, 4] = bad, bad
+    without = np.where(np.isfinite(broken), broken, 0)
+    np.testing.assert_array_equal(shown(broken, wanted), shown(without, wanted))
+
+
+class TestCtStoredWithAnOffset:
+    """Hounsfield units plus a constant, and no rescale intercept."""
+
+    @pytest.fixture
+    def body(self) -> np.ndarray:
+        """HU: air, lung, fat and soft tissue, some bone; as many voxels as in a thorax."""
+        random = np.random.default_rng(8)
+        means = random.choice([-1000, -800, -100, 40, 400], p=[0.3, 0.2, 0.15, 0.32, 0.03], size=(6, 40, 40))
+        voxels = means + random.normal(0, 8, means.shape)
+        voxels[0, 0, 0], voxels[0, 0, 1] = -1000, 900
+        return np.maximum(voxels, -1000).round().astype(np.int16)
+
+    @pytest.mark.parametrize("offset", CT_OFFSETS)
+    @pytest.mark.parametrize("modality", ["CT", None])
+    @pytest.mark.parametrize("wanted", ["auto", "lung"])
+    def test_it_is_seen_as_without(self, body: np.ndarray, offset: int, modality: str | None, wanted: str) -> None:
+        stored = (body + offset).astype(np.uint16)
+        np.testing.assert_array_equal(shown(stored, wanted, modality), shown(body, wanted))
+        window = choose_window(wanted, stack(stored), modality)
+        assert f"plus about {offset}" in window.note
+        assert ("soft-tissue" if wanted == "auto" else "lung") in window.describe()
+
+    def test_a_window_of_the_users_own_is_not_moved(self, body: np.ndarray) -> None:
+        window = choose_window("1040,400", stack((body + 1024).astype(np.uint16)), "CT")
+        assert (window.lower, window.upper, window.note) == (840, 1240, "")
+
+    def test_an_mr_that_reaches_as_far_is_no_ct(self) -> None:
+        random = np.random.default_rng(9)
+        voxels = np.where(
+            random.random((6, 40, 40)) < 0.3, random.gamma(2, 10, (6, 40, 40)), random.gamma(4, 220, (6, 40, 40))
+        )
+        assert choose_window("auto", stack(voxels.astype(np.int16))).name == "percentiles"
+
+    def test_other_modalities_are_left_alone(self, body: np.ndarray) -> None:
+        assert choose_window("auto", stack((body + 1024).astype(np.uint16)), "MR").name == "percentiles"
+
+
+def test_colour_is_shown_as_it_is() -> None:
+    colours = np.random.default_rng(1).integers(20, 200, (2, 5, 6, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(shown(colours), colours)
+    with pytest.raises(InputError, match="colour image has no window"):
+        choose_window("lung", stack(colours))
+
+
+class TestNumbersInThePrompt:
+    @pytest.fixture
+    def values(self, mr: np.ndarray) -> np.ndarray:
+        values = mr.astype(np.float32)
+        values[2, 10, 12] = np.nan
+        return values
+
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            StackPrompt({3: Box(10, 8, 14, 12)}, (1, 4), Box(10, 8, 14, 12)),
+            StackPrompt({2: Box(12, 10, 14, 12)}),
+            StackPrompt({2: SlicePrompt(points=Points(((12.2, 9.8),), (True,)))}),
+        ],
+    )
+    def test_a_voxel_in_it_that_is_none_is_named(self, values: np.ndarray, prompt: StackPrompt) -> None:
+        with pytest.raises(InputError, match=r"slice 2 .*column 12, row 10"):
+            check_finite_in_prompt(stack(values), prompt)
+
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            StackPrompt({3: Box(10, 8, 14, 12)}, (3, 4), Box(10, 8, 14, 12)),
+            StackPrompt({3: Box(10, 8, 14, 12)}, (1, 4), Box(13, 8, 14, 12)),
+            StackPrompt({3: Box(10, 8, 14, 12), 2: Box(0, 0, 5, 5)}),
+        ],
+    )
+    def test_outside_of_it_they_do_not_matter(self, values: np.ndarray, prompt: StackPrompt) -> None:
+        check_finite_in_prompt(stack(values), prompt)

@@ -175,20 +175,6 @@ def test_a_folder_without_dicom(tmp_path: Path, refused: Callable) -> None:
         read_image(folder)
 
 
-def test_a_folder_with_two_series(series: Any, new_series: Callable, stored: np.ndarray, refused: Callable) -> None:
-    add_axial(series, stored, [0, 3, 6])
-    other = new_series(series.folder, number=7, description="T2\n axial", modality="MR")
-    add_axial(other, stored, [0, 3])
-    with refused(
-        series.folder,
-        "2 DICOM series",
-        "number 3: Chest 2.0, CT, 3 files",
-        "number 7: T2 axial, MR, 2 files",
-        "one series",
-    ):
-        read_image(series.folder)
-
-
 def test_a_series_that_lacks_a_slice(series: Any, stored: np.ndarray, refused: Callable) -> None:
     add_axial(series, stored, [-3, 0, 6, 9])
     with refused(series.folder, "misses 1 slice ", "0.00 to 6.00 mm", "3 mm apart", "again"):
@@ -207,60 +193,10 @@ def test_a_series_with_gaps(series: Any, stored: np.ndarray, refused: Callable) 
         read_image(series.folder)
 
 
-@pytest.mark.parametrize("height", [6.5, 6.05, 7.9])
+@pytest.mark.parametrize("height", [7.2, 7.9])
 def test_a_series_with_uneven_spacing(series: Any, stored: np.ndarray, refused: Callable, height: float) -> None:
     add_axial(series, stored, [0, 3, height, height + 3, height + 6])
     with refused(series.folder, "unevenly spaced", f"3.00 to {height:.2f} mm", "resample"):
-        read_image(series.folder)
-
-
-def test_a_series_with_two_phases(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    files = add_axial(series, stored, [0, 3, 6, 0, 3, 6])
-    with refused(series.folder, "one position", files[0].name, files[3].name, "0.00 mm", "3 such", "keep one phase"):
-        read_image(series.folder)
-
-
-def test_a_series_with_slices_of_another_orientation(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    files = add_axial(series, stored, [0, 3, 6])
-    series.orientation = (1, 0, 0, 0, 0, -1)
-    scout = series.add((0, 0, 0), stored[3])
-    with refused(series.folder, "different orientation", files[0].name, scout.name, "keep one"):
-        read_image(series.folder)
-
-
-def test_a_series_with_slices_of_another_size(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    add_axial(series, stored, [0, 3, 6])
-    series.add((-10, 20, 9), stored[3, :5])
-    with refused(series.folder, "different size", "8 x 7", "8 x 5", "keep one"):
-        read_image(series.folder)
-
-
-def test_a_series_with_slices_of_another_pixel_spacing(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    add_axial(series, stored, [0, 3, 6])
-    series.pixel_spacing = (0.9, 0.9)
-    series.add((-10, 20, 9), stored[3])
-    with refused(series.folder, "pixel spacing", "0.5 x 0.8 mm", "0.9 x 0.9 mm"):
-        read_image(series.folder)
-
-
-def test_a_series_from_a_tilted_gantry(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    tilt = np.radians(12)
-    series.orientation = (1, 0, 0, 0, np.cos(tilt), np.sin(tilt))
-    add_axial(series, stored, [0, 3, 6, 9, 12, 15])
-    with refused(series.folder, "tilted gantry", "12.0 degrees", "correct the tilt", "NRRD"):
-        read_image(series.folder)
-
-
-def test_a_multi_frame_file(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    file = series.add((0, 0, 0), stored[0], NumberOfFrames=2, PixelData=stored[:2].tobytes())
-    with refused(file, "multi-frame", "convert"):
-        read_image(series.folder)
-
-
-def test_a_colour_series(series: Any, stored: np.ndarray, refused: Callable) -> None:
-    pixels = np.zeros((7, 8, 3), np.uint16)
-    file = series.add((0, 0, 0), pixels, SamplesPerPixel=3, PhotometricInterpretation="RGB", PlanarConfiguration=0)
-    with refused(file, "colour", "scalar"):
         read_image(series.folder)
 
 

@@ -115,12 +115,15 @@ def test_a_path_where_nothing_is(tmp_path: Path, refused: Callable) -> None:
 
 
 def test_a_file_of_another_kind(voxels: np.ndarray, tmp_path: Path, refused: Callable) -> None:
-    path = tmp_path / "photo.png"
-    path.write_bytes(b"\x89PNG\r\n")
-    with refused(path, ".nrrd", ".nii.gz", ".mha", "DICOM"):
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF-1.7")
+    with refused(path, ".nrrd", ".nii.gz", ".mha", ".png", "DICOM"):
+        read_image(path)
+    path = path.rename(tmp_path / "photo.png")
+    with refused(path, "cannot be read as a picture"):
         read_image(path)
     path = path.rename(tmp_path / "0001.dcm")
-    with refused(path, "give the folder that holds its series"):
+    with refused(path, "no DICOM image"):
         read_image(path)
 
 
@@ -177,32 +180,67 @@ def test_a_flat_image(voxels: np.ndarray, tmp_path: Path, refused: Callable, end
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_image_over_time(voxels: np.ndarray, tmp_path: Path, refused: Callable, ending: str) -> None:
-    path = save(np.stack([voxels, voxels, voxels]), tmp_path / f"cine{ending}", isVector=False)
-    with refused(path, "4D", "6 x 5 x 4 x 3", "one time point"):
+def test_a_frame_of_an_image_over_time_is_chosen(
+    voxels: np.ndarray, tmp_path: Path, refused: Callable, ending: str
+) -> None:
+    path = save(np.stack([voxels, voxels + 1, voxels + 2]), tmp_path / f"cine{ending}", isVector=False)
+    with refused(path, "3 frames", "0 to 2", "--frame all"):
         read_image(path)
+    with refused(path, "no frame 3", "0 to 2"):
+        read_image(path, frame=3)
+    frame = read_image(path, frame=2)
+    np.testing.assert_array_equal(frame.voxels, voxels + 2)
+    assert frame.spacing_ijk == (1, 1, 1) and not frame.notes
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_sequence_of_slicer_is_an_image_over_time(voxels: np.ndarray, tmp_path: Path, last: bool) -> None:
+    frames = np.stack([voxels, voxels + 1, voxels + 2])
+    axes = ["domain"] * 3
+    directions = ["(1,0,0)", "(0,1,0)", "(0,0,2)"]
+    sizes = [6, 5, 4]
+    for parts, one in ((axes, "list"), (directions, "none"), (sizes, 3)):
+        parts.insert(3 if last else 0, one)  # type: ignore[attr-defined]
+    header = (
+        "NRRD0005\ntype: short\ndimension: 4\nspace: left-posterior-superior\n"
+        f"sizes: {' '.join(map(str, sizes))}\nspace directions: {' '.join(directions)}\nkinds: {' '.join(axes)}\n"
+        "space origin: (1,2,3)\nendian: little\nencoding: raw\n\n"
+    )
+    path = tmp_path / "phases.seq.nrrd"
+    path.write_bytes(header.encode() + (frames if last else np.ascontiguousarray(np.moveaxis(frames, 0, -1))).tobytes())
+    frame = read_image(path, frame=1)
+    np.testing.assert_array_equal(frame.voxels, voxels + 1)
+    assert (frame.spacing_ijk, frame.origin_lps) == ((1, 1, 2), (1, 2, 3))
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_colour_image(voxels: np.ndarray, tmp_path: Path, refused: Callable, ending: str) -> None:
-    path = save(np.stack([voxels] * 3, axis=-1).astype(np.uint8), tmp_path / f"colour{ending}", isVector=True)
-    with refused(path, "3 values per voxel", "scalar image"):
+def test_a_colour_image_keeps_its_colours(voxels: np.ndarray, tmp_path: Path, ending: str) -> None:
+    colours = np.stack([voxels, voxels + 1, voxels * 2], axis=-1).astype(np.uint8)
+    image = read_image(save(colours, tmp_path / f"colour{ending}", isVector=True))
+    assert image.is_colour and image.voxels.dtype == np.uint8
+    np.testing.assert_array_equal(image.voxels, colours)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
+def test_vectors_that_are_no_colours(voxels: np.ndarray, tmp_path: Path, refused: Callable, ending: str) -> None:
+    path = save(np.stack([voxels] * 3, axis=-1).astype(np.float32), tmp_path / f"field{ending}", isVector=True)
+    with refused(path, "values per voxel", "scalar image"):
         read_image(path)
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_voxels_that_are_no_numbers(
-    voxels: np.ndarray, tmp_path: Path, refused: Callable, ending: str, bad: float
-) -> None:
+def test_voxels_that_are_no_numbers_are_noted(voxels: np.ndarray, tmp_path: Path, ending: str, bad: float) -> None:
     values = voxels.astype(np.float32)
     values[2, 3, 1] = values[3, 0, 0] = bad
-    path = save(values, tmp_path / f"scan{ending}")
-    with refused(path, "2 voxels that are NaN or infinite (the first at i 1, j 3, k 2): replace them"):
-        read_image(path)
-    values[3, 0, 0] = 0
-    path = save(values, tmp_path / f"scan{ending}")
-    with refused(path, "1 voxel that is NaN or infinite (at i 1, j 3, k 2): replace it"):
+    image = read_image(save(values, tmp_path / f"scan{ending}"))
+    np.testing.assert_array_equal(image.voxels, values)
+    assert image.notes == ("2 voxels are NaN or infinite (the first at i 1, j 3, k 2): taken as background.",)
+
+
+def test_an_image_without_a_number(voxels: np.ndarray, tmp_path: Path, refused: Callable) -> None:
+    path = save(np.full_like(voxels, np.nan, dtype=np.float32), tmp_path / "scan.nrrd")
+    with refused(path, "no voxel that is a finite number"):
         read_image(path)
 
 

@@ -1,0 +1,230 @@
+"""Finds the volumes in a folder from a scanner or an archive, and chooses the one that is meant."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..engine.errors import InputError
+from .dicom_headers import PHASE_TAGS, FrameHeader, Series, read_headers
+
+SAME_POSITION_MM = 0.01
+_SAME_ORIENTATION = 1e-3
+_LOCALIZER_WORDS = ("localizer", "localiser", "scout", "topogram", "surview", "survey")
+_LISTED = 8
+
+
+@dataclass
+class DicomVolume:
+    """Images of one series that have the same size, pixel spacing and orientation.
+
+    Attributes:
+        name: number of the series, with a running number where the series holds several volumes: "3", "3.1", "3.2".
+        phases: time points or repetitions of the volume, each sorted along the normal of the slices.
+        phase_name: DICOM attribute that tells the phases apart; "" for one phase.
+    """
+
+    series: Series
+    name: str
+    phases: list[list[FrameHeader]]
+    phase_name: str = ""
+
+    @property
+    def first(self) -> FrameHeader:
+        return self.phases[0][0]
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the images tell where they lie in the patient."""
+        return self.first.position is not None and self.first.pixel_spacing is not None
+
+    @property
+    def is_auxiliary(self) -> bool:
+        """Whether the volume is a localizer or a secondary capture, which come along with the volume that is meant."""
+        description = self.series.description.lower()
+        localizer = self.first.localizer or any(word in description for word in _LOCALIZER_WORDS)
+        return localizer or self.first.secondary
+
+    @property
+    def text(self) -> str:
+        """Description for messages, for example "number 3: Chest 2.0, CT, 120 slices"."""
+        slices = len(self.phases[0])
+        parts = [
+            f"number {self.name or '?'}: {self.series.description or 'without description'}",
+            self.series.modality or "?",
+            f"{slices} slice{'s' if slices > 1 else ''}",
+        ]
+        if len(self.phases) > 1:
+            parts.append(f"{len(self.phases)} frames")
+        return ", ".join(parts)
+
+
+@dataclass
+class _Found:
+    headers: list[FrameHeader] = field(default_factory=list)
+    without_image: int = 0
+    empty_files: int = 0
+
+
+def find_volume(path: Path, wanted: str | None) -> tuple[DicomVolume, list[str]]:
+    """Find the volume that is meant.
+
+    Args:
+        path: folder, searched with all folders in it, or one DICOM file.
+        wanted: number or UID of the series, or part of its description; None: the only one that is no localizer, secondary
+            capture or document.
+
+    Returns:
+        The volume, and notes on what was left out.
+
+    Raises:
+        InputError: there is none, or several; the message lists them.
+    """
+    found = _read_all(path)
+    volumes = _volumes(found.headers)
+    if wanted is not None:
+        chosen = [volume for volume in volumes if _matches(volume, wanted)]
+        if not chosen:
+            raise InputError(f"{path} has no series {wanted!r}: choose one of {_listed(volumes)}")
+        left_out: list[DicomVolume] = []  # the user chose
+    else:
+        chosen = _meant(volumes)
+        left_out = [volume for volume in volumes if volume not in chosen]
+    if not chosen:
+        raise InputError(f"{path} holds no DICOM image: give the folder in which the files of the series lie")
+    if len(chosen) > 1:
+        raise InputError(
+            f"{path} holds {len(chosen)} volumes: {_listed(chosen)}: choose one with --series NUMBER, UID or TEXT"
+        )
+    return chosen[0], _notes(left_out, found if wanted is None else _Found())
+
+
+def _read_all(path: Path) -> _Found:
+    found = _Found()
+    for file in _files(path):
+        if not file.stat().st_size:
+            found.empty_files += 1
+            continue
+        headers = read_headers(file)
+        if headers is None:
+            continue
+        if headers:
+            found.headers += headers
+        elif file.name.upper() != "DICOMDIR":
+            found.without_image += 1
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename} cannot be listed ({error.strerror}): check its permissions") from error
+
+    found = os.walk(path, onerror=refuse)
+    return sorted(Path(folder, name) for folder, _folders, names in found for name in names)
+
+
+def _volumes(headers: Iterable[FrameHeader]) -> list[DicomVolume]:
+    by_series: dict[str, list[list[FrameHeader]]] = {}
+    for header in headers:
+        groups = by_series.setdefault(header.series.uid, [])
+        for group in groups:
+            if _alike(header, group[0]):
+                group.append(header)
+                break
+        else:
+            groups.append([header])
+    volumes = []
+    for groups in by_series.values():
+        for n, group in enumerate(groups):
+            series = group[0].series
+            name = series.number if len(groups) == 1 else f"{series.number or '?'}.{n + 1}"
+            volumes.append(DicomVolume(series, name, *_phases(group)))
+    return volumes
+
+
+def _alike(one: FrameHeader, other: FrameHeader) -> bool:
+    """Whether two images may belong to one volume."""
+    if (one.size, one.colour, one.stack, one.localizer) != (other.size, other.colour, other.stack, other.localizer):
+        return False
+    if (one.position is None) != (other.position is None) or (one.pixel_spacing is None) != (
+        other.pixel_spacing is None
+    ):
+        return False
+    same_pixels = one.pixel_spacing is None or np.allclose(one.pixel_spacing, other.pixel_spacing or 0, rtol=1e-3)
+    return same_pixels and (
+        one.orientation is None
+        or other.orientation is None
+        or np.allclose(one.orientation, other.orientation, rtol=0, atol=_SAME_ORIENTATION)
+    )
+
+
+def _phases(headers: list[FrameHeader]) -> tuple[list[list[FrameHeader]], str]:
+    """The images of a volume by phase, each sorted along the normal; and the attribute that tells phases apart.
+
+    Where the images at one position are not the same number everywhere, all stay in one phase.
+    """
+    if headers[0].orientation is None:
+        order = sorted(headers, key=lambda header: (str(header.file), header.frame or 0))
+        by_number = all(isinstance(header.phase.get("InstanceNumber"), float) for header in headers)
+        return [sorted(order, key=lambda header: header.phase["InstanceNumber"]) if by_number else order], ""
+    normal = np.cross(*headers[0].orientation)
+    along = {id(header): float(header.position @ normal) for header in headers if header.position is not None}
+    ordered = sorted(headers, key=lambda header: along[id(header)])
+    positions: list[list[FrameHeader]] = []
+    for header in ordered:
+        if positions and along[id(header)] - along[id(positions[-1][0])] < SAME_POSITION_MM:
+            positions[-1].append(header)
+        else:
+            positions.append([header])
+    ((repeats, _),) = Counter(map(len, positions)).most_common(1)
+    if repeats == 1 or any(len(position) != repeats for position in positions):
+        return [ordered], ""
+    for name in PHASE_TAGS:
+        values = [[header.phase.get(name) for header in position] for position in positions]
+        # Every phase has one value: of all positions, or, for times, one that is its own in each position.
+        if all(None not in here and len({str(value) for value in here}) == repeats for here in values):
+            for position in positions:
+                position.sort(key=lambda header: (isinstance(header.phase[name], str), header.phase[name]))
+            return [list(phase) for phase in zip(*positions, strict=True)], name
+    return [ordered], ""
+
+
+def _matches(volume: DicomVolume, wanted: str) -> bool:
+    wanted = wanted.strip()
+    exact = wanted in (volume.series.uid, volume.series.number, volume.name)
+    return exact or (not wanted.isdigit() and wanted.lower() in volume.series.description.lower())
+
+
+def _meant(volumes: list[DicomVolume]) -> list[DicomVolume]:
+    """The volumes that a user who names none may mean: the best kind of which there is any."""
+    placed = [volume for volume in volumes if volume.has_place]
+    kinds = [
+        [volume for volume in placed if not volume.is_auxiliary and len(volume.phases[0]) > 1],
+        [volume for volume in placed if not volume.is_auxiliary],
+        [volume for volume in volumes if not volume.is_auxiliary],
+        placed,
+        volumes,
+    ]
+    return next((kind for kind in kinds if kind), [])
+
+
+def _listed(volumes: list[DicomVolume]) -> str:
+    texts = [volume.text for volume in volumes[:_LISTED]]
+    return "; ".join(texts) + ("; ..." if len(volumes) > _LISTED else "")
+
+
+def _notes(left_out: list[DicomVolume], found: _Found) -> list[str]:
+    parts = [volume.text for volume in left_out]
+    if found.without_image:
+        parts.append(f"{found.without_image} DICOM file{'s' if found.without_image > 1 else ''} without an image")
+    if found.empty_files:
+        parts.append(f"{found.empty_files} empty file{'s' if found.empty_files > 1 else ''}")
+    return [f"Left out: {'; '.join(parts)}."] if parts else []
