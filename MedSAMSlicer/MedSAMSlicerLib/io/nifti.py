@@ -6,6 +6,7 @@ import gzip
 import itertools
 import zlib
 from pathlib import Path
+from typing import cast
 
 import nibabel
 import numpy as np
@@ -37,7 +38,7 @@ class NiftiSource:
         self.path = path
         try:
             _check_whole(path)
-            loaded = nibabel.load(path)
+            loaded = cast(nibabel.Nifti1Image, nibabel.load(path))
             header = loaded.header
             if not isinstance(header, nibabel.Nifti1Header) or not isinstance(loaded.dataobj, ArrayProxy):
                 raise nibabel.filebasedimages.ImageFileError("not NIfTI")
@@ -104,7 +105,8 @@ def _rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
         ends = np.array([stored.min(), stored.max()], float) * slope + intercept
         dtype = np.int16 if np.iinfo(np.int16).min <= ends.min() and ends.max() <= np.iinfo(np.int16).max else np.int32
-        return stored.astype(dtype) * dtype(slope) + dtype(intercept)
+        # Stored values that do not fit wrap around, and back again with the intercept.
+        return np.multiply(stored, int(slope), dtype=dtype, casting="unsafe") + dtype(intercept)
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 

@@ -44,15 +44,17 @@ def test_a_frame_is_segmented(segment: Callable, phantom: Any, first_run: Any, t
 
 
 def test_the_box_is_carried_from_frame_to_frame(segment: Callable, phantom: Any, tmp_path: Path) -> None:
-    """After three frames the object has left a third of the box that was given."""
-    shifts = (0, 3, 6, 9)
+    """The object moves out of the box that was given, and the box follows it."""
+    shifts = (0, 3, 6)
     path = over_time(phantom, tmp_path / "cine.nrrd", shifts)
     ran = segment(
         path, "--output", tmp_path / "t.seg.nrrd", "--report", tmp_path / "r.json", "--box", *BOX, "--frame", "all"
     )
     assert (ran.status, ran.err) == (0, "")
     for frame, shift in enumerate(shifts):
-        assert dice(mask_in(tmp_path / f"t_frame00{frame}.seg.nrrd"), np.roll(phantom.truth, shift, axis=2)) > 0.85
+        mask = mask_in(tmp_path / f"t_frame00{frame}.seg.nrrd")
+        assert dice(mask, np.roll(phantom.truth, shift, axis=2)) > 0.75
+        assert mask[:, :, BOX[1] + 1 :].any() == (frame > 0)
         assert json.loads((tmp_path / f"r_frame00{frame}.json").read_text())["volume_ml"] > 0
     assert not (tmp_path / "t.seg.nrrd").exists()
 
