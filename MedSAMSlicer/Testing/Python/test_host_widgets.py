@@ -31,6 +31,16 @@ def test_dialogs_need_an_answer(host: Host, qt: ModuleType) -> None:
     assert [shown.text for shown in host.shown] == ["Download 375 MB?", "Download 375 MB?", "*.pth"]
 
 
+def test_timers_go_on_while_a_dialog_is_open(host: Host, qt: ModuleType) -> None:
+    ticks: list[int] = []
+    timer = qt.QTimer()
+    timer.interval = 50
+    timer.connect("timeout()", lambda: ticks.append(1))
+    timer.start()
+    host.answers.append(lambda: len(ticks))
+    assert qt.QMessageBox.question(None, "MedSAM", "Apply?") == len(ticks) > 1
+
+
 def test_shortcuts_are_pressed_and_two_with_the_same_keys_block_each_other(host: Host, qt: ModuleType) -> None:
     window, heard = slicer.util.mainWindow(), []
     shortcut = qt.QShortcut(qt.QKeySequence("Ctrl+J"), window)

@@ -33,7 +33,9 @@ class Clock:
         for the next step."""
         self.cycle += 1
         begin = self.now
-        self._pumps = [pump for pump in list(self._pumps) if guarded(pump)]
+        # A pump may open a dialog, whose event loop asks the others, and new ones.
+        ended = [pump for pump in list(self._pumps) if not guarded(pump)]
+        self._pumps = [pump for pump in self._pumps if pump not in ended]
         waiting = next(self._order)
         while self._due and self._due[0][0] <= begin and self._due[0][1] < waiting:
             guarded(heapq.heappop(self._due)[2])

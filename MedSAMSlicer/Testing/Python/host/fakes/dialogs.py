@@ -6,7 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from ..clock import clock
 from ..doubles import Double, implements
+
+ANSWERED_AFTER_MILLISECONDS = 200
 
 
 class UnansweredDialog(AssertionError):
@@ -30,6 +33,8 @@ def ask(kind: str, title: str, text: str) -> Any:
     shown.append(Shown(kind, title, text))
     if not answers:
         raise UnansweredDialog(f"{kind} '{title}' opened and nobody answers: {text}")
+    # A dialog has an event loop of its own: timers, posted events and news of processes do not wait for the answer.
+    clock.advance(ANSWERED_AFTER_MILLISECONDS)
     answer = answers.popleft()
     return answer() if callable(answer) else answer
 
