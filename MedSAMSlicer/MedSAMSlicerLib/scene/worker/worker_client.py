@@ -196,7 +196,7 @@ class WorkerClient:
 
     @property
     def response_timeout(self) -> float:
-        """Seconds without output after which the process is killed, for the requests that are pending now."""
+        """Seconds without a sign of life after which the process is killed, for the requests that are pending now."""
         requested = (request.choice for request in self._requests.values())
         return response_timeout(requested, self._loaded, self._answer_timeout)
 

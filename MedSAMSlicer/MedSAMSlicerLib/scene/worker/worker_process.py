@@ -32,7 +32,7 @@ _TRACEBACK_STARTS = ("Traceback", "Current thread ", "Thread ", "Extension modul
 
 
 def response_timeout(requested: Iterable[ModelChoice], loaded: ModelChoice | None, maximum: float) -> float:
-    """Seconds without output after which a process is considered hanging.
+    """Seconds without a sign of life after which a process is considered hanging.
 
     Args:
         requested: models of the pending requests.

@@ -63,11 +63,11 @@ class InProcessClient:
 
     def cancel(self) -> None:
         if self._run is not None:
-            self._run.cancelled = True
-            if not self._run.computing:
-                self._end_run()
+            self._run.cancelled = True  # the next step reports it, as in `WorkerClient`
 
     def step(self) -> None:
+        if self._run is not None and self._run.cancelled and not self._run.computing:
+            self._end_run()
         if self._preview is not None:
             preview, self._preview = self._preview, None
             preview()
@@ -83,6 +83,8 @@ class InProcessClient:
         self._preview = None
         self._requests.clear()
         self.cancel()
+        if self._run is not None and not self._run.computing:
+            self._end_run()
         self._service.clear_cache()
 
     def _end_run(self) -> None:
