@@ -45,10 +45,11 @@ class ViewEvents:
         if event == events.KeyPressEvent:
             return self._on_key(interactor.GetKeySym(), view)
         if event == events.EnterEvent:
-            # While a button is held, Qt lets the mouse enter no view.
-            editor.mouse.abandon()
-            self.view = view
-            self._on_enter()
+            # On most platforms the mouse enters no other view while it is held.
+            if editor.rectangle.drag is None or not slicer.app.mouseButtons():
+                editor.mouse.abandon()
+                self.view = view
+                self._on_enter()
         elif editor.rectangle.drag is not None and view is self.view:
             if event == events.MouseMoveEvent:
                 return self._move(editor, interactor, view)

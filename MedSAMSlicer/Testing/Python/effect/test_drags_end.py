@@ -98,6 +98,13 @@ def test_a_mouse_that_enters_a_view_holds_no_button_even_if_the_button_was_a_scr
     assert nothing_is_drawn(effect_fixture)
 
 
+def test_a_mouse_that_is_held_may_enter_other_views(effect_fixture: Any) -> None:
+    begin(effect_fixture)
+    effect_fixture.host.user.enter("Yellow")
+    effect_fixture.host.user.enter("Red", corner(effect_fixture, 40, 30))
+    assert end(effect_fixture) == BOX
+
+
 def test_a_drag_that_ends_leaves_an_earlier_result(effect_fixture: Any) -> None:
     effect_fixture.drag()
     result = effect_fixture.result()

@@ -74,7 +74,7 @@ class UserActions:
         self.view(view).sliceView().renderWindow().SetSize(*size)
 
     def enter(self, view: str, xy: Point = (200, 150)) -> None:
-        """The mouse comes into a view; while a button is held Qt tells no view of it."""
+        """The mouse comes into a view; while a button is held, on most platforms, Qt tells no view of it."""
         self._send(view, "EnterEvent", xy, False, False)
 
     def key(self, keysym: str, view: str = "Red", shift: bool = False, control: bool = False) -> bool:
