@@ -221,7 +221,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._observed = (node, seen)
 
     def _focus_changed(self, _before: qt.QWidget | None, now: qt.QWidget | None) -> None:
-        if now is not None and self._editor is not None and self._editor.isAncestorOf(now):
+        if self._active and now is not None and self._editor is not None and self._editor.isAncestorOf(now):
             self._in_use.take()
 
     def _use_changed(self) -> None:
