@@ -45,8 +45,7 @@ class ViewEvents:
         if event == events.KeyPressEvent:
             return self._on_key(interactor.GetKeySym(), view)
         if event == events.EnterEvent:
-            # On most platforms the mouse enters no other view while it is held.
-            if editor.rectangle.drag is None or not slicer.app.mouseButtons():
+            if editor.rectangle.drag is None or self._is_over(view):
                 editor.mouse.abandon()
                 self.view = view
                 self._on_enter()
@@ -64,6 +63,12 @@ class ViewEvents:
         if editor is not None:
             editor.mouse.abandon()
 
+    def _is_over(self, view: slicer.qMRMLSliceWidget) -> bool:
+        """Whether a drag has ended unheard, which an event of this view shows: the button went up elsewhere."""
+        if self._button_held:
+            return not slicer.app.mouseButtons()
+        return view is not self.view  # as a rule, the mouse enters no other view while it is held
+
     def _press(
         self, editor: ContourEditor, interactor: vtk.vtkRenderWindowInteractor, view: slicer.qMRMLSliceWidget
     ) -> bool:
@@ -77,8 +82,8 @@ class ViewEvents:
     def _move(
         self, editor: ContourEditor, interactor: vtk.vtkRenderWindowInteractor, view: slicer.qMRMLSliceWidget
     ) -> bool:
-        if self._button_held and not slicer.app.mouseButtons():
-            editor.mouse.abandon()  # it went up where no view heard of it
+        if self._is_over(view):
+            editor.mouse.abandon()
         else:
             editor.mouse.move(interactor.GetEventPosition(), geometry_of(view))
         return editor.rectangle.drag is not None

@@ -90,11 +90,13 @@ def test_a_button_that_went_up_elsewhere_draws_no_longer(effect_fixture: Any) ->
     assert effect_fixture.contouring.rectangle.drag is None and nothing_is_drawn(effect_fixture)
 
 
-def test_a_mouse_that_enters_a_view_holds_no_button_even_if_the_button_was_a_scripts(effect_fixture: Any) -> None:
+def test_a_drag_of_a_script_ends_when_the_mouse_enters_another_view(effect_fixture: Any) -> None:
     interactor = effect_fixture.host.user.view("Red").sliceView().interactor()
     interactor.SetEventInformation(*effect_fixture.at("Red", -1), 0, 0, "\0", 0, None)
     interactor.InvokeEvent("LeftButtonPressEvent")
     assert effect_fixture.host.user.move("Red", effect_fixture.at("Red", 1)), "scripts press no button of the mouse"
+    effect_fixture.host.user.enter("Red")
+    assert effect_fixture.contouring.rectangle.drawing
     assert nothing_is_drawn(effect_fixture)
 
 
