@@ -196,7 +196,7 @@ def _sampled_difference(mask: np.ndarray, other: np.ndarray, first: Index) -> np
         chosen = pixels[-counted % step :: step]
         counted += len(pixels)
         sampled.append(np.insert(chosen, 0, k, axis=1) + first)
-    return np.concatenate(sampled)
+    return np.concatenate(sampled).astype(np.int32)
 
 
 def _added(change: SegmentChange, earlier: _Write | None) -> CroppedMask:
