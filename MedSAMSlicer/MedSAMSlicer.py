@@ -154,7 +154,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         """Start to segment an object and return immediately. Only one segmentation can run at a time.
 
         Args:
-            volumeNode: vtkMRMLScalarVolumeNode.
+            volumeNode: vtkMRMLScalarVolumeNode, or vtkMRMLVectorVolumeNode with colours.
             roiNode: vtkMRMLMarkupsROINode around the object, of any rotation; masks are cropped to it.
             segmentationNode: vtkMRMLSegmentationNode; None: a new one in the geometry of the volume, with display nodes.
             segmentName: name of the segment; it is created if the segmentation has no segment of this name.

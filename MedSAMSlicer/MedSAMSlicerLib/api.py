@@ -25,7 +25,8 @@ import numpy as np
 
 from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
 from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
-from .engine.intensity import Window, WindowedStack, check_finite_in_prompt, choose_window, window_option
+from .engine.finite import check_finite_in_prompt
+from .engine.intensity import Window, WindowedStack, choose_window, window_option
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from ..api import MOST_RECTANGLES, Model, Segmentation, load_model, segment, write_segmentation
 from ..engine.errors import InputError
-from ..engine.intensity import CT_PRESETS, Window, check_finite_in_prompt, choose_window
+from ..engine.finite import check_finite_in_prompt
+from ..engine.intensity import CT_PRESETS, Window, choose_window
 from ..engine.model_choice import RunInfo
 from ..engine.models.catalogue import find_model
 from ..engine.models.weights import find_weights

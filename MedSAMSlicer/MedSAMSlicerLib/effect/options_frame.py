@@ -118,6 +118,7 @@ class OptionsFrame:
             ui.startFromSegmentButton.visible = state.clicks.accepts_masks
         _assign(ui.windowInUseLabel, "text", state.window_in_use)
         ui.roiRunButton.enabled = state.can_run_in_roi
+        ui.windowComboBox.enabled = ui.levelFrame.enabled = state.can_choose_window
         if state.choices is not None:
             self._show_choices(state.choices, state.window_levels)
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
-from ..engine.intensity import CT_PRESETS
+from ..engine.intensity import COLOUR, CT_PRESETS
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
+from ..scene.volume.geometry import is_colour
 from ..scene.volume.view_plane import Stack, ViewGeometry, slice_name
 from ..scene.worker.active_run import Stage
 from .hints import Hint, hint_of
@@ -95,6 +96,7 @@ class OptionsState:
         clicks: None if the chosen model accepts neither points nor masks.
         window_in_use: the intensity window that the model sees.
         window_levels: level and width of that window; None while they are unknown.
+        can_choose_window: False for a colour image.
         choices: None if there is no scene for the options.
     """
 
@@ -114,6 +116,7 @@ class OptionsState:
     clicks: ClicksState | None = None
     window_in_use: str = ""
     window_levels: tuple[float, float] | None = None
+    can_choose_window: bool = True
     choices: OptionChoices | None = None
 
     @property
@@ -180,6 +183,7 @@ def options_state(
         clicks=_clicks(editor),
         window_in_use=window_in_use,
         window_levels=window_levels,
+        can_choose_window=not is_colour(editor.state.volume_node),
     )
 
 
@@ -260,8 +264,10 @@ def _window(editor: ContourEditor) -> tuple[str, tuple[float, float] | None]:
         return str(error), None
     if window is None:
         return _("Determining the window…"), None
+    if window.name == COLOUR:
+        return _("Colour image: the model sees it as it is, without a window"), None
     level, width = window.requested or ((window.lower + window.upper) / 2, window.upper - window.lower)
-    if window.name in CT_PRESETS:
+    if CT_PRESETS.get(window.name) == (level, width):
         text = preset_text(window.name)
     else:
         text = _("level {level}, width {width}").format(level=f"{level:.5g}", width=f"{width:.5g}")

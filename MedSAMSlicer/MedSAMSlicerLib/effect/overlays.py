@@ -185,8 +185,9 @@ class _View:
             side = find_model(state.parameters.get("Model")).input_size
             key = (plane, index, side, reader.window, reader.state)
             if self._input is None or self._input[0] != key:
-                image = StackImage(stack, index, 1)
-                image.put(index, at_network_resolution(reader.image(plane, stack, index), side))
+                seen = at_network_resolution(reader.image(plane, stack, index), side)
+                image = StackImage(stack, index, 1, colour=seen.ndim == 3)
+                image.put(index, seen)
                 self._input = (key, image)
         except MedSAMError:
             return None  # the options frame shows the error
@@ -197,12 +198,12 @@ def at_network_resolution(image: np.ndarray, side: int) -> np.ndarray:
     """Reduce a slice to the resolution of a network, and enlarge it to its own shape again with nearest neighbours.
 
     Args:
-        image: uint8 (rows, columns) array.
+        image: uint8 (rows, columns) or (rows, columns, 3) array.
         side: side of the network's square input in pixels.
     """
     from ..engine.resize import area_resize, longest_side_size
 
-    rows, columns = image.shape
+    rows, columns = image.shape[:2]
     if max(rows, columns) <= side:
         return image
     reduced = area_resize(image, *longest_side_size(rows, columns, side))

@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 
 from .errors import InputError, shown
 from .i18n import tr as _
-from .prompts import Box, StackPrompt
 from .stack import ValueSource
+from .steps import result_of
 
 # Name -> level and width in Hounsfield units.
 LEVEL_AND_WIDTH = "level,width"
@@ -127,46 +126,6 @@ class WindowedStack:
         return self.window.apply(self._values.slice_values(index))
 
 
-def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
-    """Check that the voxels that a prompt points at are finite numbers. Elsewhere, others count as background.
-
-    Args:
-        values: the volume in scanner values.
-        prompt: its 3D box, boxes and points are looked at.
-
-    Raises:
-        InputError: a voxel in one of them is NaN or infinite.
-    """
-    whole = Box.of_slice(*values.shape[1:])
-    for index in range(values.shape[0]) if prompt.box3d is not None else sorted(prompt.slices):
-        given = prompt.slices.get(index)
-        boxes = [given.box] if given is not None and given.box is not None else []
-        if given is not None and given.points is not None:
-            boxes += [Box(x, y, x, y) for x, y in given.points.coordinates]
-        first, last = prompt.slice_range or (0, values.shape[0] - 1)
-        if prompt.box3d is not None and first <= index <= last:
-            boxes.append(prompt.box3d)
-        if not boxes:
-            continue
-        image = values.slice_values(index)
-        if image.dtype.kind != "f":
-            return
-        for box in boxes:
-            inside = box.intersection(whole)
-            if inside is None:
-                continue
-            x0, y0, x1, y1 = (round(edge) for edge in inside.xyxy)
-            bad = np.argwhere(~np.isfinite(image[y0 : y1 + 1, x0 : x1 + 1]))
-            if bad.size:
-                row, column = bad[0]
-                raise InputError(
-                    _(
-                        "{count} voxels in the prompt on slice {index} are NaN or infinite (the first in column {x}, row {y}): "
-                        "move the prompt, or repair the image"
-                    ).format(count=len(bad), index=index, x=x0 + column, y=y0 + row)
-                )
-
-
 def window_option(window: str | Sequence[float]) -> str:
     """A window as `choose_window` takes it: text as it is, (level, width) as ``LEVEL,WIDTH`` in full precision.
 
@@ -199,12 +158,7 @@ def choose_window(wanted: str, values: ValueSource, modality: str | None = None)
     Raises:
         InputError: `wanted` is not valid, the image is constant, or the window does not overlap its values.
     """
-    steps = window_steps(wanted, values, modality)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return cast(Window, finished.value)
+    return result_of(window_steps(wanted, values, modality))
 
 
 def window_steps(wanted: str, values: ValueSource, modality: str | None = None) -> Steps:

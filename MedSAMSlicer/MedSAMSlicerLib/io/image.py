@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.errors import InputError, shown
+from ..engine.finite import not_finite_steps
+from ..engine.stack import ArrayStack
+from ..engine.steps import result_of
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -231,22 +234,12 @@ def checked_image(image: Image) -> Image:
     return image
 
 
-def _not_finite(image: Image) -> str | None:
-    """Note on the voxels that are NaN or infinite, counted slice by slice; None without any."""
-    count, where = 0, ""
-    for k, voxels in enumerate(image.voxels):
-        finite = np.isfinite(voxels)
-        bad = finite.size - int(np.count_nonzero(finite))
-        if bad and not count:
-            j, i = np.unravel_index(int(finite.argmin()), finite.shape)
-            where = f"i {i}, j {j}, k {k}"
-        count += bad
+def _not_finite(image: Image) -> str:
+    """Note on the voxels that are NaN or infinite; empty without any."""
+    count, note = result_of(not_finite_steps(ArrayStack(image.voxels, image.spacing_ijk, "K")))
     if count == image.voxels.size:
         raise InputError(f"{image.path} has no voxel that is a finite number: export it again")
-    if not count:
-        return None
-    voxels_are = "1 voxel is" if count == 1 else f"{count} voxels are"
-    return f"{voxels_are} NaN or infinite (the first at {where}): taken as background."
+    return note
 
 
 def _check_not_constant(image: Image) -> None:

@@ -106,14 +106,22 @@ def _slice_prompt_name(index: int) -> str:
 
 
 def image_arrays(image: np.ndarray) -> Arrays:
-    """A uint8 (rows, columns) slice. Raises WorkerError if `image` has another type or shape."""
-    if image.dtype != np.uint8 or image.ndim != 2:
+    """A uint8 (rows, columns) or (rows, columns, 3) slice. Raises WorkerError if `image` has another type or shape."""
+    if image.dtype != np.uint8 or not _is_slice(image):
         raise WorkerError(f"a slice is {image.dtype} {image.shape}: the inference process takes uint8 (rows, columns)")
     return {"image": image}
 
 
 def read_image(message: Message) -> np.ndarray:
+    """uint8 (rows, columns) or (rows, columns, 3) slice."""
+    found = message.arrays.get("image")
+    if found is not None and found.ndim == 3 and _is_slice(found):
+        return message.array("image", "uint8", 3)
     return message.array("image", "uint8", 2)
+
+
+def _is_slice(image: np.ndarray) -> bool:
+    return image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
 
 
 def mask_parts(mask: np.ndarray) -> tuple[Fields, Arrays]:

@@ -24,7 +24,7 @@ from ..errors import WorkerError
 PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAY_BYTES = 1 << 28
-"""Limit for the arrays of a message: one slice of 16384 x 16384 pixels. A message holds a single slice, never a volume."""
+"""Limit for the arrays of a message: one slice of 16384 x 16384 pixels, or 9459 x 9459 in colour. A message holds a single slice, never a volume."""
 
 _MARK = b"MSW2"
 _PREFIX = struct.Struct("<4sII")

@@ -85,14 +85,14 @@ class RemoteSource:
         return self._spacing
 
     def slice_uint8(self, index: int) -> np.ndarray:
-        """uint8 (rows, columns) slice. Raises Cancelled if the run is cancelled while it waits."""
+        """uint8 (rows, columns) or (rows, columns, 3) slice. Raises Cancelled if the run is cancelled while it waits."""
         index = int(index)
         if not 0 <= index < self._shape[0]:
             raise IndexError(f"slice {index} of a stack of {self._shape[0]}")
         self._requests.check(self._job)
         self._send(Message("need_slice", {"job": self._job, "index": index}))
         image = codec.read_image(self._requests.take_slice(self._job, index))
-        if image.shape != self._shape[1:]:
+        if image.shape[:2] != self._shape[1:]:
             raise WorkerError(f"slice {index} has {image.shape} pixels in a stack of {self._shape[1:]}")
         return image
 

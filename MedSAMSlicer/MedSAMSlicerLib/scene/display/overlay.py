@@ -22,7 +22,7 @@ Color = tuple[float, float, float]
 
 
 class StackImage:
-    """A uint8 (slices, rows, columns) image with the geometry of a stack.
+    """A uint8 (slices, rows, columns) image, or (slices, rows, columns, 4) in colour, with the geometry of a stack.
 
     The operating system allocates memory only for slices that have been written.
 
@@ -30,33 +30,39 @@ class StackImage:
         stack: the stack that provides the geometry.
         first: first slice of the stack that the image covers.
         slices: number of slices; None: up to the last slice of the stack.
+        colour: whether the image has colours, the fourth of which is the opacity.
 
     Attributes:
         changed: slices of the stack that were replaced since this set was last emptied.
     """
 
-    def __init__(self, stack: Stack, first: int = 0, slices: int | None = None) -> None:
+    def __init__(self, stack: Stack, first: int = 0, slices: int | None = None, colour: bool = False) -> None:
         count = stack.shape[0] - first if slices is None else slices
         self.first = first
         self.changed: set[int] = set()
         self.to_world = stack.slice_to_world(first)
-        self.values = np.zeros((count, *stack.shape[1:]), np.uint8)
+        self.is_colour = colour
+        self.values = np.zeros((count, *stack.shape[1:], *([4] if colour else [])), np.uint8)
         self.image = vtk.vtkImageData()
-        self.image.SetDimensions(*self.values.shape[::-1])
-        self.image.GetPointData().SetScalars(numpy_to_vtk(self.values.ravel()))
+        self.image.SetDimensions(*self.values.shape[2::-1])
+        self.image.GetPointData().SetScalars(
+            numpy_to_vtk(self.values.reshape(-1, 4) if colour else self.values.ravel())
+        )
 
     def put(self, index: int, values: np.ndarray, nonzero_box: Box | None = None) -> None:
         """Replace slice `index` of the stack.
 
         Args:
             index: slice index in the stack.
-            values: (rows, columns) array.
+            values: (rows, columns) array, or (rows, columns, 3) for an image in colour.
             nonzero_box: box outside of which `values` is 0; None if unknown.
         """
         target = self.values[index - self.first]
         if target.any():
             target[:] = 0
-        if nonzero_box is None:
+        if self.is_colour:
+            target[..., :3], target[..., 3] = values, 255
+        elif nonzero_box is None:
             target[:] = values
         else:
             rows, columns = (
@@ -85,7 +91,7 @@ class ViewOverlay:
     """Shows the cut of a `StackImage` with the plane of a slice view.
 
     Args:
-        table: colours of the values.
+        table: colours of the values; an image in colour has its own.
         smooth: whether values are interpolated linearly.
 
     Attributes:
@@ -107,7 +113,7 @@ class ViewOverlay:
         self._reslice.GenerateStencilOutputOn()
         self._colors = vtk.vtkImageMapToColors()
         self._colors.SetOutputFormatToRGBA()
-        self._colors.SetLookupTable(table)
+        self._table = table
         self._colors.SetInputConnection(self._reslice.GetOutputPort())
         self._stencil = vtk.vtkImageStencil()
         self._stencil.SetInputConnection(self._colors.GetOutputPort())
@@ -145,6 +151,7 @@ class ViewOverlay:
             return
         transform = vtk.vtkTransform()
         transform.SetMatrix(to_matrix(np.linalg.inv(image.to_world) @ view.xy_to_world))
+        self._colors.SetLookupTable(None if image.is_colour else self._table)
         self._reslice.SetInputData(image.image)
         self._reslice.SetResliceTransform(transform)
         self._reslice.SetOutputExtent(0, view.size[0] - 1, 0, view.size[1] - 1, 0, 0)

@@ -20,6 +20,7 @@ from ...engine.results import SliceResult, StackResult
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
+from ..volume.geometry import is_colour
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
@@ -60,7 +61,7 @@ class ContourEditor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
-        self.reader = SliceReader(state.volume_node, lambda: state.parameters.get("Window"), clock)
+        self.reader = SliceReader(state.volume_node, self._wanted_window, clock)
         self.preview = SlicePreview(state, self.reader, client, clock)
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)
@@ -108,6 +109,10 @@ class ContourEditor:
     def progress(self) -> Progress | None:
         """Progress of the run at this moment; None if there is no run, or it has not begun yet."""
         return self.runs.progress
+
+    def _wanted_window(self) -> str:
+        # The option belongs to all volumes that the user works on; colour has no window.
+        return "auto" if is_colour(self.state.volume_node) else self.parameters.get("Window")
 
     # Prompts
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, MedSAMError, as_user_error
+from ...engine.finite import check_finite_in_prompt
 from ...engine.results import SliceResult, StackResult
 from ..state.current_result import FinishedRun, ResultBasis
 from ..state.prompts import Prompts
@@ -107,6 +108,7 @@ class RunController:
             if slice_range is None:
                 slice_range = chosen_slice_range(state.parameters, prompts.plane, stack, prompts.keys)
             prompt = prompts.stack_prompt(choice.model, slice_range, state.index_in_view(prompts.plane))
+            check_finite_in_prompt(stack, prompt)
             basis = ResultBasis(
                 prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
             )
@@ -140,7 +142,7 @@ class RunController:
 
     def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis, content: Content) -> None:
         info = None if self._run is None else self._run.info
-        self._state.notes = [] if info is None else list(info.notes)
+        self._state.notes = list(dict.fromkeys([*self._reader.notes, *([] if info is None else info.notes)]))
         self.before = []
         self._state.current.finish(FinishedRun(result, prompts, basis, content.read(result.indices)))
         self._state.current.compare_voxels(self._state.stack)

@@ -8,6 +8,7 @@ import slicer
 
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, InputError, MedSAMError, as_user_error
+from ...engine.finite import check_finite_in_prompt
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
 from ...engine.model_choice import ModelChoice, RunInfo
@@ -112,6 +113,7 @@ class SegmentTask:
             self._fail(as_user_error(error))
 
     def _start(self, window: Window) -> None:
+        check_finite_in_prompt(self._stack, self._prompt.stack)
         self._run = SegmentationRun(
             self._client,
             self._stack,
@@ -148,6 +150,10 @@ class SegmentTask:
 
     def _write(self, result: StackResult) -> None:
         self.info = None if self._run is None else self._run.info
+        if self.info is not None:
+            self.info.notes[:0] = self._reader.notes
+            for note in self._reader.notes:
+                _log.info("note: %s", note)
         try:
             if not result.pixels:
                 raise InputError(_("the model found no object: check the prompt and the window"))

@@ -89,11 +89,13 @@ def voxel_sizes(matrix: np.ndarray) -> tuple[float, float, float]:
 
 
 def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """Voxels of the volume as a read-only (k, j, i) view, without a copy.
+    """Voxels of the volume as a read-only (k, j, i) view, or (k, j, i, 3) uint8 for colour, without a copy.
+
+    Transparency is left out.
 
     Raises:
-        InputError: the volume is None, has no voxels, has fewer than two voxels along an axis, has several components,
-            or stores single bits.
+        InputError: the volume is None, has no voxels, has fewer than two voxels along two axes, has several components
+            that are not colours, or stores single bits.
     """
     if volume_node is None:
         raise InputError(_("no volume is selected: choose the volume to segment"))
@@ -102,18 +104,18 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     # There are more or fewer than points only while somebody replaces the image.
     if scalars is None or scalars.GetNumberOfTuples() == 0 or scalars.GetNumberOfTuples() != image.GetNumberOfPoints():
         raise InputError(_("{volume_node} has no voxels: load its image first").format(volume_node=label(volume_node)))
-    components = scalars.GetNumberOfComponents()
-    if components != 1:
-        raise InputError(
-            _("{volume_node} has {components} values per voxel: choose a volume with one value per voxel").format(
-                volume_node=label(volume_node), components=components
-            )
+    components, colour = scalars.GetNumberOfComponents(), is_colour(volume_node)
+    if components != 1 and not colour:
+        text = _(
+            "{volume_node} has {components} values per voxel that are no colours: choose a volume with one value per "
+            "voxel, or with red, green and blue from 0 to 255"
         )
+        raise InputError(text.format(volume_node=label(volume_node), components=components))
     dimensions = image.GetDimensions()
-    if min(dimensions) < 2:
+    if sorted(dimensions)[1] < 2:
         size = " x ".join(str(n) for n in dimensions)
         raise InputError(
-            _("{volume_node} is flat ({size} voxels): choose a volume with at least two voxels along each axis").format(
+            _("{volume_node} is a line ({size} voxels): choose a picture or a volume").format(
                 volume_node=label(volume_node), size=size
             )
         )
@@ -123,9 +125,28 @@ def voxels_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
                 volume_node=label(volume_node)
             )
         )
-    voxels = vtk_to_numpy(scalars).reshape(dimensions[::-1])
+    voxels = vtk_to_numpy(scalars).reshape(*dimensions[::-1], *([components] if colour else []))
     voxels.flags.writeable = False
-    return voxels
+    return voxels[..., :3] if colour else voxels
+
+
+def is_colour(volume_node: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether the voxels are red, green and blue from 0 to 255, perhaps with transparency."""
+    image = volume_node.GetImageData()
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None or scalars.GetDataType() != vtk.VTK_UNSIGNED_CHAR:
+        return False
+    return scalars.GetNumberOfComponents() in (3, 4)
+
+
+def grid_shape(volume_node: slicer.vtkMRMLScalarVolumeNode) -> tuple[int, int, int]:
+    """(k, j, i) number of voxels.
+
+    Raises:
+        InputError: the volume cannot be used (see `voxels_of`).
+    """
+    k, j, i = voxels_of(volume_node).shape[:3]
+    return (k, j, i)
 
 
 def checked_mask(mask: np.ndarray, shape: tuple[int, ...], volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
@@ -162,7 +183,7 @@ def resample(
         background: value outside the image, with linear interpolation; None: the nearest voxel, and 0 outside.
 
     Returns:
-        (k, j, i) array in the data type of the image.
+        (k, j, i) array in the data type of the image, with a fourth axis for several components.
     """
     transform = vtk.vtkTransform()
     transform.SetMatrix(to_matrix(to_image))
@@ -179,7 +200,8 @@ def resample(
     reslice.SetBackgroundLevel(background or 0)
     reslice.Update()
     output = reslice.GetOutput()
-    return vtk_to_numpy(output.GetPointData().GetScalars()).reshape(output.GetDimensions()[::-1])
+    sampled = vtk_to_numpy(output.GetPointData().GetScalars())
+    return sampled.reshape(*output.GetDimensions()[::-1], *sampled.shape[1:])
 
 
 def resample_mask(mask: CroppedMask, to_grid: np.ndarray, grid: VoxelBox) -> CroppedMask:

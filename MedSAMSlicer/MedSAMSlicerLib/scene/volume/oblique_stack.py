@@ -10,11 +10,11 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.volume.affine import box_corners, transform_points
 from ...engine.volume.voxel_box import CroppedMask, VoxelBox
-from .geometry import checked_mask, checked_slice, ijk_to_world, resample, resample_mask, voxels_of
+from .geometry import checked_mask, checked_slice, grid_shape, ijk_to_world, resample, resample_mask
 
 
 class ObliqueStack:
-    """A scalar volume resampled into slices parallel to a view, with the interface of `SliceStack`; a `ValueSource`.
+    """A volume resampled into slices parallel to a view, with the interface of `SliceStack`; a `ValueSource`.
 
     Columns run along the x axis of the view, rows against its y axis, so that slices have the orientation of the view.
     The plane of the view coincides with a slice. The distance between slices is the extent of a voxel along the normal of
@@ -38,13 +38,12 @@ class ObliqueStack:
     axis = None
 
     def __init__(self, volume_node: slicer.vtkMRMLScalarVolumeNode, view: np.ndarray) -> None:
-        voxels = voxels_of(volume_node)
         self.volume_node = volume_node
         self.ijk_to_world = ijk_to_world(volume_node)
         self.ijk_to_world.flags.writeable = False
         self.image, self._image = volume_node.GetImageData(), vtk.vtkImageData()
         self._image.ShallowCopy(self.image)
-        slices, rows, columns = voxels.shape
+        slices, rows, columns = shape = grid_shape(volume_node)
         self._image.SetExtent(0, columns - 1, 0, rows - 1, 0, slices - 1)
         self._image.SetOrigin(0, 0, 0)
         self._image.SetSpacing(1, 1, 1)
@@ -56,7 +55,7 @@ class ObliqueStack:
         steps = 1 / np.linalg.norm(np.linalg.inv(self.ijk_to_world[:3, :3]) @ axes, axis=0)
         pixel, slice_distance = float(steps[:2].min()), float(steps[2])
         sizes = np.array([pixel, pixel, slice_distance])
-        faces = box_corners(np.full(3, -0.5), np.array(voxels.shape[::-1]) - 0.5)
+        faces = box_corners(np.full(3, -0.5), np.array(shape[::-1]) - 0.5)
         along = (transform_points(self.ijk_to_world, faces) - view[:3, 3]) @ axes / sizes
         first = np.floor(along.min(axis=0) + 0.5)
         columns, rows, slices = (int(n) for n in np.ceil(along.max(axis=0) - 0.5) - first + 1)
@@ -77,11 +76,12 @@ class ObliqueStack:
         return self._spacing
 
     def slice_values(self, index: int) -> np.ndarray:
-        """Scanner values of slice `index`, (rows, columns)."""
+        """Scanner values of slice `index`, (rows, columns), or (rows, columns, 3) uint8 colour."""
         to_image = np.linalg.inv(self.ijk_to_world) @ self.slice_to_world(index)
         extent = (0, self._shape[2] - 1, 0, self._shape[1] - 1, 0, 0)
-        background = self._image.GetScalarRange()[0]
-        return resample(self._image, to_image, extent, background=background)[0].copy()
+        background = self._image.GetPointData().GetScalars().GetFiniteRange(0)[0]
+        sampled = resample(self._image, to_image, extent, background=background)[0]
+        return (sampled if sampled.ndim == 2 else sampled[..., :3]).copy()
 
     def slice_to_world(self, index: int) -> np.ndarray:
         """(4, 4) matrix from (column, row, 0) on slice `index` to world RAS; the third coordinate counts slices from there.
@@ -104,5 +104,5 @@ class ObliqueStack:
             InputError: the shape of the array is not that of the stack.
         """
         source = CroppedMask.of(checked_mask(stack_mask, self._shape, self.volume_node))
-        volume = VoxelBox((0, 0, 0), voxels_of(self.volume_node).shape)
+        volume = VoxelBox((0, 0, 0), grid_shape(self.volume_node))
         return resample_mask(source, np.linalg.inv(self.ijk_to_world) @ self._to_world, volume).inside(volume)

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 from ...engine.errors import InputError, MedSAMError
+from ...engine.finite import not_finite_steps
 from ...engine.i18n import tr as _
 from ...engine.intensity import Steps, Window, window_steps
 from .content import content_time
@@ -28,6 +29,9 @@ class SliceReader:
     `advance` searches the window in steps of a few slices, because reading a large volume in one call takes seconds. The
     search restarts when another window is requested or the voxels change.
 
+    Attributes:
+        notes: what the user should know about the voxels and the window; complete once the window is found.
+
     Args:
         volume_node: the volume; it is not modified.
         wanted: returns the requested window, as for `choose_window`, or "display" for the window of the display.
@@ -42,6 +46,7 @@ class SliceReader:
     ) -> None:
         self._volume_node, self._wanted, self._clock = volume_node, wanted, clock
         self._searched: tuple[str, int] | None = None
+        self.notes: tuple[str, ...] = ()
         self._steps: Steps | None = None
         self._window: Window | None = None
         self._error: InputError | None = None
@@ -58,13 +63,18 @@ class SliceReader:
         if wanted == "display":
             wanted = displayed_window(self._volume_node)
         if self._searched != (wanted, content_time(self._volume_node)):
-            stack = SliceStack(self._volume_node, "K")
-            self._steps = window_steps(wanted, stack, modality_of(self._volume_node))
+            self._steps = self._search(wanted, SliceStack(self._volume_node, "K"))
             self._window = self._error = None
             self._searched = (wanted, content_time(self._volume_node))
         if self._error is not None:
             raise self._error
         return self._window
+
+    def _search(self, wanted: str, stack: SliceStack) -> Steps:
+        _count, note = yield from not_finite_steps(stack)
+        window = yield from window_steps(wanted, stack, modality_of(self._volume_node))
+        self.notes = tuple(filter(None, (note, window.note)))
+        return window
 
     @property
     def searching(self) -> bool:
@@ -96,7 +106,7 @@ class SliceReader:
         return self._window
 
     def image(self, plane: Plane, stack: Stack, index: int) -> np.ndarray:
-        """Slice `index` as a uint8 (rows, columns) array. The window must have been found."""
+        """Slice `index` as a uint8 (rows, columns) or (rows, columns, 3) array. The window must have been found."""
         window = self.window
         assert window is not None
         key = (plane, index, window, stack.image.GetMTime(), tuple(stack.slice_to_world(0).ravel()))

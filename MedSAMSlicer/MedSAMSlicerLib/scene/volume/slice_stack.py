@@ -7,11 +7,11 @@ import slicer
 
 from ...engine.stack import ArrayStack, array_axis, default_axis, from_slices_first, slice_to_ijk
 from ...engine.volume.affine import transform_points
-from .geometry import checked_mask, checked_slice, ijk_to_world, voxel_sizes, voxels_of
+from .geometry import checked_mask, checked_slice, grid_shape, ijk_to_world, voxel_sizes, voxels_of
 
 
 class SliceStack(ArrayStack):
-    """A scalar volume or labelmap in the scene as a `ValueSource`.
+    """A volume or labelmap in the scene, grey or colour, as a `ValueSource`.
 
     Slices are read-only views of the voxels, in scanner values. The geometry is read on creation and is exact for any
     direction cosines, spacing and chain of linear parent transforms. Slice coordinates are (column, row), with 0 at the
@@ -25,8 +25,7 @@ class SliceStack(ArrayStack):
         axis: index axis across the slices: "I", "J" or "K".
 
     Raises:
-        InputError: the axis is unknown; the volume has no voxels, is flat or has several components; a parent transform
-            is not linear.
+        InputError: the axis is unknown; the volume cannot be used (see `voxels_of`); a parent transform is not linear.
     """
 
     def __init__(self, volume_node: slicer.vtkMRMLScalarVolumeNode, axis: str) -> None:
@@ -74,9 +73,13 @@ class SliceStack(ArrayStack):
 def default_axis_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Default axis across slices: the axis with the largest spacing in world mm; if tied, the closest to superior-inferior.
 
+    That of a single slice is the axis across it.
+
     Raises:
         InputError: the volume cannot be used (see `SliceStack`).
     """
-    voxels_of(volume_node)
+    shape = grid_shape(volume_node)
+    if 1 in shape:
+        return "KJI"[shape.index(1)]
     matrix = ijk_to_world(volume_node)
     return default_axis(voxel_sizes(matrix), matrix)

@@ -12,7 +12,7 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.stack import AXES
 from ...engine.volume.affine import box_corners, transform_points
-from .geometry import ijk_to_world, label, to_array, voxel_sizes, voxels_of
+from .geometry import grid_shape, ijk_to_world, label, to_array, voxel_sizes, voxels_of
 from .oblique_stack import ObliqueStack
 from .slice_stack import SliceStack
 
@@ -174,7 +174,7 @@ def _max_deviation(normal: np.ndarray, other: np.ndarray, volume_node: slicer.vt
     normal, other = normal / np.linalg.norm(normal), other / np.linalg.norm(other)
     if normal @ other < 0:
         other = -other
-    size = np.array(voxels_of(volume_node).shape[::-1])
+    size = np.array(grid_shape(volume_node)[::-1])
     corners = transform_points(matrix, box_corners(np.zeros(3), size - 1.0))
     from_centre = corners - corners.mean(axis=0)
     along = np.abs(normal @ matrix[:3, :3])

@@ -96,7 +96,7 @@ class ActiveRun:
         return index
 
     def image(self, index: int) -> np.ndarray:
-        """Slice `index` as a uint8 (rows, columns) array."""
+        """Slice `index` as a uint8 (rows, columns) or (rows, columns, 3) array."""
         return self._source.slice_uint8(index)
 
     def read_result(self, message: Message) -> SliceResult:

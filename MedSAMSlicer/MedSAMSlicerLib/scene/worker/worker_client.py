@@ -138,7 +138,7 @@ class WorkerClient:
 
         Args:
             choice: model to run.
-            image: uint8 (rows, columns).
+            image: uint8 (rows, columns), or (rows, columns, 3) for colour.
             prompt: prompt in slice pixels.
             on_prediction: called with the prediction.
             on_failed: called if there is none.
@@ -146,10 +146,10 @@ class WorkerClient:
 
         def answered(message: Message) -> Action:
             prediction = codec.read_prediction(message)
-            if prediction.mask.shape != image.shape:
+            if prediction.mask.shape != image.shape[:2]:
                 raise WorkerError(
                     _("a mask of {shape} pixels does not fit a slice of {expected}").format(
-                        shape=prediction.mask.shape, expected=image.shape
+                        shape=prediction.mask.shape, expected=image.shape[:2]
                     )
                 )
             return partial(self._complete, message, partial(on_prediction, prediction))

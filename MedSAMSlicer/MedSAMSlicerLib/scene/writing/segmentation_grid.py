@@ -13,13 +13,13 @@ from ...engine.volume.affine import box_corners, transform_points
 from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from ..volume.geometry import (
     checked_mask,
+    grid_shape,
     ijk_to_world,
     image_to_node,
     label,
     node_to_world,
     resample_mask,
     to_matrix,
-    voxels_of,
 )
 
 _EMPTY = VoxelBox((0, 0, 0), (0, 0, 0))
@@ -52,7 +52,7 @@ def place_mask(
     to_world = node_to_world(segmentation_node) @ image_to_node(reference)
     to_reference = np.linalg.inv(to_world) @ ijk_to_world(volume_node)
 
-    source = CroppedMask.of(checked_mask(mask, voxels_of(volume_node).shape, volume_node))
+    source = CroppedMask.of(checked_mask(mask, grid_shape(volume_node), volume_node))
     if source.box.empty:
         return source, 0
     placed = resample_mask(source, to_reference, VoxelBox.from_extent(reference.GetExtent()))
@@ -105,7 +105,7 @@ def reference_geometry(
     extent = np.array(image.GetExtent()).reshape(3, 2)
     segments_to_world = node_to_world(segmentation_node)
     volume_to_world = ijk_to_world(volume_node)
-    size = np.array(voxels_of(volume_node).shape[::-1])
+    size = np.array(grid_shape(volume_node)[::-1])
     if not text or (extent[:, 0] > extent[:, 1]).any():
         image.SetImageToWorldMatrix(to_matrix(np.linalg.inv(segments_to_world) @ volume_to_world))
         image.SetExtent(0, int(size[0]) - 1, 0, int(size[1]) - 1, 0, int(size[2]) - 1)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.finite import check_finite_in_prompt
 from MedSAMSlicerLib.engine.intensity import (
     CT_OFFSETS,
     PERCENTILES,
     WindowedStack,
-    check_finite_in_prompt,
     choose_window,
 )
 from MedSAMSlicerLib.engine.prompts import Box, Points, SlicePrompt, StackPrompt

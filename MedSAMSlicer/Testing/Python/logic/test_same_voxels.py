@@ -111,3 +111,38 @@ def test_effect_logic_and_command_line_agree_to_the_voxel(
     np.testing.assert_array_equal(by_logic(volume, roiNode=roi), effect)
     np.testing.assert_array_equal(by_logic(volume, box=BOX), effect)
     np.testing.assert_array_equal(by_command_line(volume, tmp_path), effect)
+
+
+def picture() -> np.ndarray:
+    """(1, rows, columns, 3) uint8: a red polyp on a mucosa of about the same brightness."""
+    rows, columns = np.indices((96, 128))
+    inside = ((rows - 50) / 17) ** 2 + ((columns - 62) / 22) ** 2 <= 1
+    noise = np.random.default_rng(3).normal(0, 6, (96, 128, 3))
+    return np.clip(np.where(inside[..., None], (210, 60, 60), (120, 120, 90)) + noise, 0, 255).astype(np.uint8)[None]
+
+
+def test_a_colour_picture_has_the_same_mask_in_slicer_and_without(
+    host: Host, repository: Path, litemedsam_weights: Path
+) -> None:
+    import MedSAMSlicerLib.api as medsam
+    from MedSAMSlicerLib.panel import settings
+
+    host.load_module(repository / "MedSAMSlicer" / "MedSAMSlicer.py")
+    host.complete_startup()
+    settings.set_device("cpu", "torch")
+    colours = picture()
+    image = medsam.Image.from_array(colours, spacing=(1, 1, 1))
+    rectangle = {0: (36, 30, 88, 70)}
+    alone = medsam.segment(image, key_slices=rectangle, device="cpu", runtime="torch").mask
+    assert 900 < alone.sum() < 1500
+    # With transparency, as Slicer loads many pictures.
+    colours = np.concatenate([colours, np.full_like(colours[..., :1], 77)], axis=-1)
+    volume = slicer.util.addVolumeFromArray(colours, name="polyp", nodeClassName="vtkMRMLVectorVolumeNode")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    logic = slicer.util.getModuleLogic("MedSAMSlicer")
+    segment_id = logic.segment(volume, segmentationNode=segmentation, keySlices=rectangle)
+    written = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(np.asarray(written) > 0, alone)
+    with pytest.raises(medsam.MedSAMError, match="a colour image has no window"):
+        logic.segment(volume, segmentationNode=segmentation, keySlices=rectangle, window="lung")

@@ -1,6 +1,6 @@
 """Deterministic services for tests of inference clients and workers; some of them fail on a signal.
 
-`ThresholdService` segments the pixels of at least 128 inside the box. Its subclasses behave differently on slices
+`ThresholdService` segments the pixels of at least 128 inside the box; in colour, those whose red is. Its subclasses behave differently on slices
 whose upper left pixel is `SIGNAL`.
 """
 
@@ -50,10 +50,10 @@ class ThresholdService:
         given = as_slice_prompt(prompt)
         if given.points is not None:
             raise InputError("the threshold service was not trained for points: give a box")
-        mask = bright_inside(image, given.box or Box.of_slice(*image.shape))
+        mask = bright_inside(image, given.box or Box.of_slice(*image.shape[:2]))
         if given.mask is not None and given.mask.mask is not None:
             mask &= given.mask.mask
-        return Prediction(mask, image.mean() / 255, image[::2, ::2].astype(np.float32))
+        return Prediction(mask, image.mean() / 255, _grey(image)[::2, ::2].astype(np.float32))
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         self.load(choice)
@@ -89,10 +89,15 @@ class ThresholdService:
 
 
 def bright_inside(image: np.ndarray, box: Box) -> np.ndarray:
+    image = _grey(image)
     mask = np.zeros(image.shape, bool)
     rows, columns = slice(int(box.y0), int(box.y1) + 1), slice(int(box.x0), int(box.x1) + 1)
     mask[rows, columns] = image[rows, columns] >= 128
     return mask
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 2 else image[..., 0]
 
 
 def signalled(image: np.ndarray) -> bool:

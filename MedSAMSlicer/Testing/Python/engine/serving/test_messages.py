@@ -351,3 +351,15 @@ def test_a_result_may_carry_its_logits() -> None:
         sent_and_received(Message("slice_result", *codec.result_parts(replace(sent, low_res_logits=None))))
     )
     assert bare.low_res_logits is None
+
+
+def test_a_slice_is_grey_or_red_green_and_blue() -> None:
+    for shape in ((5, 7), (5, 7, 3)):
+        image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+        received = codec.read_image(sent_and_received(Message("slice", {}, codec.image_arrays(image))))
+        np.testing.assert_array_equal(received, image)
+    for wrong in (np.zeros((5, 7, 4), np.uint8), np.zeros((5, 7, 3), np.float32), np.zeros((1, 5, 7, 3), np.uint8)):
+        with pytest.raises(WorkerError, match="uint8"):
+            codec.image_arrays(wrong)
+        with pytest.raises(WorkerError, match="in place of the .D uint8 array"):
+            codec.read_image(Message("slice", {}, {"image": wrong}))

@@ -134,3 +134,23 @@ def test_the_rectangle_is_shown_on_its_own_slice_only(scene_builder: Any, world_
     assert not rectangle.show(stack, 4, box, view_on(scene_builder, np.eye(3), at + (0, 0, 1.7)))
     assert not rectangle.show(stack, 4, box, view_on(scene_builder, turn(90, 0, 0), at))
     assert not rectangle.actor.GetVisibility()
+
+
+def test_a_picture_is_shown_in_its_colours_and_nothing_around_it(scene_builder: Any, world_points: Any) -> None:
+    colours = np.random.default_rng(2).integers(0, 256, (1, 12, 14, 3), dtype=np.uint8)
+    volume = scene_builder.volume(colours, class_name="vtkMRMLVectorVolumeNode")
+    stack = SliceStack(volume, "K")
+    image = StackImage(stack, 0, 1, colour=True)
+    image.put(0, stack.slice_values(0))
+    view = view_on(scene_builder, np.eye(3), world_points(volume).reshape(-1, 3).mean(axis=0) + 0.01)
+    overlay = ViewOverlay(mask_colors(RED, 0.5))
+    overlay.show(image, view)
+    pixels = seen(overlay)
+    opaque = pixels[..., 3] == 255
+    assert (pixels[~opaque] == 0).all()
+    # The view has 5 pixels in a millimetre.
+    assert opaque.sum() == 12 * 14 * 25
+    rows, columns = (np.flatnonzero(opaque.any(axis=n)) for n in (1, 0))
+    np.testing.assert_array_equal(pixels[rows[2] :: 5, columns[2] :: 5, :3][:12, :14], colours[0])
+    overlay.show(None, view)
+    assert not overlay.actor.GetVisibility()

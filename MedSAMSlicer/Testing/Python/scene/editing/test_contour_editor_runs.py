@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import slicer
+import vtk
 
 from MedSAMSlicerLib.scene.state.slice_range import set_slice_range_end
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support import threshold_service
 from support.contour_editor_fixture import ContourEditorFixture, CountingService
+from support.frames import voxels
 
 
 def test_escape_during_the_run_drops_the_rectangle_that_began_it(editor_fixture: ContourEditorFixture) -> None:
@@ -172,3 +175,36 @@ def test_switched_off_while_slices_are_waiting_nothing_more_is_encoded(
     editor_fixture.wait()
     # The one that was under way may still come.
     assert len(service.encoded) <= encoded + 1
+
+
+class TestVoxelsThatAreNoNumbers:
+    """As outside of the region of interest of many processed volumes."""
+
+    @staticmethod
+    def put(editor_fixture: ContourEditorFixture, *where: int | slice) -> None:
+        volume = editor_fixture.volume
+        image = vtk.vtkImageCast()
+        image.SetInputData(volume.GetImageData())
+        image.SetOutputScalarTypeToFloat()
+        image.Update()
+        volume.SetAndObserveImageData(image.GetOutput())
+        voxels(volume)[where] = np.nan
+        volume.GetImageData().Modified()
+
+    def test_outside_of_the_prompt_they_are_noted_once(self, editor_fixture: ContourEditorFixture) -> None:
+        self.put(editor_fixture, slice(None), 0)
+        editor_fixture.draw(editor_fixture.view(7))
+        assert editor_fixture.contouring.problem is None
+        assert (editor_fixture.mask == editor_fixture.truth).all()
+        [note] = [note for note in editor_fixture.contouring.notes if "NaN" in note]
+        assert note.startswith("660 voxels are NaN or infinite (the first at i 0, j 0, k 0)")
+        editor_fixture.draw(editor_fixture.view(7), half=11)
+        assert editor_fixture.contouring.notes.count(note) == 1
+
+    def test_inside_the_prompt_they_are_refused_by_name(self, editor_fixture: ContourEditorFixture) -> None:
+        self.put(editor_fixture, 7, 20, 21)
+        editor_fixture.draw(editor_fixture.view(7))
+        assert "1 voxels in the prompt on slice 7 are NaN or infinite" in str(editor_fixture.contouring.problem)
+        assert editor_fixture.contouring.result is None
+        editor_fixture.draw(editor_fixture.view(9))
+        assert editor_fixture.contouring.problem is None and editor_fixture.contouring.result

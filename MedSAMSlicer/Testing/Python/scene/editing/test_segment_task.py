@@ -105,6 +105,21 @@ def test_the_automatic_and_the_displayed_window(ball_in_process: Callable[..., B
         start(ball, window="display")
 
 
+def test_voxels_that_are_no_numbers_are_noted_outside_of_the_prompt_and_refused_inside(
+    ball_in_process: Callable[..., BallInScene],
+) -> None:
+    ball = ball_in_process()
+    values = ball.voxels.astype(np.float32)
+    values[:, 0] = np.nan
+    ball.volume = ball.scene_builder.volume_in("oblique", name="processed")
+    slicer.util.updateVolumeFromArray(ball.volume, values)
+    task = segment(ball)
+    assert task.info.notes[0].startswith("126 voxels are NaN or infinite (the first at i 0, j 0, k 0)")
+    np.testing.assert_array_equal(ball.segment(), ball.truth)
+    task = finish(start(ball, box=((2, 11), (0, 9), (1, 7))))
+    assert "voxels in the prompt on slice 1 are NaN" in str(task.error) and task.segment_id is None
+
+
 # Cancel and failure
 
 

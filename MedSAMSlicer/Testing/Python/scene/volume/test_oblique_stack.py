@@ -106,3 +106,19 @@ def test_the_volume_is_not_modified(scene_builder: Any, turn: Any) -> None:
     assert (slicer.util.arrayFromVolume(volume) == before).all()
     assert volume.GetImageData() is image
     assert image.GetMTime() == changed
+
+
+@pytest.mark.parametrize("components", [3, 4])
+def test_each_colour_is_resampled_as_a_grey_volume_is(scene_builder: Any, turn: Any, components: int) -> None:
+    voxels = np.random.default_rng(4).integers(0, 256, (6, 9, 8, components), dtype=np.uint8)
+    view = np.eye(4)
+    view[:3, :3] = turn(20, -15, 30)
+    stack = ObliqueStack(scene_builder.volume(voxels, class_name="vtkMRMLVectorVolumeNode"), view)
+    found = stack.slice_values(stack.shape[0] // 2)
+    assert found.shape == (*stack.shape[1:], 3)
+    for colour in range(3):
+        grey = ObliqueStack(scene_builder.volume(voxels[..., colour]), view).slice_values(stack.shape[0] // 2)
+        # Outside of the volume, a slice has its lowest value.
+        inside = grey != voxels[..., colour].min()
+        assert inside.mean() > 0.2
+        np.testing.assert_array_equal(found[..., colour][inside], grey[inside])

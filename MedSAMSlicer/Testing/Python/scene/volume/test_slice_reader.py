@@ -13,6 +13,7 @@ from MedSAMSlicerLib.engine.stack import ArrayStack
 
 slicer = pytest.importorskip("slicer", reason="the scene layer needs Slicer's MRML (slicer-core)")
 from MedSAMSlicerLib.scene.volume.slice_reader import SliceReader, displayed_window, modality_of  # noqa: E402
+from MedSAMSlicerLib.scene.volume.view_plane import Plane  # noqa: E402
 
 RANDOM = np.random.default_rng(8)
 IMAGES = {
@@ -58,7 +59,7 @@ def test_the_search_stops_when_its_time_is_up_and_can_be_continued(scene_builder
     calls = 1
     while reader.advance(3) is None:
         calls += 1
-    assert calls == 12  # 3 passes over 12 slices, 3 slices at a time
+    assert calls == 16  # 4 passes over 12 slices, 3 slices at a time
     assert reader.window == choose_window("auto", ArrayStack(IMAGES["MR"], (1.0, 1.0, 3.0), "K"))
     ticks = next(now)
     assert reader.advance(3) == reader.window and next(now) == ticks + 1, "nothing is searched again"
@@ -76,13 +77,48 @@ def test_another_window_or_other_voxels_are_searched_again(scene_builder: Any) -
     assert reader.window is None and reader.state != before
 
 
-def test_constant_and_non_finite_images_are_rejected(scene_builder: Any) -> None:
+def test_constant_images_and_images_without_a_number_are_rejected(scene_builder: Any) -> None:
     with pytest.raises(InputError, match="every voxel has the value 3"):
         reader_of(scene_builder, np.full((4, 5, 6), 3.0)).advance(10)
+    with pytest.raises(InputError, match="no voxel of the image is a finite number"):
+        reader_of(scene_builder, np.full((4, 5, 6), np.nan)).advance(10)
+
+
+def test_voxels_that_are_no_numbers_are_background_and_noted(scene_builder: Any) -> None:
     broken = IMAGES["normalised MR"].copy()
-    broken[5, 0, 0] = np.nan
-    with pytest.raises(InputError, match="slice 5"):
-        reader_of(scene_builder, broken).advance(10)
+    broken[5, 3, 2] = broken[6] = np.inf
+    reader = reader_of(scene_builder, broken)
+    assert reader.advance(10) == choose_window("auto", ArrayStack(broken, (1.0, 1.0, 3.0), "K"))
+    [note] = reader.notes
+    assert note == "441 voxels are NaN or infinite (the first at i 2, j 3, k 5): taken as background."
+    plane = Plane("K")
+    assert not reader.image(plane, plane.stack(reader._volume_node), 6).any()
+
+
+def test_an_oblique_slice_beside_voxels_that_are_no_numbers_can_be_read(scene_builder: Any, turn: Any) -> None:
+    broken = IMAGES["normalised MR"].copy()
+    broken[:, :, 11:] = -np.inf
+    reader = reader_of(scene_builder, broken)
+    reader.advance(10)
+    plane = Plane(None, tuple(_turned(turn).ravel()))
+    image = reader.image(plane, plane.stack(reader._volume_node), 8)
+    assert 0.1 < (image > 0).mean() < 0.9
+
+
+def _turned(turn: Any) -> np.ndarray:
+    view = np.eye(4)
+    view[:3, :3] = turn(20, 0, 0)
+    return view
+
+
+def test_a_ct_with_an_offset_is_noted(scene_builder: Any) -> None:
+    random = np.random.default_rng(8)
+    means = random.choice([-1000, -800, -100, 40, 400], p=[0.3, 0.2, 0.15, 0.32, 0.03], size=(6, 40, 40))
+    voxels = np.maximum(means + random.normal(0, 8, means.shape), -1000) + 1000
+    reader = reader_of(scene_builder, voxels.astype(np.uint16))
+    reader.advance(10)
+    [note] = reader.notes
+    assert "plus about 1000" in note
 
 
 def test_the_displayed_window_is_read_from_the_display(scene_builder: Any) -> None:

@@ -114,12 +114,14 @@ def test_unusable_volumes_are_rejected_with_their_name(scene_builder):
     empty = scene_builder.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing here")
     with pytest.raises(InputError, match="'nothing here' has no voxels"):
         SliceStack(empty, "K")
-    colour = scene_builder.volume(np.zeros((3, 4, 5, 3), np.uint8), name="photo", class_name="vtkMRMLVectorVolumeNode")
-    with pytest.raises(InputError, match="'photo' has 3 values"):
-        SliceStack(colour, "K")
-    flat = scene_builder.volume(np.zeros((1, 4, 5), np.uint8), name="x-ray")
-    with pytest.raises(InputError, match=r"'x-ray' is flat \(5 x 4 x 1 voxels\)"):
-        SliceStack(flat, "K")
+    for components, kind in ((3, np.float32), (3, np.uint16), (2, np.uint8), (9, np.uint8)):
+        values = np.zeros((3, 4, 5, components), kind)
+        field = scene_builder.volume(values, name="field", class_name="vtkMRMLVectorVolumeNode")
+        with pytest.raises(InputError, match=f"'field' has {components} values per voxel that are no colours"):
+            SliceStack(field, "K")
+    line = scene_builder.volume(np.zeros((1, 4, 1), np.uint8), name="profile")
+    with pytest.raises(InputError, match=r"'profile' is a line \(1 x 4 x 1 voxels\)"):
+        SliceStack(line, "K")
     with pytest.raises(InputError, match="no volume is selected"):
         SliceStack(None, "K")
     squashed = scene_builder.volume_in("oblique", name="squashed")
@@ -149,3 +151,23 @@ def test_microscopic_voxels_are_not_rejected_as_flat(scene_builder):
     volume = scene_builder.volume(np.zeros((3, 4, 5), np.uint8), spacing=(1e-5, 1e-5, 1e-4))
     assert SliceStack(volume, "K").spacing == pytest.approx((1e-4, 1e-5, 1e-5))
     assert isinstance(volume, slicer.vtkMRMLScalarVolumeNode)
+
+
+@pytest.mark.parametrize("components", [3, 4])
+def test_slices_of_a_colour_volume_have_red_green_and_blue(scene_builder, axis, components):
+    voxels = np.random.default_rng(4).integers(0, 256, (4, 5, 6, components), dtype=np.uint8)
+    volume = scene_builder.volume(voxels, class_name="vtkMRMLVectorVolumeNode")
+    stack = SliceStack(volume, axis)
+    for index in range(stack.shape[0]):
+        expected = np.take(voxels[..., :3], index, axis="KJI".index(axis))
+        np.testing.assert_array_equal(stack.slice_values(index), expected)
+    assert stack.to_volume(np.zeros(stack.shape, bool)).shape == (4, 5, 6)
+
+
+@pytest.mark.parametrize("flat", "KJI")
+def test_a_single_slice_is_a_stack_across_it(scene_builder, flat):
+    shape = [4, 5, 6]
+    shape["KJI".index(flat)] = 1
+    volume = scene_builder.volume(np.zeros(shape, np.uint8), spacing=(1.0, 2.0, 3.0), name="x-ray")
+    assert default_axis_of(volume) == flat
+    assert SliceStack(volume, flat).shape[0] == 1
