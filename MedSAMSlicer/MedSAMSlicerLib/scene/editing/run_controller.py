@@ -107,7 +107,8 @@ class RunController:
             stack = state.stack(prompts.plane)
             if slice_range is None:
                 slice_range = chosen_slice_range(state.parameters, prompts.plane, stack, prompts.keys)
-            prompt = prompts.stack_prompt(choice.model, slice_range, state.index_in_view(prompts.plane))
+            in_view = state.index_in_view(prompts.plane)
+            prompt = prompts.stack_prompt(choice.model, slice_range, in_view).checked_for(stack.shape)
             check_finite_in_prompt(stack, prompt)
             basis = ResultBasis(
                 prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
