@@ -55,7 +55,9 @@ def test_a_slice_gives_the_authors_numbers(shared_dir: Path, predictor: Predicto
     reference = np.load(shared_dir / "reference" / f"medsam_vit_b__{name}.npz")
     image, box = reference["image"], Box(*reference["box"].tolist())
 
-    assert embedding_difference(predictor.embed(image), reference) <= 1e-5
+    # 1e-5 is the tolerance of the reference data; some processors sum differently and give 1.001e-5. A LayerNorm with
+    # another epsilon, the smallest mistake that was tried, gives 1.6e-5.
+    assert embedding_difference(predictor.embed(image), reference) <= 1.2e-5
     prediction = predictor.predict(image, box)
     assert np.abs(prediction.low_res_logits - reference["low_res_logits"][0, 0]).max() <= 1.5e-7
     assert abs(prediction.predicted_iou - reference["iou"][0]) <= 5e-8
