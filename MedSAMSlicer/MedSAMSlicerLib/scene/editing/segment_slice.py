@@ -8,7 +8,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ...engine.volume.affine import transform_points
-from ..volume.geometry import node_to_world, to_array
+from ..volume.geometry import ijk_to_other, to_array
 from ..volume.view_plane import Stack
 
 
@@ -40,7 +40,8 @@ def segment_on_slice(
         return found
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    to_voxels = np.linalg.inv(node_to_world(segmentation_node) @ to_array(matrix)) @ stack.slice_to_world(index)
+    to_node = ijk_to_other(stack.volume_node, segmentation_node) @ np.linalg.inv(stack.ijk_to_world)
+    to_voxels = np.linalg.inv(to_array(matrix)) @ to_node @ stack.slice_to_world(index)
     pixels = np.zeros((rows * columns, 3))
     pixels[:, 1], pixels[:, 0] = (n.ravel() for n in np.indices((rows, columns)))
     # The small offset keeps rounding errors from deciding pixel by pixel where centres lie on a face between voxels.

@@ -11,7 +11,7 @@ from ...engine.i18n import tr as _
 from ...engine.prompts import Box
 from ...engine.volume.affine import box_corners, transform_points
 from ...engine.volume.voxel_box import VoxelBox
-from ..volume.geometry import image_to_node, label, node_to_world
+from ..volume.geometry import ijk_to_other, image_to_node, label
 from ..volume.slice_stack import SliceStack, default_axis_of
 from .conversion import prompt_to_roi
 
@@ -38,7 +38,8 @@ def roi_around_segment(
         InputError: the segment is empty or lies outside of the volume, or the ROI cannot be placed.
     """
     stack = SliceStack(volume_node, default_axis_of(volume_node))
-    corners = _corners_of_segment(segmentation_node, segment_id)
+    to_world = stack.ijk_to_world @ np.linalg.inv(ijk_to_other(volume_node, segmentation_node))
+    corners = transform_points(to_world, _corners_of_segment(segmentation_node, segment_id))
     positions = stack.world_to_slice(corners)
     low = np.floor(positions.min(axis=0) + 0.5).astype(int) - MARGIN
     high = np.ceil(positions.max(axis=0) - 0.5).astype(int) + MARGIN
@@ -59,7 +60,7 @@ def roi_around_segment(
 
 
 def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> np.ndarray:
-    """(8, 3) world RAS mm of the box around the centres of the segment's voxels, along its labelmap's axes."""
+    """(8, 3) corners, in the segmentation's RAS mm, of the box around the centres of the segment's voxels, along its labelmap's axes."""
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     labelmap = segment.GetRepresentation("Binary labelmap")
     scalars = None if labelmap is None else labelmap.GetPointData().GetScalars()
@@ -75,4 +76,4 @@ def _corners_of_segment(segmentation_node: slicer.vtkMRMLSegmentationNode, segme
         )
     i, j, k = labelmap.GetExtent()[::2]
     low, high = np.array(VoxelBox.from_mask(inside, (k, j, i)).extent, dtype=float).reshape(3, 2).T
-    return transform_points(node_to_world(segmentation_node) @ image_to_node(labelmap), box_corners(low, high))
+    return transform_points(image_to_node(labelmap), box_corners(low, high))

@@ -16,6 +16,7 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.volume.affine import box_corners, transform_points
 from ...engine.volume.voxel_box import CroppedMask, VoxelBox
+from .acquisition import linear_in_grid
 
 
 def to_array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
@@ -51,19 +52,27 @@ def node_to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     return to_array(matrix)
 
 
-def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """(4, 4) matrix from zero-based (i, j, k) indices of the voxel array to world RAS.
-
-    Raises:
-        InputError: a parent transform is not linear, or the matrix cannot be inverted.
-    """
+def ijk_to_node(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """(4, 4) matrix from zero-based (i, j, k) indices of the voxel array to the RAS coordinates of the volume node."""
     ijk_to_ras = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(ijk_to_ras)
     image = volume_node.GetImageData()
     # MRML indices start at the extent of the image, array indices at 0.
     first_voxel = np.eye(4)
     first_voxel[:3, 3] = image.GetExtent()[::2] if image is not None else 0
-    matrix = node_to_world(volume_node) @ to_array(ijk_to_ras) @ first_voxel
+    return to_array(ijk_to_ras) @ first_voxel
+
+
+def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """(4, 4) matrix from zero-based (i, j, k) indices of the voxel array to world RAS.
+
+    Raises:
+        InputError: a parent transform is not linear, not even within the volume, or the matrix cannot be inverted.
+    """
+    matrix, parent, to_world = ijk_to_node(volume_node), volume_node.GetParentTransformNode(), None
+    if parent is not None and not parent.IsTransformToWorldLinear() and volume_node.GetImageData() is not None:
+        to_world = linear_in_grid(parent, matrix, volume_node.GetImageData().GetDimensions())
+    matrix = (node_to_world(volume_node) if to_world is None else to_world) @ matrix
     # The determinant is compared with the voxel volume, so that voxels of micrometres are not rejected as flat.
     volume = float(np.prod(voxel_sizes(matrix)))
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) <= 1e-6 * volume:
@@ -73,6 +82,17 @@ def ijk_to_world(volume_node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
             )
         )
     return matrix
+
+
+def ijk_to_other(volume_node: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLTransformableNode) -> np.ndarray:
+    """(4, 4) matrix from zero-based (i, j, k) indices of the voxel array to the RAS coordinates of another node.
+
+    Raises:
+        InputError: as for `ijk_to_world`; but a transform that is the parent of both nodes may be of any kind.
+    """
+    if volume_node.GetParentTransformNode() is other.GetParentTransformNode():
+        return ijk_to_node(volume_node)
+    return np.linalg.inv(node_to_world(other)) @ ijk_to_world(volume_node)
 
 
 def image_to_node(image: slicer.vtkOrientedImageData) -> np.ndarray:

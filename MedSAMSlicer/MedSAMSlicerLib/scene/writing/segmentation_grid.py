@@ -14,10 +14,9 @@ from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from ..volume.geometry import (
     checked_mask,
     grid_shape,
-    ijk_to_world,
+    ijk_to_other,
     image_to_node,
     label,
-    node_to_world,
     resample_mask,
     to_matrix,
 )
@@ -49,8 +48,7 @@ def place_mask(
         InputError: the mask does not have the volume's shape, a parent transform is not linear, or the mask is not
             empty and none of it falls on a voxel of the segmentation.
     """
-    to_world = node_to_world(segmentation_node) @ image_to_node(reference)
-    to_reference = np.linalg.inv(to_world) @ ijk_to_world(volume_node)
+    to_reference = np.linalg.inv(image_to_node(reference)) @ ijk_to_other(volume_node, segmentation_node)
 
     source = CroppedMask.of(checked_mask(mask, grid_shape(volume_node), volume_node))
     if source.box.empty:
@@ -103,15 +101,14 @@ def reference_geometry(
     if text:
         slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, image, False)
     extent = np.array(image.GetExtent()).reshape(3, 2)
-    segments_to_world = node_to_world(segmentation_node)
-    volume_to_world = ijk_to_world(volume_node)
+    volume_to_segments = ijk_to_other(volume_node, segmentation_node)
     size = np.array(grid_shape(volume_node)[::-1])
     if not text or (extent[:, 0] > extent[:, 1]).any():
-        image.SetImageToWorldMatrix(to_matrix(np.linalg.inv(segments_to_world) @ volume_to_world))
+        image.SetImageToWorldMatrix(to_matrix(volume_to_segments))
         image.SetExtent(0, int(size[0]) - 1, 0, int(size[1]) - 1, 0, int(size[2]) - 1)
     elif not named:
         # The text then covers only the existing segments, and no edit could reach beyond them.
-        to_image = np.linalg.inv(segments_to_world @ image_to_node(image)) @ volume_to_world
+        to_image = np.linalg.inv(image_to_node(image)) @ volume_to_segments
         corners = transform_points(to_image, box_corners(np.zeros(3), size - 1.0))
         first = np.minimum(np.floor(corners.min(axis=0) + 0.5).astype(int), extent[:, 0])
         last = np.maximum(np.ceil(corners.max(axis=0) - 0.5).astype(int), extent[:, 1])

@@ -72,18 +72,42 @@ class SceneBuilder:
         return parent
 
     def warp(self) -> str:
-        """ID of a transform that bends."""
+        """ID of a transform that bends: it moves a point in the volumes here by 9 mm, and points far away not at all."""
         bend = vtk.vtkThinPlateSplineTransform()
         points = vtk.vtkPoints(), vtk.vtkPoints()
-        for n, point in enumerate(np.vstack([np.zeros(3), np.eye(3) * 50, np.ones(3) * 50])):
+        fixed = np.array(list(np.ndindex(2, 2, 2))) * 120.0 - 60
+        for n, point in enumerate(np.vstack([[-8.0, 36.0, 14.0], fixed])):
             points[0].InsertNextPoint(point)
-            points[1].InsertNextPoint(point + (n == 4) * 9.0)
+            points[1].InsertNextPoint(point + (n == 0) * 9.0)
         bend.SetSourceLandmarks(points[0])
         bend.SetTargetLandmarks(points[1])
         bend.SetBasisToR()
         node = self.scene.AddNewNodeByClass("vtkMRMLTransformNode", "bend")
         node.SetAndObserveTransformToParent(bend)
         return node.GetID()
+
+    def acquisition_transform(self, volume: Any, shifts: np.ndarray) -> Any:
+        """The volume's parent from now on: a grid transform that moves each slice along K by a shift, (K, 3) RAS mm.
+
+        Made as Slicer makes it for a series that is not on a grid with right angles.
+        """
+        columns, rows, slices = volume.GetImageData().GetDimensions()
+        grid = vtk.vtkImageData()
+        grid.SetOrigin(*volume.GetOrigin())
+        grid.SetDimensions(2, 2, slices)
+        i, j, k = volume.GetSpacing()
+        grid.SetSpacing(i * columns, j * rows, k)
+        displacements = np.repeat(np.asarray(shifts, float), 4, axis=0)
+        grid.GetPointData().SetScalars(numpy_to_vtk(displacements, deep=True))
+        directions = vtk.vtkMatrix4x4()
+        volume.GetIJKToRASDirectionMatrix(directions)
+        transform = slicer.vtkOrientedGridTransform()
+        transform.SetGridDirectionMatrix(directions)
+        transform.SetDisplacementGridData(grid)
+        node = self.scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "acquisition transform")
+        node.SetAndObserveTransformToParent(transform)
+        volume.SetAndObserveTransformNodeID(node.GetID())
+        return node
 
     def volume(
         self,
