@@ -62,6 +62,11 @@ class Commands:
         if self.contouring is not None and self.contouring.result is not None and not self.contouring.running:
             self._attempt(self._apply)
 
+    def contourAllFrames(self) -> None:
+        """Contour the object in all frames of the sequence that the volume shows, and write a segmentation for each."""
+        if self.contouring is not None and not self.contouring.running:
+            self.contouring.contour_all_frames()
+
     def discard(self) -> None:
         """Drop prompts and result; what was applied stays."""
         if self.contouring is not None:

@@ -12,6 +12,7 @@ from ..engine.errors import MedSAMError
 from ..engine.intensity import COLOUR, CT_PRESETS
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.effect_parameters import EffectParameters
+from ..scene.volume.frames import Frames
 from ..scene.volume.geometry import is_colour
 from ..scene.volume.view_plane import Stack, ViewGeometry, slice_name
 from ..scene.worker.active_run import Stage
@@ -57,11 +58,17 @@ class ProgressBar(NamedTuple):
 
 @dataclass(frozen=True)
 class ResultState:
-    """The result, and what can be done with it."""
+    """The result, and what can be done with it.
+
+    Attributes:
+        has_frames: whether the volume shows a frame of a sequence.
+    """
 
     text: str
     summary: ResultSummary
     can_apply: bool
+    has_frames: bool = False
+    can_contour_frames: bool = False
 
     @property
     def can_go_to_review(self) -> bool:
@@ -91,7 +98,7 @@ class OptionsState:
         plane: which slices a rectangle drawn in the current view lies on.
         range_ends: first and last slice of the chosen range.
         progress: None unless a run is in progress, or a preview waits for the engine.
-        can_cancel: whether a run is in progress.
+        can_cancel: whether a run is in progress, in this frame or in others.
         result: None if there is none.
         clicks: None if the chosen model accepts neither points nor masks.
         window_in_use: the intensity window that the model sees.
@@ -176,7 +183,7 @@ def options_state(
         can_run=editor.state.prompts is not None and not editor.running,
         can_undo_prompt=editor.can_undo_prompt,
         progress=progress_bar(editor),
-        can_cancel=editor.running,
+        can_cancel=editor.running or editor.frames.running,
         result=_result(editor),
         keys_title=_("Key slices ({count})").format(count=len(keys)) if keys else common.keys_title,
         keys=keys,
@@ -210,7 +217,13 @@ def _preview_progress(editor: ContourEditor) -> ProgressBar | None:
 def _result(editor: ContourEditor) -> ResultState | None:
     if editor.found is None and editor.result is None:
         return None
-    return ResultState(result_text(editor), result_summary(editor), can_apply=not editor.running)
+    return ResultState(
+        result_text(editor),
+        result_summary(editor),
+        can_apply=not editor.running,
+        has_frames=Frames.of(editor.state.volume_node) is not None,
+        can_contour_frames=not (editor.running or editor.frames.running or editor.state.current.outdated),
+    )
 
 
 def _key_rows(editor: ContourEditor) -> tuple[KeyRow, ...]:

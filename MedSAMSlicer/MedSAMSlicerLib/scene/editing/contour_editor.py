@@ -25,6 +25,7 @@ from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
+from .frame_controller import FrameController
 from .mouse_interaction import MouseInteraction
 from .point_tool import PointTool
 from .prefetch import Prefetcher
@@ -44,6 +45,7 @@ class ContourEditor:
         rectangle, points: the tools that it uses.
         preview: the mask that they preview.
         runs: runs the prompts.
+        frames: contours the other frames of a sequence.
         reader: the volume's slices as the model sees them.
 
     Args:
@@ -67,6 +69,7 @@ class ContourEditor:
         self.points = PointTool(state, self.rectangle, self.preview)
         self._client, self._on_result = client, on_result
         self.runs = RunController(state, self.reader, client, self._slice_found, self._run_finished, self._run_failed)
+        self.frames = FrameController(state, client, self._wanted_window)
         self._prefetch = Prefetcher(state, self.reader, client, clock)
         self.mouse = MouseInteraction(state, self.rectangle, self.points, self.runs, self._prefetch)
         self._window: Window | None = None
@@ -208,8 +211,14 @@ class ContourEditor:
             self.preview.use(prompts.plane, stack)
             self.preview.request(index, SlicePrompt(box=prompts.box3d), oriented_box=prompts.oriented_box)
 
+    def contour_all_frames(self) -> None:
+        """Contour the object in the other frames of the sequence too; all are written when the last one is done."""
+        self._prefetch.stop()
+        self.frames.start()
+
     def cancel(self) -> None:
         """End the run without a result. An earlier result stays; nothing is written."""
+        self.frames.cancel()
         self.runs.cancel()
         self.rectangle.drop()
         self.points.show_again()
@@ -241,7 +250,7 @@ class ContourEditor:
     @property
     def busy(self) -> bool:
         """Whether `step` has to be called."""
-        if self.runs.wanted or self.runs.under_way or self.preview.busy or not self._client.idle:
+        if self.runs.wanted or self.runs.under_way or self.preview.busy or not self._client.idle or self.frames.running:
             return True
         return not self.state.gone and (self._prefetch.waiting > 0 or self.reader.searching)
 
@@ -265,6 +274,12 @@ class ContourEditor:
             self._window = window
             self.state.changed.emit()
         if window is None or self.runs.under_way:
+            return
+        if self.frames.running:
+            if self.runs.wanted:  # the newest action counts
+                self.frames.cancel()
+            else:
+                self.frames.step()
             return
         if self.runs.wanted:
             self.runs.start()
@@ -321,8 +336,9 @@ class ContourEditor:
         self._prefetch.forget()
 
     def _end(self, reason: MedSAMError) -> None:
-        if self.running or self.rectangle.drag is not None:
+        if self.running or self.frames.running or self.rectangle.drag is not None:
             self.state.problem = reason
+        self.frames.cancel()
         self.runs.end(reason)
         self._prefetch.forget()
         self.rectangle.drop()

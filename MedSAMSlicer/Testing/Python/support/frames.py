@@ -10,29 +10,34 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 
 class Frames:
-    """Makes a volume of a scene the proxy of a sequence of two frames: its own voxels, and others.
+    """Makes a volume of a scene the proxy of a sequence of frames: its own voxels, and others.
 
     Args:
         volume: the volume, which shows frame 0 afterwards.
-        second: (k, j, i) voxels of frame 1.
+        others: (k, j, i) voxels of frame 1 and later ones.
     """
 
-    def __init__(self, volume: Any, second: np.ndarray) -> None:
+    def __init__(self, volume: Any, *others: np.ndarray) -> None:
         scene = volume.GetScene()
         self.volume, self._logic = volume, slicer.vtkSlicerSequencesLogic()
         self._logic.SetMRMLScene(scene)
-        sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+        self._sequence = sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
         sequence.SetDataNodeAtValue(volume, "0")
-        voxels(volume)[...] = second
-        sequence.SetDataNodeAtValue(volume, "1")
-        self._browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
-        self._browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-        self._browser.AddProxyNode(volume, sequence, False)
+        for number, other in enumerate(others, 1):
+            voxels(volume)[...] = other
+            sequence.SetDataNodeAtValue(volume, str(number))
+        self.browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+        self.browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+        self.browser.AddProxyNode(volume, sequence, False)
         self.show(0)
 
+    def data(self, frame: int) -> np.ndarray:
+        """(k, j, i) view of the voxels of a frame, which may be written."""
+        return voxels(self._sequence.GetNthDataNode(frame))
+
     def show(self, frame: int) -> None:
-        self._browser.SetSelectedItemNumber(frame)
-        self._logic.UpdateProxyNodesFromSequences(self._browser)
+        self.browser.SetSelectedItemNumber(frame)
+        self._logic.UpdateProxyNodesFromSequences(self.browser)
 
 
 def voxels(volume: Any) -> np.ndarray:
