@@ -15,7 +15,7 @@ from ..scene.state.effect_parameters import EffectParameters
 from .setup.sample_data import IMAGE, SAMPLE
 
 WINDOW = "lung"
-SLICE, RECTANGLE = 20, Box(318, 333, 404, 398)
+SLICE, RECTANGLE = 20, Box(316, 334, 387, 397)
 """A slice along K that shows the tumour, and the rectangle around it, in slice pixels."""
 # Marks the volume in a scene, also after it was renamed or saved.
 _ATTRIBUTE = "MedSAMSlicer.Sample"

@@ -43,7 +43,6 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         self.take_back_a_forgotten_shift()
         self.draw_anew_during_a_run()
         self.escape_from_a_drag_and_a_run()
-        #         self.change_the_layout_during_a_drag()
         self.change_the_layout_during_a_drag()
         self.work_in_two_editors()
         self.change_the_voxels()
@@ -174,7 +173,7 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         before = self.keys
         self.session.press("Red", -1)
         self.session.move("Red", 1)
-        self.session.shortcut("Esc", self.editor)
+        self.session.shortcut("Esc")
         assert self.effect.contouring.rectangle.drag is None
         self.session.release("Red", 1)
         assert self.keys == before
@@ -186,7 +185,7 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         assert self.effect.contouring.problem is None
         assert self.editor.activeEffect() is not None
         self.wait(lambda: not self.effect.contouring.busy, "the end of the run")
-        self.session.shortcut("Esc", self.editor)
+        self.session.shortcut("Esc")
         assert self.editor.activeEffect() is None
         self.editor.setActiveEffectByName("MedSAM")
 
@@ -335,8 +334,8 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         assert (self.voxels(TUMOUR) == voxels).all()
 
     def refuse_a_volume(self) -> None:
-        """A volume of one slice cannot be contoured: the user reads why, and the next volume is taken."""
-        single = slicer.util.addVolumeFromArray(np.arange(64, dtype=np.int16).reshape(1, 8, 8), name="One slice")
+        """A single row of voxels cannot be contoured: the user reads why, and the next volume is taken."""
+        single = slicer.util.addVolumeFromArray(np.arange(64, dtype=np.int16).reshape(1, 1, 64), name="One row")
         self.editor.setSourceVolumeNode(single)
         self.wait(lambda: self.effect.contouring is None, "the refusal")
         self.editor.setSourceVolumeNode(self.volume)

@@ -45,7 +45,9 @@ class DragHint:
         self.hide()
         if is_drawn():
             return
-        corners = np.array([(box.x0, box.y1), (box.x1, box.y1), (box.x1, box.y0), (box.x0, box.y0)])
+        # A label stands above and to the right of its point. This corner is the upper left one where a scanner's rows run to
+        # the back: the text covers nothing of what is inside.
+        corners = np.array([(box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1)])
         to_world = ijk_to_world(volume_node) @ slice_to_ijk("K", index)
         self._curve = _curve(volume_node.GetScene(), text, transform_points(to_world, np.c_[corners, np.zeros(4)]))
         event = slicer.vtkMRMLSegmentEditorNode.EffectParameterModified

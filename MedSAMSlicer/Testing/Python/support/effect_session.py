@@ -99,6 +99,8 @@ class EffectSession:
         return Session(middle, self.radius)
 
     def make_editor(self) -> Any:
+        # The Segment Editor's own module would have the same keys in the same window.
+        slicer.util.selectModule("Data")
         editor = self.make_second_editor()
         # As Slicer's module does when it is opened; this editor is shown nowhere.
         editor.installKeyboardShortcuts(slicer.util.mainWindow())
@@ -116,8 +118,11 @@ class EffectSession:
         editor.deleteLater()
 
     def take_loaded_editor_node(self) -> None:
-        node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode")
-        self.editor.setMRMLSegmentEditorNode(node)
+        """Beside that of the Segment Editor's module, which has no segmentation."""
+        nodes = slicer.util.getNodesByClass("vtkMRMLSegmentEditorNode")
+        self.editor.setMRMLSegmentEditorNode(
+            next(node for node in nodes if node.GetSegmentationNode() is self.segmentation)
+        )
 
     def start_effect(self) -> Any:
         self.editor.setActiveEffectByName("MedSAM")

@@ -175,10 +175,9 @@ class Session:
             self._send(name, event, self.at(name, 0), keysym=keysym)
 
     @staticmethod
-    def shortcut(keys: str, *others: Any) -> None:
-        """Press the keys of a shortcut of the main window, or of other widgets. Two with the same keys would do nothing."""
-        parents = (slicer.util.mainWindow(), *others)
-        found = [child for parent in parents for child in parent.children() if child.className() == "QShortcut"]
+    def shortcut(keys: str) -> None:
+        """Press the keys of a shortcut of the main window. Two with the same keys would do nothing."""
+        found = [child for child in slicer.util.mainWindow().children() if child.className() == "QShortcut"]
         enabled = [one for one in found if one.enabled and one.key.toString() == keys]
         assert len(enabled) == 1, f"{len(enabled)} shortcuts have the keys {keys}"
         enabled[0].activated.emit()

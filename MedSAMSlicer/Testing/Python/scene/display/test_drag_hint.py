@@ -48,7 +48,7 @@ def test_the_outline_is_the_rectangle_in_the_world_with_the_text_at_one_corner(s
     shown.show()
     [curve] = shown.curves
     corners = np.array([curve.GetNthControlPointPositionWorld(n) for n in range(curve.GetNumberOfControlPoints())])
-    np.testing.assert_allclose(corners, [[20, 54, 20], [40, 54, 20], [40, 36, 20], [20, 36, 20]])
+    np.testing.assert_allclose(corners, [[20, 36, 20], [40, 36, 20], [40, 54, 20], [20, 54, 20]])
     assert [curve.GetNthControlPointLabel(n) for n in range(4)] == ["Drag here", "", "", ""]
     assert curve.GetCurveLengthWorld() == pytest.approx(2 * (20 + 18))
     assert curve.GetLocked() and curve.GetHideFromEditors()
