@@ -73,7 +73,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._shortcuts: Shortcuts | None = None
         self._in_use = InUse(self._use_changed)
         self._events = ViewEvents(self._entered, self._key_pressed)
-        self._observed: tuple[slicer.vtkMRMLSegmentEditorNode | None, int] = (None, 0)
+        self._observed: list[tuple[slicer.vtkMRMLNode, int]] = []
         self._active = self._drawing = False
         self._reported: MedSAMError | None = None
 
@@ -212,13 +212,16 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
                 self._in_use.take()
 
     def _observe(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
-        """Observe the parameter node: Slicer does not tell effects that another segment was selected."""
-        before, tag = self._observed
-        if before is not node:
-            if before is not None:
-                before.RemoveObserver(tag)
-            seen = 0 if node is None else node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow())
-            self._observed = (node, seen)
+        """Observe what Slicer does not tell effects: another segment was selected, or one was hidden or shown."""
+        segmentation = None if node is None else node.GetSegmentationNode()
+        wanted = [] if node is None else [(node, vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow())]
+        if segmentation is not None:
+            wanted.append((segmentation, slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent, lambda *_: self._show()))
+        if [subject for subject, _tag in self._observed] == [subject for subject, *_rest in wanted]:
+            return
+        for subject, tag in self._observed:
+            subject.RemoveObserver(tag)
+        self._observed = [(subject, subject.AddObserver(event, call)) for subject, event, call in wanted]
 
     def _focus_changed(self, _before: qt.QWidget | None, now: qt.QWidget | None) -> None:
         if self._active and now is not None and self._editor is not None and self._editor.isAncestorOf(now):

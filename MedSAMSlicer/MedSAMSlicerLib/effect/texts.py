@@ -157,8 +157,9 @@ def progress_text(progress: Progress | None) -> str:
         # The run goes on to the end of the object, wherever that is: the remaining time is unknown.
         if progress.done == 0:
             return _("{seconds} s so far, looking for the end of the object").format(seconds=round(progress.seconds))
-        return _("{done} slices, {seconds} s so far, looking for the end of the object").format(
-            done=progress.done, seconds=round(progress.seconds)
+        slices = _("1 slice") if progress.done == 1 else _("{count} slices").format(count=progress.done)
+        return _("{slices}, {seconds} s so far, looking for the end of the object").format(
+            slices=slices, seconds=round(progress.seconds)
         )
     if progress.remaining is None:
         text = _("{done} of {total} slices").format(done=progress.done, total=progress.total)

@@ -81,7 +81,7 @@ class SegmentationRun:
             prompt = part.prompt_of(prompt)
             for kept in () if earlier is None else part.kept(earlier):
                 self.found.add(kept)
-        slices = prompt.slice_range
+        slices = (0, 0) if stack.shape[0] == 1 else prompt.slice_range
         self._meter = ProgressMeter(None if slices is None else slices[1] - slices[0] + 1)
         source = WindowedStack(stack if part is None else PartialStack(stack, part), window)
         listener = RunListener(self._slice_found, self._finish, self._fail, self._enter_stage)

@@ -80,3 +80,11 @@ def test_the_first_block_says_it_and_opens_the_panel(effect_fixture: Any, monkey
     assert "is not installed" in ui.hintLabel.text
     fixture.host.user.click(ui.setUpButton)
     assert opened == ["MedSAMSlicer"]
+
+
+def test_it_follows_the_eye_beside_the_segment(effect_fixture: Any) -> None:
+    ui, display = effect_fixture.ui, effect_fixture.segmentation.GetDisplayNode()
+    display.SetSegmentVisibility("tumour", False)
+    assert "is hidden" in ui.hintLabel.text
+    display.SetSegmentVisibility("tumour", True)
+    assert not ui.hintLabel.visible

@@ -176,6 +176,7 @@ def test_a_correction_keeps_the_result_and_forbids_to_apply_it_meanwhile(editor_
         (Progress(Stage.SEGMENTING, 3, 9, 3.0, 6.2), "3 of 9 slices, 6 s left"),
         (Progress(Stage.SEGMENTING, 8, 9, 3.0, 0.2), "8 of 9 slices, 1 s left"),
         (Progress(Stage.SEGMENTING, 0, None, 2.2, None), "2 s so far, looking for the end of the object"),
+        (Progress(Stage.SEGMENTING, 1, None, 2.6, None), "1 slice, 3 s so far, looking for the end of the object"),
         (Progress(Stage.SEGMENTING, 5, None, 3.2, None), "5 slices, 3 s so far, looking for the end of the object"),
     ],
 )

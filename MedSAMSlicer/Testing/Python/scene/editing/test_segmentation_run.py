@@ -64,6 +64,14 @@ def test_without_a_slice_range_the_total_is_unknown(ball_in_process: Callable[..
     np.testing.assert_array_equal(recorder.finished[0].to_stack(), ball.truth)
 
 
+def test_in_a_single_slice_no_end_is_looked_for(ball_in_process: Callable[..., BallInScene]) -> None:
+    ball, recorder = ball_in_process(), CallbackRecorder()
+    picture = SliceStack(ball.scene_builder.volume(ball.voxels[4:5]), "K")
+    SegmentationRun(ball.client, picture, StackPrompt({0: BOX}), WINDOW, ModelChoice(), **recorder.callbacks)
+    ball.wait(lambda: recorder.over)
+    assert {progress.total for progress in recorder.progress} == {1}
+
+
 def test_the_remaining_time_is_estimated_from_slices_and_not_from_loading() -> None:
     now = [0.0]
     meter = ProgressMeter(10, clock=lambda: now[0])
