@@ -6,6 +6,7 @@ import time
 
 from ..diagnostics.log import RUN_LOGGER, get_logger, log_error
 from ..errors import Cancelled, MedSAMError, as_user_error
+from ..i18n import tr as _
 from ..model_choice import ModelChoice, RunInfo
 from ..models.catalogue import CATALOGUE
 from ..prompts import StackPrompt
@@ -48,7 +49,7 @@ class RunLog:
         if isinstance(error, Exception):
             self.failed(as_user_error(error))
         elif error is not None:
-            self.failed(Cancelled("cancelled"))
+            self.failed(Cancelled(_("cancelled")))
 
     def count(self) -> None:
         """Count a slice that has a result now."""

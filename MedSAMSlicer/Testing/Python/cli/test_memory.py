@@ -73,7 +73,7 @@ def test_the_model_and_the_preview_see_what_they_saw_of_the_scanner_values(
 ) -> None:
     values = np.random.default_rng(1).integers(-1024, 1500, (6, 7, 8)).astype(np.int16)
     image = Image(values, (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), np.eye(3), "CT", Path("chest.nrrd"))
-    window = Window(-160.0, 240.0, "soft-tissue", background=3.0, asked=(40.0, 400.0))
+    window = Window(-160.0, 240.0, "soft-tissue", background=3.0, requested=(40.0, 400.0))
     seen, applied = windowed_image(image, window, axis, reach)
     wanted, found = (
         WindowedStack(ArrayStack(one.voxels, one.spacing_ijk, axis), how)

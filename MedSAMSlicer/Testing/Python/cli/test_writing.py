@@ -85,7 +85,7 @@ def test_ctrl_c_while_a_file_is_stored(
     assert files_of() == before
 
 
-@pytest.mark.parametrize("step", ["read_image", "choose_window", "_segment", "write_segmentation"])
+@pytest.mark.parametrize("step", ["read_frame", "choose_window", "_segment", "write_segmentation"])
 def test_ctrl_c_at_every_step(
     everything: Callable, files_of: Callable, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
