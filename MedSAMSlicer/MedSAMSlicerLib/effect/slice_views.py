@@ -13,11 +13,13 @@ from ..scene.volume.view_plane import ViewGeometry
 
 
 def slice_views() -> list[slicer.qMRMLSliceWidget]:
-    """Widgets of all slice views; empty if the application has no layout manager."""
+    """Widgets of all slice views, the red one first as in the scene; empty if the application has no layout manager."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return []
-    return [manager.sliceWidget(name) for name in manager.sliceViewNames()]
+    # The layout manager lists its views in an order that differs from start to start.
+    order = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")]
+    return [manager.sliceWidget(name) for name in sorted(manager.sliceViewNames(), key=order.index)]
 
 
 def is_slice_view(view: qt.QWidget) -> bool:

@@ -80,6 +80,8 @@ def _curve(scene: slicer.vtkMRMLScene, text: str, corners: np.ndarray) -> slicer
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(True)
     display.SetGlyphScale(1.0)
+    # A share of the glyphs' size: a thinner line has gaps where it lies between the pixels of a view.
+    display.SetLineThickness(0.6)
     for number, corner in enumerate(corners):
         node.AddControlPointWorld(*map(float, corner))
         node.SetNthControlPointLabel(number, text if number == 0 else "")

@@ -249,3 +249,7 @@ def test_errors_of_the_inference_process_are_english(effect_fixture: Any, german
     effect_fixture.signal_on(10)
     effect_fixture.drag()
     assert effect_fixture.ui.problemLabel.text.startswith("⚠ inference failed unexpectedly (ValueError: operands")
+
+
+def test_before_the_mouse_was_in_a_view_the_red_one_counts(effect_fixture: Any) -> None:
+    assert effect_fixture.ui.planeLabel.text.startswith("Axial slices")

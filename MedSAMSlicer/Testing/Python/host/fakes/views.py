@@ -144,7 +144,8 @@ class LayoutManager(Double):
         return slicer.app.applicationLogic().GetSliceLogics()
 
     def sliceViewNames(self) -> tuple[str, ...]:
-        return tuple(self.__dict__["_views"])
+        """In any order: Slicer keeps its views in a hash table."""
+        return tuple(reversed(self.__dict__["_views"]))
 
     def sliceWidget(self, name: str) -> Any:
         return self.__dict__["_views"].get(name)
