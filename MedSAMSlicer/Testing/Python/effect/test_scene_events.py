@@ -12,7 +12,7 @@ import vtk
 
 from support.frames import Frames, voxels
 
-REFUSED = {"flat": (1, 20, 20), "colour": (5, 20, 20, 3), "empty": None}
+REFUSED = {"line": (1, 20, 1), "vectors": (5, 20, 20, 2), "empty": None}
 
 
 def refused_volume(kind: str) -> Any:

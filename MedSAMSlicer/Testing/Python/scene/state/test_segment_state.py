@@ -206,8 +206,8 @@ def test_a_state_needs_nodes_of_a_scene(nodes: Nodes) -> None:
 
 def test_a_volume_that_is_refused_is_not_watched(nodes: Nodes) -> None:
     """The error keeps what was half built alive; the scene must not call it when it closes."""
-    nodes.volume = SceneBuilder(nodes.scene).volume(np.zeros((1, 12, 14), np.int16))
-    with pytest.raises(InputError, match="flat") as refused:
+    nodes.volume = SceneBuilder(nodes.scene).volume(np.zeros((1, 12, 1), np.int16))
+    with pytest.raises(InputError, match="is a line") as refused:
         nodes.open()
     assert refused.value.__traceback__ is not None
     assert not nodes.scene.HasObserver(slicer.vtkMRMLScene.StartCloseEvent)
