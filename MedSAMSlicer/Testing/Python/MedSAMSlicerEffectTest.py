@@ -323,6 +323,8 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         self.volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
         self.segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
         self.take_loaded_editor_node()
+        # Slicer's module ends the effect with its scene; while it stays active, its events are those of the views before.
+        self.editor.setActiveEffect(None)
         self.editor.setActiveEffectByName("MedSAM")
         self.wait(lambda: self.effect.contouring is not None, "the loaded segment")
         assert self.effect.contouring.state.prompts == drawn
