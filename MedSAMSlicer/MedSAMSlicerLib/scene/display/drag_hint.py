@@ -73,6 +73,10 @@ def _curve(scene: slicer.vtkMRMLScene, text: str, corners: np.ndarray) -> slicer
     node.SetHideFromEditors(True)
     node.SetLocked(True)
     node.SetCurveTypeToLinear()
+    # Before it is in the scene: the views draw each point that is added.
+    for number, corner in enumerate(corners):
+        node.AddControlPointWorld(*map(float, corner))
+        node.SetNthControlPointLabel(number, text if number == 0 else "")
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -82,7 +86,4 @@ def _curve(scene: slicer.vtkMRMLScene, text: str, corners: np.ndarray) -> slicer
     display.SetGlyphScale(1.0)
     # A share of the glyphs' size: a thinner line has gaps where it lies between the pixels of a view.
     display.SetLineThickness(0.6)
-    for number, corner in enumerate(corners):
-        node.AddControlPointWorld(*map(float, corner))
-        node.SetNthControlPointLabel(number, text if number == 0 else "")
     return node

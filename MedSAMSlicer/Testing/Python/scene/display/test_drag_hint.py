@@ -55,6 +55,14 @@ def test_the_outline_is_the_rectangle_in_the_world_with_the_text_at_one_corner(s
     assert not curve.GetSaveWithScene() and not curve.GetDisplayNode().GetSaveWithScene()
 
 
+def test_no_view_sees_half_of_it(shown: Shown) -> None:
+    seen = []
+    event = slicer.vtkMRMLScene.NodeAddedEvent
+    shown.scene.AddObserver(event, lambda *_: seen.extend(curve.GetNumberOfControlPoints() for curve in shown.curves))
+    shown.show()
+    assert set(seen) == {4}
+
+
 def test_it_stays_until_the_user_has_drawn(shown: Shown) -> None:
     shown.show()
     shown.parameters_change()
