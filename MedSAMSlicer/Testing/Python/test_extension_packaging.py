@@ -121,4 +121,4 @@ def test_the_installed_package_carries_these_requirements(repository: Path) -> N
         for requirement in requirements_in(repository / file)
     }
     assert {requirement for requirement in required if requirement.marker is None} == stated
-    assert set(installed.metadata.get_all("Provides-Extra") or []) == {"openvino", "slicer", "test", "weights"}
+    assert set(installed.metadata.get_all("Provides-Extra") or []) == {"dicom", "openvino", "slicer", "test", "weights"}

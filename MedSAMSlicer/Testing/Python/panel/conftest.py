@@ -18,6 +18,7 @@ EVERYTHING = {
     "torch": "2.12.0",
     "torchvision": "0.27.0",
     "cachetools": "6.0",
+    "contourpy": "1.3",
     "platformdirs": "4.3",
     "pooch": "1.9",
     "segment-anything": "1.0",

@@ -41,7 +41,9 @@ def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch)
 
     def ensure(requirements: Any, **_: Any) -> None:
         asked.append([requirement.name for requirement in requirements])
-        installed.update({"cachetools": "6.0", "platformdirs": "4.3", "pooch": "1.9", "segment-anything": "1.0"})
+        installed.update(
+            {"cachetools": "6.0", "contourpy": "1.3", "platformdirs": "4.3", "pooch": "1.9", "segment-anything": "1.0"}
+        )
 
     monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", ensure)
     return asked
@@ -53,7 +55,7 @@ def test_opening_the_module_installs_nothing_and_lists_missing_packages(
     widget.enter()
     assert (host.installed, requests_of_torch, host.shown) == ([], [], [])
     assert "install the packages" in ui.summaryLabel.text
-    assert ui.packagesSection.text == "1. Packages (6 missing)" and not ui.packagesSection.collapsed
+    assert ui.packagesSection.text == "1. Packages (7 missing)" and not ui.packagesSection.collapsed
     assert rows_of(ui.packagesTable)[0] == ["torch", ">=2.2", "missing"]
     assert "only when you click" in ui.packagesHint.text
     assert not ui.openEditorButton.enabled and not ui.checkComputerButton.enabled
@@ -65,7 +67,7 @@ def test_one_click_installs_all_and_leads_to_the_next_step(
 ) -> None:
     host.user.click(ui.installPackagesButton)
     assert len(requests_of_torch) == 1 and requests_of_torch[0]["askConfirmation"] is True
-    assert pip == [["cachetools", "platformdirs", "pooch", "segment-anything"]]
+    assert pip == [["cachetools", "contourpy", "platformdirs", "pooch", "segment-anything"]]
     assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
     assert "All packages are installed" in ui.packagesMessage.text
     assert not ui.installPackagesButton.enabled
@@ -124,6 +126,7 @@ def test_the_logic_lists_missing_packages(fresh: None, widget: Any) -> None:
         "torch",
         "torchvision",
         "cachetools",
+        "contourpy",
         "platformdirs",
         "pooch",
         "segment-anything",

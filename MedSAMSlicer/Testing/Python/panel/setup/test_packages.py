@@ -13,7 +13,7 @@ import pytest
 from host import slicer_python
 from MedSAMSlicerLib.panel.setup import packages
 
-OURS = ["cachetools", "platformdirs", "pooch", "segment-anything"]
+OURS = ["cachetools", "contourpy", "platformdirs", "pooch", "segment-anything"]
 PYTORCH = ["torch", "torchvision"]
 
 
@@ -36,7 +36,13 @@ class Computer:
         if self.pip_fails_with is not None:
             raise self.pip_fails_with
         self.versions |= {name: "6.0" for name in OURS if name in str(requirements)}
-        self.versions |= {"cachetools": "6.0", "platformdirs": "4.3", "pooch": "1.9", "segment-anything": "1.0"}
+        self.versions |= {
+            "cachetools": "6.0",
+            "contourpy": "1.3",
+            "platformdirs": "4.3",
+            "pooch": "1.9",
+            "segment-anything": "1.0",
+        }
 
     def ensure(self, requirements: Any, **options: Any) -> None:
         self.pip.append((requirements, options))
@@ -88,7 +94,7 @@ def test_in_a_fresh_slicer_pytorch_and_all_listed_packages_are_missing(computer:
 
 def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
     computer.versions |= {"torch": "2.14.1+cu130", "torchvision": "0.29.1", "cachetools": "4.2.4"}
-    computer.versions |= {"platformdirs": "4.3.6", "pooch": "1.9", "segment-anything": "1.0"}
+    computer.versions |= {"contourpy": "1.3", "platformdirs": "4.3.6", "pooch": "1.9", "segment-anything": "1.0"}
     assert names(packages.missing(packages.required_packages())) == ["cachetools"]
 
 
@@ -100,7 +106,7 @@ def test_checking_packages_imports_none_of_them(repository: Any) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=repository / "MedSAMSlicer", capture_output=True, text=True, check=True
     )
-    assert finished.stdout.strip() == "6 []"
+    assert finished.stdout.strip() == "7 []"
 
 
 class TestInstalling:

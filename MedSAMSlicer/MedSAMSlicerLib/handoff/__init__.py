@@ -1,0 +1,1 @@
+"""From contour to treatment plan: DICOM files of segments, margins, measurements."""

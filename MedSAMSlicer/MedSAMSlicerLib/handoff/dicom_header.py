@@ -1,0 +1,90 @@
+"""The part of a DICOM file that says whose it is and who wrote it: taken from the series, without anything else."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import validate_value
+
+from .. import __version__
+from .source_series import SourceSeries
+
+_REQUIRED = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+"""Type 2: present in every file, empty if the series does not state it."""
+_TAKEN = (
+    "SpecificCharacterSet",
+    "IssuerOfPatientID",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "StudyDescription",
+)
+"""Present if the series has them."""
+
+
+def new_file(series: SourceSeries, sop_class: str, modality: str, description: str) -> FileDataset:
+    """A file of a new series in the study of `series`: patient, study and equipment are filled in."""
+    now = datetime.now()
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    # Slicer 5.10 has pydicom 2.4, which takes the encoding from these arguments and not from the meta information.
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=False, is_little_endian=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what violates the rules is left out, or is the patient's and stays as it is
+        for keyword in _TAKEN:
+            if keyword in series.first:
+                ds[keyword] = copy.deepcopy(series.first[keyword])
+        for keyword in _REQUIRED:
+            if keyword in series.first and _valid(series.first[keyword]):
+                ds[keyword] = copy.deepcopy(series.first[keyword])
+            else:
+                setattr(ds, keyword, None)
+    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    ds.StudyInstanceUID = series.first.StudyInstanceUID
+    ds.SeriesInstanceUID = generate_uid()
+    ds.SeriesNumber = None
+    ds.InstanceNumber = 1
+    ds.Modality = modality
+    ds.SeriesDescription = description
+    ds.InstanceCreationDate, ds.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    ds.SeriesDate, ds.SeriesTime = ds.InstanceCreationDate, ds.InstanceCreationTime
+    ds.Manufacturer = ds.ManufacturerModelName = "MedSAMSlicer"
+    ds.SoftwareVersions = __version__
+    return ds
+
+
+def save(ds: pydicom.Dataset, path: Path) -> None:
+    """Write a DICOM file with its header, with pydicom 2 and 3."""
+    if int(pydicom.__version__.partition(".")[0]) < 3:
+        pydicom.dcmwrite(path, ds, write_like_original=False)
+    else:
+        pydicom.dcmwrite(path, ds, enforce_file_format=True)
+
+
+def _valid(element: pydicom.DataElement) -> bool:
+    """Whether a value obeys the rules of its type: scanners and anonymisers write study IDs that do not."""
+    if element.value is None or element.keyword.startswith("Patient"):
+        return True
+    try:
+        validate_value(element.VR, str(element.value), pydicom.config.RAISE)
+    except ValueError:
+        return False
+    return True

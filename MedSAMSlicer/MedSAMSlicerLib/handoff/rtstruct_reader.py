@@ -1,0 +1,131 @@
+"""Reads DICOM RT structure sets that refer to a series."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataelem import RawDataElement
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import RTStructureSetStorage
+
+from ..engine.errors import InputError
+from ..engine.volume.affine import transform_points
+from .contours import fill_contours
+from .segments import COLOURS, KINDS, Segment
+from .source_series import SourceSeries
+
+# A contour belongs to the slice whose plane is nearer than this share of the distance between slices.
+_IN_PLANE = 0.5
+
+
+def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
+    """Read the structures of a structure set, with their contours as they are; those without contours are left out.
+
+    Args:
+        path: RTSTRUCT file.
+        series: series that it was drawn on.
+
+    Returns:
+        Segments. A pixel belongs to the mask if its centre lies in an odd number of contours.
+
+    Raises:
+        InputError: the file cannot be read, is no structure set, belongs to another series, has contours that lie outside
+            of the slices or across them, or has no contour at all.
+    """
+    path = Path(path)
+    ds = _read(path)
+    if ds.get("SOPClassUID") != RTStructureSetStorage:
+        raise InputError(f"{path} is no RT structure set: give an RTSTRUCT file")
+    uids = {str(header.SOPInstanceUID): index for index, header in enumerate(series.slices)}
+    _check_reference(path, ds, series)
+    names = {int(roi.ROINumber): str(roi.get("ROIName") or "") for roi in ds.get("StructureSetROISequence", ())}
+    kinds = {
+        int(one.ReferencedROINumber): str(one.get("RTROIInterpretedType") or "")
+        for one in ds.get("RTROIObservationsSequence", ())
+    }
+    segments = []
+    for position, roi in enumerate(ds.get("ROIContourSequence", ())):
+        number = int(roi.ReferencedROINumber)
+        name = names.get(number) or f"ROI {number}"
+        contours = _contours(path, name, roi, series, uids)
+        if not contours:
+            continue
+        mask = np.zeros(series.grid.shape, bool)
+        for index, rings in contours.items():
+            to_pixels = np.linalg.inv(series.planes[index])
+            pixels = [transform_points(to_pixels, points)[:, :2] for points in rings]
+            mask[index] = fill_contours(pixels, mask.shape[1:])
+        red, green, blue = (
+            float(part) / 255 for part in roi.get("ROIDisplayColor") or (255 * c for c in _colour(position))
+        )
+        kind = kinds.get(number, "")
+        segments.append(Segment(name, mask, kind if kind in KINDS else "ORGAN", (red, green, blue), contours=contours))
+    if not segments:
+        raise InputError(f"{path} has no contours: give a structure set with contours")
+    return segments
+
+
+def _read(path: Path) -> pydicom.Dataset:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other programs' files violate many rules that do not matter here
+            return pydicom.dcmread(path)
+    except InvalidDicomError as error:
+        raise InputError(f"{path} is no DICOM file: give an RTSTRUCT file") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened ({error.strerror}): check the path and its permissions") from error
+    except Exception as error:  # pydicom raises various exceptions on broken files
+        raise InputError(f"{path} is a damaged DICOM file: export it again") from error
+
+
+def _check_reference(path: Path, ds: pydicom.Dataset, series: SourceSeries) -> None:
+    frames = {
+        str(one.FrameOfReferenceUID)
+        for one in ds.get("ReferencedFrameOfReferenceSequence", ())
+        if one.get("FrameOfReferenceUID")
+    }
+    if frames and str(series.first.FrameOfReferenceUID) not in frames:
+        raise InputError(
+            f"{path} belongs to another frame of reference than {series.folder}: give the series that it was drawn on"
+        )
+
+
+def _contours(
+    path: Path, name: str, roi: pydicom.Dataset, series: SourceSeries, uids: dict[str, int]
+) -> dict[int, list[np.ndarray]]:
+    found: dict[int, list[np.ndarray]] = {}
+    step = series.grid.spacing_kji[0]
+    origins, normal = series.planes[:, :3, 3], series.planes[0, :3, 2]
+    for contour in roi.get("ContourSequence", ()):
+        if contour.get("ContourGeometricType") not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
+            continue
+        try:
+            points = _points(contour)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: {name} has a contour without points: export the file again") from error
+        images = contour.get("ContourImageSequence") or ()
+        index = next((uids[uid] for image in images if (uid := str(image.ReferencedSOPInstanceUID)) in uids), None)
+        if index is None:
+            index = int(np.abs((origins - points.mean(axis=0)) @ normal).argmin())
+        if np.abs((points - origins[index]) @ normal).max() > _IN_PLANE * step:
+            raise InputError(
+                f"{path}: {name} has a contour that lies in none of the slices of {series.folder}: "
+                "give the series that it was drawn on"
+            )
+        found.setdefault(index, []).append(points)
+    return found
+
+
+def _points(contour: pydicom.Dataset) -> np.ndarray:
+    """(N, 3) points in LPS mm, converted by numpy where pydicom has not done it yet."""
+    element = contour.get_item("ContourData")
+    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+        return np.array(element.value.strip(b" \0").split(b"\\"), float).reshape(-1, 3)
+    return np.array(contour.ContourData, float).reshape(-1, 3)
+
+
+def _colour(position: int) -> tuple[float, float, float]:
+    return COLOURS[position % len(COLOURS)]

@@ -1,0 +1,113 @@
+"""Segments that are handed on: what they are called, what they are, and where they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import __version__
+from ..engine.errors import InputError
+from ..engine.i18n import tr as _
+from .grid import Grid, move_mask
+
+KINDS = ("GTV", "CTV", "PTV", "ORGAN")
+"""What a segment can be for a planning system: DICOM's RT ROI Interpreted Type."""
+COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), (0.7, 0.3, 0.9), (0.0, 0.75, 0.75))
+_TUMOUR = re.compile(r"tumou?r|lesion|metasta|carcinom|sarcom|gliom|nodule", re.IGNORECASE)
+
+
+def kind_of(name: str) -> str:
+    """The kind that the name of a segment suggests: "GTV", "CTV", "PTV" or "ORGAN"."""
+    match = re.match(r"[zZ_]*I?([GCP]TV|ITV)", name)
+    if match:
+        return {"ITV": "CTV"}.get(match.group(1), match.group(1))
+    return "GTV" if _TUMOUR.search(name) else "ORGAN"
+
+
+@dataclass(frozen=True)
+class Review:
+    """Whether a person has looked at every slice of a segment that needs it.
+
+    Attributes:
+        reviewed: False until somebody said so.
+        by, on: name and date, only if the user entered them.
+    """
+
+    reviewed: bool = False
+    by: str = ""
+    on: str = ""
+
+    def __str__(self) -> str:
+        if not self.reviewed:
+            return "not reviewed"
+        return " ".join(["reviewed", *(["by", self.by] if self.by else []), *(["on", self.on] if self.on else [])])
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One segment on the voxel grid of a DICOM series.
+
+    Attributes:
+        name: name in the files.
+        mask: bool (k, j, i) on the grid of the series, not empty.
+        kind: one of `KINDS`.
+        colour: red, green and blue from 0 to 1.
+        origin: how it was made: model, checksum of the weights, prompts. Empty: not known.
+        review: whether a person has looked at it.
+        contours: index of the slice -> closed contours, (N, 3) LPS mm, to be written as they are; empty: those of the mask.
+    """
+
+    name: str
+    mask: np.ndarray
+    kind: str = "ORGAN"
+    colour: tuple[float, float, float] = COLOURS[0]
+    origin: str = ""
+    review: Review = Review()
+    contours: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def description(self) -> str:
+        """Where the segment comes from and whether it was reviewed, in English: it is read by other programs' users."""
+        made = f"MedSAMSlicer {__version__}"
+        return f"{made}: {self.origin}; computer-generated, {self.review}" if self.origin else f"{made}; {self.review}"
+
+
+def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> None:
+    """Check what every file of segments needs.
+
+    Args:
+        shape: (k, j, i) of the series.
+
+    Raises:
+        InputError: there is no segment, one is empty, has no name or an unknown kind, or two have the same name.
+        ValueError: a mask does not fit the series.
+    """
+    if not segments:
+        raise InputError(_("there is no segment to write: give one"))
+    names: set[str] = set()
+    for segment in segments:
+        if not segment.name.strip():
+            raise InputError(_("a segment has no name: give it one"))
+        if segment.name.casefold() in names:
+            raise InputError(_("the name {name} is taken twice: give each segment its own").format(name=segment.name))
+        names.add(segment.name.casefold())
+        if segment.kind not in KINDS:
+            raise InputError(
+                _("{name} is of the unknown type {kind}: choose {kinds}").format(
+                    name=segment.name, kind=segment.kind, kinds=", ".join(KINDS)
+                )
+            )
+        if segment.mask.dtype != bool or segment.mask.shape != shape:
+            raise ValueError(f"the mask of a segment is {segment.mask.dtype} {segment.mask.shape}, not bool {shape}")
+        if not segment.mask.any():
+            raise InputError(_("{name} is empty: leave it out, or contour it first").format(name=segment.name))
+
+
+def on_grid(mask: np.ndarray, grid: Grid, target: Grid, name: str) -> tuple[np.ndarray, str]:
+    """As `move_mask`, with a note for the user in place of a flag; empty if the voxels are the same."""
+    moved, resampled = move_mask(mask, grid, target, name)
+    note = _("{name} was resampled to the voxels of the series: check its contours").format(name=name)
+    return moved, note if resampled else ""

@@ -1,0 +1,247 @@
+"""RT structure sets: what stands in them, and that nothing moves on the way to other programs and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from MedSAMSlicerLib.handoff.contours import area
+from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct
+from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
+from MedSAMSlicerLib.handoff.segments import Review, Segment, kind_of
+from MedSAMSlicerLib.handoff.source_series import SourceSeries, read_source_series
+from support.patient_series import ORIENTATIONS, objects, write_patient_series
+
+OBJECTS = objects()
+GTV = Segment("GTVp", OBJECTS["two islands"], "GTV", origin="litemedsam, SHA-256 79d8; box on slices 2 to 9")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "rs.dcm"
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_objects_come_back_to_the_voxel(source: Callable[..., SourceSeries], out: Path, orientation: str) -> None:
+    series = source(orientation)
+    write_rtstruct(out, series, [Segment(name, mask) for name, mask in OBJECTS.items()])
+    found = read_rtstruct(out, series)
+    assert [segment.name for segment in found] == list(OBJECTS)
+    for segment in found:
+        np.testing.assert_array_equal(segment.mask, OBJECTS[segment.name])
+
+
+@pytest.mark.parametrize("orientation", ["axial", "oblique", "negated columns"])
+def test_contours_lie_around_the_voxels_in_the_planes_of_their_slices(
+    source: Callable[..., SourceSeries], out: Path, orientation: str
+) -> None:
+    """The positions are compared with SimpleITK's reading of the series, which shares no code with the writer."""
+    series = source(orientation)
+    write_rtstruct(out, series, [GTV])
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series.folder)))
+    image = reader.Execute()
+    truth = sitk.GetArrayFromImage(image)  # sorted by SimpleITK
+    uid_at = {}
+    for file in series.folder.iterdir():
+        ds = pydicom.dcmread(file)
+        k = image.TransformPhysicalPointToContinuousIndex([float(x) for x in ds.ImagePositionPatient])[2]
+        uid_at[str(ds.SOPInstanceUID)] = k
+        assert (truth[round(k)] == ds.pixel_array.astype(int) - 1024).all()
+
+    [roi] = pydicom.dcmread(out).ROIContourSequence
+    extents = []
+    for contour in roi.ContourSequence:
+        [reference] = contour.ContourImageSequence
+        points = np.array(contour.ContourData, float).reshape(-1, 3)
+        assert contour.NumberOfContourPoints == len(points)
+        indices = np.array([image.TransformPhysicalPointToContinuousIndex(point) for point in points.tolist()])
+        np.testing.assert_allclose(indices[:, 2], uid_at[str(reference.ReferencedSOPInstanceUID)], atol=1e-3)
+        extents.append([*indices.min(axis=0), *indices.max(axis=0)])
+    low, high = np.array(extents)[:, :3].min(axis=0), np.array(extents)[:, 3:].max(axis=0)
+    k, j, i = np.nonzero(GTV.mask)
+    np.testing.assert_allclose(low, [i.min() - 0.5, j.min() - 0.5, k.min()], atol=1e-3)
+    np.testing.assert_allclose(high, [i.max() + 0.5, j.max() + 0.5, k.max()], atol=1e-3)
+
+
+def test_the_area_of_the_contours_is_that_of_the_voxels(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source()
+    masks = {name: OBJECTS[name] for name in ("ball of 5 px", "ball of 15 px", "ring with an island")}
+    write_rtstruct(out, series, [Segment(name, mask) for name, mask in masks.items()])
+    for segment in read_rtstruct(out, series):
+        per_slice = segment.mask.sum(axis=(1, 2)) * 0.81
+        central = int(per_slice.argmax())
+        mm2 = sum(area(ring[:, :2]) for ring in segment.contours[central])
+        assert mm2 == pytest.approx(per_slice[central], rel=0.01)
+
+
+def test_the_standard_is_kept(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    bare: dict[str, Any] = {"StudyID": None, "ReferringPhysicianName": None, "PatientSex": None}
+    for orientation, options in (("axial", bare), ("oblique", {"modality": "MR"})):
+        write_rtstruct(out, source(orientation, **options), [GTV, Segment("Ring", OBJECTS["ring with an island"])])
+        assert standard_errors(out) == []
+
+
+def test_values_that_break_rules_are_left_out_but_not_the_patients(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    with pytest.warns(UserWarning, match="exceeds the maximum length"):
+        series = source(StudyID="a study ID of more than 16 characters")
+    write_rtstruct(out, series, [GTV])
+    ds = pydicom.dcmread(out)
+    assert ds.StudyID in (None, "") and ds.PatientID == "P-17"
+    assert standard_errors(out) == []
+
+
+def test_the_header_says_whose_it_is_and_nothing_else(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source(PatientAddress="12 Some Street", InstitutionName="Hospital", PatientIdentityRemoved="YES")
+    write_rtstruct(out, series, [GTV])
+    ds = pydicom.dcmread(out)
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "StudyInstanceUID", "StudyDate", "StudyID"):
+        assert ds[keyword].value == series.first[keyword].value
+    assert ds.AccessionNumber == "A2" and ds.PatientIdentityRemoved == "YES"
+    assert "PatientAddress" not in ds and "InstitutionName" not in ds
+    assert ds.SeriesInstanceUID != series.first.SeriesInstanceUID
+    assert ds.Modality == "RTSTRUCT" and ds.ApprovalStatus == "UNAPPROVED" and ds.OperatorsName == ""
+    [frame] = ds.ReferencedFrameOfReferenceSequence
+    assert frame.FrameOfReferenceUID == ds.FrameOfReferenceUID == series.first.FrameOfReferenceUID
+    [referenced] = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence
+    assert [str(image.ReferencedSOPInstanceUID) for image in referenced.ContourImageSequence] == [
+        str(header.SOPInstanceUID) for header in series.slices
+    ]
+
+
+def test_each_structure_says_what_it_is_and_where_it_comes_from(source: Callable[..., SourceSeries], out: Path) -> None:
+    reviewed = Segment(
+        "PTV_6000", OBJECTS["ball of 15 px"], "PTV", origin="m", review=Review(True, "Doe", "2026-03-01")
+    )
+    write_rtstruct(out, source(), [GTV, reviewed])
+    ds = pydicom.dcmread(out)
+    first, second = ds.StructureSetROISequence
+    assert (first.ROIName, second.ROIName) == ("GTVp", "PTV_6000")
+    assert "litemedsam, SHA-256 79d8; box on slices 2 to 9; computer-generated, not reviewed" in first.ROIDescription
+    assert second.ROIDescription.endswith("computer-generated, reviewed by Doe on 2026-03-01")
+    assert [one.RTROIInterpretedType for one in ds.RTROIObservationsSequence] == ["GTV", "PTV"]
+
+
+def test_numbers_have_at_most_16_bytes(source: Callable[..., SourceSeries], out: Path) -> None:
+    write_rtstruct(out, source("oblique", origin=(-123456.789012, 1e-7, 98765.4321)), [GTV])
+    numbers = out.read_bytes()
+    assert numbers
+    [roi] = pydicom.dcmread(out).ROIContourSequence
+    for contour in roi.ContourSequence:
+        assert all(len(str(value.original_string)) <= 16 for value in contour.ContourData)
+
+
+def test_contours_that_were_read_are_written_again_as_they_are(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source("oblique")
+    write_rtstruct(out, series, [GTV])
+    [first] = read_rtstruct(out, series)
+    again = out.with_name("again.dcm")
+    write_rtstruct(again, series, [first])
+    [second] = read_rtstruct(again, series)
+    for index, rings in first.contours.items():
+        for one, other in zip(rings, second.contours[index], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_real_structure_set_is_read_and_written_again(
+    shared_dir: Path, out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    """The series' own mask was made by other software; contours stay within a tenth of a voxel."""
+    folder = shared_dir / "data" / "dicom"
+    series = read_source_series(folder / "sarcoma_001_ct")
+    [gtv] = read_rtstruct(folder / "sarcoma_001_rtstruct.dcm", series)
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(shared_dir / "data" / "sarcoma_001" / "CT_mask.nii.gz"))) > 0
+    np.testing.assert_array_equal(gtv.mask, mask)
+    write_rtstruct(out, series, [gtv])
+    [again] = read_rtstruct(out, series)
+    for index, rings in gtv.contours.items():
+        for one, other in zip(rings, again.contours[index], strict=True):
+            assert np.abs(one - other).max() <= 0.1 * 0.9765
+    assert standard_errors(out) == []
+
+
+@pytest.mark.parametrize(
+    ("segments", "mentions"),
+    [
+        ([], ("no segment",)),
+        ([Segment("GTV", np.zeros((11, 40, 44), bool))], ("GTV", "empty")),
+        ([GTV, Segment("gtvP", OBJECTS["one slice"])], ("gtvP", "taken twice")),
+        ([Segment(" ", OBJECTS["one slice"])], ("no name",)),
+        ([Segment("A", OBJECTS["one slice"], "TUMOUR")], ("TUMOUR", "GTV, CTV, PTV, ORGAN")),
+    ],
+)
+def test_segments_that_cannot_be_written_are_refused(
+    source: Callable[..., SourceSeries], out: Path, refused: Any, segments: list[Segment], mentions: tuple[str, ...]
+) -> None:
+    series = source()
+    with refused(*mentions):
+        write_rtstruct(out, series, segments)
+
+
+def test_a_folder_that_is_missing_is_refused(source: Callable[..., SourceSeries], tmp_path: Path, refused: Any) -> None:
+    series = source()
+    with refused("missing", "folder does not exist"):
+        write_rtstruct(tmp_path / "missing" / "rs.dcm", series, [GTV])
+
+
+def test_series_that_no_file_may_refer_to_are_refused(tmp_path: Path, refused: Any) -> None:
+    voxels = np.random.default_rng(0).integers(0, 50, (4, 8, 9))
+
+    def series(name: str, **values: object) -> Any:
+        return write_patient_series(tmp_path / name, voxels, **values)  # type: ignore[arg-type]
+
+    gap = series("gap")
+    (gap.folder / "002.dcm").unlink()
+    two = series("two")
+    for file in series("other").folder.iterdir():
+        file.rename(two.folder / f"other{file.name}")
+    twice = series("twice")
+    twice.change(1, SOPInstanceUID=twice.headers[0].SOPInstanceUID)
+    frames = series("frames")
+    frames.change(1, FrameOfReferenceUID="1.2.3")
+    for folder, mentions in {
+        gap.folder: ("misses 1 slice",),
+        two.folder: ("2 DICOM series",),
+        twice.folder: ("same SOP instance UID",),
+        frames.folder: ("several frames of reference",),
+        series("nowhere", ImagePositionPatient=None).folder: ("no position",),
+        series("no frame", FrameOfReferenceUID=None).folder: ("without FrameOfReferenceUID",),
+        series("mr", modality="MR", MRAcquisitionType=None).folder: ("without acquisition type",),
+        tmp_path / "absent": ("is not a folder",),
+    }.items():
+        with refused(folder.name, *mentions):
+            read_source_series(folder)
+
+
+def test_structure_sets_of_other_series_are_refused(
+    source: Callable[..., SourceSeries], out: Path, refused: Any, tmp_path: Path
+) -> None:
+    series, other = source(), source("oblique")
+    write_rtstruct(out, series, [GTV])
+    with refused("another frame of reference"):
+        read_rtstruct(out, other)
+    with refused("no RT structure set"):
+        read_rtstruct(series.folder / "000.dcm", series)
+    with refused("cannot be opened"):
+        read_rtstruct(tmp_path / "absent.dcm", series)
+    text = out.with_name("text.dcm")
+    text.write_text("no DICOM")
+    with refused("no DICOM file"):
+        read_rtstruct(text, series)
+
+
+def test_the_kind_follows_from_the_name() -> None:
+    names = ["GTVp", "CTV_High", "PTV_6000", "zPTV_opt", "ITV", "Lung tumour", "Lung_L", "Segment_1"]
+    assert [kind_of(name) for name in names] == ["GTV", "CTV", "PTV", "PTV", "CTV", "GTV", "ORGAN", "ORGAN"]
