@@ -1,0 +1,56 @@
+"""Names by TG-263: what is wrong with a name, what it could be, and what is suggested while typing."""
+
+from __future__ import annotations
+
+import pytest
+
+from MedSAMSlicerLib.handoff.roi_names import LONGEST, SUGGESTIONS, mended, problem_of, suggestions, warning
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GTVp", "GTVn1", "CTV_High", "PTV_6000", "PTV_50.4Gy", "PTV!", "Lung_L", "SpinalCord", "Segment_1", "zRing"],
+)
+def test_names_that_keep_the_rules(name: str) -> None:
+    assert problem_of(name) == warning(name) == ""
+    assert mended(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [
+        ("left lung", "Lung_L"),
+        ("Optic nerve right", "OpticNrv_R"),
+        ("kidneys", "Kidneys"),
+        ("spinal cord", "SpinalCord"),
+        ("oesophagus ", "Esophagus"),
+        ("lung_l", "Lung_L"),
+        ("gtv", "GTV"),
+        ("GTV primary", "GTVp"),
+        ("GTV nodes 2", "GTVn2"),
+        ("PTV 60 Gy", "PTV_6000"),
+        ("ptv_50.4gy", "PTV_5040"),
+        ("CTV high", "CTV_High"),
+        ("Lung tumour", "Lung_tumour"),
+        ("a name of more than 16 characters", "a_name_of_more_t"),
+        ("1st lesion", "_1st_lesion"),
+        ("肿瘤", "Structure"),
+    ],
+)
+def test_other_names_are_mended_in_a_warning(name: str, proposal: str) -> None:
+    assert mended(name) == proposal
+    assert problem_of(proposal) == "" and len(proposal) <= LONGEST
+    assert proposal in warning(name) and name in warning(name)
+
+
+def test_a_side_is_never_guessed() -> None:
+    assert "no side" in warning("Kidney") and "would do" not in warning("Kidney")
+    assert mended("Kidney") == "Kidney"
+
+
+def test_suggestions_come_while_typing() -> None:
+    assert suggestions("GTV") == ["GTV", "GTVp", "GTVn"]
+    assert suggestions("lun")[:3] == ["Lung_L", "Lung_R", "Lungs"]
+    assert suggestions("left kid") == [] and suggestions("left kidney") == ["Kidney_L"]
+    assert suggestions("gullet") == []
+    assert all(problem_of(name) == "" for name in SUGGESTIONS)
