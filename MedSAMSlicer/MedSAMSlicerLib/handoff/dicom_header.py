@@ -71,6 +71,21 @@ def new_file(series: SourceSeries, sop_class: str, modality: str, description: s
     return ds
 
 
+def complete_headers(series: SourceSeries) -> list[pydicom.Dataset]:
+    """Headers of the slices as highdicom wants them: required values are there, empty if they are missing or wrong."""
+    headers = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for header in series.slices:
+            complete = pydicom.Dataset(header)
+            complete.file_meta = header.file_meta
+            for keyword in _REQUIRED:
+                if keyword not in header or not _valid(header[keyword]):
+                    setattr(complete, keyword, None)
+            headers.append(complete)
+    return headers
+
+
 def save(ds: pydicom.Dataset, path: Path) -> None:
     """Write a DICOM file with its header, with pydicom 2 and 3."""
     if int(pydicom.__version__.partition(".")[0]) < 3:

@@ -57,6 +57,7 @@ class Segment:
         colour: red, green and blue from 0 to 1.
         origin: how it was made: model, checksum of the weights, prompts. Empty: not known.
         review: whether a person has looked at it.
+        anatomy: where it lies, see `dicom_seg.anatomy_code`; empty: not stated. DICOM SEG stores it.
         contours: index of the slice -> closed contours, (N, 3) LPS mm, to be written as they are; empty: those of the mask.
     """
 
@@ -66,6 +67,7 @@ class Segment:
     colour: tuple[float, float, float] = COLOURS[0]
     origin: str = ""
     review: Review = Review()
+    anatomy: str = ""
     contours: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
 
     @property

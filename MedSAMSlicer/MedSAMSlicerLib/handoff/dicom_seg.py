@@ -1,0 +1,184 @@
+"""Writes DICOM segmentations (SEG) with highdicom, which is imported when one is written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import __version__
+from ..engine.diagnostics.log import get_logger
+from ..engine.errors import InputError, one_line
+from ..engine.i18n import tr as _
+from ..io.output_files import write_atomically
+from .dicom_header import complete_headers, save
+from .segments import Segment, check_segments
+from .source_series import SourceSeries
+
+if TYPE_CHECKING:
+    import highdicom as hd
+
+# Beside the regions of DICOM's context group 4031.
+_ORGANS = (
+    *(
+        "AdrenalGland",
+        "Aorta",
+        "Bone",
+        "Brain",
+        "BrainStem",
+        "Cerebellum",
+        "Cervix",
+        "Duodenum",
+        "Kidney",
+        "Lens",
+        "Liver",
+    ),
+    *("Lung", "LymphNode", "Muscle", "Nasopharynx", "OpticChiasm", "OpticNerve", "OralCavity", "Oropharynx", "Ovary"),
+    *(
+        "Pleura",
+        "SeminalVesicle",
+        "Skin",
+        "SoftTissue",
+        "SpinalCord",
+        "Spleen",
+        "Testis",
+        "Thyroid",
+        "Tongue",
+        "Uterus",
+    ),
+)
+# Kind -> category and type of what was segmented.
+_TYPES = {
+    "GTV": ("MorphologicallyAbnormalStructure", "Neoplasm"),
+    "CTV": ("SpatialAndRelationalConcept", "ClinicalTargetVolume"),
+    "PTV": ("SpatialAndRelationalConcept", "PlanningTargetVolume"),
+}
+SERIES_NUMBER = 901
+_log = get_logger(__name__)
+
+
+def highdicom_installed() -> bool:
+    """Whether the package that writes SEG and reports can be imported."""
+    from importlib.util import find_spec
+
+    return find_spec("highdicom") is not None
+
+
+def require_highdicom() -> None:
+    """Check that highdicom is installed.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not highdicom_installed():
+        raise InputError(
+            _("DICOM SEG and reports need the package highdicom: install it (pip install 'medsam-slicer[dicom]')")
+        )
+
+
+def write_seg(path: Path | str, series: SourceSeries, segments: Sequence[Segment]) -> None:
+    """Write segments as a binary DICOM segmentation on the grid of the series, whole or not at all.
+
+    Args:
+        path: file to write.
+        series: series that the segments were drawn on.
+        segments: on its grid. They may overlap.
+
+    Raises:
+        InputError: a segment cannot be written, see `check_segments`, highdicom is not installed or refuses the series, or
+            the file cannot be written.
+    """
+    check_segments(segments, series.grid.shape)
+    seg = build_seg(series, segments)
+    write_atomically(path, lambda temporary: save(seg, temporary))
+
+
+def build_seg(series: SourceSeries, segments: Sequence[Segment]) -> hd.seg.Segmentation:
+    """The segmentation of segments that `check_segments` has checked."""
+    require_highdicom()
+    import highdicom as hd
+
+    with refusals_of_highdicom(series):
+        return hd.seg.Segmentation(
+            source_images=complete_headers(series),
+            pixel_array=np.stack([segment.mask for segment in segments], axis=-1).view(np.uint8),
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_description(number, segment) for number, segment in enumerate(segments, start=1)],
+            series_instance_uid=hd.UID(),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="MedSAMSlicer",
+            manufacturer_model_name="MedSAMSlicer",
+            software_versions=__version__,
+            device_serial_number="1",
+            content_description="; ".join(dict.fromkeys(segment.description for segment in segments))[:64],
+            content_label="MEDSAM",
+            series_description="MedSAM segmentation",
+        )
+
+
+def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    anatomy = anatomy_code(segment.anatomy)
+    category, kind = _TYPES.get(segment.kind, ("AnatomicalStructure", None))
+    return hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name[:64],
+        segmented_property_category=getattr(codes.SCT, category),
+        segmented_property_type=getattr(codes.SCT, kind) if kind else anatomy or codes.SCT.Organ,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name="MedSAMSlicer",
+            family=codes.cid7162.ArtificialIntelligence,
+            version=__version__,
+            parameters={"origin": segment.description},
+        ),
+        tracking_uid=hd.UID(),
+        tracking_id=segment.name[:64],
+        anatomic_regions=[anatomy] if kind and anatomy else None,
+        display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in segment.colour)),
+    )
+
+
+def anatomy_code(name: str) -> Any:
+    """SNOMED CT code of an anatomic region or organ, such as "Lung" or "lymph node"; None for ''.
+
+    Raises:
+        InputError: no code of that name is known.
+    """
+    from pydicom.sr.codedict import codes
+
+    if not name:
+        return None
+    known = {keyword.casefold(): keyword for keyword in (*codes.cid4031.dir(), *_ORGANS)}
+    keyword = known.get(name.replace(" ", "").casefold())
+    if keyword is None:
+        raise InputError(
+            _("the anatomy {name} is unknown: give a region or organ such as {examples}").format(
+                name=name, examples="Lung, Liver, Prostate, Brain, Abdomen"
+            )
+        )
+    return getattr(codes.SCT, keyword)
+
+
+@contextmanager
+def refusals_of_highdicom(series: SourceSeries) -> Iterator[None]:
+    """Turn what highdicom raises on headers that it cannot use into an InputError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on values of the series that are not ours to change
+            yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        _log.debug("highdicom refuses a series: %s: %s", type(error).__name__, error)
+        raise InputError(
+            _("{folder} has headers that no file can be derived from ({error}): export the series again").format(
+                folder=series.folder, error=one_line(str(error), 120)
+            )
+        ) from error

@@ -1,0 +1,157 @@
+"""Writes measurements as DICOM structured reports (template TID 1500) with highdicom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..io.output_files import write_atomically
+from .dicom_header import complete_headers, save
+from .dicom_seg import anatomy_code, refusals_of_highdicom, require_highdicom
+from .measure import Measurements
+from .segments import Segment
+from .source_series import SourceSeries
+
+if TYPE_CHECKING:
+    import highdicom as hd
+
+SERIES_NUMBER = 902
+_PROCEDURES = {
+    "CT": "CTUnspecifiedBodyRegion",
+    "MR": "MRIUnspecifiedBodyRegion",
+    "PT": "PETUnspecifiedBodyRegion",
+}
+
+
+def write_report(
+    path: Path | str,
+    series: SourceSeries,
+    segments: Sequence[Segment],
+    measurements: Sequence[Measurements],
+    seg: hd.seg.Segmentation,
+) -> None:
+    """Write what was measured of segments, whole or not at all. The report is unverified.
+
+    Args:
+        path: file to write.
+        series: series that the segments were drawn on.
+        segments: as in `seg`.
+        measurements: one for each segment.
+        seg: DICOM segmentation that the report refers to, from `dicom_seg.build_seg`.
+
+    Raises:
+        InputError: highdicom is not installed or refuses the series, or the file cannot be written.
+    """
+    report = build_report(series, segments, measurements, seg)
+    write_atomically(path, lambda temporary: save(report, temporary))
+
+
+def build_report(
+    series: SourceSeries,
+    segments: Sequence[Segment],
+    measurements: Sequence[Measurements],
+    seg: hd.seg.Segmentation,
+) -> hd.sr.Comprehensive3DSR:
+    """As `write_report`, without writing it."""
+    require_highdicom()
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    with refusals_of_highdicom(series):
+        device = hd.sr.ObserverContext(
+            observer_type=codes.DCM.Device,
+            observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
+                uid=hd.UID(), name="MedSAMSlicer", model_name=f"MedSAMSlicer {__version__}"
+            ),
+        )
+        groups = [
+            _group(number, segment, measured, series, seg)
+            for number, (segment, measured) in enumerate(zip(segments, measurements, strict=True), start=1)
+        ]
+        content = hd.sr.MeasurementReport(
+            observation_context=hd.sr.ObservationContext(observer_device_context=device),
+            procedure_reported=getattr(codes.cid100, _PROCEDURES.get(series.modality, "ImagingProcedure")),
+            imaging_measurements=groups,
+            title=codes.DCM.ImagingMeasurementReport,
+            referenced_images=complete_headers(series),
+        )
+        return hd.sr.Comprehensive3DSR(
+            evidence=[*complete_headers(series), seg],
+            content=content,
+            series_instance_uid=hd.UID(),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="MedSAMSlicer",
+            is_complete=True,
+            is_final=False,
+            series_description="MedSAM measurements",
+        )
+
+
+def _group(
+    number: int, segment: Segment, measured: Measurements, series: SourceSeries, seg: hd.seg.Segmentation
+) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    import highdicom as hd
+
+    description = seg.get_segment_description(number)
+    region = anatomy_code(segment.anatomy)
+    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=description.tracking_uid, identifier=segment.name[:64]),
+        referenced_segment=hd.sr.ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=number,
+            source_series=hd.sr.SourceSeriesForSegmentation(series.first.SeriesInstanceUID),
+        ),
+        finding_type=description.segmented_property_type,
+        finding_sites=[hd.sr.FindingSite(region)] if region is not None else None,
+        algorithm_id=hd.sr.AlgorithmIdentification(
+            name="MedSAMSlicer", version=__version__, parameters=[segment.description]
+        ),
+        measurements=list(_measurements(measured, series.modality)),
+    )
+
+
+def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measurement]:
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    shape = (
+        (codes.SCT.Volume, 1000 * measured.volume_ml, codes.UCUM.CubicMillimeter),
+        (codes.IBSI.SurfaceAreaOfMesh, measured.surface_mm2, codes.UCUM.SquareMillimeter),
+        (codes.cid7470.LongAxis, measured.longest_mm, codes.UCUM.Millimeter),
+        (codes.cid7470.PerpendicularAxis, measured.perpendicular_mm, codes.UCUM.Millimeter),
+    )
+    for name, value, unit in shape:
+        yield hd.sr.Measurement(name=name, value=_rounded(value), unit=unit)
+    values, quantity = measured.values, None if measured.values is None else _quantity(modality, measured.values.unit)
+    if values is None or quantity is None:
+        return
+    name, unit = quantity
+    for derivation, value in (
+        (codes.SCT.Mean, values.mean),
+        (codes.SCT.StandardDeviation, values.sd),
+        (codes.SCT.Minimum, values.minimum),
+        (codes.SCT.Maximum, values.maximum),
+        (codes.SCT.Median, values.percentiles[50]),
+    ):
+        yield hd.sr.Measurement(name=name, value=_rounded(value), unit=unit, derivation=derivation)
+
+
+def _quantity(modality: str, unit: str) -> tuple[Any, Any] | None:
+    """What the image's values are, and their unit; None if that has no code."""
+    from pydicom.sr.codedict import codes
+
+    if unit == "HU":
+        return codes.DCM.AttenuationCoefficient, codes.UCUM.HounsfieldUnit
+    if unit.startswith("SUV"):
+        return codes.DCM.Suvbw, codes.UCUM.StandardizedUptakeValueBodyWeight
+    return (codes.DCM.MRSignalIntensity, codes.UCUM.NoUnits) if modality == "MR" else None
+
+
+def _rounded(value: float) -> float:
+    """To six significant digits: more are not measured, and a decimal string of DICOM has 16 characters."""
+    return float(f"{value:.6g}")

@@ -1,0 +1,116 @@
+"""DICOM segmentations and reports: read back with highdicom and pydicom, and checked against the standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from MedSAMSlicerLib.handoff import dicom_seg
+from MedSAMSlicerLib.handoff.dicom_seg import build_seg, write_seg
+from MedSAMSlicerLib.handoff.measure import measure
+from MedSAMSlicerLib.handoff.segments import Segment
+from MedSAMSlicerLib.handoff.source_series import SourceSeries
+from MedSAMSlicerLib.handoff.structured_report import write_report
+from support.patient_series import objects
+
+hd = pytest.importorskip("highdicom")
+OBJECTS = objects()
+SEGMENTS = [
+    Segment("GTVp", OBJECTS["two islands"], "GTV", origin="litemedsam, box", anatomy="lung"),
+    Segment("Liver", OBJECTS["ball of 15 px"], anatomy="Liver"),  # overlaps
+    Segment("PTV_6000", OBJECTS["first and last slice"], "PTV", (0.1, 0.2, 0.9)),
+]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "seg.dcm"
+
+
+@pytest.mark.parametrize("orientation", ["axial", "oblique", "negated rows and columns"])
+def test_segments_lie_on_the_slices_of_the_series(
+    source: Callable[..., SourceSeries], out: Path, orientation: str
+) -> None:
+    series = source(orientation)
+    write_seg(out, series, SEGMENTS)
+    seg = hd.seg.segread(out)
+    uids = [str(header.SOPInstanceUID) for header in series.slices]
+    found = seg.get_pixels_by_source_instance(uids, ignore_spatial_locations=True)
+    for n, segment in enumerate(SEGMENTS):
+        np.testing.assert_array_equal(found[..., n].astype(bool), segment.mask)
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    np.testing.assert_allclose(
+        shared.PlaneOrientationSequence[0].ImageOrientationPatient, series.first.ImageOrientationPatient
+    )
+    assert seg.FrameOfReferenceUID == series.first.FrameOfReferenceUID
+
+
+def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: Path) -> None:
+    write_seg(out, source(), SEGMENTS)
+    tumour, liver, target = hd.seg.segread(out).SegmentSequence
+    assert tumour.SegmentLabel == "GTVp" and tumour.SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert tumour.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Neoplasm"
+    assert tumour.AnatomicRegionSequence[0].CodeMeaning == "Lung"
+    assert "litemedsam, box" in str(tumour.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters)
+    assert liver.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
+    assert target.SegmentedPropertyTypeCodeSequence[0].CodeMeaning.startswith("Planning target volume")
+    assert len({one.TrackingUID for one in (tumour, liver, target)}) == 3
+
+
+def test_the_report_holds_the_measurements(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    series = source()
+    voxels = np.random.default_rng(3).integers(-100, 200, series.grid.shape)
+    measured = [measure(one.name, one.mask, series.grid, voxels, "HU") for one in SEGMENTS]
+    seg = build_seg(series, SEGMENTS)
+    write_report(out, series, SEGMENTS, measured, seg)
+    assert standard_errors(out) == []
+    report = hd.sr.srread(out)
+    assert report.VerificationFlag == "UNVERIFIED"
+    groups = report.content.get_volumetric_roi_measurement_groups()
+    assert [group.tracking_identifier for group in groups] == ["GTVp", "Liver", "PTV_6000"]
+    for group, segment, one in zip(groups, seg.SegmentSequence, measured, strict=True):
+        assert group.tracking_uid == segment.TrackingUID
+        values = {
+            (item.name.meaning, item.derivation.meaning if item.derivation else ""): item.value
+            for item in group.get_measurements()
+        }
+        assert values["Volume", ""] == pytest.approx(1000 * one.volume_ml, rel=1e-5)
+        assert values["Long axis", ""] == pytest.approx(one.longest_mm, rel=1e-5)
+        assert one.values is not None
+        assert values["Attenuation Coefficient", "Mean"] == pytest.approx(one.values.mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_the_standard_is_kept(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]], modality: str
+) -> None:
+    write_seg(out, source("oblique", modality=modality, StudyID=None, AccessionNumber=None), SEGMENTS)
+    assert standard_errors(out) == []
+
+
+def test_what_cannot_be_written_is_refused(
+    source: Callable[..., SourceSeries], out: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = source()
+    with refused("anatomy", "Elbow grease"):
+        write_seg(out, series, [Segment("A", OBJECTS["one slice"], anatomy="Elbow grease")])
+    with refused("empty"):
+        write_seg(out, series, [Segment("A", np.zeros(series.grid.shape, bool))])
+    monkeypatch.setattr(dicom_seg, "highdicom_installed", lambda: False)
+    with refused("highdicom", "install it"):
+        write_seg(out, series, SEGMENTS)
+
+
+def test_the_patient_is_that_of_the_series(source: Callable[..., SourceSeries], out: Path) -> None:
+    write_seg(out, source(PatientAddress="12 Some Street"), SEGMENTS)
+    ds = pydicom.dcmread(out)
+    assert ds.PatientID == "P-17" and ds.StudyID == "S1" and "PatientAddress" not in ds
