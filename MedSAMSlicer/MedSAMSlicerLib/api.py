@@ -35,6 +35,14 @@ from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
 from .engine.volume.oriented_box import roi_boxes
 from .engine.volume.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
+from .handoff.grid import move_mask
+from .handoff.margins import grow
+from .handoff.measure import Measurements
+from .handoff.read_segments import SegmentSet, grid_of, read_segments
+from .handoff.rtstruct import write_rtstruct
+from .handoff.segments import ORIGIN_TAG, Review, Segment, kind_of, origin_text
+from .handoff.source_series import SourceSeries, read_source_series
+from .handoff.write_dicom import measure_segment, write_dicom
 from .io.image import Image
 from .io.image_files import read_image
 from .io.roi_file import read_roi
@@ -49,20 +57,32 @@ __all__ = [
     "Image",
     "InputError",
     "MaskPrompt",
+    "Measurements",
     "MedSAMError",
     "Model",
     "Points",
+    "Review",
+    "Segment",
+    "SegmentSet",
     "Segmentation",
     "SlicePrompt",
     "SliceResult",
+    "SourceSeries",
     "VolumePrompt",
     "WeightsError",
     "Window",
     "WorkerError",
+    "grow",
     "load_model",
     "make_prompt",
+    "measure_segment",
     "read_image",
+    "read_segments",
+    "read_source_series",
     "segment",
+    "segment_on_series",
+    "write_dicom",
+    "write_rtstruct",
     "write_segmentation",
 ]
 
@@ -443,7 +463,46 @@ def write_segmentation(
         raise InputError(f"a {type(segmentation).__name__} cannot be written: give what segment returns")
     if not isinstance(path, str | Path) or not isinstance(name, str):
         raise InputError("path and name must be text")
-    _write_mask(path, segmentation.mask, segmentation.image, name, _checked_colour(colour))
+    origin = origin_text(segmentation.model, segmentation.prompt.stack)
+    _write_mask(path, segmentation.mask, segmentation.image, name, _checked_colour(colour), {ORIGIN_TAG: origin})
+
+
+def segment_on_series(
+    segmentation: Segmentation,
+    series: SourceSeries,
+    *,
+    name: str,
+    kind: str | None = None,
+    review: Review = Review(),  # noqa: B008 - it cannot be changed
+) -> Segment:
+    """Bring a result to the voxels of a DICOM series, for `write_rtstruct` and `write_dicom`.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    series : SourceSeries
+        From `read_source_series`: the series that was segmented, or of which the image was made.
+    name : str
+        Name in the files. TG-263 wants at most 16 characters without spaces, such as "GTVp".
+    kind : {"GTV", "CTV", "PTV", "ORGAN"}, optional
+        By default what the name suggests.
+    review : Review
+        Whether a person has looked at every slice that needs it.
+
+    Returns
+    -------
+    Segment
+        Its `origin` names the model, the checksum of its weights, and the prompts. `resampled` is True if the image has
+        other voxels than the series.
+
+    Raises
+    ------
+    InputError
+        The mask is empty, or a part of it lies outside of the series.
+    """
+    mask, resampled = move_mask(segmentation.mask, grid_of(segmentation.image), series.grid, name)
+    origin = origin_text(segmentation.model, segmentation.prompt.stack)
+    return Segment(name, mask, kind or kind_of(name), SEGMENT_COLOUR, origin, review, resampled)
 
 
 def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunInfo) -> Iterator[SliceResult]:

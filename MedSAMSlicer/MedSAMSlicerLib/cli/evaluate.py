@@ -18,9 +18,10 @@ from ..engine.models.weights import find_weights
 from ..evaluation.cases import Case, read_cases
 from ..evaluation.evaluate import evaluate
 from ..evaluation.evaluate_case import CaseScore, Task
-from ..evaluation.result_tables import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, summary, write_table
+from ..evaluation.result_tables import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, summary
 from ..evaluation.simulated_prompts import PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
+from ..io.tables import write_table
 from .console import print_line
 from .log_options import add_log_options, start_logging
 from .model_options import add_model_arguments

@@ -25,6 +25,10 @@ from .log_options import logging_to
 DEBUG_VARIABLE = "MEDSAM_SLICER_DEBUG"
 COMMANDS = {
     "segment": "one object in one image",
+    "export": "segments as RTSTRUCT, DICOM SEG and structured report",
+    "margin": "a target volume around a segment",
+    "measure": "volume, diameters, surface and image values of segments",
+    "compare": "two segmentations of a patient; response by RECIST 1.1",
     "evaluate": "agreement with the truth on a table of cases",
     "models": "which models are there; import, verify, download or measure them",
 }

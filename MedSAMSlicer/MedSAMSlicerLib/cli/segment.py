@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ..api import MOST_RECTANGLES, Model, Segmentation, load_model, segment, write_segmentation
+from ..api import (
+    MOST_RECTANGLES,
+    Model,
+    Segmentation,
+    load_model,
+    segment,
+    segment_on_series,
+    write_segmentation,
+)
 from ..engine.errors import InputError
 from ..engine.finite import check_finite_in_prompt
 from ..engine.intensity import CT_PRESETS, Window, choose_window
@@ -20,6 +29,10 @@ from ..engine.models.weights import find_weights
 from ..engine.stack import ArrayStack, array_axis, default_axis
 from ..engine.volume.oriented_box import IndexBox
 from ..engine.volume.volume_prompt import VolumePrompt, box_around, volume_prompt
+from ..handoff.read_segments import resampling_notes
+from ..handoff.segments import KINDS
+from ..handoff.source_series import SourceSeries, read_source_series
+from ..handoff.write_dicom import check_dicom_outputs, dicom_writers
 from ..io.image import Image
 from ..io.image_files import ImageSource, open_image, read_frame
 from ..io.output_files import Writer, check_apart, check_output, with_suffix, write_together
@@ -27,6 +40,7 @@ from ..io.report import build_report, write_report
 from ..io.segmentations import LONGEST_NAME, PICTURE_ENDING, SEGMENTATION_ENDINGS, segment_name
 from ..io.windowed_image import windowed_image
 from .console import print_line
+from .handoff_options import name_warnings
 from .log_options import add_log_options
 from .model_options import add_model_arguments
 from .prompt_options import add_prompt_arguments, check_prompt_options, prompt_from_options, prompt_kinds
@@ -71,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--window", default="auto", help=f"auto, a CT window ({', '.join(CT_PRESETS)}), or LEVEL,WIDTH"
     )
     options.add_argument("--segment-name", default="Segment", metavar="TEXT", help="name of the segment in .seg.nrrd")
+    options.add_argument(
+        "--segment-type", metavar="TYPE", help=f"{', '.join(KINDS)}, in DICOM files (default: what the name suggests)"
+    )
     options.add_argument("--report", metavar="REPORT.json", help="what was done, slice by slice")
     options.add_argument("--preview", metavar="PREVIEW.png", help="picture of image, prompt and result")
     options.add_argument(
@@ -89,6 +106,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "nothing (default: $MEDSAM_SLICER_EMBEDDINGS_DISK_MB, or 0: none are stored)",
     )
     options.add_argument("--quiet", action="store_true", help="no progress bar, no summary")
+    outputs = parser.add_argument_group("DICOM files, which refer to the series that was contoured")
+    outputs.add_argument("--rtstruct", metavar="OUT.dcm", help="RT structure set, unapproved")
+    outputs.add_argument("--seg", metavar="OUT.dcm", help="DICOM segmentation; needs the package highdicom")
+    outputs.add_argument("--dicom", metavar="FOLDER", help="the series, if IMAGE is a file made of it")
     add_log_options(parser)
 
 
@@ -104,7 +125,12 @@ def run(options: argparse.Namespace) -> None:
     if options.frame == "all":
         _run_frames(options, source)
         return
-    image = read_frame(source, None if options.frame is None else int(options.frame), options.image)
+    frame = None if options.frame is None else int(options.frame)
+    series = None
+    if options.rtstruct or options.seg:
+        own = options.dicom is None
+        series = read_source_series(options.dicom or options.image, options.series, frame if own else None)
+    image = read_frame(source, frame, options.image)
     image, prompt, window = _prepared(options, image, None)
     found = _segment(options, _model(options), image, prompt, window)
     if not found.mask.any():
@@ -112,7 +138,7 @@ def run(options: argparse.Namespace) -> None:
             f"the model found no object in the prompt on {options.image}: check the prompt and the window "
             f"({window.describe()}); nothing was written"
         )
-    _write(options, found, begin, "")
+    _write(options, found, begin, "", series)
 
 
 def _run_frames(options: argparse.Namespace, source: ImageSource) -> None:
@@ -150,8 +176,14 @@ def _prepared(options: argparse.Namespace, image: Image, box: IndexBox | None) -
     return windowed, prompt, applied
 
 
-def _write(options: argparse.Namespace, found: Segmentation, begin: float, suffix: str) -> None:
-    """Write all files of a result, with `suffix` before the ending of their names, and print the summary."""
+def _write(
+    options: argparse.Namespace, found: Segmentation, begin: float, suffix: str, series: SourceSeries | None = None
+) -> None:
+    """Write all files of a result, with `suffix` before the ending of their names, and print the summary.
+
+    Args:
+        series: the series that DICOM files refer to; None: there are none.
+    """
     image, name = found.image, segment_name(options.segment_name)
     notes = list(found.notes)
     if name != " ".join(options.segment_name.split()):
@@ -173,6 +205,11 @@ def _write(options: argparse.Namespace, found: Segmentation, begin: float, suffi
 
     files: dict[str, Writer] = {}
     files[with_suffix(options.output, suffix)] = lambda path: write_segmentation(path, found, name=name)
+    if series is not None:
+        kind = options.segment_type and options.segment_type.upper()
+        structure = segment_on_series(found, series, name=name, kind=kind)
+        files |= dicom_writers(series, [structure], rtstruct=options.rtstruct, seg=options.seg)
+        notes += [*resampling_notes([structure]), *name_warnings([structure])]
     if options.preview:
         from ..io.preview import write_preview
 
@@ -202,13 +239,28 @@ def _check_before_reading(options: argparse.Namespace) -> None:
     spec = find_model(options.model)
     spec.check_prompts(prompt_kinds(options))
     inputs: list[Path | str] = [path for path in (options.image, options.roi, options.mask, options.weights) if path]
-    check_apart({"--output": options.output, "--report": options.report, "--preview": options.preview})
+    named = {option: getattr(options, option) for option in ("output", "report", "preview", "rtstruct", "seg")}
+    check_apart({f"--{option}": path for option, path in named.items()})
     check_output(options.output, inputs, (*SEGMENTATION_ENDINGS, PICTURE_ENDING))
     if options.report:
         check_output(options.report, inputs, (".json",))
     if options.preview:
         check_output(options.preview, inputs, (".png",))
+    _check_dicom_outputs(options, inputs)
     find_weights(spec, options.weights)
+
+
+def _check_dicom_outputs(options: argparse.Namespace, inputs: Sequence[Path | str]) -> None:
+    wanted = [f"--{option}" for option in ("rtstruct", "seg") if getattr(options, option)]
+    if options.dicom and not wanted:
+        raise InputError("--dicom is the series of --rtstruct and --seg: give one of them")
+    if wanted and not options.dicom and not Path(options.image).is_dir():
+        raise InputError(f"{wanted[0]} refers to a DICOM series: give its folder as the image, or with --dicom")
+    if wanted and options.frame == "all":
+        raise InputError(f"{wanted[0]} refers to one frame: give its number with --frame")
+    for path in filter(None, (options.rtstruct, options.seg)):
+        check_output(path, [*inputs, *filter(None, [options.dicom])], (".dcm",))
+    check_dicom_outputs(options.seg, None)
 
 
 def _model(options: argparse.Namespace) -> Model:

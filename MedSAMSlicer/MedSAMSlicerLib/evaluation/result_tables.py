@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from ..io.output_files import write_atomically
 from .evaluate_case import CaseScore, Task
 
 RESULT_COLUMNS = [
@@ -66,19 +62,6 @@ def slice_rows(score: CaseScore) -> list[dict[str, str]]:
         }
         for one in score.slices
     ]
-
-
-def write_table(path: Path | str, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
-    """Write a CSV file atomically.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
 
 
 def summary(scores: Sequence[CaseScore]) -> str:

@@ -16,7 +16,7 @@ from ..engine.errors import InputError, one_line
 from ..engine.i18n import tr as _
 from ..io.output_files import write_atomically
 from .dicom_header import complete_headers, save
-from .segments import Segment, check_segments
+from .segments import Segment, check_segments, kind_of
 from .source_series import SourceSeries
 
 if TYPE_CHECKING:
@@ -120,6 +120,31 @@ def build_seg(series: SourceSeries, segments: Sequence[Segment]) -> hd.seg.Segme
             content_label="MEDSAM",
             series_description="MedSAM segmentation",
         )
+
+
+def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
+    """Read the segments of a binary DICOM segmentation of a series.
+
+    Raises:
+        InputError: the file cannot be read, or belongs to another series; highdicom is not installed.
+    """
+    require_highdicom()
+    import highdicom as hd
+
+    try:
+        seg = hd.seg.segread(path)
+        voxels = seg.get_pixels_by_source_instance(
+            [str(header.SOPInstanceUID) for header in series.slices],
+            ignore_spatial_locations=True,
+            assert_missing_frames_are_empty=True,
+        )
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        _log.debug("a DICOM segmentation cannot be read: %s", error)
+        raise InputError(f"{path} cannot be read as a segmentation of {series.folder}: give its own series") from error
+    return [
+        Segment(str(one.SegmentLabel), voxels[..., n].astype(bool), kind_of(str(one.SegmentLabel)))
+        for n, one in enumerate(seg.SegmentSequence)
+    ]
 
 
 def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:

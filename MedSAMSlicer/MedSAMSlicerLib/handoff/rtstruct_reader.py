@@ -36,7 +36,7 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
             of the slices or across them, or has no contour at all.
     """
     path = Path(path)
-    ds = _read(path)
+    ds = read_dicom_file(path)
     if ds.get("SOPClassUID") != RTStructureSetStorage:
         raise InputError(f"{path} is no RT structure set: give an RTSTRUCT file")
     uids = {str(header.SOPInstanceUID): index for index, header in enumerate(series.slices)}
@@ -68,13 +68,14 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
     return segments
 
 
-def _read(path: Path) -> pydicom.Dataset:
+def read_dicom_file(path: Path) -> pydicom.Dataset:
+    """Read a file of another program. Raises InputError if that is not possible."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # other programs' files violate many rules that do not matter here
             return pydicom.dcmread(path)
     except InvalidDicomError as error:
-        raise InputError(f"{path} is no DICOM file: give an RTSTRUCT file") from error
+        raise InputError(f"{path} is no DICOM file: give an RTSTRUCT or SEG file") from error
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror}): check the path and its permissions") from error
     except Exception as error:  # pydicom raises various exceptions on broken files

@@ -11,11 +11,14 @@ import numpy as np
 from .. import __version__
 from ..engine.errors import InputError
 from ..engine.i18n import tr as _
-from .grid import Grid, move_mask
+from ..engine.model_choice import LoadedModel
+from ..engine.prompts import StackPrompt
 
 KINDS = ("GTV", "CTV", "PTV", "ORGAN")
 """What a segment can be for a planning system: DICOM's RT ROI Interpreted Type."""
 COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), (0.7, 0.3, 0.9), (0.0, 0.75, 0.75))
+ORIGIN_TAG = "MedSAMSlicer.Origin"
+"""Tag of Slicer's segments, and of those in files, with the text of `origin_text`."""
 _TUMOUR = re.compile(r"tumou?r|lesion|metasta|carcinom|sarcom|gliom|nodule", re.IGNORECASE)
 
 
@@ -57,6 +60,7 @@ class Segment:
         colour: red, green and blue from 0 to 1.
         origin: how it was made: model, checksum of the weights, prompts. Empty: not known.
         review: whether a person has looked at it.
+        resampled: whether it was drawn on other voxels than those of the series.
         anatomy: where it lies, see `dicom_seg.anatomy_code`; empty: not stated. DICOM SEG stores it.
         contours: index of the slice -> closed contours, (N, 3) LPS mm, to be written as they are; empty: those of the mask.
     """
@@ -67,14 +71,16 @@ class Segment:
     colour: tuple[float, float, float] = COLOURS[0]
     origin: str = ""
     review: Review = Review()
+    resampled: bool = False
     anatomy: str = ""
     contours: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
 
     @property
     def description(self) -> str:
         """Where the segment comes from and whether it was reviewed, in English: it is read by other programs' users."""
-        made = f"MedSAMSlicer {__version__}"
-        return f"{made}: {self.origin}; computer-generated, {self.review}" if self.origin else f"{made}; {self.review}"
+        made = f"MedSAMSlicer {__version__}" + (f": {self.origin}" if self.origin else "")
+        resampled = "; resampled to the series" if self.resampled else ""
+        return f"{made}{resampled}; {'computer-generated, ' if self.origin else ''}{self.review}"
 
 
 def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> None:
@@ -108,8 +114,10 @@ def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> 
             raise InputError(_("{name} is empty: leave it out, or contour it first").format(name=segment.name))
 
 
-def on_grid(mask: np.ndarray, grid: Grid, target: Grid, name: str) -> tuple[np.ndarray, str]:
-    """As `move_mask`, with a note for the user in place of a flag; empty if the voxels are the same."""
-    moved, resampled = move_mask(mask, grid, target, name)
-    note = _("{name} was resampled to the voxels of the series: check its contours").format(name=name)
-    return moved, note if resampled else ""
+def origin_text(model: LoadedModel, prompt: StackPrompt) -> str:
+    """How a segment was made, in one line: model, checksum of its weights, prompts and their slices."""
+    kinds = ", ".join(sorted(prompt.kinds)).replace("mask", "rough mask")
+    slices = ", ".join(map(str, list(prompt.slices)[:10])) + (", ..." if len(prompt.slices) > 10 else "")
+    extent = f" within slices {prompt.slice_range[0]} to {prompt.slice_range[1]}" if prompt.slice_range else ""
+    weights = f"weights SHA-256 {model.weights_sha256}"
+    return f"model {model.model}, {weights}, prompts: {kinds} on slices {slices}{extent}"

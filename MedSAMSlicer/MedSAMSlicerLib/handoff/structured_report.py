@@ -1,14 +1,12 @@
-"""Writes measurements as DICOM structured reports (template TID 1500) with highdicom."""
+"""Measurements as DICOM structured reports (template TID 1500) with highdicom."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..io.output_files import write_atomically
-from .dicom_header import complete_headers, save
+from .dicom_header import complete_headers
 from .dicom_seg import anatomy_code, refusals_of_highdicom, require_highdicom
 from .measure import Measurements
 from .segments import Segment
@@ -25,36 +23,23 @@ _PROCEDURES = {
 }
 
 
-def write_report(
-    path: Path | str,
-    series: SourceSeries,
-    segments: Sequence[Segment],
-    measurements: Sequence[Measurements],
-    seg: hd.seg.Segmentation,
-) -> None:
-    """Write what was measured of segments, whole or not at all. The report is unverified.
-
-    Args:
-        path: file to write.
-        series: series that the segments were drawn on.
-        segments: as in `seg`.
-        measurements: one for each segment.
-        seg: DICOM segmentation that the report refers to, from `dicom_seg.build_seg`.
-
-    Raises:
-        InputError: highdicom is not installed or refuses the series, or the file cannot be written.
-    """
-    report = build_report(series, segments, measurements, seg)
-    write_atomically(path, lambda temporary: save(report, temporary))
-
-
 def build_report(
     series: SourceSeries,
     segments: Sequence[Segment],
     measurements: Sequence[Measurements],
     seg: hd.seg.Segmentation,
 ) -> hd.sr.Comprehensive3DSR:
-    """As `write_report`, without writing it."""
+    """A report of what was measured of segments, unverified.
+
+    Args:
+        series: series that the segments were drawn on.
+        segments: as in `seg`.
+        measurements: one for each segment.
+        seg: DICOM segmentation that the report refers to, from `dicom_seg.build_seg`.
+
+    Raises:
+        InputError: highdicom is not installed or refuses the series.
+    """
     require_highdicom()
     import highdicom as hd
     from pydicom.sr.codedict import codes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def read_label(path: Path | str, value: str | None, like: Image | None = None) -
             np.not_equal(label_slice, 0, out=object_slice)
         else:
             np.logical_or.reduce([label_slice == number for number in wanted], out=object_slice)
-    if value is None and _looks_like_an_image(label):
+    if value is None and looks_like_an_image(label):
         raise InputError(
             f"{path} is an image or holds fractions: give a labelmap, whole numbers that are 0 outside of the object"
         )
@@ -73,7 +74,7 @@ def read_label(path: Path | str, value: str | None, like: Image | None = None) -
     return mask
 
 
-def _looks_like_an_image(label: Image) -> bool:
+def looks_like_an_image(label: Image) -> bool:
     """Whether there are negative values, fractions, or more distinct values than a labelmap has labels."""
     different: set[float] = set()
     for label_slice in label.voxels:
@@ -86,7 +87,12 @@ def _looks_like_an_image(label: Image) -> bool:
 
 
 def write_segmentation(
-    path: Path | str, mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float]
+    path: Path | str,
+    mask: np.ndarray,
+    image: Image,
+    name: str,
+    colour: tuple[float, float, float],
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write one segment on the voxel grid of `image`, compressed, whole or not at all.
 
@@ -97,6 +103,7 @@ def write_segmentation(
         image: provides the geometry. The mask of a tilted gantry is resampled to a grid with right angles.
         name: name of the segment, of which `segment_name` is written; labelmaps do not store it.
         colour: red, green, blue in 0..1; labelmaps do not store it.
+        tags: Slicer's tags of the segment, key -> text without "|"; labelmaps do not store them.
 
     Raises:
         InputError: the ending is unknown, or the file cannot be written; an existing file at `path` is unchanged.
@@ -115,7 +122,7 @@ def write_segmentation(
     if image.is_tilted:
         mask, image = upright(mask, image)
     labelmap = np.ascontiguousarray(mask).view(np.uint8)
-    fields = _slicer_fields(mask, image, name, colour) if path.name.lower().endswith(SLICER_ENDING) else {}
+    fields = _slicer_fields(mask, image, name, colour, tags or {}) if path.name.lower().endswith(SLICER_ENDING) else {}
 
     def write(temporary: Path) -> None:
         temporary.touch()  # raises an OSError with the reason; SimpleITK does not state it
@@ -152,7 +159,9 @@ def _output(labelmap: np.ndarray, image: Image, fields: dict[str, str]) -> sitk.
     return output
 
 
-def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float]) -> dict[str, str]:
+def _slicer_fields(
+    mask: np.ndarray, image: Image, name: str, colour: tuple[float, float, float], tags: Mapping[str, str]
+) -> dict[str, str]:
     """NRRD header fields of a Slicer segmentation with one segment."""
     extent = " ".join(str(n) for n in VoxelBox.from_mask(mask).extent)
     whole = ";".join(str(n) for size in mask.shape[::-1] for n in (0, size - 1))
@@ -166,6 +175,7 @@ def _slicer_fields(mask: np.ndarray, image: Image, name: str, colour: tuple[floa
         "Segment0_Extent": extent,
         "Segment0_LabelValue": "1",
         "Segment0_Layer": "0",
+        "Segment0_Tags": "".join(f"{key}:{text}|" for key, text in tags.items()),
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         # Slicer edits the segment in the grid of the whole image, not only in its bounding box.

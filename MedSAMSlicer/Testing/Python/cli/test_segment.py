@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+
+from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
+from MedSAMSlicerLib.handoff.source_series import read_source_series
+from support.patient_series import write_patient_series
 
 BOX = (18, 42, 19, 49, 1, 5)
 RECT_ON_3 = (18, 42, 19, 49)
@@ -346,3 +351,36 @@ class TestWords:
         ran = medsam_slicer("segment", *files, "--box", *RECT_ON_3, 3, 3, "--window", "-650,400")
         assert ran.status == 0, ran.err
         assert json.loads(report.read_text())["window"] == {"name": "level,width", "lower": -850, "upper": -450}
+
+
+def test_segment_writes_dicom_files(
+    segment: Callable[..., Any], image_file: Path, phantom: Any, tmp_path: Path
+) -> None:
+    """The image is a file made of the series."""
+    folder = write_patient_series(
+        tmp_path / "series", phantom.voxels, spacing=(1.5, 1.5, 4.0), origin=(-40.25, 20.5, 7.0)
+    ).folder
+    out = [tmp_path / name for name in ("a.seg.nrrd", "rs.dcm", "seg.dcm")]
+    result = segment(
+        image_file,
+        "--output",
+        out[0],
+        "--box",
+        *(18, 42, 19, 49, 1, 5),
+        "--segment-name",
+        "GTVp",
+        "--dicom",
+        folder,
+        "--rtstruct",
+        out[1],
+        "--seg",
+        out[2],
+    )
+    assert result.status == 0, result.err
+    [gtv] = read_rtstruct(out[1], read_source_series(folder))
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(out[0]))).astype(bool)
+    np.testing.assert_array_equal(gtv.mask, mask)
+    assert gtv.kind == "GTV"
+    [roi] = pydicom.dcmread(out[1]).StructureSetROISequence
+    for text in ("model litemedsam, weights SHA-256 79d8c9dca6db", "box on slices", "computer-generated, not reviewed"):
+        assert text in roi.ROIDescription

@@ -30,9 +30,9 @@ from MedSAMSlicerLib.evaluation.result_tables import (
     result_row,
     slice_rows,
     summary,
-    write_table,
 )
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
+from MedSAMSlicerLib.io.tables import write_table
 from support.failing_models import NOTES, load_crashing, load_missing
 from support.shapes import ellipsoid
 from support.small_predictor import load_small

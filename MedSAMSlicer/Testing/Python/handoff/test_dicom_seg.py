@@ -11,11 +11,12 @@ import pydicom
 import pytest
 
 from MedSAMSlicerLib.handoff import dicom_seg
-from MedSAMSlicerLib.handoff.dicom_seg import build_seg, write_seg
+from MedSAMSlicerLib.handoff.dicom_header import save
+from MedSAMSlicerLib.handoff.dicom_seg import build_seg, read_seg, write_seg
 from MedSAMSlicerLib.handoff.measure import measure
 from MedSAMSlicerLib.handoff.segments import Segment
 from MedSAMSlicerLib.handoff.source_series import SourceSeries
-from MedSAMSlicerLib.handoff.structured_report import write_report
+from MedSAMSlicerLib.handoff.structured_report import build_report
 from support.patient_series import objects
 
 hd = pytest.importorskip("highdicom")
@@ -45,6 +46,9 @@ def test_segments_lie_on_the_slices_of_the_series(
     found = seg.get_pixels_by_source_instance(uids, ignore_spatial_locations=True)
     for n, segment in enumerate(SEGMENTS):
         np.testing.assert_array_equal(found[..., n].astype(bool), segment.mask)
+    for segment, again in zip(SEGMENTS, read_seg(out, series), strict=True):
+        assert (again.name, again.kind) == (segment.name, segment.kind)
+        np.testing.assert_array_equal(again.mask, segment.mask)
     shared = seg.SharedFunctionalGroupsSequence[0]
     np.testing.assert_allclose(
         shared.PlaneOrientationSequence[0].ImageOrientationPatient, series.first.ImageOrientationPatient
@@ -71,7 +75,7 @@ def test_the_report_holds_the_measurements(
     voxels = np.random.default_rng(3).integers(-100, 200, series.grid.shape)
     measured = [measure(one.name, one.mask, series.grid, voxels, "HU") for one in SEGMENTS]
     seg = build_seg(series, SEGMENTS)
-    write_report(out, series, SEGMENTS, measured, seg)
+    save(build_report(series, SEGMENTS, measured, seg), out)
     assert standard_errors(out) == []
     report = hd.sr.srread(out)
     assert report.VerificationFlag == "UNVERIFIED"

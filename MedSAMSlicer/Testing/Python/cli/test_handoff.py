@@ -1,0 +1,241 @@
+"""``medsam-slicer export``, ``margin``, ``measure`` and ``compare``, and DICOM files of ``segment``, on files made on the spot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from MedSAMSlicerLib.engine.masks import dice
+from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
+from MedSAMSlicerLib.handoff.source_series import read_source_series
+from support.patient_series import ball, write_patient_series
+
+SHAPE = (11, 40, 44)
+BALL = ball(SHAPE, (5, 19, 21), 12)
+OTHER = ball(SHAPE, (5, 19, 30), 5)
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """A CT in which the ball has 60 HU and everything else -100."""
+    voxels = np.where(BALL, 60, -100)
+    return write_patient_series(tmp_path / "series", voxels, orientation="oblique").folder
+
+
+@pytest.fixture
+def segmentation(tmp_path: Path, series: Path) -> Callable[..., Path]:
+    """Writes masks as a Slicer segmentation of overlapping layers, on the grid of the series or cropped."""
+
+    def write(name: str, masks: dict[str, np.ndarray], crop: int = 0) -> Path:
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
+        reference = reader.Execute()
+        layers = np.stack(list(masks.values()), axis=-1).astype(np.uint8)[:, crop:, crop:]
+        image = sitk.GetImageFromArray(layers, isVector=True)
+        image.SetSpacing(reference.GetSpacing())
+        image.SetDirection(reference.GetDirection())
+        image.SetOrigin(reference.TransformIndexToPhysicalPoint((crop, crop, 0)))
+        for n, segment in enumerate(masks):
+            for key, text in {
+                "ID": f"S{n}",
+                "Name": segment,
+                "Layer": n,
+                "LabelValue": 1,
+                "Color": "0.2 0.4 1",
+            }.items():
+                image.SetMetaData(f"Segment{n}_{key}", str(text))
+        path = tmp_path / name
+        sitk.WriteImage(image, str(path), useCompression=True)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def both(segmentation: Callable[..., Path]) -> Path:
+    return segmentation("both.seg.nrrd", {"Lung tumour": BALL, "Heart": OTHER}, crop=3)
+
+
+def test_segments_are_exported_with_names_and_types(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    options = ["--name", "Lung tumour=GTVp", "--type", "Heart=organ", "--anatomy", "Lung tumour=Lung"]
+    files = ["--rtstruct", out / "rs.dcm", "--seg", out / "seg.dcm", "--sr", out / "sr.dcm"]
+    result = medsam_slicer("export", both, "--dicom", series, *options, *files)
+    assert result.status == 0, result.err
+    assert "GTVp (GTV), Heart (ORGAN); not reviewed" in result.out and "Note" not in result.out
+    tumour, heart = read_rtstruct(out / "rs.dcm", read_source_series(series))
+    np.testing.assert_array_equal(tumour.mask, BALL)
+    np.testing.assert_array_equal(heart.mask, OTHER)
+    report = str(pydicom.dcmread(out / "sr.dcm"))
+    assert "Hounsfield unit" in report and "GTVp" in report
+
+
+def test_names_that_break_rules_are_kept_and_warned_of(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    result = medsam_slicer(
+        "export",
+        both,
+        "--dicom",
+        series,
+        "--segment",
+        "Lung tumour",
+        "--rtstruct",
+        tmp_path / "rs.dcm",
+        "--reviewed-by",
+        "Doe",
+    )
+    assert result.status == 0
+    assert "Note: 'Lung tumour' has spaces (TG-263): Lung_tumour would do" in result.out
+    ds = pydicom.dcmread(tmp_path / "rs.dcm")
+    [roi] = ds.StructureSetROISequence
+    assert roi.ROIName == "Lung tumour" and roi.ROIDescription.endswith("reviewed by Doe")
+
+
+def test_a_structure_set_and_a_seg_are_exported_again(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    first, seg, second = (tmp_path / name for name in ("rs.dcm", "seg.dcm", "again.dcm"))
+    assert medsam_slicer("export", both, "--dicom", series, "--rtstruct", first, "--seg", seg).status == 0
+    for source in (first, seg):
+        assert medsam_slicer("export", source, "--dicom", series, "--rtstruct", second, "--quiet").status == 0
+        for segment, mask in zip(read_rtstruct(second, read_source_series(series)), (BALL, OTHER), strict=True):
+            np.testing.assert_array_equal(segment.mask, mask)
+
+
+def test_a_segmentation_on_another_grid_is_resampled_and_it_says_so(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    image = sitk.ReadImage(str(both))
+    fine = sitk.Expand(sitk.VectorIndexSelectionCast(image, 0), [2, 2, 1], sitk.sitkNearestNeighbor)
+    sitk.WriteImage(fine, str(tmp_path / "fine.nrrd"))
+    result = medsam_slicer(
+        "export", tmp_path / "fine.nrrd", "--dicom", series, "--name", "GTVp", "--rtstruct", tmp_path / "rs.dcm"
+    )
+    assert result.status == 0, result.err
+    assert "Note: Label_1 was resampled" in result.out
+    [segment] = read_rtstruct(tmp_path / "rs.dcm", read_source_series(series))
+    assert segment.name == "GTVp" and dice(segment.mask, BALL) > 0.97
+    roi = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence[0]
+    assert "resampled to the series" in roi.ROIDescription
+
+
+def test_a_margin_leaves_out_other_segments(
+    medsam_slicer: Callable[..., Any], both: Path, segmentation: Callable[..., Path], tmp_path: Path
+) -> None:
+    bone = np.zeros(SHAPE, bool)
+    bone[:, :, 30:] = True
+    heart = segmentation("bone.seg.nrrd", {"Bone": bone})
+    out = tmp_path / "ptv.seg.nrrd"
+    arguments = ["--segment", "Lung tumour", "--margin", "5", "--name", "PTV_6000"]
+    result = medsam_slicer("margin", heart, both, *arguments, "--avoid", "Bone", "--output", out)
+    assert result.status == 0, result.err
+    assert "PTV_6000" in result.out
+    image = sitk.ReadImage(str(out))
+    grown = sitk.GetArrayFromImage(image).astype(bool)
+    assert grown[BALL].all() and not (grown & bone & ~BALL).any()
+    assert grown[5, 19, 21 - 12 - 5] and not grown[5, 19, 21 - 12 - 7]  # 5 mm are 5.6 pixels
+    assert "Lung tumour with a margin of 5 mm" in image.GetMetaData("Segment0_Tags")
+
+
+def test_measurements_are_written_as_csv_and_json(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    table, numbers = tmp_path / "m.csv", tmp_path / "m.json"
+    result = medsam_slicer("measure", both, "--dicom", series, "--output", table)
+    assert result.status == 0, result.err
+    assert "volume_ml" in result.out and "Lung tumour" in result.out
+    tumour, heart = csv.DictReader(table.open())
+    assert float(tumour["volume_ml"]) == pytest.approx(BALL.sum() * 0.9 * 0.9 * 3 / 1000, rel=1e-4)
+    assert (tumour["unit"], float(tumour["mean"]), float(tumour["sd"])) == ("HU", 60, 0)
+    assert float(tumour["longest_mm"]) == pytest.approx(2 * 12 * 0.9, abs=0.9)
+    assert "below 10 mm" in heart["notes"]
+    assert medsam_slicer("measure", both, "--segment", "Heart", "--output", numbers, "--quiet").out == ""
+    [entry] = json.loads(numbers.read_text())
+    assert entry["segment"] == "Heart" and entry["parts"] == 1 and "mean" not in entry
+
+
+def test_two_segmentations_are_compared(
+    medsam_slicer: Callable[..., Any], both: Path, segmentation: Callable[..., Path], tmp_path: Path
+) -> None:
+    smaller = segmentation("second.seg.nrrd", {"Lung tumour": ball(SHAPE, (5, 19, 21), 8)})
+    out = tmp_path / "c.json"
+    result = medsam_slicer("compare", both, smaller, "--output", out)
+    assert result.status == 0, result.err
+    tumour, heart = json.loads(out.read_text())["segments"]
+    assert tumour["dsc"] == pytest.approx(dice(BALL, ball(SHAPE, (5, 19, 21), 8)))
+    assert heart["dsc"] is None and heart["notes"] == ["only in the first"]
+    assert medsam_slicer("compare", both, smaller, "--recist", "--segment", "Lung tumour", "--output", out).status == 0
+    [targets] = json.loads(out.read_text())["targets"]
+    assert targets["response"] == "PR" and targets["diameter_change_pct"] == pytest.approx(-33, abs=3)
+
+
+def test_bad_input_is_refused_in_one_line(
+    refused: Callable[..., AbstractContextManager[Any]],
+    series: Path,
+    both: Path,
+    segmentation: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    empty = segmentation("empty.seg.nrrd", {"A": np.zeros(SHAPE, bool)})
+    elsewhere = sitk.ReadImage(str(both))
+    elsewhere.SetOrigin((500, 500, 500))
+    sitk.WriteImage(elsewhere, str(tmp_path / "elsewhere.seg.nrrd"))
+    scan = tmp_path / "scan.nrrd"
+    sitk.WriteImage(
+        sitk.Cast(sitk.GradientMagnitude(sitk.VectorIndexSelectionCast(elsewhere, 0)), sitk.sitkFloat32), scan
+    )
+    far = tmp_path / "elsewhere.seg.nrrd"
+    gap = write_patient_series(tmp_path / "gap", np.random.default_rng(0).integers(0, 9, (5, 8, 8))).folder
+    (gap / "002.dcm").unlink()
+    rs, csv_file = tmp_path / "rs.dcm", tmp_path / "m.csv"
+    to_rs = ["--dicom", series, "--rtstruct", rs]
+    for arguments, mentions in (
+        (("export", both, "--dicom", series), ("--rtstruct, --seg or --sr",)),
+        (("export", both, "--dicom", series, "--sr", rs), ("segmentation: write that, too",)),
+        (("export", both, "--dicom", gap, "--rtstruct", rs), ("misses 1 slice",)),
+        (("export", both, "--dicom", tmp_path / "absent", "--rtstruct", rs), ("absent is not a folder",)),
+        (("export", both, "--dicom", series, "--rtstruct", series / "rs.dcm"), ("lies in the folder that is read",)),
+        (("export", both, "--dicom", series, "--rtstruct", tmp_path / "rs.nrrd"), ("ending",)),
+        (("export", both, "--dicom", series, "--rtstruct", tmp_path / "no" / "rs.dcm"), ("does not exist",)),
+        (("export", empty, *to_rs), ("empty.seg.nrrd is empty",)),
+        (("export", far, *to_rs), ("lies outside of the series",)),
+        (("export", scan, *to_rs), ("is an image",)),
+        (("export", both, *to_rs, "--name", "Heart=Lung tumour"), ("taken twice",)),
+        (("export", both, *to_rs, "--name", "Liver=L"), ("no segment Liver",)),
+        (("export", both, *to_rs, "--name", "GTVp"), ("SEGMENT=VALUE",)),
+        (("export", both, *to_rs, "--type", "Heart=BODY"), ("unknown type BODY",)),
+        (("margin", both, "--margin", "5", "--output", tmp_path / "m.nrrd"), ("several segments", "--segment")),
+        (
+            ("margin", both, "--margin", "5", "6", "--segment", "Heart", "--output", tmp_path / "m.nrrd"),
+            ("one or six",),
+        ),
+        (("measure", both, "--quiet"), ("--output",)),
+        (("measure", both, "--output", tmp_path / "m.txt"), ("ending",)),
+        (("measure", rs, "--output", csv_file), ("DICOM series: give its folder",)),
+        (("compare", both, both, "--nadir", "5"), ("--recist",)),
+    ):
+        with refused(*mentions) as run:
+            run(*arguments)
+
+
+def test_dicom_options_of_segment_are_checked_first(
+    refused: Callable[..., AbstractContextManager[Any]], image_file: Path, series: Path, tmp_path: Path
+) -> None:
+    prompt = ["--output", tmp_path / "a.seg.nrrd", "--box", 18, 42, 19, 49, 1, 5]
+    with refused("DICOM series: give its folder") as run:
+        run("segment", image_file, *prompt, "--rtstruct", tmp_path / "rs.dcm")
+    with refused("--dicom is the series of --rtstruct and --seg") as run:
+        run("segment", image_file, *prompt, "--dicom", series)
