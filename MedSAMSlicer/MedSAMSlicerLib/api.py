@@ -30,6 +30,7 @@ from .engine.intensity import Window, WindowedStack, choose_window, window_optio
 from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from .engine.provenance import PROVENANCE_TAG, provenance_text
 from .engine.results import SliceResult, StackResult
 from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
@@ -40,7 +41,7 @@ from .handoff.margins import grow
 from .handoff.measure import Measurements
 from .handoff.read_segments import SegmentSet, grid_of, read_segments
 from .handoff.rtstruct import write_rtstruct
-from .handoff.segments import ORIGIN_TAG, Review, Segment, kind_of, origin_text
+from .handoff.segments import Review, Segment, kind_of
 from .handoff.source_series import SourceSeries, read_source_series
 from .handoff.write_dicom import measure_segment, write_dicom
 from .io.image import Image
@@ -463,8 +464,10 @@ def write_segmentation(
         raise InputError(f"a {type(segmentation).__name__} cannot be written: give what segment returns")
     if not isinstance(path, str | Path) or not isinstance(name, str):
         raise InputError("path and name must be text")
-    origin = origin_text(segmentation.model, segmentation.prompt.stack)
-    _write_mask(path, segmentation.mask, segmentation.image, name, _checked_colour(colour), {ORIGIN_TAG: origin})
+    provenance = provenance_text(segmentation.model, segmentation.prompt.stack)
+    _write_mask(
+        path, segmentation.mask, segmentation.image, name, _checked_colour(colour), {PROVENANCE_TAG: provenance}
+    )
 
 
 def segment_on_series(
@@ -492,7 +495,7 @@ def segment_on_series(
     Returns
     -------
     Segment
-        Its `origin` names the model, the checksum of its weights, and the prompts. `resampled` is True if the image has
+        Its `provenance` names the model, the checksum of its weights, and the prompts. `resampled` is True if the image has
         other voxels than the series.
 
     Raises
@@ -501,8 +504,8 @@ def segment_on_series(
         The mask is empty, or a part of it lies outside of the series.
     """
     mask, resampled = move_mask(segmentation.mask, grid_of(segmentation.image), series.grid, name)
-    origin = origin_text(segmentation.model, segmentation.prompt.stack)
-    return Segment(name, mask, kind or kind_of(name), SEGMENT_COLOUR, origin, review, resampled)
+    provenance = provenance_text(segmentation.model, segmentation.prompt.stack)
+    return Segment(name, mask, kind or kind_of(name), SEGMENT_COLOUR, provenance, review, resampled)
 
 
 def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunInfo) -> Iterator[SliceResult]:

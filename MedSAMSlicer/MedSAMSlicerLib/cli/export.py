@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--reviewed",
         action="store_true",
-        help="a person has looked at every slice that needs it (default: not reviewed)",
+        help="a person has looked at every slice that needs it (default: as the segmentation says)",
     )
     options.add_argument("--reviewed-by", default="", metavar="NAME", help="who has, if it is to stand in the file")
     options.add_argument("--reviewed-on", default="", metavar="DATE", help="when, if it is to stand in the file")
@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("no file was asked for: give --rtstruct, --seg or --sr")
     check_dicom_outputs(options.seg, options.sr)
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
-    review = Review(options.reviewed or bool(options.reviewed_by), options.reviewed_by, options.reviewed_on)
+    review = Review(True, options.reviewed_by, options.reviewed_on)
+    reviewed = options.reviewed or bool(options.reviewed_by or options.reviewed_on)
     series = read_source_series(options.dicom)
     found = read_segments(options.segmentation, series)
     segments = chosen(found, options.segment)
@@ -95,7 +96,8 @@ def run(options: argparse.Namespace) -> None:
         {name: kind.upper() for name, kind in pairs("--type", options.type, segments).items()},
         pairs("--anatomy", options.anatomy, segments),
     )
-    segments = [replace(segment, review=review) for segment in segments]
+    if reviewed:
+        segments = [replace(segment, review=review) for segment in segments]
     values = values_of_series(series) if options.sr else None
     writers = dicom_writers(
         series, segments, rtstruct=options.rtstruct, seg=options.seg, report=options.sr, values=values
@@ -103,5 +105,5 @@ def run(options: argparse.Namespace) -> None:
     write_together(writers)
     if not options.quiet:
         print_notes([*found.notes, *(values.notes if values else ()), *name_warnings(segments)])
-        names = ", ".join(f"{segment.name} ({segment.kind})" for segment in segments)
-        print_line(f"Written: {', '.join(writers)}: {names}; {review}")
+        names = ", ".join(f"{segment.name} ({segment.kind}, {segment.review})" for segment in segments)
+        print_line(f"Written: {', '.join(writers)}: {names}")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.errors import InputError
+from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.margins import grow
 from ..handoff.read_segments import read_segments
-from ..handoff.segments import COLOURS, ORIGIN_TAG, kind_of
+from ..handoff.segments import COLOURS, kind_of
 from ..handoff.source_series import read_source_series
 from ..io.image import Image
 from ..io.output_files import check_output
@@ -77,9 +78,11 @@ def run(options: argparse.Namespace) -> None:
     direction = matrix[:3, :3] / np.array([i_mm, j_mm, k_mm])
     geometry = Image(grown, (i_mm, j_mm, k_mm), (x, y, z), direction, None, Path(options.segmentation[0]))
     margin = " ".join(f"{mm:g}" for mm in options.margin)
-    origin = f"{segment.name} with a margin of {margin} mm" + (f"; {segment.origin}" if segment.origin else "")
+    provenance = f"{segment.name} with a margin of {margin} mm" + (
+        f"; {segment.provenance}" if segment.provenance else ""
+    )
     colour = COLOURS[{"CTV": 1, "PTV": 2}.get(kind_of(options.name), 3)]
-    write_segmentation(options.output, grown, geometry, options.name, colour, {ORIGIN_TAG: origin})
+    write_segmentation(options.output, grown, geometry, options.name, colour, {PROVENANCE_TAG: provenance})
     if not options.quiet:
         print_notes(found.notes)
         before, after = (np.count_nonzero(mask) * found.grid.voxel_ml for mask in (segment.mask, grown))

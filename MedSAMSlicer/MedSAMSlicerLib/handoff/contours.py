@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import contourpy
 import numpy as np
 
 
@@ -24,6 +23,8 @@ def slice_contours(mask: np.ndarray) -> list[np.ndarray]:
     Returns:
         One contour for each object, counterclockwise with x to the right and y up, without points on straight lines.
     """
+    import contourpy  # Slicer has it only once the user has installed the packages
+
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return []

@@ -163,7 +163,7 @@ def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:
             name="MedSAMSlicer",
             family=codes.cid7162.ArtificialIntelligence,
             version=__version__,
-            parameters={"origin": segment.description},
+            parameters={"provenance": segment.description},
         ),
         tracking_uid=hd.UID(),
         tracking_id=segment.name[:64],

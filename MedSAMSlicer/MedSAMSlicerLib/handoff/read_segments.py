@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.errors import InputError
+from ..engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
 from ..io.dicom_series import load_series
 from ..io.image import Image
 from ..io.image_files import read_image
@@ -17,7 +18,7 @@ from ..io.segment_files import read_segment_file
 from .dicom_seg import read_seg
 from .grid import Grid, move_mask
 from .rtstruct_reader import read_rtstruct
-from .segments import COLOURS, ORIGIN_TAG, Segment, kind_of
+from .segments import COLOURS, Review, Segment, kind_of
 from .source_series import SourceSeries
 from .suv import suv_factor
 
@@ -124,7 +125,8 @@ def _read_file(path: Path) -> tuple[list[Segment], Grid]:
             one.mask,
             kind_of(one.name),
             one.colour or COLOURS[0],
-            one.tags.get(ORIGIN_TAG, ""),
+            one.tags.get(PROVENANCE_TAG, ""),
+            Review(one.tags.get(REVIEWED_TAG) == "yes"),
         )
         for one in stored
     ]

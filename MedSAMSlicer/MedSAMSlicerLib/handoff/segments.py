@@ -11,14 +11,10 @@ import numpy as np
 from .. import __version__
 from ..engine.errors import InputError
 from ..engine.i18n import tr as _
-from ..engine.model_choice import LoadedModel
-from ..engine.prompts import StackPrompt
 
 KINDS = ("GTV", "CTV", "PTV", "ORGAN")
 """What a segment can be for a planning system: DICOM's RT ROI Interpreted Type."""
 COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), (0.7, 0.3, 0.9), (0.0, 0.75, 0.75))
-ORIGIN_TAG = "MedSAMSlicer.Origin"
-"""Tag of Slicer's segments, and of those in files, with the text of `origin_text`."""
 _TUMOUR = re.compile(r"tumou?r|lesion|metasta|carcinom|sarcom|gliom|nodule", re.IGNORECASE)
 
 
@@ -58,7 +54,7 @@ class Segment:
         mask: bool (k, j, i) on the grid of the series, not empty.
         kind: one of `KINDS`.
         colour: red, green and blue from 0 to 1.
-        origin: how it was made: model, checksum of the weights, prompts. Empty: not known.
+        provenance: how it was made: model, checksum of the weights, prompts. Empty: not known.
         review: whether a person has looked at it.
         resampled: whether it was drawn on other voxels than those of the series.
         anatomy: where it lies, see `dicom_seg.anatomy_code`; empty: not stated. DICOM SEG stores it.
@@ -69,7 +65,7 @@ class Segment:
     mask: np.ndarray
     kind: str = "ORGAN"
     colour: tuple[float, float, float] = COLOURS[0]
-    origin: str = ""
+    provenance: str = ""
     review: Review = Review()
     resampled: bool = False
     anatomy: str = ""
@@ -78,9 +74,9 @@ class Segment:
     @property
     def description(self) -> str:
         """Where the segment comes from and whether it was reviewed, in English: it is read by other programs' users."""
-        made = f"MedSAMSlicer {__version__}" + (f": {self.origin}" if self.origin else "")
+        made = f"MedSAMSlicer {__version__}" + (f": {self.provenance}" if self.provenance else "")
         resampled = "; resampled to the series" if self.resampled else ""
-        return f"{made}{resampled}; {'computer-generated, ' if self.origin else ''}{self.review}"
+        return f"{made}{resampled}; {'computer-generated, ' if self.provenance else ''}{self.review}"
 
 
 def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> None:
@@ -112,12 +108,3 @@ def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> 
             raise ValueError(f"the mask of a segment is {segment.mask.dtype} {segment.mask.shape}, not bool {shape}")
         if not segment.mask.any():
             raise InputError(_("{name} is empty: leave it out, or contour it first").format(name=segment.name))
-
-
-def origin_text(model: LoadedModel, prompt: StackPrompt) -> str:
-    """How a segment was made, in one line: model, checksum of its weights, prompts and their slices."""
-    kinds = ", ".join(sorted(prompt.kinds)).replace("mask", "rough mask")
-    slices = ", ".join(map(str, list(prompt.slices)[:10])) + (", ..." if len(prompt.slices) > 10 else "")
-    extent = f" within slices {prompt.slice_range[0]} to {prompt.slice_range[1]}" if prompt.slice_range else ""
-    weights = f"weights SHA-256 {model.weights_sha256}"
-    return f"model {model.model}, {weights}, prompts: {kinds} on slices {slices}{extent}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .compare import Comparison
 from .measure import PERCENTILES, Measurements
 from .recist import Response
+
+if TYPE_CHECKING:
+    # Needs surface-distance, which Slicer lacks.
+    from .compare import Comparison
 
 MEASURE_COLUMNS = [
     "segment",

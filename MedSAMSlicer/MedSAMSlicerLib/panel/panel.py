@@ -12,6 +12,7 @@ from ..engine.diagnostics.details import record_events
 from . import settings
 from .computer_check import ComputerCheck
 from .copy_details import copy_details
+from .handoff_section import HandoffSection
 from .models_section import ModelsSection
 from .packages_section import PackagesSection
 from .storage_section import StorageSection
@@ -34,6 +35,7 @@ class Panel:
         self.models = ModelsSection(ui, self._models_changed)
         self.check = ComputerCheck(ui, self._show_summary)
         self.storage = StorageSection(ui, self.refresh)
+        self.handoff = HandoffSection(ui)
         self.try_it = TryItSection(ui, self.packages, self.models)
         ui.versionLabel.text = _("MedSAMSlicer {version}. For research use; not a medical device.").format(
             version=__version__
@@ -54,6 +56,7 @@ class Panel:
         """Update all sections from the installed packages and models."""
         self.packages.refresh()
         self.storage.refresh()
+        self.handoff.refresh()
         if not self.models.busy:
             self.models.refresh()
         self._models_changed()
@@ -61,6 +64,7 @@ class Panel:
     def close(self) -> None:
         """End all jobs, and remove the hint of 'Try it' from the slice views."""
         self.try_it.close()
+        self.handoff.close()
         self.models.close()
         self.check.close()
 

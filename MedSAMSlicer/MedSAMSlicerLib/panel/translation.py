@@ -11,7 +11,7 @@ from slicer.i18n import getContext, translate
 from ..engine.i18n import set_translator
 
 _LIBRARY = Path(__file__).resolve().parents[1]
-_FOLDERS = ("engine", "scene", "panel/setup")
+_FOLDERS = ("engine", "scene", "handoff", "panel/setup")
 _PLACEHOLDER = re.compile(r"(?<!\{)\{([^{}]+)\}(?!\})")
 
 

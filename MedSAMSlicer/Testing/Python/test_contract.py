@@ -16,7 +16,7 @@ from host.contract.names import releases
 
 pytest_plugins = ["host.fixture"]
 
-WITHOUT_SLICER = ("engine", "io", "evaluation")
+WITHOUT_SLICER = ("engine", "io", "evaluation", "handoff")
 
 
 def product_files(repository: Path) -> list[Path]:

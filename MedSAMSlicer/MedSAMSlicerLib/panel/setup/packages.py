@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REQUESTER = "MedSAMSlicer"
 RESOURCES = Path(__file__).resolve().parents[3] / "Resources"
+_DICOM_REQUIREMENTS = RESOURCES / "requirements-dicom.txt"
 _TORCH_FROM = ">=2.2"
 # The PyTorch extension installs the torchvision that matches torch.
 PYTORCH_PACKAGES = {"torch": _TORCH_FROM, "torchvision": ">=0.17"}
@@ -104,7 +105,34 @@ def install(packages: Sequence[Package]) -> None:
     if any(not package.from_pytorch for package in to_install):
         _install_requirements(RESOURCES / "requirements.txt", [p for p in to_install if not p.from_pytorch])
     importlib.invalidate_caches()
-    still_missing = missing(_looked_up_again(packages))
+    _check_installed(_looked_up_again(packages))
+
+
+def dicom_packages_complete() -> bool:
+    """Whether what DICOM SEG and reports need is installed."""
+    return not missing(_dicom_packages())
+
+
+def install_for_dicom() -> None:
+    """Install what DICOM SEG and reports need. Call this only when the user has requested it; see `install`.
+
+    Raises:
+        PackageError: pip failed, or a package is still missing.
+    """
+    _install_requirements(_DICOM_REQUIREMENTS, missing(_dicom_packages()))
+    importlib.invalidate_caches()
+    _check_installed(_dicom_packages())
+
+
+def _dicom_packages() -> list[Package]:
+    from packaging.requirements import Requirement
+
+    needed = [Requirement(line) for line in requirement_lines(_DICOM_REQUIREMENTS)]
+    return [_package(requirement, installed_version(requirement.name), False) for requirement in needed]
+
+
+def _check_installed(packages: Iterable[Package]) -> None:
+    still_missing = missing(packages)
     if still_missing:
         raise PackageError(
             _(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, MedSAMError, as_user_error
 from ...engine.finite import check_finite_in_prompt
+from ...engine.provenance import provenance_text
 from ...engine.results import SliceResult, StackResult
 from ..state.current_result import FinishedRun, ResultBasis
 from ..state.prompts import Prompts
@@ -145,7 +146,11 @@ class RunController:
         info = None if self._run is None else self._run.info
         self._state.notes = list(dict.fromkeys([*self._reader.notes, *([] if info is None else info.notes)]))
         self.before = []
-        self._state.current.finish(FinishedRun(result, prompts, basis, content.read(result.indices)))
+        voxels, provenance = content.read(result.indices), ""
+        if info is not None and info.loaded is not None:
+            prompt = prompts.stack_prompt(basis.choice.model, basis.slice_range)
+            provenance = provenance_text(info.loaded, prompt)
+        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance))
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 

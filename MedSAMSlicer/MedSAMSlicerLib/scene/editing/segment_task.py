@@ -12,6 +12,7 @@ from ...engine.finite import check_finite_in_prompt
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
 from ...engine.model_choice import ModelChoice, RunInfo
+from ...engine.provenance import provenance_text
 from ...engine.results import StackResult
 from ...engine.volume.volume_prompt import VolumePrompt
 from ..state.modes import Mode
@@ -166,7 +167,10 @@ class SegmentTask:
                     "the voxels of {volume_node} have changed during the run and nothing was written: run it again"
                 )
                 raise InputError(text.format(volume_node=label(self._volume_node)))
-            self.segment_id, self.written = self._target.write(mask, self._mode)
+            provenance = ""
+            if self.info is not None and self.info.loaded is not None:
+                provenance = provenance_text(self.info.loaded, self._prompt.stack)
+            self.segment_id, self.written = self._target.write(mask, self._mode, provenance)
         except Exception as error:
             log_error(_log, error, "the result could not be written")
             self._fail(as_user_error(error))

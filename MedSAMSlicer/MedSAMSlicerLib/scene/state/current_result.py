@@ -46,12 +46,14 @@ class FinishedRun:
         result: masks of the stack.
         prompts, basis: what the run was given.
         voxels: the voxels of the result's slices; None if some were edited during the run.
+        provenance: see `provenance_text`; empty if it is not known.
     """
 
     result: StackResult
     prompts: Prompts
     basis: ResultBasis
     voxels: ReadVoxels | None
+    provenance: str = ""
 
 
 class CurrentResult:

@@ -16,6 +16,7 @@ from ...engine.results import StackResult
 from ...engine.volume.voxel_box import CroppedMask, Index
 from ..state.segment_state import SegmentState
 from .segment_editor import SegmentEditor
+from .segment_tags import tag_provenance
 from .segment_writer import SegmentChange, SegmentWriter, Written
 from .segmentation_grid import SegmentVoxels, reference_geometry
 
@@ -129,6 +130,8 @@ class ResultWriter:
             write = _Write(result, current.lineage, change.segment, added, TrackedWrite(change))
             # What was undone cannot be redone any more.
             self._writes = [*(one for one in self._writes if not one.tracked.undone), write][-_REMEMBERED:]
+        if current.run is not None:
+            tag_provenance(state.segmentation_node, state.segment_id, current.run.provenance)
         self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
         return written

@@ -13,6 +13,7 @@ from ...engine.errors import InputError
 from ..state.modes import Mode
 from ..volume.node_watch import NodeWatch
 from .segment_editor import LogicEditor
+from .segment_tags import tag_provenance
 from .segment_writer import SegmentWriter, Written
 
 
@@ -56,12 +57,13 @@ class SegmentTarget:
             self._watch.stop()
             self._watch = None
 
-    def write(self, mask: np.ndarray, mode: Mode) -> tuple[str, Written]:
+    def write(self, mask: np.ndarray, mode: Mode, provenance: str = "") -> tuple[str, Written]:
         """Write a mask into the segment.
 
         Args:
             mask: bool (k, j, i) array in the volume's voxels.
             mode: "add", "replace" or "remove".
+            provenance: where the mask comes from, see `tag_provenance`.
 
         Returns:
             ID of the segment, and what was written, without `Written.change`.
@@ -76,6 +78,7 @@ class SegmentTarget:
                 written = SegmentWriter(segmentation_node, segment_id, editor).write(mask, self._volume_node, mode)
             finally:
                 editor.close()
+            tag_provenance(segmentation_node, segment_id, provenance)
         # Callers keep what was written; the arrays of the change may be as large as the volume.
         return segment_id, replace(written, change=None)
 

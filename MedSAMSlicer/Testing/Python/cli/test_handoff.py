@@ -74,7 +74,7 @@ def test_segments_are_exported_with_names_and_types(
     files = ["--rtstruct", out / "rs.dcm", "--seg", out / "seg.dcm", "--sr", out / "sr.dcm"]
     result = medsam_slicer("export", both, "--dicom", series, *options, *files)
     assert result.status == 0, result.err
-    assert "GTVp (GTV), Heart (ORGAN); not reviewed" in result.out and "Note" not in result.out
+    assert "GTVp (GTV, not reviewed), Heart (ORGAN, not reviewed)" in result.out and "Note" not in result.out
     tumour, heart = read_rtstruct(out / "rs.dcm", read_source_series(series))
     np.testing.assert_array_equal(tumour.mask, BALL)
     np.testing.assert_array_equal(heart.mask, OTHER)

@@ -22,7 +22,7 @@ from support.patient_series import objects
 hd = pytest.importorskip("highdicom")
 OBJECTS = objects()
 SEGMENTS = [
-    Segment("GTVp", OBJECTS["two islands"], "GTV", origin="litemedsam, box", anatomy="lung"),
+    Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, box", anatomy="lung"),
     Segment("Liver", OBJECTS["ball of 15 px"], anatomy="Liver"),  # overlaps
     Segment("PTV_6000", OBJECTS["first and last slice"], "PTV", (0.1, 0.2, 0.9)),
 ]

@@ -19,7 +19,7 @@ from MedSAMSlicerLib.handoff.source_series import SourceSeries, read_source_seri
 from support.patient_series import ORIENTATIONS, objects, write_patient_series
 
 OBJECTS = objects()
-GTV = Segment("GTVp", OBJECTS["two islands"], "GTV", origin="litemedsam, SHA-256 79d8; box on slices 2 to 9")
+GTV = Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, SHA-256 79d8; box on slices 2 to 9")
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_the_header_says_whose_it_is_and_nothing_else(source: Callable[..., Sour
 
 def test_each_structure_says_what_it_is_and_where_it_comes_from(source: Callable[..., SourceSeries], out: Path) -> None:
     reviewed = Segment(
-        "PTV_6000", OBJECTS["ball of 15 px"], "PTV", origin="m", review=Review(True, "Doe", "2026-03-01")
+        "PTV_6000", OBJECTS["ball of 15 px"], "PTV", provenance="m", review=Review(True, "Doe", "2026-03-01")
     )
     write_rtstruct(out, source(), [GTV, reviewed])
     ds = pydicom.dcmread(out)

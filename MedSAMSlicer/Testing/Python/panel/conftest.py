@@ -19,6 +19,7 @@ EVERYTHING = {
     "torchvision": "0.27.0",
     "cachetools": "6.0",
     "contourpy": "1.3",
+    "highdicom": "0.28.2",
     "platformdirs": "4.3",
     "pooch": "1.9",
     "segment-anything": "1.0",

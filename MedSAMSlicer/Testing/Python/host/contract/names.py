@@ -16,6 +16,8 @@ from ..facts import names as class_names
 SLICER_NAMES = {"app", "mrmlScene", "modules", "util", "i18n", "packaging", "ScriptedLoadableModule", "selfTests", "cli", "testing", "parameterNodeWrapper"}  # fmt: skip
 # Real names that the lists lack: PythonQt's spelling of words that were once Python's own.
 SPELLED = {"exec_": "exec", "print_": "print", "raise_": "raise"}
+# Of ctkDICOMDatabase, from CTK's header: the running Slicer that the lists come from was built without DICOM.
+DICOM_DATABASE = {"fileForInstance", "insert", "isOpen"}
 # vtk classes that methods return or events hand over, where neither list nor docstring says so.
 RETURNS = {
     "mrmlScene": "vtkMRMLScene", "scene": "vtkMRMLScene", "applicationLogic": "vtkSlicerApplicationLogic",
@@ -138,7 +140,7 @@ def all_vtk_members() -> frozenset[str]:
 
 @cache
 def all_qt_members() -> frozenset[str]:
-    found: set[str] = set()
+    found: set[str] = set(DICOM_DATABASE)
     for entry in runtime()["classes"].values():
         found.update(entry["methods"], entry["signals"], entry["other"])
     found.update(runtime()["app"]["methods"], runtime()["app"]["other"], runtime()["util"])

@@ -1,0 +1,242 @@
+"""Hand-off of the scene's segments: brought to their DICOM series and written, grown by margins, measured.
+
+Imports what takes seconds to import, so it is imported when the user asks for one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ..engine.errors import InputError
+from ..engine.provenance import PROVENANCE_TAG
+from ..handoff.grid import Grid, move_mask
+from ..handoff.margins import grow
+from ..handoff.measure import Measurements, measure
+from ..handoff.segments import Review, Segment
+from ..handoff.source_series import SourceSeries, read_source_series
+from ..handoff.suv import suv_factor
+from ..handoff.tables import MEASURE_COLUMNS, measurement_row
+from ..handoff.write_dicom import write_dicom
+from ..io.tables import csv_text
+from ..scene.volume.geometry import image_to_node, label, node_to_world, to_array, voxels_of
+from ..scene.writing.segment_tags import tag_of
+from ..scene.writing.segmentation_grid import make_labelmap, place_mask, reference_geometry
+from .handoff_nodes import MARGIN_TAG, SegmentEntry, instance_uids, open_database, series_files
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def write_files(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    chosen: Sequence[SegmentEntry],
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    folder: str,
+    paths: Mapping[str, Path],
+) -> list[str]:
+    """Write segments as DICOM files that refer to the volume's series, all or none, and tell Slicer's DICOM database.
+
+    Args:
+        folder: as for `series_of`.
+        paths: "rtstruct", "seg" and "report" -> file to write.
+
+    Returns:
+        Names of the segments that were resampled to the voxels of the series.
+
+    Raises:
+        InputError: as `series_of`, `segments_on_grid` and `write_dicom` do.
+    """
+    series = series_of(volume_node, folder)
+    segments = segments_on_grid(segmentation_node, chosen, volume_node, series.grid)
+    write_dicom(series, segments, **paths)
+    database = open_database()
+    for path in paths.values() if database is not None else ():
+        database.insert(str(path))
+    return [segment.name for segment in segments if segment.resampled]
+
+
+def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -> SourceSeries:
+    """The DICOM series of a volume.
+
+    Args:
+        folder: folder with its files, in case Slicer's DICOM database does not have them; empty: none was chosen.
+
+    Raises:
+        InputError: there is no volume, its files are not known, they are those of another series, or no file can refer to
+            them, see `read_source_series`.
+    """
+    if volume_node is None:
+        raise InputError(_("no volume is selected: choose the volume that the segments were drawn on"))
+    files = series_files(volume_node)
+    if files:
+        return read_source_series(files[0].parent, files)
+    if not folder:
+        raise InputError(
+            _(
+                "the DICOM files of {volume_node} are not known: load it with the DICOM module, or choose the folder of its"
+                " series"
+            ).format(volume_node=label(volume_node))
+        )
+    series = read_source_series(folder)
+    uids = set(instance_uids(volume_node))
+    if uids and not uids & {str(header.SOPInstanceUID) for header in series.slices}:
+        raise InputError(
+            _("{folder} holds another series than that of {volume_node}: choose its folder").format(
+                folder=folder, volume_node=label(volume_node)
+            )
+        )
+    return series
+
+
+def segments_on_grid(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    chosen: Iterable[SegmentEntry],
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    grid: Grid,
+) -> list[Segment]:
+    """Segments on a grid in the patient's coordinates of a volume.
+
+    Parent transforms of the volume are taken back: DICOM coordinates are those that the volume was loaded with.
+
+    Raises:
+        InputError: a segment is empty, has no binary labelmap, lies outside of the grid, or is under a nonlinear transform.
+    """
+    to_volume = np.linalg.inv(node_to_world(volume_node)) @ node_to_world(segmentation_node)
+    found = []
+    for entry in chosen:
+        segment = segmentation_node.GetSegmentation().GetSegment(entry.segment_id)
+        image = segment.GetRepresentation("Binary labelmap")
+        if image is None:
+            raise InputError(
+                _("{segment} has no binary labelmap: create it in the module Segmentations").format(
+                    segment=entry.segment_name
+                )
+            )
+        scalars = image.GetPointData().GetScalars()
+        if scalars is None or not scalars.GetNumberOfTuples():
+            raise InputError(_("{segment} is empty: contour it first").format(segment=entry.segment_name))
+        voxels = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == segment.GetLabelValue()
+        first_voxel = np.eye(4)
+        first_voxel[:3, 3] = image.GetExtent()[::2]
+        own_grid = Grid(voxels.shape, _RAS_TO_LPS @ to_volume @ image_to_node(image) @ first_voxel)
+        mask, resampled = move_mask(voxels, own_grid, grid, entry.name)
+        red, green, blue = segment.GetColor()
+        found.append(
+            Segment(
+                entry.name,
+                mask,
+                entry.kind,
+                (float(red), float(green), float(blue)),
+                tag_of(segment, PROVENANCE_TAG),
+                Review(entry.reviewed),
+                resampled,
+            )
+        )
+    return found
+
+
+def grid_of_volume(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Grid:
+    """Grid of a volume in LPS, without parent transforms. Raises InputError if it has no voxels."""
+    voxels = voxels_of(volume_node)
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    k, j, i = voxels.shape
+    return Grid((k, j, i), _RAS_TO_LPS @ to_array(matrix))
+
+
+def add_margin(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    entry: SegmentEntry,
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    margin_mm: Sequence[float],
+    name: str,
+) -> str:
+    """Add a segment that is another one grown by a margin, on the voxels of the volume. It may overlap others.
+
+    Args:
+        margin_mm: one margin, or six: left, right, anterior, posterior, superior, inferior.
+        name: name of the new segment.
+
+    Returns:
+        ID of the new segment.
+
+    Raises:
+        InputError: the margin is not valid, or the segment is empty or lies outside of the volume.
+    """
+    grid = grid_of_volume(volume_node)
+    [segment] = segments_on_grid(segmentation_node, [entry], volume_node, grid)
+    grown = grow(segment.mask, grid, margin_mm)
+    reference = reference_geometry(segmentation_node, volume_node)
+    placed, outside = place_mask(grown, volume_node, segmentation_node, reference)
+    if outside:
+        raise InputError(
+            _("the margin leaves the geometry of the segmentation: give it that of the volume (Segment Editor)")
+        )
+    made = slicer.vtkSegment()
+    made.SetName(name)
+    made.AddRepresentation("Binary labelmap", make_labelmap(reference, placed.box, placed.voxels))
+    margin = " ".join(f"{mm:g}" for mm in margin_mm)
+    made.SetTag(MARGIN_TAG, _("{segment} + {margin} mm").format(segment=entry.name, margin=margin))
+    made.SetTag(PROVENANCE_TAG, f"{entry.name} with a margin of {margin} mm; {segment.provenance}".rstrip("; "))
+    segmentation = segmentation_node.GetSegmentation()
+    segment_id = segmentation.GenerateUniqueSegmentID(name)
+    segmentation.AddSegment(made, segment_id)
+    return str(segment_id)
+
+
+def measure_segments(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    chosen: Iterable[SegmentEntry],
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+) -> list[Measurements]:
+    """Measure segments, and the volume's values in them, on the slices of the volume.
+
+    Raises:
+        InputError: the volume has no voxels, or as `segments_on_grid` does.
+    """
+    grid, voxels = grid_of_volume(volume_node), voxels_of(volume_node)
+    unit, factor = _unit(volume_node)
+    return [
+        measure(segment.name, segment.mask, grid, voxels, unit, factor)
+        for segment in segments_on_grid(segmentation_node, chosen, volume_node, grid)
+    ]
+
+
+def _unit(volume_node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, float]:
+    """Unit of the volume's values times a factor, and that factor."""
+    units = volume_node.GetVoxelValueUnits()
+    code = str(units.GetCodeValue() or "") if units is not None else ""
+    if code == "[hnsf'U]":
+        return "HU", 1.0
+    if code.startswith("g/ml{SUV"):
+        return "SUV (g/ml)", 1.0
+    files = series_files(volume_node)
+    if files:
+        header = pydicom.dcmread(files[0], stop_before_pixels=True)
+        if header.get("Modality") == "CT":
+            return "HU", 1.0
+        factor = suv_factor(header) if header.get("Modality") == "PT" else None
+        if factor is not None:
+            return "SUV (g/ml)", factor
+    return "", 1.0
+
+
+def add_table(measured: Sequence[Measurements]) -> tuple[slicer.vtkMRMLTableNode, str]:
+    """Add a table of measurements to the scene. Returns it, and the same table as CSV."""
+    rows = [measurement_row(one) for one in measured]
+    name = slicer.mrmlScene.GenerateUniqueName(_("Measurements"))
+    table_node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    for column in MEASURE_COLUMNS:
+        values = vtk.vtkStringArray()
+        values.SetName(column)
+        for row in rows:
+            values.InsertNextValue(row.get(column, ""))
+        table_node.AddColumn(values)
+    return table_node, csv_text(MEASURE_COLUMNS, rows)

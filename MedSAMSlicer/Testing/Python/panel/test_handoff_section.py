@@ -1,0 +1,260 @@
+"""Section 'Hand-off': from segments in the scene to DICOM files, margins and measurements, as a user does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from MedSAMSlicerLib.engine.masks import dice
+from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
+from MedSAMSlicerLib.handoff.source_series import read_source_series
+from MedSAMSlicerLib.panel.handoff_nodes import entries
+from support.panel_views import rows_of
+from support.patient_series import PatientSeries, ball, write_patient_series
+
+SHAPE = (11, 40, 44)
+BALL = ball(SHAPE, (5, 19, 21), 10)
+OTHER = ball(SHAPE, (5, 19, 30), 5)
+
+
+class Database:
+    """What the panel uses of ctkDICOMDatabase."""
+
+    isOpen = True
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.inserted: list[str] = []
+
+    def fileForInstance(self, uid: str) -> str:
+        return self.files.get(uid, "")
+
+    def insert(self, path: str) -> None:
+        self.inserted.append(path)
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    database = Database()
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    return database
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> PatientSeries:
+    voxels = np.where(BALL, 60, -100)
+    return write_patient_series(tmp_path / "series", voxels, orientation="oblique")
+
+
+def add_volume(series: PatientSeries) -> Any:
+    """The volume as Slicer's DICOM module loads it: the same voxels, but in the order that VTK likes."""
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series.folder)))
+    image = reader.Execute()
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    ijk_to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ matrix
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras))
+    slicer.util.updateVolumeFromArray(node, sitk.GetArrayFromImage(image).astype(np.int16))
+    node.SetAttribute("DICOM.instanceUIDs", " ".join(str(header.SOPInstanceUID) for header in series.headers))
+    return node
+
+
+@pytest.fixture
+def scene(widget: Any, ui: Any, series: PatientSeries) -> SimpleNamespace:
+    """A CT and a segmentation of two overlapping segments, chosen in the panel."""
+    volume = add_volume(series)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    for name, mask in {"Lung tumour": BALL, "Heart": OTHER}.items():
+        labelmap = slicer.vtkOrientedImageData()
+        labelmap.SetImageToWorldMatrix(matrix)
+        labelmap.SetDimensions(mask.shape[::-1])
+        labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        vtk.util.numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = mask.ravel()
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.AddRepresentation("Binary labelmap", labelmap)
+        segmentation.GetSegmentation().AddSegment(segment, name)
+    ui.handoffSegmentationSelector.setCurrentNode(segmentation)
+    ui.handoffVolumeSelector.setCurrentNode(volume)
+    return SimpleNamespace(volume=volume, segmentation=segmentation)
+
+
+def select(ui: Any, row: int) -> None:
+    ui.handoffTable.selectRow(row)
+
+
+def test_segments_are_listed_with_what_files_will_say(scene: Any, ui: Any) -> None:
+    assert rows_of(ui.handoffTable) == [
+        ["Lung tumour", "Lung tumour", "GTV", "", "no"],
+        ["Heart", "Heart", "ORGAN", "", "no"],
+    ]
+    scene.segmentation.GetSegmentation().GetSegment("Heart").SetName("Rib")
+    assert rows_of(ui.handoffTable)[1][0] == "Rib"
+    scene.segmentation.GetSegmentation().RemoveSegment("Heart")
+    assert len(rows_of(ui.handoffTable)) == 1
+
+
+def test_names_are_warned_of_and_mended_only_by_the_user(host: Any, scene: Any, ui: Any) -> None:
+    select(ui, 0)
+    assert "has spaces" in ui.handoffNameHint.text
+    host.user.click(ui.handoffMendButton)
+    assert ui.handoffNameEdit.text == "Lung_tumour"
+    ui.handoffNameEdit.text = "GTV"
+    assert "GTVp" in ui.handoffNameHint.text, "names are suggested while typing"
+    ui.handoffNameEdit.text = "GTVp"
+    assert not ui.handoffMendButton.visible
+    assert scene.segmentation.GetSegmentation().GetSegment("Lung tumour").GetName() == "Lung tumour"
+
+
+def test_choices_are_saved_with_the_segmentation(host: Any, scene: Any, ui: Any) -> None:
+    select(ui, 0)
+    ui.handoffNameEdit.text = "GTVp"
+    host.user.choose(ui.handoffTypeComboBox, "CTV")
+    host.user.click(ui.handoffReviewedCheckBox)
+    select(ui, 1)
+    assert ui.handoffNameEdit.text == "Heart" and not ui.handoffReviewedCheckBox.checked
+    assert rows_of(ui.handoffTable)[0] == ["Lung tumour", "GTVp", "CTV", "", "yes"]
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Copy")
+    copy.Copy(scene.segmentation)
+    first = entries(copy)[0]
+    assert (first.name, first.kind, first.reviewed) == ("GTVp", "CTV", True)
+
+
+def test_files_are_written_and_added_to_the_database(
+    host: Any, scene: Any, ui: Any, database: Database, series: PatientSeries, widget: Any, tmp_path: Path
+) -> None:
+    database.files = {
+        str(header.SOPInstanceUID): str(series.folder / f"{n:03d}.dcm") for n, header in enumerate(series.headers)
+    }
+    widget.panel.refresh()
+    assert "11 slices" in ui.handoffSeriesLabel.text and not ui.handoffSeriesFrame.visible
+    out = tmp_path / "out"
+    out.mkdir()
+    ui.handoffFolderButton.directory = str(out)
+    select(ui, 0)
+    ui.handoffNameEdit.text = "GTVp"
+    host.user.click(ui.handoffSegCheckBox)
+    host.user.click(ui.handoffReportCheckBox)
+    host.user.click(ui.handoffExportButton)
+    assert "written to" in ui.handoffMessage.text, ui.handoffMessage.text
+    assert sorted(database.inserted) == sorted(str(path) for path in out.iterdir())
+    [rtstruct] = out.glob("RTSTRUCT-*.dcm")
+    assert len(list(out.iterdir())) == 3
+    for segment, name, mask in zip(
+        read_rtstruct(rtstruct, read_source_series(series.folder)), ("GTVp", "Heart"), (BALL, OTHER), strict=True
+    ):
+        assert segment.name == name
+        np.testing.assert_array_equal(segment.mask, mask)
+
+
+def test_a_moved_volume_is_written_where_the_patient_lay(
+    host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path
+) -> None:
+    """Without a database the user chooses the folder. Volume and segmentation were registered to another scan."""
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 25)
+    transform.SetMatrixTransformToParent(matrix)
+    for node in (scene.volume, scene.segmentation):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    assert ui.handoffSeriesFrame.visible
+    ui.handoffSeriesButton.directory = str(series.folder)
+    out = tmp_path / "out"
+    out.mkdir()
+    ui.handoffFolderButton.directory = str(out)
+    host.user.click(ui.handoffExportButton)
+    [file] = out.iterdir()
+    tumour, _heart = read_rtstruct(file, read_source_series(series.folder))
+    np.testing.assert_array_equal(tumour.mask, BALL)
+    roi = pydicom.dcmread(file).StructureSetROISequence[0]
+    assert "not reviewed" in roi.ROIDescription
+
+
+def test_a_margin_becomes_a_segment_that_may_overlap(host: Any, scene: Any, ui: Any) -> None:
+    select(ui, 0)
+    ui.handoffMarginEdit.text = "5"
+    host.user.click(ui.handoffMarginButton)
+    assert rows_of(ui.handoffTable)[2] == ["PTV", "PTV", "PTV", "Lung tumour + 5 mm", "no"]
+    grown = slicer.util.arrayFromSegmentBinaryLabelmap(
+        scene.segmentation, entries(scene.segmentation)[2].segment_id, scene.volume
+    )
+    assert dice(grown.astype(bool), ball(SHAPE, (5, 19, 21), 10 + 5 / 0.9, 3 / 0.9)) > 0.9
+    kept = slicer.util.arrayFromSegmentBinaryLabelmap(scene.segmentation, "Lung tumour", scene.volume)
+    np.testing.assert_array_equal(kept.astype(bool), BALL)
+    host.user.click(ui.handoffMarginButton)
+    assert "already" in ui.handoffMessage.text
+
+
+def test_measurements_fill_a_table_and_are_copied(host: Any, scene: Any, ui: Any) -> None:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning("[hnsf'U]", "UCUM", "Hounsfield unit")
+    scene.volume.SetVoxelValueUnits(entry)
+    assert not ui.handoffCopyButton.enabled
+    host.user.click(ui.handoffMeasureButton)
+    assert "Lung tumour: " in ui.handoffMessage.text and "ml" in ui.handoffMessage.text
+    table = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode")
+    assert table.GetNumberOfRows() == 2
+    columns = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    assert float(table.GetCellText(0, columns.index("mean"))) == 60 and "HU" in table.GetCellText(
+        0, columns.index("unit")
+    )
+    host.user.click(ui.handoffCopyButton)
+    import qt
+
+    assert qt.QApplication.clipboard().text().startswith("segment,volume_ml")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mention"),
+    [
+        (lambda scene, ui, out: setattr(ui.handoffSeriesButton, "directory", str(out)), "holds no DICOM image"),
+        (lambda scene, ui, out: setattr(ui.handoffFolderButton, "directory", str(out / "absent")), "does not exist"),
+        (lambda scene, ui, out: ui.handoffRtstructCheckBox.click(), "no file was asked for"),
+        (lambda scene, ui, out: scene.segmentation.GetSegmentation().AddEmptySegment("E", "Empty"), "Empty is empty"),
+    ],
+    ids=["no series", "no folder", "no file", "empty segment"],
+)
+def test_what_cannot_be_written_is_said_in_one_line(
+    host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path, spoil: Any, mention: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(out), str(series.folder)
+    spoil(scene, ui, out)
+    host.user.click(ui.handoffExportButton)
+    assert "Error:" in ui.handoffMessage.text and mention in ui.handoffMessage.text.replace("\u200b", "")
+    assert list(out.iterdir()) == []
+
+
+def test_the_folder_of_another_series_is_refused(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:
+    other = write_patient_series(tmp_path / "other", np.where(BALL, 60, -100), orientation="oblique")
+    out = tmp_path / "out"
+    out.mkdir()
+    ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(out), str(other.folder)
+    host.user.click(ui.handoffExportButton)
+    assert "another series" in ui.handoffMessage.text and list(out.iterdir()) == []
+
+
+def test_without_highdicom_it_is_offered(
+    host: Any, scene: Any, ui: Any, widget: Any, installed: dict[str, str]
+) -> None:
+    installed.pop("highdicom", None)
+    widget.panel.refresh()
+    assert ui.handoffInstallButton.visible and not ui.handoffSegCheckBox.enabled
+    installed["highdicom"] = "0.28.2"
+    widget.panel.refresh()
+    assert not ui.handoffInstallButton.visible and ui.handoffSegCheckBox.enabled
