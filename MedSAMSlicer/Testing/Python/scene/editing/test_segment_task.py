@@ -12,9 +12,11 @@ import pytest
 import slicer
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
 from MedSAMSlicerLib.engine.volume.volume_prompt import volume_prompt
 from MedSAMSlicerLib.scene.editing.segment_task import SegmentTask
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
+from MedSAMSlicerLib.scene.writing.segment_tags import tag_of
 from MedSAMSlicerLib.scene.writing.segment_target import SegmentTarget
 from support.ball_in_scene import BallInScene, step_until
 from support.frames import Frames, edit, voxels
@@ -66,6 +68,19 @@ def test_the_segment_lies_where_the_ball_is_in_every_geometry(
     slices, rows, columns = ball.stack(axis).shape
     segment(ball, axis=axis, key_slices={slices // 2: (0, 0, columns - 1, rows - 1)})
     np.testing.assert_array_equal(ball.segment(), ball.truth)
+
+
+def test_the_segment_keeps_where_it_comes_from_and_counts_as_not_reviewed(
+    ball_in_process: Callable[..., BallInScene],
+) -> None:
+    ball = ball_in_process()
+    tumour = ball.segmentation.GetSegmentation().GetSegment("tumour")
+    tumour.SetTag(REVIEWED_TAG, "yes")
+    task = segment(ball)
+    assert task.info is not None and task.info.loaded is not None
+    text = tag_of(tumour, PROVENANCE_TAG)
+    assert task.info.loaded.model in text and task.info.loaded.weights_sha256 in text and "on slices" in text
+    assert tag_of(tumour, REVIEWED_TAG) == ""
 
 
 def test_a_new_segmentation_has_the_geometry_of_the_volume_and_its_transforms(

@@ -12,6 +12,7 @@ import slicer
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.scene.state.current_result import FinishedRun, ResultBasis
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
@@ -20,6 +21,7 @@ from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from MedSAMSlicerLib.scene.writing.result_writer import ResultWriter
 from MedSAMSlicerLib.scene.writing.segment_editor import WriteError
+from MedSAMSlicerLib.scene.writing.segment_tags import tag_of
 from support.segment_writer_fixture import BEFORE, NEIGHBOUR, RESULT, SHAPE, SegmentWriterFixture, block, state
 
 PROMPTS = Prompts(Plane("K"), {4: KeySlice(Box(2, 2, 9, 9), "drawn")})
@@ -47,7 +49,7 @@ class ResultFixture:
         result = StackResult(SHAPE)
         for index in range(SHAPE[0]):
             result.add(SliceResult(index, mask[index], None, 0.9, 0.9, False))
-        self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None))
+        self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None, "model a, box"))
 
     def write(self, mode: str = "add") -> Any:
         self.state.parameters.set("Mode", mode)
@@ -82,6 +84,16 @@ def test_a_correction_replaces_its_earlier_form_and_nothing_else_in_one_undo_ste
     one.fixture.logic.Undo()
     np.testing.assert_array_equal(one.tumour, BEFORE)
     assert not one.fixture.logic.CanUndo()
+
+
+def test_a_written_segment_keeps_where_it_comes_from_and_counts_as_not_reviewed(one: ResultFixture) -> None:
+    tumour = one.fixture.segmentation.GetSegmentation().GetSegment("tumour")
+    tumour.SetTag(REVIEWED_TAG, "yes")
+    one.finish(RESULT)
+    assert tag_of(tumour, PROVENANCE_TAG) == ""
+    one.write()
+    assert (tag_of(tumour, PROVENANCE_TAG), tag_of(tumour, REVIEWED_TAG)) == ("model a, box", "")
+    assert one.applied_and_undone == (True, False)
 
 
 def test_the_last_of_many_corrections_replaces_them_all(one: ResultFixture) -> None:
