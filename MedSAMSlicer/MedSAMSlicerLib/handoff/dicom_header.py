@@ -38,6 +38,10 @@ _TAKEN = (
 """Present if the series has them."""
 
 
+ENCODING = {"is_implicit_VR": False, "is_little_endian": True}
+"""Arguments of a new `FileDataset`: pydicom 2.4, which Slicer 5.10 has, does not take them from the meta information."""
+
+
 def new_file(series: SourceSeries, sop_class: str, modality: str, description: str) -> FileDataset:
     """A file of a new series in the study of `series`: patient, study and equipment are filled in."""
     now = datetime.now()
@@ -45,8 +49,7 @@ def new_file(series: SourceSeries, sop_class: str, modality: str, description: s
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    # Slicer 5.10 has pydicom 2.4, which takes the encoding from these arguments and not from the meta information.
-    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=False, is_little_endian=True)
+    ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128), **ENCODING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what violates the rules is left out, or is the patient's and stays as it is
         for keyword in _TAKEN:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
@@ -119,14 +118,13 @@ def contours_in_mm(series: SourceSeries, segment: Segment) -> Iterator[tuple[int
             yield index, transform_points(series.planes[index], np.pad(pixels, ((0, 0), (0, 1))))
 
 
-def _decimals(points: np.ndarray) -> RawDataElement:
-    """Points as they stand in the file: pydicom needs a second for the objects of 60,000 numbers."""
-    text = "\\".join([_decimal(value) for value in points.ravel().tolist()])
-    data = (text + " " * (len(text) % 2)).encode("ascii")
-    return RawDataElement(_CONTOUR_DATA, "DS", len(data), data, 0, False, True)
+def _decimals(points: np.ndarray) -> pydicom.DataElement:
+    """Points as the text that stands in the file: pydicom takes many seconds for the objects of a million numbers."""
+    text = "\\".join([_decimal(value) for value in np.round(points, _DECIMALS).ravel().tolist()])
+    return pydicom.DataElement(_CONTOUR_DATA, "DS", text, already_converted=True)
 
 
 def _decimal(value: float) -> str:
-    """A number as DICOM's decimal string of at most 16 characters."""
-    text = f"{round(value, _DECIMALS) + 0.0:.{_DECIMALS}f}".rstrip("0").rstrip(".")
-    return text if len(text) <= 16 else format_number_as_ds(value)
+    """A rounded number as DICOM's decimal string of at most 16 characters."""
+    text = f"{value + 0.0:.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    return text if len(text) <= 16 else str(format_number_as_ds(value))

@@ -16,6 +16,7 @@ from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.serving import service
 from support.component_model import load_component_model
+from support.patient_series import write_patient_series
 
 _SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_SLICER = "slicer."
@@ -39,6 +40,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     image = sitk.GetImageFromArray(voxels.astype(np.int16))
     image.SetSpacing((0.8, 0.8, 3.0))
     sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
+    write_patient_series(tmp_path / "ct", voxels.astype(np.int16), spacing=(0.8, 0.8, 3.0), origin=(0, 0, 0))
     center = np.multiply([361, 365, 20], (0.8, 0.8, 3.0)).tolist()
     markup = {"type": "ROI", "coordinateSystem": "LPS", "center": center, "size": [75.0, 60.0, 34.0]}
     markup["orientation"] = [0.96, -0.28, 0, 0.28, 0.96, 0, 0, 0, 1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
@@ -17,6 +17,8 @@ from pydicom.uid import (
     generate_uid,
 )
 from scipy.spatial.transform import Rotation
+
+from MedSAMSlicerLib.handoff.dicom_header import ENCODING, save
 
 _TILT = Rotation.from_euler("xyz", (15, -25, 40), degrees=True).as_matrix()
 ORIENTATIONS: dict[str, np.ndarray] = {
@@ -50,7 +52,7 @@ class PatientSeries:
                 delattr(ds, keyword)
             else:
                 setattr(ds, keyword, value)
-        ds.save_as(self.folder / f"{index:03d}.dcm", enforce_file_format=True)
+        save(ds, self.folder / f"{index:03d}.dcm")
 
 
 def write_patient_series(
@@ -77,8 +79,7 @@ def write_patient_series(
     study, series, frame = generate_uid(), generate_uid(), generate_uid()
     headers = []
     for k, pixels in enumerate(voxels):
-        ds = pydicom.Dataset()
-        ds.file_meta = FileMetaDataset()
+        ds = FileDataset("", {}, file_meta=FileMetaDataset(), preamble=bytes(128), **ENCODING)
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = _CLASSES[modality]
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = generate_uid()
@@ -110,7 +111,7 @@ def write_patient_series(
                     delattr(ds, keyword)
             else:
                 setattr(ds, keyword, value)
-        ds.save_as(folder / f"{k:03d}.dcm", enforce_file_format=True)
+        save(ds, folder / f"{k:03d}.dcm")
         headers.append(ds)
     return PatientSeries(folder, headers)
 
