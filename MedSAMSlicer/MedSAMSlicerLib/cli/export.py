@@ -8,18 +8,19 @@ from dataclasses import replace
 from ..engine.errors import InputError
 from ..handoff.read_segments import read_segments, renamed, values_of_series
 from ..handoff.segments import KINDS, Review
-from ..handoff.source_series import read_source_series
 from ..handoff.write_dicom import check_dicom_outputs, dicom_writers
 from ..io.output_files import write_together
 from .console import print_line
 from .handoff_options import (
     SEGMENTATION_HELP,
     add_dicom_option,
+    add_series_option,
     check_outputs,
     chosen,
     name_warnings,
     pairs,
     print_notes,
+    series_of_options,
 )
 from .log_options import add_log_options
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
     parser.add_argument("segmentation", nargs="+", metavar="SEGMENTATION", help=SEGMENTATION_HELP)
     add_dicom_option(parser, "that the segments were drawn on", required=True)
+    add_series_option(parser)
     add_dicom_outputs(parser)
     options = parser.add_argument_group("segments")
     options.add_argument(
@@ -87,7 +89,8 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
     review = Review(True, options.reviewed_by, options.reviewed_on)
     reviewed = options.reviewed or bool(options.reviewed_by or options.reviewed_on)
-    series = read_source_series(options.dicom)
+    series = series_of_options(options)
+    assert series is not None  # --dicom is required
     found = read_segments(options.segmentation, series)
     segments = chosen(found, options.segment)
     segments = renamed(

@@ -10,6 +10,7 @@ from ..engine.errors import InputError
 from ..handoff.read_segments import SegmentSet
 from ..handoff.roi_names import warning
 from ..handoff.segments import Segment
+from ..handoff.source_series import SourceSeries, read_source_series
 from ..io.output_files import check_apart, check_output
 from .console import print_line
 
@@ -19,6 +20,28 @@ SEGMENTATION_HELP = ".seg.nrrd, a labelmap (.nrrd, .nii.gz, .mha), or with --dic
 def add_dicom_option(parser: argparse._ActionsContainer, what: str, *, required: bool = False) -> None:
     """Add ``--dicom FOLDER``."""
     parser.add_argument("--dicom", required=required, metavar="FOLDER", help=f"folder with the DICOM series {what}")
+
+
+def add_series_option(parser: argparse._ActionsContainer) -> None:
+    """Add ``--series TEXT``, which `series_of_options` reads."""
+    parser.add_argument(
+        "--series",
+        metavar="TEXT",
+        help="number or UID of the series in --dicom, or part of its description, if there are several",
+    )
+
+
+def series_of_options(options: argparse.Namespace) -> SourceSeries | None:
+    """The series of ``--dicom`` and ``--series``; None if the first is not given.
+
+    Raises:
+        InputError: ``--series`` alone, or as `read_source_series` does.
+    """
+    if options.dicom is None:
+        if options.series is not None:
+            raise InputError("--series chooses a series in --dicom: give both")
+        return None
+    return read_source_series(options.dicom, options.series)
 
 
 def pairs(option: str, texts: Sequence[str], segments: Sequence[Segment]) -> dict[str, str]:

@@ -12,12 +12,11 @@ from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.margins import grow
 from ..handoff.read_segments import read_segments
 from ..handoff.segments import COLOURS, kind_of
-from ..handoff.source_series import read_source_series
 from ..io.image import Image
 from ..io.output_files import check_output
 from ..io.segmentations import SEGMENTATION_ENDINGS, write_segmentation
 from .console import print_line
-from .handoff_options import SEGMENTATION_HELP, add_dicom_option, print_notes
+from .handoff_options import SEGMENTATION_HELP, add_dicom_option, add_series_option, print_notes, series_of_options
 from .log_options import add_log_options
 
 DESCRIPTION = (
@@ -47,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--inside", action="append", default=[], metavar="SEGMENT", help="the margin does not leave it; repeatable"
     )
     add_dicom_option(parser, "that the segments were drawn on")
+    add_series_option(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     add_log_options(parser)
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     """
     inputs = [*options.segmentation, *([options.dicom] if options.dicom else [])]
     check_output(options.output, inputs, SEGMENTATION_ENDINGS)
-    series = None if options.dicom is None else read_source_series(options.dicom)
+    series = series_of_options(options)
     found = read_segments(options.segmentation, series)
     if options.segment is None and len(found.segments) != 1:
         names = ", ".join(segment.name for segment in found.segments)

@@ -8,12 +8,19 @@ import json
 from ..engine.errors import InputError
 from ..handoff.measure import measure
 from ..handoff.read_segments import read_segments, values_of_image, values_of_series
-from ..handoff.source_series import read_source_series
 from ..handoff.tables import MEASURE_COLUMNS, measurement_json, measurement_row, text_table
 from ..io.output_files import write_atomically
 from ..io.tables import write_table
 from .console import print_line
-from .handoff_options import SEGMENTATION_HELP, add_dicom_option, check_outputs, chosen, print_notes
+from .handoff_options import (
+    SEGMENTATION_HELP,
+    add_dicom_option,
+    add_series_option,
+    check_outputs,
+    chosen,
+    print_notes,
+    series_of_options,
+)
 from .log_options import add_log_options
 
 DESCRIPTION = (
@@ -28,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image = parser.add_mutually_exclusive_group()
     image.add_argument("--image", metavar="FILE", help="image whose values are measured")
     add_dicom_option(image, "whose values are measured")
+    add_series_option(parser)
     parser.add_argument(
         "--segment", action="append", default=[], metavar="SEGMENT", help="measure this segment only; repeatable"
     )
@@ -46,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     check_outputs({"--output": options.output}, inputs, {"--output": (".csv", ".json")})
     if options.quiet and not options.output:
         raise InputError("--quiet without --output does nothing: give --output")
-    series = None if options.dicom is None else read_source_series(options.dicom)
+    series = series_of_options(options)
     values = values_of_series(series) if series else values_of_image(options.image) if options.image else None
     found = read_segments(options.segmentation, series, None if values is None else values.grid)
     axis = "K" if series else None

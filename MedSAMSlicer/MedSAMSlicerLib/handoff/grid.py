@@ -48,9 +48,9 @@ class Grid:
 
     @property
     def spacing_kji(self) -> tuple[float, float, float]:
-        """Voxel size along k, j, i in mm."""
-        i, j, k = np.linalg.norm(self.ijk_to_lps[:3, :3], axis=0)
-        return (float(k), float(j), float(i))
+        """Voxel size along k, j, i in mm; between slices, the perpendicular distance."""
+        i, j, _k = np.linalg.norm(self.ijk_to_lps[:3, :3], axis=0)
+        return (float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / (i * j)), float(j), float(i))
 
     @property
     def voxel_ml(self) -> float:

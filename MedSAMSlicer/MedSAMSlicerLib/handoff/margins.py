@@ -86,8 +86,8 @@ def _six(margin_mm: float | Sequence[float]) -> np.ndarray:
 
 def _reach(grid: Grid, margins: np.ndarray) -> np.ndarray:
     """(3,) voxels along i, j, k that the margin reaches at most."""
-    sizes = np.linalg.norm(grid.ijk_to_lps[:3, :3], axis=0)
-    return np.asarray(np.ceil(margins.max() / sizes + 0.5).astype(int))
+    per_mm = np.linalg.norm(np.linalg.inv(grid.ijk_to_lps[:3, :3]), axis=1)
+    return np.asarray(np.ceil(margins.max() * per_mm + 0.5).astype(int))
 
 
 def _element(grid: Grid, margins: np.ndarray, dimension: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
-from ..io.dicom_series import load_series
+from ..io.dicom_pixels import read_voxels
 from ..io.image import Image
 from ..io.image_files import read_image
 from ..io.segment_files import read_segment_file
@@ -66,7 +66,7 @@ def read_segments(
     """
     grid = grid if grid is not None else None if series is None else series.grid
     segments: list[Segment] = []
-    notes: list[str] = []
+    notes = [] if series is None else list(series.notes)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         found, own_grid = _read_dicom(path, series) if _is_dicom(path) else _read_file(path)
@@ -135,7 +135,7 @@ def _read_file(path: Path) -> tuple[list[Segment], Grid]:
 
 def grid_of(image: Image) -> Grid:
     """The voxel grid of an image."""
-    return Grid.of(image.voxels.shape, image.spacing_ijk, image.origin_lps, image.direction)
+    return Grid.of(image.voxels.shape[:3], image.spacing_ijk, image.origin_lps, image.direction)
 
 
 def renamed(
@@ -193,17 +193,17 @@ def values_of_series(series: SourceSeries) -> ImageValues:
     Raises:
         InputError: a slice cannot be decoded.
     """
-    image = load_series(series.folder, series.series_grid)
+    voxels = read_voxels(series.headers)
     if series.modality == "CT":
-        return ImageValues(image.voxels, series.grid, "HU")
+        return ImageValues(voxels, series.grid, "HU")
     if series.modality == "PT":
         factor = suv_factor(series.first)
         if factor is not None:
-            return ImageValues(image.voxels, series.grid, "SUV (g/ml)", factor)
+            return ImageValues(voxels, series.grid, "SUV (g/ml)", factor)
         units = str(series.first.get("Units") or "unknown")
         note = f"no SUV: the headers do not tell how; values are in {units}"
-        return ImageValues(image.voxels, series.grid, units, 1.0, (note,))
-    return ImageValues(image.voxels, series.grid)
+        return ImageValues(voxels, series.grid, units, 1.0, (note,))
+    return ImageValues(voxels, series.grid)
 
 
 def values_of_image(path: Path | str) -> ImageValues:
@@ -213,4 +213,6 @@ def values_of_image(path: Path | str) -> ImageValues:
         InputError: the file cannot be read.
     """
     image = read_image(path)
-    return ImageValues(image.voxels, grid_of(image), "HU" if image.modality == "CT" else "")
+    if image.voxels.ndim > 3:
+        raise InputError(f"{path} is in colour: give an image with one value per voxel")
+    return ImageValues(image.voxels, grid_of(image), "HU" if image.modality == "CT" else "", notes=image.notes)

@@ -12,7 +12,9 @@ import pydicom
 
 from ..engine.errors import InputError
 from ..engine.i18n import tr as _
-from ..io.dicom_series import SeriesGrid, series_grid
+from ..io.dicom_headers import FrameHeader
+from ..io.dicom_series import slices_grid
+from ..io.dicom_volumes import DicomVolume, find_volume
 from .grid import Grid
 
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
@@ -20,21 +22,23 @@ _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceU
 
 @dataclass(frozen=True, eq=False)
 class SourceSeries:
-    """An evenly spaced DICOM series.
+    """An evenly spaced DICOM series, one file for each slice.
 
     Attributes:
         folder: folder of the files, for messages.
-        slices: headers without pixels, in the order of the grid's k.
+        headers: what was read of each slice, in the order of the grid's k.
+        slices: whole headers without pixels, in that order.
         planes: (K, 4, 4) matrices from (column, row, 0) on each slice to LPS mm, as that slice's own header states.
-        series_grid: geometry, and the files in order.
         grid: the voxel grid.
+        notes: what a user should know about how the series was read, one line each.
     """
 
     folder: Path
+    headers: tuple[FrameHeader, ...]
     slices: tuple[pydicom.Dataset, ...]
     planes: np.ndarray
-    series_grid: SeriesGrid
     grid: Grid
+    notes: tuple[str, ...] = ()
 
     @property
     def first(self) -> pydicom.Dataset:
@@ -47,22 +51,65 @@ class SourceSeries:
         return str(self.first.get("Modality", ""))
 
 
-def read_source_series(folder: Path | str, files: Sequence[Path] | None = None) -> SourceSeries:
-    """Read the headers of the only series in a folder.
+def read_source_series(
+    folder: Path | str,
+    series: str | None = None,
+    frame: int | None = None,
+    *,
+    files: Sequence[Path] | None = None,
+) -> SourceSeries:
+    """Read the headers of a series.
 
     Args:
-        folder: folder, which messages name; subfolders are not searched.
+        folder: folder, searched with all folders in it.
+        series: number or UID of the series, or part of its description, if there are several.
+        frame: time point or repetition, from 0, if the series has several.
         files: files to read in place of all in the folder.
 
     Raises:
-        InputError: the series is missing, not alone, incomplete, without geometry or unevenly spaced, see `series_grid`;
-            a slice has no UID that files could refer to; an MR series has no acquisition type.
+        InputError: the series is missing, not alone, incomplete, without geometry, unevenly spaced or in multi-frame files;
+            it has several frames and none was chosen; a slice has no UID that files could refer to; an MR series has no
+            acquisition type.
     """
-    folder = Path(folder)
+    folder, notes = Path(folder), list[str]()
     if files is None and not folder.is_dir():
         raise InputError(_("{folder} is not a folder: give the folder of the DICOM series").format(folder=folder))
-    found = series_grid(folder, files)
-    slices = tuple(_header(header.file) for header in found.headers)
+    volume, left_out = find_volume(folder, series, files)
+    headers = _chosen_frame(folder, volume, frame)
+    direction, spacing, origin = slices_grid(folder, headers, notes)
+    slices = tuple(_header(header.file) for header in headers)
+    _check_references(folder, slices)
+    rows, columns = headers[0].size
+    grid = Grid.of((len(slices), rows, columns), spacing, origin, direction)
+    return SourceSeries(folder, tuple(headers), slices, _planes(headers), grid, (*left_out, *notes))
+
+
+def _chosen_frame(folder: Path, volume: DicomVolume, frame: int | None) -> list[FrameHeader]:
+    if not volume.has_place or volume.first.position is None:
+        raise InputError(
+            _(
+                "{folder} has no position in the patient (pixel spacing, orientation or position is missing): "
+                "give a series of CT, MR or PET slices"
+            ).format(folder=folder)
+        )
+    if volume.first.frame is not None:
+        raise InputError(
+            _("{folder} is in multi-frame files, which contours cannot refer to: give one file for each slice").format(
+                folder=folder
+            )
+        )
+    if frame is None and len(volume.phases) > 1:
+        raise InputError(_("{folder} has {count} frames: choose one").format(folder=folder, count=len(volume.phases)))
+    if not 0 <= (frame or 0) < len(volume.phases):
+        raise InputError(
+            _("{folder} has no frame {frame}: frames run from 0 to {last}").format(
+                folder=folder, frame=frame, last=len(volume.phases) - 1
+            )
+        )
+    return volume.phases[frame or 0]
+
+
+def _check_references(folder: Path, slices: tuple[pydicom.Dataset, ...]) -> None:
     first = slices[0]
     for keyword in _NEEDED:
         if any(not one.get(keyword) for one in slices):
@@ -91,16 +138,18 @@ def read_source_series(folder: Path | str, files: Sequence[Path] | None = None) 
                 "export the series again from the archive"
             ).format(folder=folder)
         )
-    planes = np.tile(np.eye(4), (len(slices), 1, 1))
-    for plane, header in zip(planes, found.headers, strict=True):
+
+
+def _planes(headers: Sequence[FrameHeader]) -> np.ndarray:
+    planes = np.tile(np.eye(4), (len(headers), 1, 1))
+    for plane, header in zip(planes, headers, strict=True):
+        assert header.pixel_spacing is not None and header.orientation is not None and header.position is not None
         between_rows, between_columns = header.pixel_spacing
         plane[:3, 0] = header.orientation[0] * between_columns
         plane[:3, 1] = header.orientation[1] * between_rows
         plane[:3, 2] = np.cross(*header.orientation)
         plane[:3, 3] = header.position
-    rows, columns = found.headers[0].size
-    grid = Grid.of((len(slices), rows, columns), found.spacing_ijk, found.origin_lps, found.direction)
-    return SourceSeries(folder, slices, planes, found, grid)
+    return planes
 
 
 def _header(file: Path) -> pydicom.Dataset:

@@ -56,7 +56,7 @@ class DicomSource:
         headers = self._volume.phases[frame]
         notes = list(self._notes)
         if self._volume.has_place:
-            direction, spacing, origin = _grid(self.path, headers, notes)
+            direction, spacing, origin = slices_grid(self.path, headers, notes)
         elif len({header.position is None for header in headers}) == 1 and _is_picture(self._volume):
             direction, spacing, origin = np.eye(3), _picture_spacing(headers[0], notes), (0.0, 0.0, 0.0)
         else:
@@ -82,10 +82,18 @@ def _picture_spacing(header: FrameHeader, notes: list[str]) -> tuple[float, floa
     return between_columns, between_rows, 1.0
 
 
-def _grid(
+def slices_grid(
     path: Path, headers: list[FrameHeader], notes: list[str]
 ) -> tuple[np.ndarray, tuple[float, float, float], tuple[float, float, float]]:
-    """Direction, spacing and origin of slices that are sorted along their normal; see `Image`."""
+    """Direction, spacing and origin of slices that are sorted along their normal and have a place; see `Image`.
+
+    Args:
+        path: for messages.
+        notes: gets what a user should know.
+
+    Raises:
+        InputError: slices lie at one position, are missing, unevenly spaced or shifted sideways unevenly.
+    """
     first = headers[0]
     assert first.orientation is not None and first.pixel_spacing is not None
     row, column = first.orientation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,11 +71,12 @@ class _Found:
     empty_files: int = 0
 
 
-def find_volume(path: Path, wanted: str | None) -> tuple[DicomVolume, list[str]]:
+def find_volume(path: Path, wanted: str | None, files: Sequence[Path] | None = None) -> tuple[DicomVolume, list[str]]:
     """Find the volume that is meant.
 
     Args:
         path: folder, searched with all folders in it, or one DICOM file.
+        files: files to read in place of all in the folder; the folder is named in messages only.
         wanted: number or UID of the series, or part of its description; None: the only one that is no localizer, secondary
             capture or document.
 
@@ -85,7 +86,7 @@ def find_volume(path: Path, wanted: str | None) -> tuple[DicomVolume, list[str]]
     Raises:
         InputError: there is none, or several; the message lists them.
     """
-    found = _read_all(path)
+    found = _read_all(_files(path) if files is None else files)
     volumes = _volumes(found.headers)
     if wanted is not None:
         chosen = [volume for volume in volumes if _matches(volume, wanted)]
@@ -104,9 +105,9 @@ def find_volume(path: Path, wanted: str | None) -> tuple[DicomVolume, list[str]]
     return chosen[0], _notes(left_out, found if wanted is None else _Found())
 
 
-def _read_all(path: Path) -> _Found:
+def _read_all(files: Iterable[Path]) -> _Found:
     found = _Found()
-    for file in _files(path):
+    for file in files:
         if not file.stat().st_size:
             found.empty_files += 1
             continue

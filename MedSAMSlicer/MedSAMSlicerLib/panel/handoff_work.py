@@ -76,7 +76,7 @@ def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -
         raise InputError(_("no volume is selected: choose the volume that the segments were drawn on"))
     files = series_files(volume_node)
     if files:
-        return read_source_series(files[0].parent, files)
+        return read_source_series(files[0].parent, files=files)
     if not folder:
         raise InputError(
             _(

@@ -72,6 +72,19 @@ def test_contours_lie_around_the_voxels_in_the_planes_of_their_slices(
     np.testing.assert_allclose(high, [i.max() + 0.5, j.max() + 0.5, k.max()], atol=1e-3)
 
 
+def test_slices_of_a_tilted_gantry_keep_their_planes(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source(shift_mm=0.8)
+    assert any("tilted" in note for note in series.notes)
+    mask = OBJECTS["ring with an island"]
+    write_rtstruct(out, series, [Segment("Ring", mask)])
+    [segment] = read_rtstruct(out, series)
+    np.testing.assert_array_equal(segment.mask, mask)
+    points = np.vstack([ring for rings in segment.contours.values() for ring in rings])
+    origins = np.array([header.ImagePositionPatient for header in series.slices], float)
+    assert np.abs(points[:, 2, None] - origins[:, 2]).min(axis=1).max() < 1e-3
+    assert series.grid.voxel_ml == pytest.approx(0.9 * 0.9 * 3 / 1000)
+
+
 def test_the_area_of_the_contours_is_that_of_the_voxels(source: Callable[..., SourceSeries], out: Path) -> None:
     series = source()
     masks = {name: OBJECTS[name] for name in ("ball of 5 px", "ball of 15 px", "ring with an island")}
@@ -213,7 +226,7 @@ def test_series_that_no_file_may_refer_to_are_refused(tmp_path: Path, refused: A
     frames.change(1, FrameOfReferenceUID="1.2.3")
     for folder, mentions in {
         gap.folder: ("misses 1 slice",),
-        two.folder: ("2 DICOM series",),
+        two.folder: ("2 volumes",),
         twice.folder: ("same SOP instance UID",),
         frames.folder: ("several frames of reference",),
         series("nowhere", ImagePositionPatient=None).folder: ("no position",),

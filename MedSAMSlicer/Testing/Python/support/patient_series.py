@@ -63,6 +63,7 @@ def write_patient_series(
     spacing: Sequence[float] = (0.9, 0.9, 3.0),
     origin: Sequence[float] = (-31.5, 12.25, -140.125),
     modality: str = "CT",
+    shift_mm: float = 0.0,
     **values: object,
 ) -> PatientSeries:
     """Write whole-numbered (k, j, i) voxels, one file for each slice, in an order that is not that of their positions.
@@ -71,6 +72,7 @@ def write_patient_series(
         orientation: key of `ORIENTATIONS`. Slices follow each other along the normal.
         spacing: mm along i, j, k.
         origin: LPS mm of voxel (0, 0, 0).
+        shift_mm: how far each slice lies beside the one before it, along its columns, as with a tilted gantry.
         values: DICOM keywords with other values; None leaves them out.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +97,9 @@ def write_patient_series(
         ds.SeriesNumber, ds.AcquisitionNumber, ds.InstanceNumber = 3, 1, (7 * k) % len(voxels) + 1
         ds.PatientPosition, ds.PositionReferenceIndicator = "HFS", ""
         ds.ImageOrientationPatient = [f"{x:.10g}" for x in np.concatenate([row, column])]
-        ds.ImagePositionPatient = [f"{x:.10g}" for x in np.asarray(origin) + spacing[2] * k * normal]
+        ds.ImagePositionPatient = [
+            f"{x:.10g}" for x in np.asarray(origin) + k * (spacing[2] * normal + shift_mm * column)
+        ]
         ds.PixelSpacing, ds.SliceThickness = [spacing[1], spacing[0]], spacing[2]
         ds.RescaleSlope, ds.RescaleIntercept = 1, -1024
         if modality == "MR":
