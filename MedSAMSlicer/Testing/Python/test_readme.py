@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
-from MedSAMSlicerLib.cli.main import build_parser
+from MedSAMSlicerLib.cli.main import COMMANDS, build_parser
 
 # [text](target "title"), ![text](target), [name]: target, and HTML's src and href.
 _INLINE = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+[\"'][^)]*[\"'])?\s*\)")
@@ -80,7 +80,7 @@ def commands(page: Path, program: str) -> list[list[str]]:
 
 def test_every_command_line_of_a_page_can_be_parsed(repository: Path) -> None:
     shown = [command for page in pages(repository) for command in commands(page, "medsam-slicer")]
-    assert {command[0] for command in shown} == {"segment", "models", "evaluate"}
+    assert {command[0] for command in shown} == COMMANDS.keys()
     for command in shown:
         build_parser(command[0]).parse_args(command)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.handoff.contours import area
+from MedSAMSlicerLib.handoff.grid import Grid, move_mask
 from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.segments import Review, Segment, kind_of
@@ -258,3 +261,27 @@ def test_structure_sets_of_other_series_are_refused(
 def test_the_kind_follows_from_the_name() -> None:
     names = ["GTVp", "CTV_High", "PTV_6000", "zPTV_opt", "ITV", "Lung tumour", "Lung_L", "Segment_1"]
     assert [kind_of(name) for name in names] == ["GTV", "CTV", "PTV", "PTV", "CTV", "GTV", "ORGAN", "ORGAN"]
+
+
+@pytest.mark.parametrize("orientation", ["axial", "oblique"])
+def test_another_program_reads_the_same_voxels(
+    source: Callable[..., SourceSeries], out: Path, orientation: str
+) -> None:
+    """benchmarks/bench_handoff.py asks more programs."""
+    if shutil.which("plastimatch") is None:
+        pytest.skip("plastimatch is not installed (Debian: apt-get install plastimatch)")
+    series = source(orientation)
+    mask = OBJECTS["ring with an island"]
+    write_rtstruct(out, series, [Segment("Ring", mask)])
+    command = ["plastimatch", "convert", "--input", out, "--referenced-ct", series.folder]
+    subprocess.run(
+        [*command, "--output-prefix", out.parent / "masks", "--prefix-format", "nrrd"], check=True, capture_output=True
+    )
+    image = sitk.ReadImage(str(out.parent / "masks" / "Ring.nrrd"))
+    found = sitk.GetArrayFromImage(image) > 0
+    moved, resampled = move_mask(
+        found, Grid.of(found.shape, image.GetSpacing(), image.GetOrigin(), np.reshape(image.GetDirection(), (3, 3))),
+        series.grid, "Ring",
+    )  # fmt: skip
+    assert not resampled
+    np.testing.assert_array_equal(moved, mask)
