@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -190,6 +191,11 @@ def standard_errors(path: Path) -> list[str]:
     return [line for line in (found.stdout + found.stderr).splitlines() if line.startswith("Error")]
 
 
+def kinds(errors: list[str]) -> int:
+    """Number of different errors: one for all numbers of an attribute that are too long."""
+    return len({re.sub(r"<(?![A-Z][A-Za-z]+>).*", "", re.sub(r"DS \[\d+\] = .*", "", error)) for error in errors})
+
+
 def measure_large(folder: Path) -> dict[str, Any]:
     """Seconds and memory to write 10 segments on 100 slices, in a process of its own."""
     write_patient_series(folder / "large", np.zeros((SLICES, SIZE, SIZE), np.int16))
@@ -285,7 +291,9 @@ def write_page(rows: list[dict[str, str]], report: dict[str, Any]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version != "this")
     large = report["large"]
     errors = report.get("dciodvfy_errors", {})
-    counts = "; ".join(f"{writer} {len(found)}" for writer, found in errors.items()) or "not installed"
+    counts = (
+        "; ".join(f"{writer} {len(found)} ({kinds(found)} kinds)" for writer, found in errors.items()) or "not checked"
+    )
     text = f"""Lowest Dice coefficient between the masks written and read, over {len(SERIES)} orientations, and largest error of the area of the
 contours ({versions}):
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
-from ..io.dicom_pixels import read_voxels
 from ..io.image import Image
 from ..io.image_files import read_image
 from ..io.segment_files import read_segment_file
@@ -193,6 +192,8 @@ def values_of_series(series: SourceSeries) -> ImageValues:
     Raises:
         InputError: a slice cannot be decoded.
     """
+    from ..io.dicom_pixels import read_voxels  # needs pydicom 3, and the rest of this file does not
+
     voxels = read_voxels(series.headers)
     if series.modality == "CT":
         return ImageValues(voxels, series.grid, "HU")

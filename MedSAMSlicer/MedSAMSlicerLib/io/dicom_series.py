@@ -8,7 +8,6 @@ import numpy as np
 
 from ..engine.errors import InputError
 from .dicom_headers import FrameHeader
-from .dicom_pixels import read_voxels
 from .dicom_volumes import SAME_POSITION_MM, DicomVolume, find_volume
 from .image import Image
 
@@ -53,6 +52,8 @@ class DicomSource:
         Raises:
             InputError: slices lie at one position, are missing or unevenly spaced, or cannot be decoded.
         """
+        from .dicom_pixels import read_voxels  # needs pydicom 3, and slices_grid is for Slicer 5.10 as well
+
         headers = self._volume.phases[frame]
         notes = list(self._notes)
         if self._volume.has_place:

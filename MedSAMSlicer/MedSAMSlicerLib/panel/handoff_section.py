@@ -60,7 +60,11 @@ class HandoffSection:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the segments as they are now."""
+        """Show the segments as they are now, and whether the volume's DICOM files are known."""
+        self._show_series()
+        self._show_segments()
+
+    def _show_segments(self) -> None:
         ui = self._ui
         segmentation_node = ui.handoffSegmentationSelector.currentNode()
         self._observe(segmentation_node)
@@ -74,7 +78,6 @@ class HandoffSection:
         )
         if self._entries and not 0 <= ui.handoffTable.currentRow() < len(self._entries):
             ui.handoffTable.selectRow(0)
-        self._show_series()
         self._outputs_changed()
         self._show_selected()
 
@@ -105,7 +108,7 @@ class HandoffSection:
     @vtk.calldata_type(vtk.VTK_STRING)
     def _segments_changed(self, _segmentation: Any, _event: str, _segment_id: str = "") -> None:
         if not self._showing:
-            self.refresh()
+            self._show_segments()
 
     def _node_changed(self, _node: Any = None) -> None:
         self.refresh()
