@@ -26,7 +26,7 @@ class SegmentEntry:
         segment_name: name in Slicer.
         name: name in DICOM files; that in Slicer unless the user has given another one.
         kind: "GTV", "CTV", "PTV" or "ORGAN".
-        margin: how it was grown from another segment, such as "GTVp + 5 mm"; empty if it was not.
+        margin: by what it was grown from another segment, such as "5 mm"; empty if it was not.
         reviewed: whether a person has looked at every slice that needs it.
     """
 

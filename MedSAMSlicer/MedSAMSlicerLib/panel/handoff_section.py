@@ -43,7 +43,7 @@ class HandoffSection:
         for selector in (ui.handoffSegmentationSelector, ui.handoffVolumeSelector):
             selector.setMRMLScene(slicer.mrmlScene)
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._node_changed)
-        prepare_table(ui.handoffTable, [_("Segment"), _("Name in DICOM"), _("Type"), _("Margin"), _("Reviewed")])
+        prepare_table(ui.handoffTable, [_("Name in DICOM"), _("Type"), _("Margin"), _("Reviewed")])
         ui.handoffTable.connect("itemSelectionChanged()", self._show_selected)
         ui.handoffTypeComboBox.addItems(list(KINDS))
         ui.handoffNameEdit.connect("textChanged(QString)", self._name_changed)
@@ -71,10 +71,8 @@ class HandoffSection:
         self._entries = nodes.entries(segmentation_node)
         fill_table(
             ui.handoffTable,
-            [
-                [one.segment_name, one.name, one.kind, one.margin, _("yes") if one.reviewed else _("no")]
-                for one in self._entries
-            ],
+            [[one.name, one.kind, one.margin, _("yes") if one.reviewed else _("no")] for one in self._entries],
+            [_("Segment {name}").format(name=one.segment_name) for one in self._entries],
         )
         if self._entries and not 0 <= ui.handoffTable.currentRow() < len(self._entries):
             ui.handoffTable.selectRow(0)
@@ -120,7 +118,7 @@ class HandoffSection:
     def _show_selected(self) -> None:
         ui, entry = self._ui, self._selected()
         self._showing = True
-        ui.handoffSegmentFrame.enabled = entry is not None
+        ui.handoffSegmentFrame.visible = entry is not None
         ui.handoffNameEdit.text = "" if entry is None else entry.name
         ui.handoffTypeComboBox.currentIndex = 0 if entry is None else KINDS.index(entry.kind)
         ui.handoffReviewedCheckBox.checked = entry is not None and entry.reviewed
@@ -164,7 +162,7 @@ class HandoffSection:
             self._showing = False
         self._entries = nodes.entries(ui.handoffSegmentationSelector.currentNode())
         kept = self._entries[ui.handoffTable.currentRow()]
-        for column, text in enumerate([kept.name, kept.kind, kept.margin, _("yes") if kept.reviewed else _("no")], 1):
+        for column, text in enumerate([kept.name, kept.kind, kept.margin, _("yes") if kept.reviewed else _("no")]):
             ui.handoffTable.item(ui.handoffTable.currentRow(), column).setText(text)
 
     def _mend(self) -> None:

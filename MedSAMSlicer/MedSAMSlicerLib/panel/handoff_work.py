@@ -183,7 +183,7 @@ def add_margin(
     made.SetName(name)
     made.AddRepresentation("Binary labelmap", make_labelmap(reference, placed.box, placed.voxels))
     margin = " ".join(f"{mm:g}" for mm in margin_mm)
-    made.SetTag(MARGIN_TAG, _("{segment} + {margin} mm").format(segment=entry.name, margin=margin))
+    made.SetTag(MARGIN_TAG, _("{margin} mm").format(margin=margin))
     made.SetTag(PROVENANCE_TAG, f"{entry.name} with a margin of {margin} mm; {segment.provenance}".rstrip("; "))
     segmentation = segmentation_node.GetSegmentation()
     segment_id = segmentation.GenerateUniqueSegmentID(name)

@@ -99,8 +99,8 @@ def select(ui: Any, row: int) -> None:
 
 def test_segments_are_listed_with_what_files_will_say(scene: Any, ui: Any) -> None:
     assert rows_of(ui.handoffTable) == [
-        ["Lung tumour", "Lung tumour", "GTV", "", "no"],
-        ["Heart", "Heart", "ORGAN", "", "no"],
+        ["Lung tumour", "GTV", "", "no"],
+        ["Heart", "ORGAN", "", "no"],
     ]
     scene.segmentation.GetSegmentation().GetSegment("Heart").SetName("Rib")
     assert rows_of(ui.handoffTable)[1][0] == "Rib"
@@ -127,7 +127,8 @@ def test_choices_are_saved_with_the_segmentation(host: Any, scene: Any, ui: Any)
     host.user.click(ui.handoffReviewedCheckBox)
     select(ui, 1)
     assert ui.handoffNameEdit.text == "Heart" and not ui.handoffReviewedCheckBox.checked
-    assert rows_of(ui.handoffTable)[0] == ["Lung tumour", "GTVp", "CTV", "", "yes"]
+    assert rows_of(ui.handoffTable)[0] == ["GTVp", "CTV", "", "yes"]
+    assert ui.handoffTable.item(0, 0).toolTip() == "Segment Lung tumour"
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Copy")
     copy.Copy(scene.segmentation)
     first = entries(copy)[0]
@@ -188,7 +189,7 @@ def test_a_margin_becomes_a_segment_that_may_overlap(host: Any, scene: Any, ui: 
     select(ui, 0)
     ui.handoffMarginEdit.text = "5"
     host.user.click(ui.handoffMarginButton)
-    assert rows_of(ui.handoffTable)[2] == ["PTV", "PTV", "PTV", "Lung tumour + 5 mm", "no"]
+    assert rows_of(ui.handoffTable)[2] == ["PTV", "PTV", "5 mm", "no"]
     grown = slicer.util.arrayFromSegmentBinaryLabelmap(
         scene.segmentation, entries(scene.segmentation)[2].segment_id, scene.volume
     )

@@ -27,8 +27,16 @@ class NodeComboBox(QtWidgets.QComboBox):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self.addItem("None")
+        self._node: Any = None
+
+    def setMRMLScene(self, _scene: object) -> None:
+        """Nodes are chosen by `setCurrentNode` only."""
+
+    def currentNode(self) -> Any:
+        return self._node
 
     def setCurrentNode(self, node: Any) -> None:
+        self._node = node
         self.setItemText(0, "None" if node is None else node.GetName())
 
 

@@ -97,6 +97,13 @@ def _ready(ui: Any, panel: Panel) -> None:
     """Everything is installed and checked."""
     settings.set_device("cuda", "torch")
     panel.check._on_line({"kind": "fastest", "device": "cuda", "runtime": "torch"})
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "5: Chest 2.0 B40s")
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    for name in ("Tumour left lobe", "Lung_L", "PTV_6000"):
+        segmentation.GetSegmentation().AddEmptySegment("", name)
+    ui.handoffSegmentationSelector.setCurrentNode(segmentation)
+    ui.handoffVolumeSelector.setCurrentNode(volume)
+    panel.handoff.refresh()
 
 
 def _failed(ui: Any, panel: Panel) -> None:
@@ -118,6 +125,8 @@ VERSIONS = {
     "torch": "2.12.0+cu128",
     "torchvision": "0.27.0+cu128",
     "cachetools": "6.0.0",
+    "contourpy": "1.3.3",
+    "highdicom": "0.28.2",
     "platformdirs": "4.3.8",
     "pooch": "1.9.0",
     "segment-anything": "1.0",
@@ -144,7 +153,8 @@ def panel(name: str) -> Drawn:
     def refresh() -> None:
         made.refresh()
         PANEL_STATES[name](ui, made)
-        for section in (ui.packagesSection, ui.modelsSection, ui.checkSection, ui.storageSection):
+        sections = (ui.packagesSection, ui.modelsSection, ui.checkSection, ui.handoffSection, ui.storageSection)
+        for section in sections:
             section.collapsed = False
 
     return widget.real, refresh
