@@ -39,6 +39,8 @@ class HandoffSection:
         self._csv = ""
         self._showing = False
         self._files_known = False
+        # A folder button shows the current folder until the user has chosen one.
+        self._folder = self._series_folder = ""
         self._observed: tuple[Any, list[int]] | None = None
         for selector in (ui.handoffSegmentationSelector, ui.handoffVolumeSelector):
             selector.setMRMLScene(slicer.mrmlScene)
@@ -55,6 +57,8 @@ class HandoffSection:
         ui.handoffMeasureButton.connect("clicked()", self._measure)
         ui.handoffCopyButton.connect("clicked()", self._copy)
         ui.handoffSegCheckBox.connect("toggled(bool)", self._outputs_changed)
+        ui.handoffFolderButton.connect("directoryChanged(QString)", self._folder_chosen)
+        ui.handoffSeriesButton.connect("directoryChanged(QString)", self._series_folder_chosen)
         ui.handoffInstallButton.connect("clicked()", self._install)
         show_message(ui.handoffMessage, "")
         self.refresh()
@@ -187,12 +191,20 @@ class HandoffSection:
             button.enabled = ready
         ui.handoffCopyButton.enabled = bool(self._csv)
 
+    def _folder_chosen(self, folder: str) -> None:
+        self._folder = str(folder)
+
+    def _series_folder_chosen(self, folder: str) -> None:
+        self._series_folder = str(folder)
+
     def _export(self) -> None:
         self._run(self._write_files)
 
     def _write_files(self) -> str:
         ui = self._ui
-        folder = Path(str(ui.handoffFolderButton.directory))
+        if not self._folder:
+            raise InputError(_("no folder was chosen for the files: choose one"))
+        folder = Path(self._folder)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         seg = bool(ui.handoffSegCheckBox.checked and ui.handoffSegCheckBox.enabled)
         wanted = {
@@ -206,7 +218,7 @@ class HandoffSection:
         for path in paths.values():
             check_output(path, [], (".dcm",))
         segmentation_node, volume_node = self._nodes()
-        series_folder = "" if self._files_known else str(ui.handoffSeriesButton.directory)
+        series_folder = "" if self._files_known else self._series_folder
         from . import handoff_work
 
         resampled = handoff_work.write_files(segmentation_node, self._entries, volume_node, series_folder, paths)

@@ -241,6 +241,16 @@ def test_what_cannot_be_written_is_said_in_one_line(
     assert list(out.iterdir()) == []
 
 
+def test_folders_are_the_users_to_choose(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:
+    """Until then the buttons may show the current folder, which is neither read nor written to."""
+    host.user.click(ui.handoffExportButton)
+    assert "no folder was chosen" in ui.handoffMessage.text
+    ui.handoffFolderButton.directory = str(tmp_path)
+    before = list(tmp_path.iterdir())
+    host.user.click(ui.handoffExportButton)
+    assert "are not known" in ui.handoffMessage.text and list(tmp_path.iterdir()) == before
+
+
 def test_the_folder_of_another_series_is_refused(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:
     other = write_patient_series(tmp_path / "other", np.where(BALL, 60, -100), orientation="oblique")
     out = tmp_path / "out"
