@@ -28,7 +28,6 @@ _REQUIRED = (
 )
 """Type 2: present in every file, empty if the series does not state it."""
 _TAKEN = (
-    "SpecificCharacterSet",
     "IssuerOfPatientID",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
@@ -36,7 +35,7 @@ _TAKEN = (
     "StudyDescription",
 )
 """Present if the series has them."""
-
+_UNICODE = "ISO_IR 192"
 
 ENCODING = {"is_implicit_VR": False, "is_little_endian": True}
 """Arguments of a new `FileDataset`: pydicom 2.4, which Slicer 5.10 has, does not take them from the meta information."""
@@ -52,14 +51,12 @@ def new_file(series: SourceSeries, sop_class: str, modality: str, description: s
     ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128), **ENCODING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what violates the rules is left out, or is the patient's and stays as it is
+        ds.SpecificCharacterSet = _UNICODE  # names of segments may be in any language
         for keyword in _TAKEN:
             if keyword in series.first:
                 ds[keyword] = copy.deepcopy(series.first[keyword])
         for keyword in _REQUIRED:
-            if keyword in series.first and _valid(series.first[keyword]):
-                ds[keyword] = copy.deepcopy(series.first[keyword])
-            else:
-                setattr(ds, keyword, None)
+            setattr(ds, keyword, _required(series.first, keyword))
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
     ds.StudyInstanceUID = series.first.StudyInstanceUID
     ds.SeriesInstanceUID = generate_uid()
@@ -82,9 +79,9 @@ def complete_headers(series: SourceSeries) -> list[pydicom.Dataset]:
         for header in series.slices:
             complete = pydicom.Dataset(header)
             complete.file_meta = header.file_meta
+            complete.SpecificCharacterSet = _UNICODE
             for keyword in _REQUIRED:
-                if keyword not in header or not _valid(header[keyword]):
-                    setattr(complete, keyword, None)
+                setattr(complete, keyword, _required(header, keyword))
             headers.append(complete)
     return headers
 
@@ -97,12 +94,17 @@ def save(ds: pydicom.Dataset, path: Path) -> None:
         pydicom.dcmwrite(path, ds, enforce_file_format=True)
 
 
-def _valid(element: pydicom.DataElement) -> bool:
-    """Whether a value obeys the rules of its type: scanners and anonymisers write study IDs that do not."""
-    if element.value is None or element.keyword.startswith("Patient"):
-        return True
-    try:
-        validate_value(element.VR, str(element.value), pydicom.config.RAISE)
-    except ValueError:
-        return False
-    return True
+def _required(header: pydicom.Dataset, keyword: str) -> str | None:
+    """A value as text; None if it is missing or violates the rules of its type, as study IDs from anonymisers do.
+
+    What identifies the patient is kept however it is written.
+    """
+    value = header.get(keyword)
+    if value is None or not str(value):
+        return None
+    if not keyword.startswith("Patient"):
+        try:
+            validate_value(header[keyword].VR, str(value), pydicom.config.RAISE)
+        except ValueError:
+            return None
+    return str(value)

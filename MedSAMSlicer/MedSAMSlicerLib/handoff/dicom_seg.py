@@ -1,4 +1,4 @@
-"""Writes DICOM segmentations (SEG) with highdicom, which is imported when one is written."""
+"""DICOM segmentations (SEG), with highdicom, which is imported when one is made or read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from .. import __version__
 from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError, one_line
 from ..engine.i18n import tr as _
-from ..io.output_files import write_atomically
-from .dicom_header import complete_headers, save
-from .segments import Segment, check_segments, kind_of
+from .dicom_header import complete_headers
+from .segments import Review, Segment, kind_of, provenance_of
 from .source_series import SourceSeries
 
 if TYPE_CHECKING:
@@ -80,23 +79,6 @@ def require_highdicom() -> None:
         )
 
 
-def write_seg(path: Path | str, series: SourceSeries, segments: Sequence[Segment]) -> None:
-    """Write segments as a binary DICOM segmentation on the grid of the series, whole or not at all.
-
-    Args:
-        path: file to write.
-        series: series that the segments were drawn on.
-        segments: on its grid. They may overlap.
-
-    Raises:
-        InputError: a segment cannot be written, see `check_segments`, highdicom is not installed or refuses the series, or
-            the file cannot be written.
-    """
-    check_segments(segments, series.grid.shape)
-    seg = build_seg(series, segments)
-    write_atomically(path, lambda temporary: save(seg, temporary))
-
-
 def build_seg(series: SourceSeries, segments: Sequence[Segment]) -> hd.seg.Segmentation:
     """The segmentation of segments that `check_segments` has checked."""
     require_highdicom()
@@ -141,10 +123,14 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         _log.debug("a DICOM segmentation cannot be read: %s", error)
         raise InputError(f"{path} cannot be read as a segmentation of {series.folder}: give its own series") from error
-    return [
-        Segment(str(one.SegmentLabel), voxels[..., n].astype(bool), kind_of(str(one.SegmentLabel)))
-        for n, one in enumerate(seg.SegmentSequence)
-    ]
+    segments = []
+    for n, one in enumerate(seg.SegmentSequence):
+        name = str(one.SegmentLabel)
+        algorithm = one.get("SegmentationAlgorithmIdentificationSequence") or [{}]
+        provenance, reviewed = provenance_of(str(algorithm[0].get("AlgorithmParameters") or ""))
+        mask = voxels[..., n].astype(bool)
+        segments.append(Segment(name, mask, kind_of(name), provenance=provenance, review=Review(reviewed)))
+    return segments
 
 
 def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from ..engine.errors import InputError
 from ..engine.i18n import tr as _
@@ -43,6 +42,8 @@ def grow(
     Raises:
         InputError: the margin is not one or six numbers from 0 to `LARGEST_MM`, or the mask is empty.
     """
+    from scipy.signal import fftconvolve  # takes as long to import as everything else together
+
     margins = _six(margin_mm)
     box = bounding_box(mask)
     if box is None:

@@ -106,7 +106,11 @@ def measure(
     image.SetSpacing((i_mm, j_mm, k_mm))
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(image)
-    note = measurability_note(name, found.longest_mm, found.perpendicular_mm, grid.spacing_kji[across])
+    notes = [measurability_note(name, found.longest_mm, found.perpendicular_mm, grid.spacing_kji[across])]
+    inside = None if voxels is None else voxels[box][mask[box]].astype(float) * factor
+    if inside is not None and not np.isfinite(inside).all():
+        notes.append(f"{np.count_nonzero(~np.isfinite(inside))} voxels are no numbers and were left out")
+        inside = inside[np.isfinite(inside)]
     return Measurements(
         name=name,
         volume_ml=float(np.count_nonzero(cropped)) * grid.voxel_ml,
@@ -116,14 +120,13 @@ def measure(
         perpendicular_mm=found.perpendicular_mm,
         slice=found.index + box[across].start,
         axis=axis,
-        values=None if voxels is None else _values(voxels[box][mask[box]], unit, factor),
-        notes=(note,) if note else (),
+        values=None if inside is None or not inside.size else _values(inside, unit),
+        notes=tuple(filter(None, notes)),
     )
 
 
-def _values(inside: np.ndarray, unit: str, factor: float) -> Values:
-    scaled = inside.astype(float) * factor
-    percentiles = dict(zip(PERCENTILES, np.percentile(scaled, PERCENTILES).tolist(), strict=True))
+def _values(inside: np.ndarray, unit: str) -> Values:
+    percentiles = dict(zip(PERCENTILES, np.percentile(inside, PERCENTILES).tolist(), strict=True))
     return Values(
-        unit, float(scaled.mean()), float(scaled.std()), float(scaled.min()), float(scaled.max()), percentiles
+        unit, float(inside.mean()), float(inside.std()), float(inside.min()), float(inside.max()), percentiles
     )

@@ -84,6 +84,7 @@ def read_segments(
                     segment, mask=mask, resampled=resampled, contours={} if resampled else segment.contours
                 )
                 notes += resampling_notes([segment])
+            # Several of our own files, which all have the first colour, can be told apart.
             colour = segment.colour if segment.colour != COLOURS[0] else COLOURS[len(segments) % len(COLOURS)]
             segments.append(replace(segment, colour=colour))
     if grid is None:

@@ -14,7 +14,7 @@ from pydicom.uid import RTStructureSetStorage
 from ..engine.errors import InputError
 from ..engine.volume.affine import transform_points
 from .contours import fill_contours
-from .segments import COLOURS, KINDS, Segment
+from .segments import COLOURS, KINDS, Review, Segment, provenance_of
 from .source_series import SourceSeries
 
 # A contour belongs to the slice whose plane is nearer than this share of the distance between slices.
@@ -41,7 +41,7 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
         raise InputError(f"{path} is no RT structure set: give an RTSTRUCT file")
     uids = {str(header.SOPInstanceUID): index for index, header in enumerate(series.slices)}
     _check_reference(path, ds, series)
-    names = {int(roi.ROINumber): str(roi.get("ROIName") or "") for roi in ds.get("StructureSetROISequence", ())}
+    rois = {int(roi.ROINumber): roi for roi in ds.get("StructureSetROISequence", ())}
     kinds = {
         int(one.ReferencedROINumber): str(one.get("RTROIInterpretedType") or "")
         for one in ds.get("RTROIObservationsSequence", ())
@@ -49,7 +49,8 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
     segments = []
     for position, roi in enumerate(ds.get("ROIContourSequence", ())):
         number = int(roi.ReferencedROINumber)
-        name = names.get(number) or f"ROI {number}"
+        stated = rois.get(number, pydicom.Dataset())
+        name = str(stated.get("ROIName") or f"ROI {number}")
         contours = _contours(path, name, roi, series, uids)
         if not contours:
             continue
@@ -62,7 +63,18 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
             float(part) / 255 for part in roi.get("ROIDisplayColor") or (255 * c for c in _colour(position))
         )
         kind = kinds.get(number, "")
-        segments.append(Segment(name, mask, kind if kind in KINDS else "ORGAN", (red, green, blue), contours=contours))
+        provenance, reviewed = provenance_of(str(stated.get("ROIDescription") or ""))
+        segments.append(
+            Segment(
+                name,
+                mask,
+                kind if kind in KINDS else "ORGAN",
+                (red, green, blue),
+                provenance,
+                Review(reviewed),
+                contours=contours,
+            )
+        )
     if not segments:
         raise InputError(f"{path} has no contours: give a structure set with contours")
     return segments

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import __version__
-from ..engine.errors import InputError
+from ..engine.errors import InputError, one_line
 from ..engine.i18n import tr as _
 
 KINDS = ("GTV", "CTV", "PTV", "ORGAN")
 """What a segment can be for a planning system: DICOM's RT ROI Interpreted Type."""
 COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), (0.7, 0.3, 0.9), (0.0, 0.75, 0.75))
+_LONGEST_NAME = 64
+_DESCRIPTION = re.compile(
+    r"MedSAMSlicer [^:;]+: (?P<provenance>.*?)(; resampled to the series)?; computer-generated, (?P<review>.*)"
+)
 _TUMOUR = re.compile(r"tumou?r|lesion|metasta|carcinom|sarcom|gliom|nodule", re.IGNORECASE)
 
 
@@ -79,6 +83,12 @@ class Segment:
         return f"{made}{resampled}; {'computer-generated, ' if self.provenance else ''}{self.review}"
 
 
+def provenance_of(description: str) -> tuple[str, bool]:
+    """Provenance and whether it was reviewed, of a segment with a `Segment.description`; of others ("", False)."""
+    match = _DESCRIPTION.search(description)
+    return (match["provenance"], not match["review"].startswith("not")) if match else ("", False)
+
+
 def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> None:
     """Check what every file of segments needs.
 
@@ -95,6 +105,12 @@ def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> 
     for segment in segments:
         if not segment.name.strip():
             raise InputError(_("a segment has no name: give it one"))
+        if len(segment.name) > _LONGEST_NAME or not segment.name.isprintable() or "\\" in segment.name:
+            raise InputError(
+                _("{name} is no name for DICOM files: give at most {longest} characters without a backslash").format(
+                    name=one_line(segment.name), longest=_LONGEST_NAME
+                )
+            )
         if segment.name.casefold() in names:
             raise InputError(_("the name {name} is taken twice: give each segment its own").format(name=segment.name))
         names.add(segment.name.casefold())

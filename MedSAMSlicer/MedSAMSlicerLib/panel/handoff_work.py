@@ -147,7 +147,7 @@ def grid_of_volume(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Grid:
     voxels = voxels_of(volume_node)
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
-    k, j, i = voxels.shape
+    k, j, i = voxels.shape[:3]
     return Grid((k, j, i), _RAS_TO_LPS @ to_array(matrix))
 
 
@@ -202,6 +202,12 @@ def measure_segments(
         InputError: the volume has no voxels, or as `segments_on_grid` does.
     """
     grid, voxels = grid_of_volume(volume_node), voxels_of(volume_node)
+    if voxels.ndim > 3:
+        raise InputError(
+            _("{volume_node} is in colour: choose a volume with one value per voxel").format(
+                volume_node=label(volume_node)
+            )
+        )
     unit, factor = _unit(volume_node)
     return [
         measure(segment.name, segment.mask, grid, voxels, unit, factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 from MedSAMSlicerLib.handoff import dicom_seg
 from MedSAMSlicerLib.handoff.dicom_header import save
-from MedSAMSlicerLib.handoff.dicom_seg import build_seg, read_seg, write_seg
+from MedSAMSlicerLib.handoff.dicom_seg import build_seg, read_seg
 from MedSAMSlicerLib.handoff.measure import measure
 from MedSAMSlicerLib.handoff.segments import Segment
 from MedSAMSlicerLib.handoff.source_series import SourceSeries
 from MedSAMSlicerLib.handoff.structured_report import build_report
+from MedSAMSlicerLib.handoff.write_dicom import write_dicom
 from support.patient_series import objects
 
 hd = pytest.importorskip("highdicom")
@@ -40,7 +42,7 @@ def test_segments_lie_on_the_slices_of_the_series(
     source: Callable[..., SourceSeries], out: Path, orientation: str
 ) -> None:
     series = source(orientation)
-    write_seg(out, series, SEGMENTS)
+    write_dicom(series, SEGMENTS, seg=out)
     seg = hd.seg.segread(out)
     uids = [str(header.SOPInstanceUID) for header in series.slices]
     found = seg.get_pixels_by_source_instance(uids, ignore_spatial_locations=True)
@@ -49,6 +51,7 @@ def test_segments_lie_on_the_slices_of_the_series(
     for segment, again in zip(SEGMENTS, read_seg(out, series), strict=True):
         assert (again.name, again.kind) == (segment.name, segment.kind)
         np.testing.assert_array_equal(again.mask, segment.mask)
+        assert again.provenance == segment.provenance
     shared = seg.SharedFunctionalGroupsSequence[0]
     np.testing.assert_allclose(
         shared.PlaneOrientationSequence[0].ImageOrientationPatient, series.first.ImageOrientationPatient
@@ -57,7 +60,7 @@ def test_segments_lie_on_the_slices_of_the_series(
 
 
 def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: Path) -> None:
-    write_seg(out, source(), SEGMENTS)
+    write_dicom(source(), SEGMENTS, seg=out)
     tumour, liver, target = hd.seg.segread(out).SegmentSequence
     assert tumour.SegmentLabel == "GTVp" and tumour.SegmentAlgorithmType == "SEMIAUTOMATIC"
     assert tumour.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Neoplasm"
@@ -97,7 +100,7 @@ def test_the_report_holds_the_measurements(
 def test_the_standard_is_kept(
     source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]], modality: str
 ) -> None:
-    write_seg(out, source("oblique", modality=modality, StudyID=None, AccessionNumber=None), SEGMENTS)
+    write_dicom(source("oblique", modality=modality, StudyID=None, AccessionNumber=None), SEGMENTS, seg=out)
     assert standard_errors(out) == []
 
 
@@ -106,15 +109,19 @@ def test_what_cannot_be_written_is_refused(
 ) -> None:
     series = source()
     with refused("anatomy", "Elbow grease"):
-        write_seg(out, series, [Segment("A", OBJECTS["one slice"], anatomy="Elbow grease")])
+        write_dicom(series, [Segment("A", OBJECTS["one slice"], anatomy="Elbow grease")], seg=out)
     with refused("empty"):
-        write_seg(out, series, [Segment("A", np.zeros(series.grid.shape, bool))])
+        write_dicom(series, [Segment("A", np.zeros(series.grid.shape, bool))], seg=out)
     monkeypatch.setattr(dicom_seg, "highdicom_installed", lambda: False)
     with refused("highdicom", "install it"):
-        write_seg(out, series, SEGMENTS)
+        write_dicom(series, SEGMENTS, seg=out)
 
 
 def test_the_patient_is_that_of_the_series(source: Callable[..., SourceSeries], out: Path) -> None:
-    write_seg(out, source(PatientAddress="12 Some Street"), SEGMENTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        series = source(PatientAddress="12 Some Street", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Änne")
+    write_dicom(series, [Segment("肿瘤", OBJECTS["one slice"])], seg=out)
     ds = pydicom.dcmread(out)
+    assert str(ds.PatientName) == "Müller^Änne" and ds.SegmentSequence[0].SegmentLabel == "肿瘤"
     assert ds.PatientID == "P-17" and ds.StudyID == "S1" and "PatientAddress" not in ds

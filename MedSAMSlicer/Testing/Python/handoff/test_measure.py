@@ -77,6 +77,15 @@ def test_values_of_the_image() -> None:
     assert values.percentiles[95] == pytest.approx(np.percentile(inside, 95) / 2)
 
 
+def test_voxels_that_are_no_numbers_are_left_out_and_counted() -> None:
+    mask = ellipsoid((10, 10, 10))
+    voxels = np.full(mask.shape, 7.0, np.float32)
+    voxels[12, 44, 44:47] = np.nan
+    found = measure("Lesion", mask, grid_of(mask), voxels)
+    assert found.values is not None and found.values.mean == found.values.maximum == 7
+    assert found.notes == ("3 voxels are no numbers and were left out",)
+
+
 def test_small_lesions_and_thick_slices_are_noted() -> None:
     small = ellipsoid((4, 4, 10))
     assert "below 10 mm" in measure("Lesion", small, grid_of(small)).notes[0]

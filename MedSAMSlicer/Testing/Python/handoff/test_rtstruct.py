@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,26 @@ def test_each_structure_says_what_it_is_and_where_it_comes_from(source: Callable
     assert [one.RTROIInterpretedType for one in ds.RTROIObservationsSequence] == ["GTV", "PTV"]
 
 
+def test_where_structures_come_from_is_kept_when_they_are_read_and_written_again(
+    source: Callable[..., SourceSeries], out: Path
+) -> None:
+    series = source()
+    reviewed = Segment("CTV", OBJECTS["one slice"], provenance="m: 1; GTV + 5 mm", review=Review(True), resampled=True)
+    write_rtstruct(out, series, [GTV, reviewed, Segment("Drawn", OBJECTS["one slice"])])
+    found = read_rtstruct(out, series)
+    assert [one.provenance for one in found] == [GTV.provenance, "m: 1; GTV + 5 mm", ""]
+    assert [one.review.reviewed for one in found] == [False, True, False]
+
+
+def test_names_in_any_language_are_written(source: Callable[..., SourceSeries], out: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        series = source(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Änne")
+    write_rtstruct(out, series, [Segment("肿瘤", OBJECTS["one slice"])])
+    ds = pydicom.dcmread(out)
+    assert str(ds.PatientName) == "Müller^Änne" and ds.StructureSetROISequence[0].ROIName == "肿瘤"
+
+
 def test_numbers_have_at_most_16_bytes(source: Callable[..., SourceSeries], out: Path) -> None:
     write_rtstruct(out, source("oblique", origin=(-123456.789012, 1e-7, 98765.4321)), [GTV])
     numbers = out.read_bytes()
@@ -195,6 +216,8 @@ def test_a_real_structure_set_is_read_and_written_again(
         ([Segment("GTV", np.zeros((11, 40, 44), bool))], ("GTV", "empty")),
         ([GTV, Segment("gtvP", OBJECTS["one slice"])], ("gtvP", "taken twice")),
         ([Segment(" ", OBJECTS["one slice"])], ("no name",)),
+        ([Segment("a" * 65, OBJECTS["one slice"])], ("at most 64 characters",)),
+        ([Segment("A\\B", OBJECTS["one slice"])], ("backslash",)),
         ([Segment("A", OBJECTS["one slice"], "TUMOUR")], ("TUMOUR", "GTV, CTV, PTV, ORGAN")),
     ],
 )

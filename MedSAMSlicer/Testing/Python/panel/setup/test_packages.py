@@ -118,6 +118,15 @@ class TestInstalling:
         assert options == {"requester": "MedSAMSlicer", "prompt_install": False, "prompt_restart": True}
         assert packages.missing(packages.required_packages()) == []
 
+    def test_what_dicom_files_need_is_installed_apart(self, computer: Computer) -> None:
+        assert not packages.dicom_packages_complete()
+        with pytest.raises(packages.PackageError, match="highdicom"):
+            packages.install_for_dicom()  # pip installs nothing here
+        computer.versions["highdicom"] = "0.27.0"
+        assert packages.dicom_packages_complete()
+        ((requirements, _options),) = computer.pip
+        assert names(requirements) == ["highdicom"] and computer.torch == []
+
     def test_before_slicer_5_12_the_rest_is_installed_by_pip_install(
         self, computer: Computer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
