@@ -464,7 +464,7 @@ def write_segmentation(
         raise InputError(f"a {type(segmentation).__name__} cannot be written: give what segment returns")
     if not isinstance(path, str | Path) or not isinstance(name, str):
         raise InputError("path and name must be text")
-    provenance = provenance_text(segmentation.model, segmentation.prompt.stack)
+    provenance = provenance_text(segmentation.model, segmentation.prompt.stack, segmentation.slices_to_review)
     _write_mask(
         path, segmentation.mask, segmentation.image, name, _checked_colour(colour), {PROVENANCE_TAG: provenance}
     )
@@ -504,7 +504,7 @@ def segment_on_series(
         The mask is empty, or a part of it lies outside of the series.
     """
     mask, resampled = move_mask(segmentation.mask, grid_of(segmentation.image), series.grid, name)
-    provenance = provenance_text(segmentation.model, segmentation.prompt.stack)
+    provenance = provenance_text(segmentation.model, segmentation.prompt.stack, segmentation.slices_to_review)
     return Segment(name, mask, kind or kind_of(name), SEGMENT_COLOUR, provenance, review, resampled)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .model_choice import LoadedModel
 from .prompts import StackPrompt
 
@@ -9,14 +11,17 @@ PROVENANCE_TAG = "MedSAMSlicer.Provenance"
 """Tag of a segment with the text of `provenance_text`."""
 REVIEWED_TAG = "MedSAMSlicer.Reviewed"
 """Tag of a segment: "yes" if a person said that every slice that needs it was looked at."""
-_MOST_SLICES = 10
+_MOST_SLICES = 20
 
 
-def provenance_text(model: LoadedModel, prompt: StackPrompt) -> str:
-    """How a segment was made, in one line: model, checksum of its weights, prompts and their slices."""
+def provenance_text(model: LoadedModel, prompt: StackPrompt, slices_to_review: Sequence[int]) -> str:
+    """How a segment was made, in one line: model, checksum of its weights, prompts, and slices that need review."""
     kinds = ", ".join(sorted(prompt.kinds)).replace("mask", "rough mask")
-    slices = ", ".join(map(str, list(prompt.slices)[:_MOST_SLICES]))
-    more = ", ..." if len(prompt.slices) > _MOST_SLICES else ""
+    review = f", slices that need review: {_listed(slices_to_review)}" if slices_to_review else ""
     extent = f" within slices {prompt.slice_range[0]} to {prompt.slice_range[1]}" if prompt.slice_range else ""
     weights = f"weights SHA-256 {model.weights_sha256}"
-    return f"model {model.model}, {weights}, prompts: {kinds} on slices {slices}{more}{extent}"
+    return f"model {model.model}, {weights}, prompts: {kinds} on slices {_listed(list(prompt.slices))}{extent}{review}"
+
+
+def _listed(slices: Sequence[int]) -> str:
+    return ", ".join(map(str, slices[:_MOST_SLICES])) + (", ..." if len(slices) > _MOST_SLICES else "")

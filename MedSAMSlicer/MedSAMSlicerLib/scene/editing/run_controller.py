@@ -149,7 +149,7 @@ class RunController:
         voxels, provenance = content.read(result.indices), ""
         if info is not None and info.loaded is not None:
             prompt = prompts.stack_prompt(basis.choice.model, basis.slice_range)
-            provenance = provenance_text(info.loaded, prompt)
+            provenance = provenance_text(info.loaded, prompt, result.slices_to_review)
         self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance))
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()

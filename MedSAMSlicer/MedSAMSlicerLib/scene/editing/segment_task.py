@@ -169,7 +169,7 @@ class SegmentTask:
                 raise InputError(text.format(volume_node=label(self._volume_node)))
             provenance = ""
             if self.info is not None and self.info.loaded is not None:
-                provenance = provenance_text(self.info.loaded, self._prompt.stack)
+                provenance = provenance_text(self.info.loaded, self._prompt.stack, result.slices_to_review)
             self.segment_id, self.written = self._target.write(mask, self._mode, provenance)
         except Exception as error:
             log_error(_log, error, "the result could not be written")
