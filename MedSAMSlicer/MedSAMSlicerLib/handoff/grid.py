@@ -15,6 +15,8 @@ from ..engine.volume.affine import box_corners, transform_points
 
 # Voxels of two grids coincide if no centre is further from its counterpart than this fraction of a voxel: headers round.
 _SAME_VOXEL = 0.02
+# Largest cosine of the angle between two axes that count as perpendicular.
+_PERPENDICULAR = 1e-3
 # The distance map is computed this many voxels around the object.
 _AROUND = 2
 
@@ -51,6 +53,12 @@ class Grid:
         """Voxel size along k, j, i in mm; between slices, the perpendicular distance."""
         i, j, _k = np.linalg.norm(self.ijk_to_lps[:3, :3], axis=0)
         return (float(abs(np.linalg.det(self.ijk_to_lps[:3, :3])) / (i * j)), float(j), float(i))
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether slices are shifted sideways, as a tilted gantry takes them: axes are not perpendicular then."""
+        axes = self.ijk_to_lps[:3, :3] / np.linalg.norm(self.ijk_to_lps[:3, :3], axis=0)
+        return not np.allclose(axes.T @ axes, np.eye(3), rtol=0, atol=_PERPENDICULAR)
 
     @property
     def voxel_ml(self) -> float:

@@ -6,6 +6,7 @@ Imports what takes seconds to import, so it is imported when the user asks for o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from ..handoff.suv import suv_factor
 from ..handoff.tables import MEASURE_COLUMNS, measurement_row
 from ..handoff.write_dicom import write_dicom
 from ..io.tables import csv_text
-from ..scene.volume.geometry import image_to_node, label, node_to_world, to_array, voxels_of
+from ..scene.volume.geometry import ijk_to_node, ijk_to_other, image_to_node, label, voxels_of
 from ..scene.writing.segment_tags import tag_of
 from ..scene.writing.segmentation_grid import make_labelmap, place_mask, reference_geometry
 from .handoff_nodes import MARGIN_TAG, SegmentEntry, instance_uids, open_database, series_files
@@ -54,7 +55,7 @@ def write_files(
         InputError: as `series_of`, `segments_on_grid` and `write_dicom` do.
     """
     series = series_of(volume_node, folder)
-    segments = segments_on_grid(segmentation_node, chosen, volume_node, series.grid)
+    segments = segments_on_series(segmentation_node, chosen, volume_node, series)
     write_dicom(series, segments, **paths)
     database = open_database()
     for path in paths.values() if database is not None else ():
@@ -95,6 +96,34 @@ def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -
     return series
 
 
+def segments_on_series(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    chosen: Iterable[SegmentEntry],
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    series: SourceSeries,
+) -> list[Segment]:
+    """Segments on the grid of the volume's series; see `segments_on_grid`.
+
+    Slicer loads a series from a tilted gantry with right angles, so its voxels lie elsewhere than those of the series. Slices
+    are matched by their UIDs then.
+    """
+    if not series.grid.is_tilted:
+        return segments_on_grid(segmentation_node, chosen, volume_node, series.grid)
+    grid = grid_of_volume(volume_node)
+    index = {str(header.SOPInstanceUID): k for k, header in enumerate(series.slices)}
+    order = [index.get(uid, -1) for uid in instance_uids(volume_node)]
+    if grid.shape != series.grid.shape or sorted(order) != list(range(len(series.slices))):
+        raise InputError(
+            _(
+                "the slices of {volume_node}, which a tilted gantry took, cannot be matched with those of the series: load the"
+                " series again with the DICOM module"
+            ).format(volume_node=label(volume_node))
+        )
+    in_order = np.argsort(order)
+    segments = segments_on_grid(segmentation_node, chosen, volume_node, grid)
+    return [replace(segment, mask=segment.mask[in_order]) for segment in segments]
+
+
 def segments_on_grid(
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     chosen: Iterable[SegmentEntry],
@@ -106,9 +135,10 @@ def segments_on_grid(
     Parent transforms of the volume are taken back: DICOM coordinates are those that the volume was loaded with.
 
     Raises:
-        InputError: a segment is empty, has no binary labelmap, lies outside of the grid, or is under a nonlinear transform.
+        InputError: a segment is empty, has no binary labelmap or lies outside of the grid, or volume and segmentation are
+            under different transforms, of which one is not linear.
     """
-    to_volume = np.linalg.inv(node_to_world(volume_node)) @ node_to_world(segmentation_node)
+    to_volume = ijk_to_node(volume_node) @ np.linalg.inv(ijk_to_other(volume_node, segmentation_node))
     found = []
     for entry in chosen:
         segment = segmentation_node.GetSegmentation().GetSegment(entry.segment_id)
@@ -145,10 +175,8 @@ def segments_on_grid(
 def grid_of_volume(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Grid:
     """Grid of a volume in LPS, without parent transforms. Raises InputError if it has no voxels."""
     voxels = voxels_of(volume_node)
-    matrix = vtk.vtkMatrix4x4()
-    volume_node.GetIJKToRASMatrix(matrix)
     k, j, i = voxels.shape[:3]
-    return Grid((k, j, i), _RAS_TO_LPS @ to_array(matrix))
+    return Grid((k, j, i), _RAS_TO_LPS @ ijk_to_node(volume_node))
 
 
 def add_margin(

@@ -185,6 +185,23 @@ def test_a_moved_volume_is_written_where_the_patient_lay(
     assert "not reviewed" in roi.ROIDescription
 
 
+def test_slices_of_a_tilted_gantry_are_matched_by_their_uids(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:
+    """Slicer loads them with right angles, here in reverse order."""
+    tilted = write_patient_series(tmp_path / "tilted", np.where(BALL, 60, -100), shift_mm=0.8)
+    uids = [str(header.SOPInstanceUID) for header in tilted.headers]
+    scene.volume.SetAttribute("DICOM.instanceUIDs", " ".join(reversed(uids)))
+    out = tmp_path / "out"
+    out.mkdir()
+    ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(out), str(tilted.folder)
+    host.user.click(ui.handoffExportButton)
+    [file] = out.iterdir()
+    tumour, _heart = read_rtstruct(file, read_source_series(tilted.folder))
+    np.testing.assert_array_equal(tumour.mask, BALL[::-1])
+    scene.volume.SetAttribute("DICOM.instanceUIDs", " ".join(uids[:-1]))
+    host.user.click(ui.handoffExportButton)
+    assert "cannot be matched" in ui.handoffMessage.text
+
+
 def test_a_margin_becomes_a_segment_that_may_overlap(host: Any, scene: Any, ui: Any) -> None:
     select(ui, 0)
     ui.handoffMarginEdit.text = "5"
