@@ -92,6 +92,10 @@ def run(options: argparse.Namespace) -> None:
     series = series_of_options(options)
     assert series is not None  # --dicom is required
     found = read_segments(options.segmentation, series)
+    if found.empty and not options.segment:
+        raise InputError(
+            f"{found.empty[0]} is empty: contour it, or name the segments that are to be written with --segment"
+        )
     segments = chosen(found, options.segment)
     segments = renamed(
         segments,

@@ -32,11 +32,13 @@ class SegmentSet:
         segments: in the order of the files; none is empty.
         grid: their grid.
         notes: what a user should read, one line each.
+        empty: names of segments of the files that are empty and were left out.
     """
 
     segments: tuple[Segment, ...]
     grid: Grid
     notes: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def named(self, name: str) -> Segment:
         """The segment of that name. Raises InputError if there is none."""
@@ -65,18 +67,17 @@ def read_segments(
     """
     grid = grid if grid is not None else None if series is None else series.grid
     segments: list[Segment] = []
+    empty: list[str] = []
     notes = [] if series is None else list(series.notes)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         found, own_grid = _read_dicom(path, series) if _is_dicom(path) else _read_file(path)
-        left_out = [segment.name for segment in found if not segment.mask.any()]
-        if len(left_out) == len(found):
+        empty += [segment.name for segment in found if not segment.mask.any()]
+        if not any(segment.mask.any() for segment in found):
             raise InputError(f"{path} is empty: give a file with a contoured segment")
-        if left_out:
-            notes.append(f"empty and left out: {', '.join(left_out)}")
         grid = own_grid if grid is None else grid
         for segment in found:
-            if segment.name in left_out:
+            if not segment.mask.any():
                 continue
             if own_grid is not grid:
                 mask, resampled = move_mask(segment.mask, own_grid, grid, segment.name)
@@ -89,7 +90,9 @@ def read_segments(
             segments.append(replace(segment, colour=colour))
     if grid is None:
         raise InputError("no segmentation was given: give a file")
-    return SegmentSet(tuple(segments), grid, tuple(notes))
+    if empty:
+        notes.append(f"empty and left out: {', '.join(empty)}")
+    return SegmentSet(tuple(segments), grid, tuple(notes), tuple(empty))
 
 
 def resampling_notes(segments: Iterable[Segment]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ class StoredSegment:
     """A segment of a file.
 
     Attributes:
-        name: its name; in a labelmap "Label_" and the value.
+        name: its name; in a labelmap "Label_" and the value, or the name of the file if there is one value.
         mask: bool (k, j, i) on the grid of the file.
         colour: red, green and blue from 0 to 1; None if the file does not store it.
         tags: Slicer's tags of the segment.
@@ -56,7 +57,9 @@ def read_segment_file(path: Path | str) -> tuple[Image, list[StoredSegment]]:
         if looks_like_an_image(image):
             raise InputError(f"{path} is an image or holds fractions: give a labelmap or a segmentation")
         values = sorted({value for labels in image.voxels for value in np.unique(labels).tolist()} - {0})
-        return image, [StoredSegment(f"Label_{value:g}", image.voxels == value) for value in values]
+        stem = re.sub(r"(\.seg)?\.(nrrd|nhdr|nii|nii\.gz|mha|mhd)$", "", path.name, flags=re.IGNORECASE)
+        names = [stem] if len(values) == 1 else [f"Label_{value:g}" for value in values]
+        return image, [StoredSegment(name, image.voxels == value) for name, value in zip(names, values, strict=True)]
     image, layers = _read_layers(path)
     segments = []
     number = 0

@@ -125,7 +125,7 @@ def test_a_segmentation_on_another_grid_is_resampled_and_it_says_so(
         "export", tmp_path / "fine.nrrd", "--dicom", series, "--name", "GTVp", "--rtstruct", tmp_path / "rs.dcm"
     )
     assert result.status == 0, result.err
-    assert "Note: Label_1 was resampled" in result.out
+    assert "Note: fine was resampled" in result.out
     [segment] = read_rtstruct(tmp_path / "rs.dcm", read_source_series(series))
     assert segment.name == "GTVp" and dice(segment.mask, BALL) > 0.97
     roi = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence[0]
@@ -190,6 +190,7 @@ def test_bad_input_is_refused_in_one_line(
     tmp_path: Path,
 ) -> None:
     empty = segmentation("empty.seg.nrrd", {"A": np.zeros(SHAPE, bool)})
+    partly = segmentation("partly.seg.nrrd", {"A": BALL, "B": np.zeros(SHAPE, bool)})
     elsewhere = sitk.ReadImage(str(both))
     elsewhere.SetOrigin((500, 500, 500))
     sitk.WriteImage(elsewhere, str(tmp_path / "elsewhere.seg.nrrd"))
@@ -211,6 +212,7 @@ def test_bad_input_is_refused_in_one_line(
         (("export", both, "--dicom", series, "--rtstruct", tmp_path / "rs.nrrd"), ("ending",)),
         (("export", both, "--dicom", series, "--rtstruct", tmp_path / "no" / "rs.dcm"), ("does not exist",)),
         (("export", empty, *to_rs), ("empty.seg.nrrd is empty",)),
+        (("export", partly, *to_rs), ("B is empty", "--segment")),
         (("export", far, *to_rs), ("lies outside of the series",)),
         (("export", scan, *to_rs), ("is an image",)),
         (("export", both, *to_rs, "--name", "Heart=Lung tumour"), ("taken twice",)),

@@ -92,6 +92,8 @@ def test_each_value_of_a_labelmap_is_a_segment(tmp_path: Path) -> None:
     _file, segments = read_segment_file(path)
     assert [segment.name for segment in segments] == ["Label_3", "Label_4", "Label_7"]
     np.testing.assert_array_equal(segments[2].mask, ONE & TWO)
+    sitk.WriteImage(sitk.GetImageFromArray(ONE.astype(np.uint8)), str(tmp_path / "Liver.nii.gz"))
+    assert [segment.name for segment in read_segment_file(tmp_path / "Liver.nii.gz")[1]] == ["Liver"]
 
 
 def test_what_is_no_segmentation_is_refused(refused: Any, tmp_path: Path) -> None:
