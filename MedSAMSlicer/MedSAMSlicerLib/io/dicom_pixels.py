@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 
 import numpy as np
@@ -54,11 +55,12 @@ def _decoded(headers: Sequence[FrameHeader]) -> Iterator[np.ndarray]:
         try:
             with warnings.catch_warnings(), file.open("rb") as stream:
                 warnings.simplefilter("ignore")
-                frames = iter_pixels(stream, indices=[header.frame or 0 for header in images])
-                for header in images:
-                    with native_messages_logged():
-                        pixels = next(frames)
-                    yield _colours(pixels, header) if header.colour else _values(pixels, header)
+                # Closed before the file is: it goes back to where it began.
+                with closing(iter_pixels(stream, indices=[header.frame or 0 for header in images])) as frames:
+                    for header in images:
+                        with native_messages_logged():
+                            pixels = next(frames)
+                        yield _colours(pixels, header) if header.colour else _values(pixels, header)
         except Exception as error:  # pydicom and its plugins raise various exceptions on broken pixel data
             _log.debug("a DICOM image cannot be decoded: %s", type(error).__name__)
             raise InputError(

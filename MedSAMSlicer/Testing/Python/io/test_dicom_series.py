@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,17 @@ def test_slices_are_sorted_by_position_and_come_in_hounsfield_units(series: Any,
     assert image.origin_lps == (-10, 20, 100)
     np.testing.assert_array_equal(image.direction, np.eye(3))
     assert image.path == series.folder
+
+
+def test_reading_ends_without_an_error_that_python_only_prints(
+    series: Any, stored: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    add_axial(series, stored, [0, 3, 6])
+    read_image(series.folder)
+    gc.collect()
+    assert printed == []
 
 
 @pytest.mark.parametrize("flipped", [1, -1])
