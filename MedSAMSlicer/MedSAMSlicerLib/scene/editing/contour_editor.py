@@ -259,6 +259,7 @@ class ContourEditor:
         self._client.step()
         if self.state.gone:
             return
+        searching = self.reader.searching
         try:
             window = self.reader.advance()
         except Exception as error:
@@ -268,6 +269,8 @@ class ContourEditor:
                 self.runs.wanted = False
                 self.preview.forget()
                 self.state.fail(as_user_error(error))
+            elif searching:
+                self.state.changed.emit()
             return
         self.preview.step()
         if window != self._window:

@@ -88,3 +88,14 @@ def test_it_follows_the_eye_beside_the_segment(effect_fixture: Any) -> None:
     assert "is hidden" in ui.hintLabel.text
     display.SetSegmentVisibility("tumour", True)
     assert not ui.hintLabel.visible
+
+
+def test_an_image_that_shows_nothing_is_named_before_anything_is_drawn(effect_fixture: Any) -> None:
+    import slicer.util
+
+    voxels = slicer.util.arrayFromVolume(effect_fixture.volume)
+    voxels[:] = 7
+    slicer.util.arrayFromVolumeModified(effect_fixture.volume)
+    effect_fixture.effect.scriptedEffect.setParameter("Window", "auto")
+    effect_fixture.host.wait_until(lambda: "every voxel has the value 7" in effect_fixture.ui.windowInUseLabel.text)
+    assert effect_fixture.contouring.problem is None
