@@ -26,7 +26,7 @@ from .log_options import add_log_options
 
 DESCRIPTION = (
     "Writes segments as DICOM files that refer to the series that they were drawn on. Contours lie in the planes of its "
-    "slices. Segments on another grid are resampled, which is said; segments that lie outside are refused."
+    "slices. Segments on another grid are resampled, with a note; segments that lie outside are refused."
 )
 
 
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     """
     outputs = {"--rtstruct": options.rtstruct, "--seg": options.seg, "--sr": options.sr}
     if not any(outputs.values()):
-        raise InputError("no file was asked for: give --rtstruct, --seg or --sr")
+        raise InputError("no output is chosen: give --rtstruct, --seg or --sr")
     check_dicom_outputs(options.seg, options.sr)
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
     review = Review(True, options.reviewed_by, options.reviewed_on)

@@ -36,7 +36,7 @@ def help_text() -> str:
                 _("<b>Click</b> inside the object, <b>Ctrl+click</b> (Cmd+click on macOS) outside it, with models that"
                   " accept points: refine the mask on that slice, starting from its rectangle or its result."
                   " Clicks do not start a run: press <b>Enter</b> or 'Contour'."),
-                _("<b>Backspace</b> or 'Undo prompt': take back the last rectangle, click, removal or discard, with the"
+                _("<b>Backspace</b> or 'Undo prompt': take back the last rectangle, click, ROI, removal or discard, with the"
                   " result that there was before it."),
                 _("<b>Esc</b>: drop the rectangle, or cancel the run that it started, or drop the clicks since the last"
                   " run."),

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..engine.masks import bounding_box
+
 
 def slice_contours(mask: np.ndarray) -> list[np.ndarray]:
     """Contours of the objects on one slice: marching squares half way between inner and outer pixels.
@@ -25,12 +27,12 @@ def slice_contours(mask: np.ndarray) -> list[np.ndarray]:
     """
     import contourpy  # Slicer has it only once the user has installed the packages
 
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    box = bounding_box(mask)
+    if box is None:
         return []
-    y, x = int(rows[0]), int(columns[0])
+    y, x = box[0].start, box[1].start
     # A border of outer pixels closes contours at the edges of the slice.
-    padded = np.pad(mask[y : rows[-1] + 1, x : columns[-1] + 1], 1).astype(float)
+    padded = np.pad(mask[box], 1).astype(float)
     generator = contourpy.contour_generator(z=padded, fill_type=contourpy.FillType.OuterOffset)
     contours = []
     for points, offsets in zip(*generator.filled(0.5, np.inf), strict=True):
@@ -62,12 +64,6 @@ def fill_contours(contours: Iterable[np.ndarray], shape: tuple[int, int]) -> np.
             at = np.sort(x0 + (row - y0) * (x1 - x0) / (y1 - y0))
             mask[row] ^= (np.searchsorted(at, columns, side="right") % 2).astype(bool)
     return mask
-
-
-def area(contour: np.ndarray) -> float:
-    """Area within a contour in the square of its units; holes that are keyholes are not counted."""
-    x, y = (contour - contour[0]).T
-    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
 def _without_straight_points(ring: np.ndarray) -> np.ndarray:

@@ -18,13 +18,11 @@ class Diameters:
         index: the slice.
         longest_mm: longest distance between two points of the contour of one object.
         perpendicular_mm: longest distance at a right angle to it on the same slice.
-        ends: (2, 2) array, (x, y) of both ends of the longest diameter in pixels.
     """
 
     index: int
     longest_mm: float
     perpendicular_mm: float
-    ends: np.ndarray
 
 
 def largest_diameters(stack: np.ndarray, pixel_mm: tuple[float, float]) -> Diameters | None:
@@ -53,7 +51,7 @@ def largest_diameters(stack: np.ndarray, pixel_mm: tuple[float, float]) -> Diame
     if best is None:
         return None
     longest, index, ends, hull = best
-    return Diameters(index, longest, _longest_chord(hull, ends), ends / scale)
+    return Diameters(index, longest, _longest_chord(hull, ends))
 
 
 def _longest_chord(hull: np.ndarray, ends: np.ndarray) -> float:

@@ -75,7 +75,7 @@ def require_highdicom() -> None:
     """
     if not highdicom_installed():
         raise InputError(
-            _("DICOM SEG and reports need the package highdicom: install it (pip install 'medsam-slicer[dicom]')")
+            _("DICOM SEG and reports need the package highdicom: install it with the extra 'dicom', or from the panel")
         )
 
 

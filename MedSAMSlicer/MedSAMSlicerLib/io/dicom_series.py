@@ -126,7 +126,9 @@ def _slice_spacing(path: Path, headers: list[FrameHeader], at: np.ndarray, notes
     if deviation > max(_UNEVEN * step, SAME_POSITION_MM):
         raise _uneven(path, at, steps)
     if deviation > _NOTED_UNEVEN_MM:
-        notes.append(f"Slices lie up to {deviation:.2g} mm beside even places {step:.4g} mm apart: taken as even.")
+        notes.append(
+            f"Slices deviate by up to {deviation:.2g} mm from an even spacing of {step:.4g} mm: taken as even."
+        )
     return float((at[-1] - at[0]) / len(steps))
 
 

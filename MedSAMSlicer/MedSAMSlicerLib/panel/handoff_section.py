@@ -214,7 +214,7 @@ class HandoffSection:
         }
         paths = {kind: folder / f"{kind.upper()}-{stamp}.dcm" for kind, checked in wanted.items() if checked}
         if not paths:
-            raise InputError(_("no file was asked for: check RT structure set, segmentation or report"))
+            raise InputError(_("no output is chosen: check RT structure set, segmentation or report"))
         for path in paths.values():
             check_output(path, [], (".dcm",))
         segmentation_node, volume_node = self._nodes()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
 
-from MedSAMSlicerLib.handoff.contours import area, fill_contours, slice_contours
+from MedSAMSlicerLib.handoff.contours import fill_contours, slice_contours
+from support.contour_area import area
 from support.patient_series import disc
 
 

@@ -14,12 +14,12 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.handoff.contours import area
 from MedSAMSlicerLib.handoff.grid import Grid, move_mask
 from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.segments import Review, Segment, kind_of
 from MedSAMSlicerLib.handoff.source_series import SourceSeries, read_source_series
+from support.contour_area import area
 from support.patient_series import ORIENTATIONS, objects, write_patient_series
 
 OBJECTS = objects()

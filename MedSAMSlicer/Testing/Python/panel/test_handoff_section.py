@@ -241,7 +241,7 @@ def test_measurements_fill_a_table_and_are_copied(host: Any, scene: Any, ui: Any
     [
         (lambda scene, ui, out: setattr(ui.handoffSeriesButton, "directory", str(out)), "holds no DICOM image"),
         (lambda scene, ui, out: setattr(ui.handoffFolderButton, "directory", str(out / "absent")), "does not exist"),
-        (lambda scene, ui, out: ui.handoffRtstructCheckBox.click(), "no file was asked for"),
+        (lambda scene, ui, out: ui.handoffRtstructCheckBox.click(), "no output is chosen"),
         (lambda scene, ui, out: scene.segmentation.GetSegmentation().AddEmptySegment("E", "Empty"), "Empty is empty"),
     ],
     ids=["no series", "no folder", "no file", "empty segment"],
