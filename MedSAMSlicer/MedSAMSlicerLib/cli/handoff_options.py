@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..engine.errors import InputError
+from ..engine.stack import AXES
 from ..handoff.read_segments import SegmentSet
 from ..handoff.roi_names import warning
 from ..handoff.segments import Segment
@@ -29,6 +30,18 @@ def add_series_option(parser: argparse._ActionsContainer) -> None:
         metavar="TEXT",
         help="number or UID of the series in --dicom, or part of its description, if there are several",
     )
+
+
+def add_axis_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--axis``, which `axis_of_options` reads."""
+    parser.add_argument(
+        "--axis", choices=AXES, help="axis across the original slices, on which diameters are measured (default: K)"
+    )
+
+
+def axis_of_options(options: argparse.Namespace, series: SourceSeries | None) -> str | None:
+    """Axis across the slices, see `measure`: that of the option or the series; None if it is not known."""
+    return options.axis or (None if series is None else "K")
 
 
 def series_of_options(options: argparse.Namespace) -> SourceSeries | None:

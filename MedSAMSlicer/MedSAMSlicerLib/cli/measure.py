@@ -14,8 +14,10 @@ from ..io.tables import write_table
 from .console import print_line
 from .handoff_options import (
     SEGMENTATION_HELP,
+    add_axis_option,
     add_dicom_option,
     add_series_option,
+    axis_of_options,
     check_outputs,
     chosen,
     print_notes,
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     image.add_argument("--image", metavar="FILE", help="image whose values are measured")
     add_dicom_option(image, "whose values are measured")
     add_series_option(parser)
+    add_axis_option(parser)
     parser.add_argument(
         "--segment", action="append", default=[], metavar="SEGMENT", help="measure this segment only; repeatable"
     )
@@ -57,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     series = series_of_options(options)
     values = values_of_series(series) if series else values_of_image(options.image) if options.image else None
     found = read_segments(options.segmentation, series, None if values is None else values.grid)
-    axis = "K" if series else None
+    axis = axis_of_options(options, series)
     measured = [
         measure(segment.name, segment.mask, found.grid, axis=axis)
         if values is None

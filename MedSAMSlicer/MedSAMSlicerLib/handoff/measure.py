@@ -11,12 +11,13 @@ from scipy.ndimage import label
 from ..engine.errors import InputError
 from ..engine.i18n import tr as _
 from ..engine.masks import bounding_box
-from ..engine.stack import array_axis, default_axis
+from ..engine.stack import array_axis
 from .diameters import largest_diameters
 from .grid import Grid
 from .recist import is_node, measurability_note
 
 PERCENTILES = (5, 25, 50, 75, 95)
+AXIS_NOTE = "the spacing does not tell the original slices: those along K were taken"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def measure(
         voxels: (k, j, i) values of the image on the same grid, if they are to be measured.
         unit: unit of the values times `factor`.
         factor: for example from Bq/ml to SUV.
-        axis: index axis across the original slices; by default that of the coarsest spacing.
+        axis: index axis across the original slices, as RECIST wants; by default K, which is noted where the spacing does
+            not bear it out.
 
     Raises:
         InputError: the mask is empty.
@@ -97,7 +99,8 @@ def measure(
         raise InputError(_("{name} is empty: leave it out, or contour it first").format(name=name))
     cropped = np.pad(mask[box], 1)
     k_mm, j_mm, i_mm = grid.spacing_kji
-    axis = axis or default_axis((i_mm, j_mm, k_mm), grid.ijk_to_lps)
+    unsure = axis is None and k_mm < 1.01 * max(i_mm, j_mm)
+    axis = axis or "K"
     across = array_axis(axis)
     rows, columns = (mm for n, mm in enumerate(grid.spacing_kji) if n != across)
     found = largest_diameters(np.moveaxis(mask[box], across, 0), (rows, columns))
@@ -107,6 +110,8 @@ def measure(
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(image)
     notes = [measurability_note(name, found.longest_mm, found.perpendicular_mm, grid.spacing_kji[across])]
+    if unsure:
+        notes.append(AXIS_NOTE)
     inside = None if voxels is None else voxels[box][mask[box]].astype(float) * factor
     if inside is not None and not np.isfinite(inside).all():
         notes.append(f"{np.count_nonzero(~np.isfinite(inside))} voxels are no numbers and were left out")

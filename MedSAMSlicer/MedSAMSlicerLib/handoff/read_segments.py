@@ -53,6 +53,8 @@ def read_segments(
     paths: Path | str | Sequence[Path | str],
     series: SourceSeries | None = None,
     grid: Grid | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> SegmentSet:
     """Read the segments of one or several files.
 
@@ -60,6 +62,7 @@ def read_segments(
         paths: ``.seg.nrrd``, labelmap (NRRD, NIfTI, MetaImage), or ``.dcm`` (RTSTRUCT, DICOM SEG).
         series: series that the segments belong to. DICOM files need it.
         grid: grid to bring them to; by default that of the series, or without one that of the first file.
+        may_be_empty: whether files may have no segment that is not empty.
 
     Raises:
         InputError: a file cannot be read, has no segment that is not empty, belongs to another series, or lies outside of
@@ -73,7 +76,7 @@ def read_segments(
         path = Path(path)
         found, own_grid = _read_dicom(path, series) if _is_dicom(path) else _read_file(path)
         empty += [segment.name for segment in found if not segment.mask.any()]
-        if not any(segment.mask.any() for segment in found):
+        if not may_be_empty and not any(segment.mask.any() for segment in found):
             raise InputError(f"{path} is empty: give a file with a contoured segment")
         grid = own_grid if grid is None else grid
         for segment in found:

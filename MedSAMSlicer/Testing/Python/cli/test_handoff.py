@@ -182,6 +182,40 @@ def test_two_segmentations_are_compared(
     assert targets["response"] == "PR" and targets["diameter_change_pct"] == pytest.approx(-33, abs=3)
 
 
+def test_lesions_that_are_gone_are_a_complete_response(
+    medsam_slicer: Callable[..., Any], both: Path, segmentation: Callable[..., Path], tmp_path: Path
+) -> None:
+    nothing = segmentation("second.seg.nrrd", {"Lung tumour": BALL & False})
+    out = tmp_path / "c.json"
+    result = medsam_slicer("compare", both, nothing, "--recist", "--output", out)
+    assert result.status == 0, result.err
+    assert "empty and left out: Lung tumour" in result.out
+    [targets] = json.loads(out.read_text())["targets"]
+    assert targets["response"] == "CR" and targets["diameter_mm_2"] == 0
+
+
+def test_what_makes_two_times_hard_to_compare_is_noted(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    def compared(*options: object) -> str:
+        result = medsam_slicer("compare", both, both, "--recist", "--dicom", series, *options)
+        assert result.status == 0, result.err
+        return str(result.out)
+
+    assert "Note" not in compared()
+    other = write_patient_series(tmp_path / "other", np.where(BALL, 60, -100), orientation="oblique", PatientID="P-18")
+    out = compared("--dicom-second", other.folder)
+    assert "different patient IDs" in out and "P-18" not in out
+
+    thin = sitk.GetImageFromArray(BALL.astype(np.uint8))
+    thin.SetSpacing((0.9, 0.9, 0.5))
+    sitk.WriteImage(thin, str(tmp_path / "thin.nrrd"))
+    result = medsam_slicer("compare", both, tmp_path / "thin.nrrd", "--recist")
+    assert "those along K were taken" in result.out and "lie at an angle" in result.out
+    stated = medsam_slicer("measure", tmp_path / "thin.nrrd", "--axis", "J")
+    assert "along K" not in stated.out and " J" in stated.out
+
+
 def test_bad_input_is_refused_in_one_line(
     refused: Callable[..., AbstractContextManager[Any]],
     series: Path,

@@ -58,10 +58,18 @@ def test_objects_apart_are_counted_and_not_joined_by_a_diameter() -> None:
     assert found.longest_mm == pytest.approx(np.hypot(20, 10) * 0.8, abs=0.8)
 
 
-def test_slices_are_counted_along_the_axis_of_the_coarsest_spacing() -> None:
+def test_diameters_are_not_measured_across_thin_slices() -> None:
+    mask = ellipsoid((10, 10, 25))  # thinner slices make it 5 mm high
+    grid = Grid.of(mask.shape, (0.8, 0.8, 0.5), (0, 0, 0), np.eye(3))
+    found, stated = measure("Lesion", mask, grid), measure("Lesion", mask, grid, axis="K")
+    assert found.axis == "K" and found.longest_mm == pytest.approx(20, abs=0.8)
+    assert "along K" in found.notes[0] and stated.notes == ()
+
+
+def test_the_axis_of_the_slices_can_be_stated() -> None:
     mask = ellipsoid((22, 12, 25)).transpose(2, 0, 1)  # slices along j
     grid = Grid.of(mask.shape, (0.8, 2.5, 0.8), (0, 0, 0), np.eye(3))
-    found = measure("Lesion", mask, grid)
+    found = measure("Lesion", mask, grid, axis="J")
     assert found.axis == "J" and found.slice in (11, 12, 13)
     assert found.longest_mm == pytest.approx(44, abs=0.8)
 
