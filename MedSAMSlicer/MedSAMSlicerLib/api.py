@@ -268,7 +268,7 @@ def make_prompt(
         As `segment` does for a prompt.
     """
     _check_image(image)
-    axis = default_axis(image.spacing_ijk, image.ijk_to_ras) if axis is None else axis
+    axis = default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions) if axis is None else axis
     region = None if roi is None else read_roi(roi)
     return volume_prompt(
         image.dimensions,

@@ -107,7 +107,7 @@ def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumeProm
             box, or the ROI file or mask cannot be used.
     """
     dimensions = image.dimensions
-    axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions)
     across = AXES.index(axis)
     columns, rows = (n for n in range(3) if n != across)
     mask = None if options.mask is None else _mask_on_slice(options, image, axis)

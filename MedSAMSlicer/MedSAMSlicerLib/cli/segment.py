@@ -166,7 +166,7 @@ def _prepared(options: argparse.Namespace, image: Image, box: IndexBox | None) -
     if box is None:
         prompt = prompt_from_options(options, image)
     else:
-        axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+        axis = options.axis or default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions)
         prompt = volume_prompt(image.dimensions, axis, box=box)
     stack = ArrayStack(image.voxels, image.spacing_ijk, prompt.axis)
     check_finite_in_prompt(stack, prompt.stack)

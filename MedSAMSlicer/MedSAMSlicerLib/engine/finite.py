@@ -48,20 +48,22 @@ def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
 
     Args:
         values: the volume in scanner values.
-        prompt: its 3D box, boxes and points are looked at.
+        prompt: its 3D box, points, drawn masks and rectangles are looked at, and on slices between key slices the
+            rectangles of both.
 
     Raises:
         InputError: a voxel in one of them is NaN or infinite.
     """
     whole = Box.of_slice(*values.shape[1:])
-    for index in range(values.shape[0]) if prompt.box3d is not None else sorted(prompt.slices):
+    first, last = prompt.slice_range or (min(prompt.slices), max(prompt.slices))
+    for index in range(first, last + 1):
         given = prompt.slices.get(index)
-        boxes = [given.box] if given is not None and given.box is not None else []
+        boxes = [prompt.box3d] if prompt.box3d is not None else _rectangles_near(prompt, index)
         if given is not None and given.points is not None:
             boxes += [Box(x, y, x, y) for x, y in given.points.coordinates]
-        first, last = prompt.slice_range or (0, values.shape[0] - 1)
-        if prompt.box3d is not None and first <= index <= last:
-            boxes.append(prompt.box3d)
+        if given is not None and given.mask is not None and given.mask.mask is not None:
+            drawn = Box.from_mask(given.mask.mask)
+            boxes += [drawn] if drawn is not None else []
         if not boxes:
             continue
         image = values.slice_values(index)
@@ -81,3 +83,20 @@ def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
                         "move the prompt, or repair the image"
                     ).format(count=len(bad), index=index, x=x0 + column, y=y0 + row)
                 )
+
+
+def _rectangles_near(prompt: StackPrompt, index: int) -> list[Box]:
+    """The rectangle of a slice, or those of the nearest key slices on both sides."""
+    keys = sorted(key for key, given in prompt.slices.items() if given.box is not None)
+    if index in keys:
+        near = [index]
+    else:
+        near = [
+            key
+            for key in (
+                max((k for k in keys if k < index), default=None),
+                min((k for k in keys if k > index), default=None),
+            )
+            if key is not None
+        ]
+    return [box for key in near if (box := prompt.slices[key].box) is not None]

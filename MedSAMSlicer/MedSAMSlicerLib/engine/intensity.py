@@ -190,6 +190,11 @@ def window_steps(wanted: str, values: ValueSource, modality: str | None = None) 
         offset = yield from _ct_offset(values, extremes)
     if wanted != "auto" or ct or offset:
         window = _named_window("soft-tissue" if wanted == "auto" else wanted)
+        if modality == "CT" and not offset and extremes[0] >= 0:
+            note = _(
+                "No value of this CT is below 0: if they are not Hounsfield units, give a window as level and width."
+            )
+            window = replace(window, note=note)
         return _limited(_shifted(window, offset), extremes)
     return (yield from _percentile_window(values, extremes))
 

@@ -120,16 +120,23 @@ def from_slices_first(stack: np.ndarray, axis: str) -> np.ndarray:
     return np.moveaxis(stack, 0, array_axis(axis))
 
 
-def default_axis(spacing_ijk: tuple[float, float, float], ijk_to_world: np.ndarray) -> str:
+def default_axis(
+    spacing_ijk: tuple[float, float, float], ijk_to_world: np.ndarray, dimensions: tuple[int, int, int] | None = None
+) -> str:
     """Axis to propagate along: the one with the coarsest spacing, and among equals the one nearest to superior-inferior.
+
+    An image of one slice has that slice, whatever its thickness.
 
     Args:
         spacing_ijk: voxel size along I, J, K in millimetres. Values within 1 % of the coarsest count as equal.
         ijk_to_world: (3, 3) or (4, 4) matrix to RAS or LPS, of which only the directions are used.
+        dimensions: number of voxels along I, J, K; None: all axes may be meant.
 
     Returns:
         "I", "J" or "K".
     """
+    if dimensions is not None and dimensions.count(1) == 1:
+        return AXES[dimensions.index(1)]
     directions = np.asarray(ijk_to_world, dtype=float)[:3, :3]
     upright = np.abs(directions[2]) / np.linalg.norm(directions, axis=0)
     coarsest = max(spacing_ijk)

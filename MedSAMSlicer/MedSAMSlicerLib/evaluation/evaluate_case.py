@@ -131,7 +131,7 @@ def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> Case
 def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     image = read_image(case.image)
     truth = read_label(case.label, case.value, like=image)
-    axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras)
+    axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions)
     stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
     source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
     truth = np.moveaxis(truth, array_axis(axis), 0)

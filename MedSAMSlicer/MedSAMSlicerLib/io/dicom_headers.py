@@ -15,8 +15,16 @@ from pydicom.uid import MediaStorageDirectoryStorage
 from ..engine.errors import InputError
 
 _TAGS = [
-    *("SOPClassUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType"),
-    *("NumberOfFrames", "PhotometricInterpretation", "Rows", "Columns"),
+    *(
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "SeriesInstanceUID",
+        "SeriesNumber",
+        "SeriesDescription",
+        "Modality",
+        "ImageType",
+    ),
+    *("NumberOfFrames", "PhotometricInterpretation", "BitsStored", "PixelRepresentation", "Rows", "Columns"),
     *("PixelSpacing", "ImagerPixelSpacing", "SequenceOfUltrasoundRegions"),
     *("ImageOrientationPatient", "ImagePositionPatient", "SpacingBetweenSlices", "SliceThickness"),
     *("RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
@@ -38,6 +46,8 @@ PHASE_TAGS = {
 # DICOM files without preamble begin with group 0002 or 0008, little endian.
 _BARE_STARTS = (b"\x02\x00", b"\x08\x00")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66"
+_FRAMES_PER_FILE = 1e6
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ class FrameHeader:
         thickness: distance between slices or slice thickness in mm; None if the file does not state it.
         rescale: slope and intercept from stored to scanner values; None for stored values.
         photometric: photometric interpretation, such as "MONOCHROME2".
-        secondary: whether this is a secondary capture, such as a screenshot or a scanned document.
+        lowest_and_highest: limits of the stored values.
+        uid: SOP instance UID of the file.
+        secondary: whether this is a secondary capture, such as a screenshot or a scanned document, or a segmentation.
         localizer: whether the file says that this is a localizer.
         stack: stack of a multi-frame file that the image belongs to; "" otherwise.
         phase: values of `PHASE_TAGS` that the file states.
@@ -80,6 +92,8 @@ class FrameHeader:
     thickness: float | None
     rescale: tuple[float, float] | None
     photometric: str
+    lowest_and_highest: tuple[int, int]
+    uid: str
     secondary: bool
     localizer: bool
     stack: str
@@ -164,12 +178,13 @@ def _header(file: Path, dataset: pydicom.Dataset, frame: int | None, group: pydi
         raise InputError(
             f"{file} has a DICOM header that cannot be read ({type(error).__name__}): export the series again"
         ) from error
-    kind = [str(part).upper() for part in dataset.get("ImageType") or []]
+    frame_type = value("CTImageFrameTypeSequence", "FrameType") or value("MRImageFrameTypeSequence", "FrameType")
+    kind = [str(part).upper() for part in frame_type or dataset.get("ImageType") or []]
     description = " ".join(str(dataset.get("SeriesDescription") or "").split())
     phase = {name: value(*path) if path[0] else None for name, path in PHASE_TAGS.items()}
     phase = {name: dataset.get(name) if found is None else found for name, found in phase.items()}
     if frame is not None:
-        phase["InstanceNumber"] = frame
+        phase["InstanceNumber"] = float(phase["InstanceNumber"] or 0) * _FRAMES_PER_FILE + frame
     series = Series(
         str(dataset.get("SeriesInstanceUID", "")),
         str(dataset.get("SeriesNumber") or ""),
@@ -187,11 +202,22 @@ def _header(file: Path, dataset: pydicom.Dataset, frame: int | None, group: pydi
         thickness=abs(float(thickness)) if thickness else None,
         rescale=rescale,
         photometric=str(dataset.get("PhotometricInterpretation") or "MONOCHROME2"),
-        secondary=str(dataset.get("SOPClassUID", "")).startswith(_SECONDARY_CAPTURE),
+        secondary=_is_secondary(str(dataset.get("SOPClassUID", ""))),
+        uid=str(dataset.get("SOPInstanceUID", "")),
+        lowest_and_highest=_stored_range(dataset),
         localizer="LOCALIZER" in kind,
         stack=str(value("FrameContentSequence", "StackID") or ""),
         phase={name: _plain(found) for name, found in phase.items() if found not in (None, "")},
     )
+
+
+def _is_secondary(sop_class: str) -> bool:
+    return any(sop_class == uid or sop_class.startswith(f"{uid}.") for uid in (_SECONDARY_CAPTURE, _SEGMENTATION))
+
+
+def _stored_range(dataset: pydicom.Dataset) -> tuple[int, int]:
+    values = 1 << int(dataset.get("BitsStored") or 16)
+    return (-values // 2, values // 2 - 1) if dataset.get("PixelRepresentation") == 1 else (0, values - 1)
 
 
 def _pixel_spacing(stated: Any, dataset: pydicom.Dataset) -> tuple[float, float] | None:

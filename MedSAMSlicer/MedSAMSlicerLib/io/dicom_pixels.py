@@ -70,7 +70,7 @@ def _decoded(headers: Sequence[FrameHeader]) -> Iterator[np.ndarray]:
 
 def _values(pixels: np.ndarray, header: FrameHeader) -> np.ndarray:
     if header.photometric == "MONOCHROME1" and header.series.modality not in _MEASURED:
-        pixels = int(pixels.max()) + int(pixels.min()) - pixels.astype(np.int32)
+        pixels = sum(header.lowest_and_highest) - pixels.astype(np.int32)
     slope, intercept = header.rescale or (1.0, 0.0)
     if (slope, intercept) == (1.0, 0.0):
         return pixels

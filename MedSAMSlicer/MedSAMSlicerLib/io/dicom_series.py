@@ -59,7 +59,7 @@ class DicomSource:
         if self._volume.has_place:
             direction, spacing, origin = slices_grid(self.path, headers, notes)
         elif len({header.position is None for header in headers}) == 1 and _is_picture(self._volume):
-            direction, spacing, origin = np.eye(3), _picture_spacing(headers[0], notes), (0.0, 0.0, 0.0)
+            direction, spacing, origin = np.eye(3), _picture_spacing(headers, notes), (0.0, 0.0, 0.0)
         else:
             raise InputError(
                 f"{headers[0].file} has no position in the patient (pixel spacing, orientation or position is missing or "
@@ -75,11 +75,16 @@ def _is_picture(volume: DicomVolume) -> bool:
     return volume.first.colour or volume.series.modality not in ("CT", "MR", "PT", "NM")
 
 
-def _picture_spacing(header: FrameHeader, notes: list[str]) -> tuple[float, float, float]:
-    if header.pixel_spacing is None:
+def _picture_spacing(headers: list[FrameHeader], notes: list[str]) -> tuple[float, float, float]:
+    files = len({header.file for header in headers})
+    if files > 1:
+        notes.append(f"{files} pictures of one series are taken as slices.")
+    stated = headers[0].pixel_spacing
+    if stated is None:
         notes.append("The file does not state the size of a pixel: taken as 1 mm, so volumes are not millilitres.")
-        return 1.0, 1.0, 1.0
-    between_rows, between_columns = header.pixel_spacing
+    elif len(headers) > 1:
+        notes.append("Pictures have no distance from each other: taken as 1 mm, so volumes are not millilitres.")
+    between_rows, between_columns = stated or (1.0, 1.0)
     return between_columns, between_rows, 1.0
 
 
@@ -129,6 +134,7 @@ def _slice_spacing(path: Path, headers: list[FrameHeader], at: np.ndarray, notes
         notes.append(
             f"Slices deviate by up to {deviation:.2g} mm from an even spacing of {step:.4g} mm: taken as even."
         )
+        return float(step)
     return float((at[-1] - at[0]) / len(steps))
 
 

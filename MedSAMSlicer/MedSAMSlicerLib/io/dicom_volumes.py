@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,9 @@ from .dicom_headers import PHASE_TAGS, FrameHeader, Series, read_headers
 SAME_POSITION_MM = 0.01
 _SAME_ORIENTATION = 1e-3
 _LOCALIZER_WORDS = ("localizer", "localiser", "scout", "topogram", "surview", "survey")
-_LISTED = 8
+# Localizers have few slices; a series with more is none, whatever it is called.
+_MOST_LOCALIZER_SLICES = 12
+_LISTED = 30
 
 
 @dataclass
@@ -47,7 +50,8 @@ class DicomVolume:
     def is_auxiliary(self) -> bool:
         """Whether the volume is a localizer or a secondary capture, which come along with the volume that is meant."""
         description = self.series.description.lower()
-        localizer = self.first.localizer or any(word in description for word in _LOCALIZER_WORDS)
+        called_so = any(word in description for word in _LOCALIZER_WORDS)
+        localizer = self.first.localizer or (called_so and len(self.phases[0]) <= _MOST_LOCALIZER_SLICES)
         return localizer or self.first.secondary
 
     @property
@@ -69,6 +73,7 @@ class _Found:
     headers: list[FrameHeader] = field(default_factory=list)
     without_image: int = 0
     empty_files: int = 0
+    copies: int = 0
 
 
 def find_volume(path: Path, wanted: str | None, files: Sequence[Path] | None = None) -> tuple[DicomVolume, list[str]]:
@@ -92,10 +97,13 @@ def find_volume(path: Path, wanted: str | None, files: Sequence[Path] | None = N
         chosen = [volume for volume in volumes if _matches(volume, wanted)]
         if not chosen:
             raise InputError(f"{path} has no series {wanted!r}: choose one of {_listed(volumes)}")
-        left_out: list[DicomVolume] = []  # the user chose
+        # Part of a description may fit several series, and a series may hold a localizer.
+        chosen = [one for one in chosen if one.series.description.lower() == wanted.strip().lower()] or chosen
+        considered = chosen
     else:
-        chosen = _meant(volumes)
-        left_out = [volume for volume in volumes if volume not in chosen]
+        considered = volumes
+    chosen = _meant(considered)
+    left_out = [volume for volume in considered if volume not in chosen]
     if not chosen:
         raise InputError(f"{path} holds no DICOM image: give the folder in which the files of the series lie")
     if len(chosen) > 1:
@@ -106,18 +114,23 @@ def find_volume(path: Path, wanted: str | None, files: Sequence[Path] | None = N
 
 
 def _read_all(files: Iterable[Path]) -> _Found:
-    found = _Found()
+    found, seen = _Found(), set[str]()
     for file in files:
+        if not file.is_file() or file.name.upper() == "DICOMDIR":  # a link that leads nowhere; a list of the files
+            continue
         if not file.stat().st_size:
             found.empty_files += 1
             continue
         headers = read_headers(file)
         if headers is None:
             continue
-        if headers:
-            found.headers += headers
-        elif file.name.upper() != "DICOMDIR":
+        if not headers:
             found.without_image += 1
+        elif headers[0].uid and headers[0].uid in seen:
+            found.copies += 1
+        else:
+            seen.add(headers[0].uid)
+            found.headers += headers
     return found
 
 
@@ -155,6 +168,8 @@ def _alike(one: FrameHeader, other: FrameHeader) -> bool:
     """Whether two images may belong to one volume."""
     if (one.size, one.colour, one.stack, one.localizer) != (other.size, other.colour, other.stack, other.localizer):
         return False
+    if one.position is None and (one.frame is not None or other.frame is not None) and one.file != other.file:
+        return False  # each cine is a stack of its own
     if (one.position is None) != (other.position is None) or (one.pixel_spacing is None) != (
         other.pixel_spacing is None
     ):
@@ -179,23 +194,34 @@ def _phases(headers: list[FrameHeader]) -> tuple[list[list[FrameHeader]], str]:
     normal = np.cross(*headers[0].orientation)
     along = {id(header): float(header.position @ normal) for header in headers if header.position is not None}
     ordered = sorted(headers, key=lambda header: along[id(header)])
+    same = _same_position(np.array([along[id(header)] for header in ordered]))
     positions: list[list[FrameHeader]] = []
     for header in ordered:
-        if positions and along[id(header)] - along[id(positions[-1][0])] < SAME_POSITION_MM:
+        if positions and along[id(header)] - along[id(positions[-1][0])] < same:
             positions[-1].append(header)
         else:
             positions.append([header])
     ((repeats, _),) = Counter(map(len, positions)).most_common(1)
     if repeats == 1 or any(len(position) != repeats for position in positions):
         return [ordered], ""
-    for name in PHASE_TAGS:
-        values = [[header.phase.get(name) for header in position] for position in positions]
+    single = [(name,) for name in PHASE_TAGS]
+    # Two times of two echoes: no attribute alone tells them apart.
+    pairs = list(itertools.combinations(list(PHASE_TAGS)[:-1], 2))
+    for names in [*single[:-1], *pairs, single[-1]]:
+        values = [[tuple(header.phase.get(name) for name in names) for header in position] for position in positions]
         # Every phase has one value: of all positions, or, for times, one that is its own in each position.
-        if all(None not in here and len({str(value) for value in here}) == repeats for here in values):
+        if all(not any(None in one for one in here) and len(set(map(str, here))) == repeats for here in values):
             for position in positions:
-                position.sort(key=lambda header: (isinstance(header.phase[name], str), header.phase[name]))
-            return [list(phase) for phase in zip(*positions, strict=True)], name
+                position.sort(key=lambda header: [(isinstance(header.phase[n], str), header.phase[n]) for n in names])
+            return [list(phase) for phase in zip(*positions, strict=True)], ", ".join(names)
     return [ordered], ""
+
+
+def _same_position(places: np.ndarray) -> float:
+    """Distance in mm below which two of these ascending places are one: scanners round the positions of each phase."""
+    steps = np.diff(places)
+    apart = steps[steps > 5 * SAME_POSITION_MM]
+    return max(SAME_POSITION_MM, 0.2 * float(np.median(apart))) if apart.size else SAME_POSITION_MM
 
 
 def _matches(volume: DicomVolume, wanted: str) -> bool:
@@ -218,7 +244,11 @@ def _meant(volumes: list[DicomVolume]) -> list[DicomVolume]:
 
 
 def _listed(volumes: list[DicomVolume]) -> str:
-    texts = [volume.text for volume in volumes[:_LISTED]]
+    ordered = sorted(volumes, key=lambda one: [int(part) if part.isdigit() else 0 for part in one.name.split(".")])
+    numbers = Counter(volume.name for volume in volumes)
+    texts = [
+        volume.text + (f", UID {volume.series.uid}" if numbers[volume.name] > 1 else "") for volume in ordered[:_LISTED]
+    ]
     return "; ".join(texts) + ("; ..." if len(volumes) > _LISTED else "")
 
 
@@ -228,4 +258,6 @@ def _notes(left_out: list[DicomVolume], found: _Found) -> list[str]:
         parts.append(f"{found.without_image} DICOM file{'s' if found.without_image > 1 else ''} without an image")
     if found.empty_files:
         parts.append(f"{found.empty_files} empty file{'s' if found.empty_files > 1 else ''}")
+    if found.copies:
+        parts.append(f"{found.copies} further cop{'ies' if found.copies > 1 else 'y'} of the same images")
     return [f"Left out: {'; '.join(parts)}."] if parts else []

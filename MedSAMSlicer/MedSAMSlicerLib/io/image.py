@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ..engine.errors import InputError, shown
 from ..engine.finite import not_finite_steps
 from ..engine.stack import ArrayStack
 from ..engine.steps import result_of
+
+if TYPE_CHECKING:
+    from SimpleITK import ImageFileReader
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -137,6 +141,17 @@ def _numbers(value: object) -> np.ndarray:
         return np.asarray(value, float)
     except (TypeError, ValueError):
         return np.zeros(0)
+
+
+def itk_matrix(reader: ImageFileReader) -> np.ndarray:
+    """(4, 4) matrix from voxel indices to LPS mm of a file whose header was read; a picture lies in the plane of K."""
+    dimension = len(reader.GetSize())
+    used = min(dimension, 3)
+    matrix = np.eye(4)
+    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:used, :used]
+    matrix[:used, :used] = direction * np.array(reader.GetSpacing()[:used])
+    matrix[:used, 3] = reader.GetOrigin()[:used]
+    return matrix
 
 
 def placed_image(

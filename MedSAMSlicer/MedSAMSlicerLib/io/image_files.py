@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from .image import Image, checked_image, placed_image
+from .image import Image, checked_image, itk_matrix, placed_image
 from .native_messages import native_messages_logged
 from .pictures import PICTURE_ENDINGS, read_picture
 
@@ -142,6 +142,11 @@ def _is_dicom(path: Path) -> bool:
 
 def _check_openable(path: Path) -> None:
     try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fspath(path).encode("utf-8", "replace").decode()
+        raise InputError(f"{shown} has a name that is no valid text: rename the file or its folder") from None
+    try:
         with path.open("rb") as file:
             if not file.read(1):
                 raise InputError(f"{path} is empty: copy or export it again")
@@ -217,19 +222,15 @@ class _ItkSource:
         voxels = np.asarray(_Pinned(image))
         if self._is_colour:
             voxels = voxels[..., :3]
-        voxels = voxels.reshape(*self._size[2::-1], *voxels.shape[3:])
-        dimension = len(self._size)
-        matrix = np.eye(4)
-        direction = np.array(self._reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
-        matrix[:3, :3] = direction * np.array(self._reader.GetSpacing()[:3])
-        matrix[:3, 3] = self._reader.GetOrigin()[:3]
-        return placed_image(voxels, matrix, self._modality(), self.path)
+        shape = (*self._size[:3], 1)[:3] if len(self._size) < 3 else self._size[:3]
+        voxels = voxels.reshape(*shape[::-1], *((3,) if self._is_colour else ()))
+        return placed_image(voxels, itk_matrix(self._reader), self._modality(), self.path)
 
     def _check_header(self) -> None:
         shown = " x ".join(str(n) for n in self._size)
         if len(self._size) < 3 and not self._is_colour:
             raise InputError(f"{self.path} is a {len(self._size)}D image ({shown}): give a 3D image")
-        if len(self._size) < 3 or any(n != 1 for n in self._size[4:]) or (self.frames > 1 and self._is_colour):
+        if any(n != 1 for n in self._size[4:]) or (self.frames > 1 and self._is_colour):
             raise InputError(f"{self.path} is a {len(self._size)}D image ({shown}): save one part of it as a 3D image")
         if self._components != 1 and not (self._in_components or self._is_colour):
             raise InputError(

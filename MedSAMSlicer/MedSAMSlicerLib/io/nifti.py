@@ -16,7 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError
-from .image import LPS_TO_RAS, Image, is_nearly_perpendicular, placed_image
+from .image import LPS_TO_RAS, Image, is_nearly_perpendicular, itk_matrix, placed_image
 from .native_messages import native_messages_logged
 
 # Two forms of a header count as equal if no corner voxel is further from its counterpart than this share of a voxel.
@@ -176,12 +176,7 @@ def _itk_geometry(path: Path) -> np.ndarray | None:
     except RuntimeError as error:  # SimpleITK raises nothing else
         _log.debug("ITK refuses the geometry of a NIfTI file: %s", error)
         return None
-    dimension = len(reader.GetSize())
-    matrix = np.eye(4)
-    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)[:3, :3]
-    matrix[:3, :3] = direction * np.array(reader.GetSpacing()[:3])
-    matrix[:3, 3] = reader.GetOrigin()[:3]
-    return matrix
+    return itk_matrix(reader)
 
 
 def _apart(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:

@@ -28,7 +28,10 @@ def read_picture(path: Path) -> Image:
     """
     try:
         with Picture.open(path) as picture:
-            pages = [_pixels(page) for page in ImageSequence.Iterator(picture)]
+            # Phones store a second picture in JPEG files, of another size or depth: it is no slice.
+            pages = [
+                _pixels(page) for page in (ImageSequence.Iterator(picture) if picture.format == "TIFF" else [picture])
+            ]
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
         raise InputError(
             f"{path} cannot be read as a picture: damaged, incomplete or of another kind; copy or export it again"
@@ -38,7 +41,8 @@ def read_picture(path: Path) -> Image:
     voxels = np.stack(pages)
     voxels.flags.writeable = False
     note = "A picture does not state the size of a pixel: taken as 1 mm, so volumes are not millilitres."
-    return Image(voxels, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3), None, path, (note,))
+    # A photograph: its values are no Hounsfield units, whatever they look like.
+    return Image(voxels, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3), "XC", path, (note,))
 
 
 def _pixels(page: Picture.Image) -> np.ndarray:

@@ -199,6 +199,8 @@ class TestNumbersInThePrompt:
             StackPrompt({3: Box(10, 8, 14, 12)}, (1, 4), Box(10, 8, 14, 12)),
             StackPrompt({2: Box(12, 10, 14, 12)}),
             StackPrompt({2: SlicePrompt(points=Points(((12.2, 9.8),), (True,)))}),
+            StackPrompt({1: Box(10, 8, 14, 12), 4: Box(20, 20, 25, 25)}),
+            StackPrompt({4: Box(10, 8, 14, 12)}, (1, 4)),
         ],
     )
     def test_a_voxel_in_it_that_is_none_is_named(self, values: np.ndarray, prompt: StackPrompt) -> None:

@@ -40,6 +40,12 @@ def test_propagation_runs_along_the_coarsest_spacing() -> None:
     assert default_axis((1.0, 4.0, 3.0), np.eye(3)) == "J"
 
 
+def test_an_image_of_one_slice_has_that_slice_whatever_its_thickness() -> None:
+    assert default_axis((2.0, 2.0, 1.0), np.eye(3), (64, 64, 1)) == "K"
+    assert default_axis((1.0, 2.0, 4.0), np.eye(3), (1, 64, 64)) == "I"
+    assert default_axis((2.0, 2.0, 1.0), np.eye(3), (1, 1, 1)) == default_axis((2.0, 2.0, 1.0), np.eye(3))
+
+
 def test_among_equal_spacings_along_the_axis_nearest_to_superior_inferior() -> None:
     sagittal = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]], float)  # I runs backwards, J upwards, K sideways
     assert default_axis((1.0, 1.0, 1.0), np.eye(3)) == "K"

@@ -98,8 +98,54 @@ class TestChoice:
         file = series.add((0, 0, 0), stored[0]).rename(series.folder / "one.dcm")
         assert read_image(file).voxels.shape == (1, 7, 8)
 
+    def test_a_long_series_is_no_localizer_whatever_it_is_called(self, tmp_path: Path, new_series: Callable) -> None:
+        slices = np.random.default_rng(1).integers(0, 3000, (20, 7, 8)).astype(np.uint16)
+        survey = new_series(tmp_path / "a", description="Skeletal survey")
+        add_axial(survey, slices, [3.0 * n for n in range(20)])
+        few = new_series(tmp_path / "a", number=4, description="Scout")
+        few.orientation = (1, 0, 0, 0, 0, -1)
+        add_axial(few, slices, [0, 3])
+        image = read_image(tmp_path / "a")
+        assert image.voxels.shape[0] == 20 and "Scout" in image.notes[0]
+
+    def test_copies_and_segmentations_are_left_out(self, series: Any, new_series: Callable, stored: np.ndarray) -> None:
+        files = add_axial(series, stored, [0, 3, 6])
+        (series.folder / "copy").mkdir()
+        for file in files:
+            (series.folder / "copy" / file.name).write_bytes(file.read_bytes())
+        seg = new_series(series.folder, number=9, modality="SEG", description="lung")
+        seg.add((0, 0, 0), stored[0], SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+        (series.folder / "gone").symlink_to(series.folder / "nowhere")
+        image = read_image(series.folder)
+        np.testing.assert_array_equal(image.voxels, stored[:3].astype(int) - 1024)
+        (note,) = image.notes
+        assert "3 further copies" in note and "number 9: lung" in note
+
+    def test_a_chosen_series_leaves_its_localizer_out(self, series: Any, stored: np.ndarray) -> None:
+        add_axial(series, stored, [0, 3, 6])
+        series.orientation = (1, 0, 0, 0, 0, -1)
+        series.add((0, 0, 0), stored[5], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+        image = read_image(series.folder, series="3")
+        assert image.voxels.shape[0] == 3 and "Left out" in image.notes[0]
+
 
 class TestPhases:
+    def test_two_times_of_two_echoes(self, series: Any, stored: np.ndarray) -> None:
+        number = 0
+        for order, z in ((((1, 5), (1, 9), (2, 5), (2, 9)), 0), (((2, 9), (1, 5), (2, 5), (1, 9)), 3)):
+            for time, echo in order:
+                number += 1
+                tags = {"TemporalPositionIdentifier": time, "EchoTime": echo, "InstanceNumber": number}
+                series.add((0, 0, z), stored[0] + 10 * time + echo, **tags)
+        for frame, (time, echo) in enumerate(((1, 5), (1, 9), (2, 5), (2, 9))):
+            voxels = read_image(series.folder, frame=frame).voxels
+            np.testing.assert_array_equal(voxels, np.stack([stored[0].astype(int) + 10 * time + echo - 1024] * 2))
+
+    def test_positions_of_each_phase_may_be_rounded(self, series: Any, stored: np.ndarray) -> None:
+        for phase, shift in enumerate((-0.02, 0.02)):
+            add_axial(series, stored + phase, [z + shift for z in (0, 3, 6)], TemporalPositionIdentifier=phase + 1)
+        np.testing.assert_array_equal(read_image(series.folder, frame=1).voxels, stored[:3].astype(int) + 1 - 1024)
+
     @pytest.mark.parametrize(
         "tag", ["TemporalPositionIdentifier", "TriggerTime", "EchoTime", "AcquisitionNumber", "AcquisitionTime"]
     )
@@ -204,6 +250,21 @@ class TestPixels:
         image = read_image(series.folder)
         np.testing.assert_array_equal(image.voxels, colours)
         assert "size of a pixel" in image.notes[0]
+
+    def test_two_cines_of_a_series_are_chosen_from(self, series: Any, refused: Callable) -> None:
+        colours = np.random.default_rng(4).integers(0, 256, (2, 4, 7, 8, 3), dtype=np.uint8)
+        for cine in colours:
+            add_colour(series, cine[0], NumberOfFrames=4, PixelData=cine.tobytes())
+        with refused(series.folder, "2 volumes", "3.1", "3.2"):
+            read_image(series.folder)
+        np.testing.assert_array_equal(read_image(series.folder, series="3.2").voxels, colours[1])
+
+    def test_monochrome1_of_other_modalities_is_turned_by_the_range_of_its_bits(
+        self, series: Any, stored: np.ndarray
+    ) -> None:
+        series.modality, series.intercept = "DX", 0
+        add_axial(series, stored, [0, 3], PhotometricInterpretation="MONOCHROME1", BitsStored=12, HighBit=11)
+        np.testing.assert_array_equal(read_image(series.folder).voxels, 4095 - stored[:2].astype(int))
 
 
 def add_colour(series: Any, colours: np.ndarray, **tags: object) -> Path:

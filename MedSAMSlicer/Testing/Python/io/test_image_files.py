@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.io.image_files import read_image
 
 ENDINGS = [".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd"]
@@ -236,6 +239,14 @@ def test_voxels_that_are_no_numbers_are_noted(voxels: np.ndarray, tmp_path: Path
     image = read_image(save(values, tmp_path / f"scan{ending}"))
     np.testing.assert_array_equal(image.voxels, values)
     assert image.notes == ("2 voxels are NaN or infinite (the first at i 1, j 3, k 2): taken as background.",)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
+def test_a_name_that_is_no_text(voxels: np.ndarray, tmp_path: Path) -> None:
+    path = save(voxels, tmp_path / "scan.nrrd")
+    strange = path.rename(tmp_path / os.fsdecode(b"L\xfcb.nrrd"))
+    with pytest.raises(InputError, match="no valid text: rename"):
+        read_image(strange)
 
 
 def test_an_image_without_a_number(voxels: np.ndarray, tmp_path: Path, refused: Callable) -> None:

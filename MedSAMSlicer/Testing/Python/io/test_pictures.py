@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image as Picture
 
 from MedSAMSlicerLib.io.image import Image
@@ -32,6 +33,18 @@ def test_a_photograph_is_read_as_it_was_held(tmp_path: Path) -> None:
     image = read_image(tmp_path / "skin.jpg")
     assert image.voxels.shape == (1, 60, 40, 3)
     assert np.abs(image.voxels[0].astype(int) - np.rot90(smooth, -1)).mean() < 5
+
+
+def test_a_second_picture_in_a_jpeg_file_is_no_slice(tmp_path: Path) -> None:
+    pages = [Picture.fromarray(COLOURS), Picture.fromarray(COLOURS[::2, ::2])]
+    pages[0].save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=pages[1:])
+    assert read_image(tmp_path / "phone.jpg").voxels.shape == (1, 20, 30, 3)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii"])
+def test_a_flat_colour_image_is_a_stack_of_one(tmp_path: Path, ending: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(COLOURS, isVector=True), str(tmp_path / f"skin{ending}"))
+    np.testing.assert_array_equal(read_image(tmp_path / f"skin{ending}").voxels, COLOURS[None])
 
 
 def test_transparency_and_palettes_are_colours(tmp_path: Path) -> None:
