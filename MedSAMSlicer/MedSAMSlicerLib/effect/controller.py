@@ -177,12 +177,14 @@ class EffectController:
         # Python's garbage collector cannot see the reference cycle through Qt.
         self._timer.disconnect("timeout()", self._step)
 
-    def clear_embedding_cache(self) -> None:
-        """End the inference process when it is idle; the next one begins with an empty cache."""
+    def clear_embedding_cache(self) -> bool:
+        """As `CacheOwner.clear_embedding_cache`: the process ends when it is idle."""
+        existed = self.client.transport is not None
         self._clear_requested = True
         if self.editor is not None:
             self.editor.forget_encoded()
         self._clear_if_idle()
+        return existed
 
     def _clear_if_idle(self) -> None:
         if self._clear_requested and self.client.idle:

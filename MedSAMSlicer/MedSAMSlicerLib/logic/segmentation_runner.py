@@ -121,10 +121,12 @@ class SegmentationRunner:
         assert task.segment_id is not None
         return task.segment_id
 
-    def clear_embedding_cache(self) -> None:
-        """End the process, and with it its cache, as soon as no segmentation is running."""
+    def clear_embedding_cache(self) -> bool:
+        """As `CacheOwner.clear_embedding_cache`: the process ends as soon as no segmentation is running."""
+        existed = self._client.transport is not None
         self._clear_requested = True
         self._clear_if_idle()
+        return existed
 
     def close(self) -> None:
         """Cancel the running segmentation and end the inference process. The runner can be used again afterwards."""

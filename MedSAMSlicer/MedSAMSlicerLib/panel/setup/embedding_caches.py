@@ -10,10 +10,14 @@ from ...engine.environment import EMBEDDINGS_VARIABLE
 
 
 class CacheOwner(Protocol):
-    """An object that owns an inference process."""
+    """An object that starts an inference process when it needs one."""
 
-    def clear_embedding_cache(self) -> None:
-        """Free the embeddings of the process, at the latest when its current run has ended."""
+    def clear_embedding_cache(self) -> bool:
+        """Free the embeddings of the process, at the latest when its current run has ended.
+
+        Returns:
+            Whether there is a process; without one, nothing is kept.
+        """
         ...
 
 
@@ -26,11 +30,8 @@ def register(owner: CacheOwner) -> None:
 
 
 def clear_all() -> int:
-    """Clear the caches of all registered owners. Returns the number of owners."""
-    owners = list(_owners)
-    for owner in owners:
-        owner.clear_embedding_cache()
-    return len(owners)
+    """Clear the caches of all registered owners. Returns the number of their processes."""
+    return sum(owner.clear_embedding_cache() for owner in list(_owners))
 
 
 def set_limit(megabytes: int) -> None:

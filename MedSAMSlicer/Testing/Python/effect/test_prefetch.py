@@ -49,13 +49,14 @@ def test_who_draws_waits_for_no_more_than_the_one_slice_that_is_being_encoded(
 def test_the_memory_of_encoded_slices_can_be_given_back(effect_fixture: Any) -> None:
     from MedSAMSlicerLib.panel.setup import embedding_caches
 
+    assert embedding_caches.clear_all() == 0, "no process was started"
     effect_fixture.drag()
     effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.idle)
     assert effect_fixture.effect._controller.client.transport is not None
-    assert embedding_caches.clear_all() >= 1
+    assert embedding_caches.clear_all() == 1
     assert effect_fixture.effect._controller.client.transport is None
     effect_fixture.drag(wait=False)
-    assert embedding_caches.clear_all() >= 1
+    assert embedding_caches.clear_all() == 1
     effect_fixture.finish()
     assert (effect_fixture.result() == effect_fixture.truth).all()
     effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.transport is None)

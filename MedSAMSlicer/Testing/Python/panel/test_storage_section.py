@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +81,20 @@ def test_invalid_settings_are_ignored(host: Any, widget: Any) -> None:
     assert dict(settings.VerifiedWeights()) == {}
 
 
-def test_the_clear_button_clears_the_caches(host: Any, ui: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clear_button_says_whether_anything_was_kept(host: Any, ui: Any) -> None:
     from MedSAMSlicerLib.panel.setup import embedding_caches
 
-    monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
-
     class Owner:
-        cleared = False
+        process = False
 
-        def clear_embedding_cache(self) -> None:
-            self.cleared = True
+        def clear_embedding_cache(self) -> bool:
+            existed, self.process = self.process, False
+            return existed
 
-    host.user.click(ui.clearCacheButton)
-    assert "already empty" in ui.storageMessage.text
     owner = Owner()
     embedding_caches.register(owner)
     host.user.click(ui.clearCacheButton)
-    assert owner.cleared and "is cleared" in ui.storageMessage.text
+    assert "already empty" in ui.storageMessage.text, "no process was started"
+    owner.process = True
+    host.user.click(ui.clearCacheButton)
+    assert not owner.process and "is cleared" in ui.storageMessage.text

@@ -13,22 +13,23 @@ from MedSAMSlicerLib.panel.setup import embedding_caches
 
 
 class Owner:
-    def __init__(self) -> None:
-        self.cleared = 0
+    def __init__(self, process: bool) -> None:
+        self.cleared, self._process = 0, process
 
-    def clear_embedding_cache(self) -> None:
+    def clear_embedding_cache(self) -> bool:
         self.cleared += 1
+        return self._process
 
 
 def test_the_cache_of_every_living_owner_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
-    owner, gone = Owner(), Owner()
-    embedding_caches.register(owner)
-    embedding_caches.register(gone)
-    del gone
+    owner, without_process, gone = Owner(True), Owner(False), Owner(True)
+    for one in (owner, without_process, gone):
+        embedding_caches.register(one)
+    del one, gone
     gc.collect()
-    assert embedding_caches.clear_all() == 1
-    assert owner.cleared == 1
+    assert embedding_caches.clear_all() == 1, "one process"
+    assert owner.cleared == without_process.cleared == 1
 
 
 def test_processes_that_start_later_read_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
