@@ -170,7 +170,7 @@ class Commands:
         editor.state.check_voxels()
         current = editor.state.current
         # Where the result cannot be written at all, the writer says why.
-        if current.outdated and current.run and editor.state.stack(current.plane).shape == current.run.result.shape:
+        if current.outdated and current.fits(editor.state.stack):
             if not can_ask():
                 raise InputError(outdated_text())
             if not slicer.util.confirmYesNoDisplay(outdated_question()):

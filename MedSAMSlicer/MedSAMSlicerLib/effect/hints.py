@@ -39,13 +39,14 @@ def hint_of(node: slicer.vtkMRMLSegmentEditorNode, model: str, available: Availa
     segment = segmentation_node.GetSegmentation().GetSegment(node.GetSelectedSegmentID() or "")
     if segment is None:
         return Hint(_("No segment is selected: select one in the list, or click 'Add'."))
-    if not _is_visible(segmentation_node, node.GetSelectedSegmentID()):
+    if not is_visible(segmentation_node, node.GetSelectedSegmentID()):
         text = _("Segment '{segment}' is hidden: click the eye beside it to see what is in it.")
         return Hint(text.format(segment=segment.GetName()))
     return Hint()
 
 
-def _is_visible(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
+def is_visible(segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
+    """Whether slice views can show a segment."""
     display = segmentation_node.GetDisplayNode()
     if display is None:
         return False

@@ -1,5 +1,5 @@
 """Results that were not applied when the user saves or closes the scene, or exits Slicer: the user is told, and can apply
-them."""
+them. A run that Slicer's exit would end is mentioned, too."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from slicer.i18n import tr as _
 from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import MedSAMError
 from ..scene.editing.contour_editor import ContourEditor
+from ..scene.state.segment_state import SegmentState
 from ..scene.writing.result_writer import ResultWriter
 from ..scene.writing.segment_editor import LogicEditor
 from ..scene.writing.segment_target import copy_masking
 from .commands import can_ask
-from .texts import found_something
+from .hints import is_visible
+from .texts import found_something, written_text
 
 _log = get_logger(__name__)
 _BEFORE_OTHERS = 1.0
@@ -87,47 +89,59 @@ class UnappliedResults:
     def _saved(self) -> None:
         text = _("Not applied yet, and therefore not in what was saved: {segments}. Apply now? Then save again.")
         self._saved_lately = False
-        if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
-            self._apply()
+        found = self._unapplied()
+        if self._answer(_question(text, found), qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
+            self._apply(found)
 
     def _scene_closes(self) -> None:
         text = _("Not applied yet: {segments}. What is not applied is lost with the scene. Apply and save now?")
-        if self._answer(text, qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
-            self._apply()
+        found = self._unapplied()
+        if self._answer(_question(text, found), qt.QMessageBox.Yes | qt.QMessageBox.No) == qt.QMessageBox.Yes:
+            self._apply(found)
             slicer.app.ioManager().openSaveDataDialog()
 
     def _may_exit(self) -> bool:
         if self._asking:
             return False  # the system may ask Slicer to exit while a question is open
         text = _("Not applied yet: {segments}. What is not applied is lost. Apply before Slicer exits?")
-        buttons = qt.QMessageBox.Yes | qt.QMessageBox.No | qt.QMessageBox.Cancel
-        answer = self._answer(text, buttons)
-        if answer == qt.QMessageBox.Yes:
-            return self._apply()
+        found = self._unapplied()
+        buttons = qt.QMessageBox.Yes | qt.QMessageBox.No if found else qt.QMessageBox.Yes
+        answer = self._answer(
+            "\n\n".join(filter(None, (_question(text, found), self._about_run(not found)))),
+            buttons | qt.QMessageBox.Cancel,
+        )
+        if answer == qt.QMessageBox.Yes and found:
+            return self._apply(found)
         return answer != qt.QMessageBox.Cancel
 
     # What is done
 
     def _unapplied(self) -> list[EditorAndWriter]:
-        """Those with a result that can be applied and was not."""
+        """Those with a result that was not applied, outdated ones included."""
         found = []
         for editor, writer in self._editors():
             state = editor.state
             if not state.gone and not state.current.applied and found_something(editor):
                 state.current.compare_voxels(state.stack)
-                if not state.current.outdated:
-                    found.append((editor, writer))
+                found.append((editor, writer))
         return found
 
+    def _about_run(self, ask: bool) -> str:
+        """What becomes of a run under way when Slicer exits; empty without one."""
+        running = [editor.state for editor, _writer in self._editors() if editor.running or editor.frames.running]
+        if not running:
+            return ""
+        text = _("Still being contoured: {segments}. The run is lost.").format(segments=_names(running))
+        return text + " " + _("Exit all the same?") if ask else text
+
     def _answer(self, text: str, buttons: int) -> int | None:
-        """What the user answers to a question about `segments`; None if there are none, or there is nobody to ask."""
-        names = [editor.state.segment_name for editor, _writer in self._unapplied()]
-        if not names or self._asking or not can_ask():
+        """What the user answers to a question; None if it is empty, or there is nobody to ask."""
+        if not text or self._asking or not can_ask():
             return None
         self._asking = True
         try:
             answer = slicer.util.messageBox(
-                text.format(segments=", ".join(names)),
+                text,
                 windowTitle="MedSAM",
                 icon=qt.QMessageBox.Question,
                 standardButtons=buttons,
@@ -136,11 +150,13 @@ class UnappliedResults:
             self._asking = False
         return int(answer)
 
-    def _apply(self) -> bool:
+    def _apply(self, found: list[EditorAndWriter]) -> bool:
         """Apply them, each under the masking of the Segment Editor. Returns False if one of them could not be applied."""
         failures = []
-        for editor, writer in self._unapplied():
+        for editor, writer in found:
             state = editor.state
+            if state.gone or state.current.applied:
+                continue  # removed, or applied at the end of a run, while the question was open
             try:
                 logic_editor = LogicEditor(state.segmentation_node, state.segment_id, state.volume_node)
                 try:
@@ -148,9 +164,10 @@ class UnappliedResults:
                     node = self._effect.parameterSetNode()
                     if node is not None and node.GetSegmentationNode() is state.segmentation_node:
                         self._effect.saveStateForUndo()
-                    writer.write(logic_editor)
+                    written = writer.write(logic_editor)
                 finally:
                     logic_editor.close()
+                state.notes = [written_text(written, state.parameters.mode)]
             except MedSAMError as error:
                 log_error(_log, error, "a result could not be applied")
                 failures.append(str(error))
@@ -158,6 +175,31 @@ class UnappliedResults:
         if failures:
             slicer.util.messageBox("\n".join(failures), windowTitle="MedSAM", icon=qt.QMessageBox.Warning)
         return not failures
+
+
+def _question(text: str, found: list[EditorAndWriter]) -> str:
+    """A question about `segments`, and what `Apply` would ask about some of them; empty without any."""
+    states = [editor.state for editor, _writer in found]
+    if not states:
+        return ""
+    parts = [text.format(segments=_names(states))]
+    misfits = [state for state in states if not state.current.fits(state.stack)]
+    if misfits:
+        about = _("Cannot be applied, as the volume has other slices now: {segments}.")
+        parts.append(about.format(segments=_names(misfits)))
+    if outdated := [state for state in states if state.current.outdated and state not in misfits]:
+        about = _(
+            "Outdated: {segments}. The volume shows another frame than the result was made from, or its voxels have "
+            "changed. 'Yes' applies the result all the same."
+        )
+        parts.append(about.format(segments=_names(outdated)))
+    if hidden := [state for state in states if not is_visible(state.segmentation_node, state.segment_id)]:
+        parts.append(_("Hidden: {segments}.").format(segments=_names(hidden)))
+    return "\n\n".join(parts)
+
+
+def _names(states: list[SegmentState]) -> str:
+    return ", ".join(state.segment_name for state in states)
 
 
 def is_script(frame: FrameType | None) -> bool:

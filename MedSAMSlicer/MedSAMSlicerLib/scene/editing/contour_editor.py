@@ -315,12 +315,12 @@ class ContourEditor:
         self.state.suspended = True
         self.cancel()
         self._prefetch.stop()
-        self.state.current.image = None
+        self.state.current.image, self.state.notes = None, []
 
     def resume(self) -> None:
         """The segment is selected again. If the volume cannot show the result any more, `problem` says why."""
         state = self.state
-        state.suspended, state.problem, state.notes = False, None, []
+        state.suspended, state.problem = False, None
         state.check_voxels()
         self.read_prompts()
         try:

@@ -154,6 +154,13 @@ class CurrentResult:
                 same = False
             self.outdated = not same
 
+    def fits(self, stack_of: Callable[[Plane], Stack]) -> bool:
+        """Whether the volume has slices of the result's shape, so that the result can be written."""
+        try:
+            return self.run is not None and stack_of(self.run.prompts.plane).shape == self.run.result.shape
+        except InputError:
+            return False
+
     def restore(self, stack_of: Callable[[Plane], Stack]) -> None:
         """Show the result again, after a run without one. Shows nothing if the volume has another size by now.
 

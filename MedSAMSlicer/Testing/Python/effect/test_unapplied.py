@@ -6,9 +6,12 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 import slicer.util
+
+from support.frames import Frames, voxels
 
 
 @pytest.fixture
@@ -74,6 +77,71 @@ def test_slicer_stays_open_if_a_result_cannot_be_applied(by_user: Any) -> None:
     answer(by_user, "Yes", "Ok")
     assert not slicer.util.mainWindow().close()
     assert "asking keeps all" in by_user.host.shown[-1].text and by_user.nothing_is_written
+
+
+@pytest.mark.parametrize(("said", "exits"), [("Yes", True), ("No", True), ("Cancel", False)])
+def test_an_outdated_result_is_not_lost_without_a_question(by_user: Any, said: str, exits: bool) -> None:
+    frames = Frames(by_user.volume, np.roll(voxels(by_user.volume), 3, axis=2))
+    by_user.drag()
+    frames.show(1)
+    answer(by_user, said)
+    assert slicer.util.mainWindow().close() == exits
+    text = by_user.host.shown[-1].text
+    assert text.startswith("Not applied yet: tumour.") and "Outdated: tumour. The volume shows another frame" in text
+    assert (by_user.voxels() == (by_user.truth if said == "Yes" else False)).all()
+
+
+def test_slicer_stays_open_if_the_volume_has_another_size(by_user: Any) -> None:
+    by_user.drag()
+    smaller = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.uint8))
+    by_user.volume.SetAndObserveImageData(smaller.GetImageData())
+    answer(by_user, "Yes", "Ok")
+    assert not slicer.util.mainWindow().close()
+    question, failure = (one.text for one in by_user.host.shown)
+    assert "Cannot be applied" in question and "Outdated" not in question
+    assert failure and by_user.nothing_is_written
+
+
+def test_an_outdated_result_is_missing_in_what_was_saved(by_user: Any, tmp_path: Path) -> None:
+    frames = Frames(by_user.volume, np.roll(voxels(by_user.volume), 3, axis=2))
+    by_user.drag()
+    frames.show(1)
+    answer(by_user, "No")
+    save_scene(tmp_path)
+    by_user.host.clock.advance(100)
+    assert "Outdated: tumour." in by_user.host.shown[0].text and by_user.nothing_is_written
+    frames.show(0)
+    answer(by_user, "No")
+    save_scene(tmp_path)
+    by_user.host.clock.advance(100)
+    assert "Outdated" not in by_user.host.shown[1].text
+
+
+def test_the_question_names_hidden_segments(by_user: Any) -> None:
+    two_results(by_user)
+    by_user.segmentation.GetDisplayNode().SetSegmentVisibility("tumour", False)
+    answer(by_user, "No")
+    assert slicer.util.mainWindow().close()
+    assert by_user.host.shown[-1].text.endswith("Hidden: tumour.")
+
+
+def test_notes_say_what_was_written_into_each_segment(by_user: Any, tmp_path: Path) -> None:
+    two_results(by_user)
+    answer(by_user, "Yes")
+    save_scene(tmp_path)
+    by_user.host.clock.advance(100)
+    count = by_user.voxels("other").sum()
+    assert by_user.ui.noteLabel.text == f"{count} voxels were written."
+    by_user.host.editor.setCurrentSegmentID("tumour")
+    assert f"{by_user.truth.sum()} voxels were written." in by_user.ui.noteLabel.text
+
+
+@pytest.mark.parametrize(("said", "exits"), [("Yes", True), ("Cancel", False)])
+def test_before_slicer_exits_during_a_run_the_user_is_asked(by_user: Any, said: str, exits: bool) -> None:
+    by_user.start()
+    answer(by_user, said)
+    assert slicer.util.mainWindow().close() == exits
+    assert by_user.host.shown[-1].text.startswith("Still being contoured: tumour.") and by_user.nothing_is_written
 
 
 def test_what_was_saved_without_them_is_told_once_and_they_can_be_applied(by_user: Any, tmp_path: Path) -> None:
