@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import validate_value
 
@@ -35,6 +36,9 @@ _TAKEN = (
     "StudyDescription",
 )
 """Present if the series has them."""
+_OF_IMAGES = (0x0018, 0x0020, 0x0028)
+"""Groups of acquisition, geometry and pixels."""
+_IDENTITY = [Tag(keyword) for keyword in ("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality")]
 _UNICODE = "ISO_IR 192"
 
 ENCODING = {"is_implicit_VR": False, "is_little_endian": True}
@@ -51,12 +55,7 @@ def new_file(series: SourceSeries, sop_class: str, modality: str, description: s
     ds = FileDataset("", {}, file_meta=meta, preamble=bytes(128), **ENCODING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what violates the rules is left out, or is the patient's and stays as it is
-        ds.SpecificCharacterSet = _UNICODE  # names of segments may be in any language
-        for keyword in _TAKEN:
-            if keyword in series.first:
-                ds[keyword] = copy.deepcopy(series.first[keyword])
-        for keyword in _REQUIRED:
-            setattr(ds, keyword, _required(series.first, keyword))
+        _take_patient_and_study(ds, series.first)
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
     ds.StudyInstanceUID = series.first.StudyInstanceUID
     ds.SeriesInstanceUID = generate_uid()
@@ -72,18 +71,35 @@ def new_file(series: SourceSeries, sop_class: str, modality: str, description: s
 
 
 def complete_headers(series: SourceSeries) -> list[pydicom.Dataset]:
-    """Headers of the slices as highdicom wants them: required values are there, empty if they are missing or wrong."""
+    """Headers of the slices as highdicom wants them: required values are there, empty if they are missing or wrong.
+
+    highdicom copies all that it finds of the patient and the study, so only what a file is to say is left.
+    """
     headers = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for header in series.slices:
-            complete = pydicom.Dataset(header)
+            complete = pydicom.Dataset()
             complete.file_meta = header.file_meta
-            complete.SpecificCharacterSet = _UNICODE
-            for keyword in _REQUIRED:
-                setattr(complete, keyword, _required(header, keyword))
+            for tag in header.keys():
+                if tag.group in _OF_IMAGES or tag in _IDENTITY:
+                    complete[tag] = header.get_item(tag)
+            _take_patient_and_study(complete, header)
             headers.append(complete)
     return headers
+
+
+def _take_patient_and_study(ds: pydicom.Dataset, header: pydicom.Dataset) -> None:
+    """Copy patient and study of a header, in Unicode, as names of segments may be in any language."""
+    ds.SpecificCharacterSet = _UNICODE
+    for keyword in _TAKEN:
+        if keyword in header:
+            element = copy.deepcopy(header[keyword])
+            for item in element.value if element.VR == "SQ" else ():
+                item.decode()  # by the character set of the series, which the bytes are in
+            ds[keyword] = element
+    for keyword in _REQUIRED:
+        setattr(ds, keyword, _required(header, keyword))
 
 
 def save(ds: pydicom.Dataset, path: Path) -> None:

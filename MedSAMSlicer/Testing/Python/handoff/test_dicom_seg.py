@@ -117,11 +117,34 @@ def test_what_cannot_be_written_is_refused(
         write_dicom(series, SEGMENTS, seg=out)
 
 
-def test_the_patient_is_that_of_the_series(source: Callable[..., SourceSeries], out: Path) -> None:
+def test_the_patient_is_that_of_the_series_and_nothing_else_is_said(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    kept = {"PatientName": "Müller^Änne", "StudyDescription": "Schädel Übersicht", "ReferringPhysicianName": "Dr^Ü"}
+    private = {
+        "PatientAddress": "12 Some Street",
+        "PatientComments": "Ängstlich",
+        "PatientAge": "045Y",
+        "PatientWeight": "70",
+        "AdmittingDiagnosesDescription": "Geschwür",
+        "NameOfPhysiciansReadingStudy": "Ö",
+        "InstitutionName": "Klinik Köln",
+        "ClinicalTrialSubjectID": "X",
+    }
+    code = pydicom.Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "99X", "Geräte gelöscht"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        series = source(PatientAddress="12 Some Street", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Änne")
-    write_dicom(series, [Segment("肿瘤", OBJECTS["one slice"])], seg=out)
-    ds = pydicom.dcmread(out)
-    assert str(ds.PatientName) == "Müller^Änne" and ds.SegmentSequence[0].SegmentLabel == "肿瘤"
-    assert ds.PatientID == "P-17" and ds.StudyID == "S1" and "PatientAddress" not in ds
+        series = source(SpecificCharacterSet="ISO_IR 100", DeidentificationMethodCodeSequence=[code], **kept, **private)
+    files = {"rtstruct": out.with_name("rs.dcm"), "seg": out, "report": out.with_name("sr.dcm")}
+    write_dicom(series, [Segment("肿瘤", OBJECTS["one slice"])], **files)
+    for path in files.values():
+        ds = pydicom.dcmread(path)
+        assert {keyword: str(ds[keyword].value) for keyword in kept} == kept
+        assert ds.DeidentificationMethodCodeSequence[0].CodeMeaning == "Geräte gelöscht"
+        assert ds.PatientID == "P-17" and ds.StudyID == "S1"
+        text = str(ds)
+        for keyword, value in private.items():
+            assert keyword not in ds and (len(value) < 3 or value not in text), keyword
+        assert standard_errors(path) == []
+    assert pydicom.dcmread(out).SegmentSequence[0].SegmentLabel == "肿瘤"
