@@ -238,7 +238,8 @@ def _check_before_reading(options: argparse.Namespace) -> None:
         raise InputError(f"--frame {options.frame} is no frame: give a number from 0, or all")
     spec = find_model(options.model)
     spec.check_prompts(prompt_kinds(options))
-    inputs: list[Path | str] = [path for path in (options.image, options.roi, options.mask, options.weights) if path]
+    read = (options.image, options.roi, options.mask, options.weights, options.dicom)
+    inputs: list[Path | str] = [path for path in read if path]
     named = {option: getattr(options, option) for option in ("output", "report", "preview", "rtstruct", "seg")}
     check_apart({f"--{option}": path for option, path in named.items()})
     check_output(options.output, inputs, (*SEGMENTATION_ENDINGS, PICTURE_ENDING))
@@ -259,7 +260,7 @@ def _check_dicom_outputs(options: argparse.Namespace, inputs: Sequence[Path | st
     if wanted and options.frame == "all":
         raise InputError(f"{wanted[0]} refers to one frame: give its number with --frame")
     for path in filter(None, (options.rtstruct, options.seg)):
-        check_output(path, [*inputs, *filter(None, [options.dicom])], (".dcm",))
+        check_output(path, inputs, (".dcm",))
     check_dicom_outputs(options.seg, None)
 
 

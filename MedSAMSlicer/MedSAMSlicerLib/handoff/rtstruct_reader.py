@@ -17,8 +17,8 @@ from .contours import fill_contours
 from .segments import COLOURS, KINDS, Review, Segment, provenance_of
 from .source_series import SourceSeries
 
-# A contour belongs to the slice whose plane is nearer than this share of the distance between slices.
-_IN_PLANE = 0.5
+# A contour lies in a slice if it is nearer to its plane than this share of the distance between slices: programs round.
+_IN_PLANE = 0.1
 
 
 def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
@@ -40,7 +40,7 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
     if ds.get("SOPClassUID") != RTStructureSetStorage:
         raise InputError(f"{path} is no RT structure set: give an RTSTRUCT file")
     uids = {str(header.SOPInstanceUID): index for index, header in enumerate(series.slices)}
-    _check_reference(path, ds, series)
+    names_series = _check_reference(path, ds, series)
     rois = {int(roi.ROINumber): roi for roi in ds.get("StructureSetROISequence", ())}
     kinds = {
         int(one.ReferencedROINumber): str(one.get("RTROIInterpretedType") or "")
@@ -51,7 +51,7 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
         number = int(roi.ReferencedROINumber)
         stated = rois.get(number, pydicom.Dataset())
         name = str(stated.get("ROIName") or f"ROI {number}")
-        contours = _contours(path, name, roi, series, uids)
+        contours = _contours(path, name, roi, series, uids, names_series)
         if not contours:
             continue
         mask = np.zeros(series.grid.shape, bool)
@@ -94,7 +94,8 @@ def read_dicom_file(path: Path) -> pydicom.Dataset:
         raise InputError(f"{path} is a damaged DICOM file: export it again") from error
 
 
-def _check_reference(path: Path, ds: pydicom.Dataset, series: SourceSeries) -> None:
+def _check_reference(path: Path, ds: pydicom.Dataset, series: SourceSeries) -> bool:
+    """Refuse a structure set of another series; whether it names this one."""
     frames = {
         str(one.FrameOfReferenceUID)
         for one in ds.get("ReferencedFrameOfReferenceSequence", ())
@@ -104,10 +105,22 @@ def _check_reference(path: Path, ds: pydicom.Dataset, series: SourceSeries) -> N
         raise InputError(
             f"{path} belongs to another frame of reference than {series.folder}: give the series that it was drawn on"
         )
+    named = {
+        str(one.SeriesInstanceUID)
+        for frame in ds.get("ReferencedFrameOfReferenceSequence", ())
+        for study in frame.get("RTReferencedStudySequence", ())
+        for one in study.get("RTReferencedSeriesSequence", ())
+        if one.get("SeriesInstanceUID")
+    }
+    if named and str(series.first.SeriesInstanceUID) not in named:
+        raise InputError(
+            f"{path} belongs to another series than that in {series.folder}: give the series that it was drawn on"
+        )
+    return bool(named)
 
 
 def _contours(
-    path: Path, name: str, roi: pydicom.Dataset, series: SourceSeries, uids: dict[str, int]
+    path: Path, name: str, roi: pydicom.Dataset, series: SourceSeries, uids: dict[str, int], names_series: bool
 ) -> dict[int, list[np.ndarray]]:
     found: dict[int, list[np.ndarray]] = {}
     step = series.grid.spacing_kji[0]
@@ -121,9 +134,11 @@ def _contours(
             raise InputError(f"{path}: {name} has a contour without points: export the file again") from error
         images = contour.get("ContourImageSequence") or ()
         index = next((uids[uid] for image in images if (uid := str(image.ReferencedSOPInstanceUID)) in uids), None)
+        # Anonymisation often leaves contours with UIDs of slices that exist nowhere; the planes tell then.
+        elsewhere = index is None and len(images) > 0 and not names_series
         if index is None:
             index = int(np.abs((origins - points.mean(axis=0)) @ normal).argmin())
-        if np.abs((points - origins[index]) @ normal).max() > _IN_PLANE * step:
+        if elsewhere or np.abs((points - origins[index]) @ normal).max() > _IN_PLANE * step:
             raise InputError(
                 f"{path}: {name} has a contour that lies in none of the slices of {series.folder}: "
                 "give the series that it was drawn on"

@@ -30,7 +30,7 @@ def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[
 
     Raises:
         InputError: `path` has another ending, is a folder, is write-protected, is also an input, lies in a folder that
-            is read, or its folder is missing or not writable.
+            is read or below it, or its folder is missing or not writable.
     """
     path = Path(path)
     if not path.name.lower().endswith(endings):
@@ -42,7 +42,8 @@ def check_output(path: Path | str, inputs: Iterable[Path | str], endings: tuple[
         if not folder.is_dir():
             raise InputError(f"{folder}, the folder of {path.name}, does not exist: create it or choose another folder")
         for source in map(Path, inputs):
-            if source.is_dir() and folder.samefile(source):
+            # DICOM folders are read with all folders in them.
+            if source.is_dir() and any(parent.samefile(source) for parent in (folder, *folder.parents)):
                 raise InputError(f"{path} lies in the folder that is read ({source}): choose another folder")
             if path.exists() and source.exists() and path.samefile(source):
                 raise InputError(f"{path} is the same file as the input {source}: choose another name")

@@ -281,6 +281,45 @@ def test_structure_sets_of_other_series_are_refused(
         read_rtstruct(text, series)
 
 
+@pytest.mark.parametrize("names", ["images and series", "images", "nothing"])
+def test_structure_sets_drawn_on_other_slices_of_the_same_patient_are_refused(
+    out: Path, refused: Any, tmp_path: Path, names: str
+) -> None:
+    """Thin slices, of which every second one lies in the plane of a thick one."""
+    frame = "1.2.826.0.1.3680043.8.498.7"
+    thin = write_patient_series(
+        tmp_path / "thin", np.ones((11, 40, 44), int), spacing=(0.9, 0.9, 1.5), FrameOfReferenceUID=frame
+    )
+    thick = write_patient_series(tmp_path / "thick", np.ones((6, 40, 44), int), FrameOfReferenceUID=frame)
+    write_rtstruct(out, read_source_series(thin.folder), [GTV])
+    ds = pydicom.dcmread(out)
+    if names != "images and series":
+        del ds.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+    if names == "nothing":
+        for contour in ds.ROIContourSequence[0].ContourSequence:
+            del contour.ContourImageSequence
+    ds.save_as(out)
+    with refused(out, "give the series that it was drawn on"):
+        read_rtstruct(out, read_source_series(thick.folder))
+    [found] = read_rtstruct(out, read_source_series(thin.folder))
+    np.testing.assert_array_equal(found.mask, GTV.mask)
+
+
+def test_contours_of_thick_slices_are_refused_on_thin_ones(out: Path, refused: Any, tmp_path: Path) -> None:
+    """All planes are those of slices, but every second slice would be empty."""
+    frame = "1.2.826.0.1.3680043.8.498.7"
+    thin = write_patient_series(
+        tmp_path / "thin", np.ones((21, 40, 44), int), spacing=(0.9, 0.9, 1.5), FrameOfReferenceUID=frame
+    )
+    thick = write_patient_series(tmp_path / "thick", np.ones((11, 40, 44), int), FrameOfReferenceUID=frame)
+    write_rtstruct(out, read_source_series(thick.folder), [GTV])
+    ds = pydicom.dcmread(out)
+    del ds.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+    ds.save_as(out)
+    with refused("GTVp", "lies in none of the slices"):
+        read_rtstruct(out, read_source_series(thin.folder))
+
+
 def test_the_kind_follows_from_the_name() -> None:
     names = ["GTVp", "CTV_High", "PTV_6000", "zPTV_opt", "ITV", "Lung tumour", "Lung_L", "Segment_1"]
     assert [kind_of(name) for name in names] == ["GTV", "CTV", "PTV", "PTV", "CTV", "GTV", "ORGAN", "ORGAN"]

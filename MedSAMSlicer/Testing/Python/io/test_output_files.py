@@ -152,3 +152,16 @@ def test_an_output_that_is_write_protected(
         monkeypatch.setattr(os, "access", lambda file, mode: Path(file) != path)
     with refused(path, "write-protected", "another name"):
         check_output(path, [scan], ENDINGS)
+
+
+def test_no_output_lies_in_or_below_a_folder_that_is_read(tmp_path: Path, refused: Callable) -> None:
+    (tmp_path / "patient" / "ct").mkdir(parents=True)
+    (tmp_path / "patient 2").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "patient" / "ct")
+    slice_ = tmp_path / "patient" / "ct" / "001.dcm"
+    slice_.write_text("pixels")
+    for output in (slice_, tmp_path / "patient" / "new.dcm", tmp_path / "link" / "001.dcm"):
+        with refused(output, "the folder that is read", "choose another folder"):
+            check_output(output, [tmp_path / "patient"], (".dcm",))
+    for output in (tmp_path / "new.dcm", tmp_path / "patient 2" / "new.dcm"):
+        check_output(output, [tmp_path / "patient"], (".dcm",))
