@@ -81,9 +81,9 @@ def complete_headers(series: SourceSeries) -> list[pydicom.Dataset]:
         for header in series.slices:
             complete = pydicom.Dataset()
             complete.file_meta = header.file_meta
-            for tag in header.keys():
+            for tag, element in header.items():
                 if tag.group in _OF_IMAGES or tag in _IDENTITY:
-                    complete[tag] = header.get_item(tag)
+                    complete[tag] = element
             _take_patient_and_study(complete, header)
             headers.append(complete)
     return headers

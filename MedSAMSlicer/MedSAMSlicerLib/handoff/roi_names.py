@@ -105,7 +105,7 @@ def problem_of(name: str) -> str:
 
 def mended(name: str) -> str:
     """The nearest name that breaks no rule: a proposal for the user to accept."""
-    if not problem_of(name):
+    if not problem_of(name) or len(_sides(name)) > 1:
         return name
     for candidate in (_mended_target(name), _mended_organ(name), _mended_text(name)):
         if candidate and not problem_of(candidate):
@@ -143,16 +143,26 @@ def _mended_target(name: str) -> str:
     level = re.search(r"(?i)\b(high|mid|low)(\d\d)?\b", rest)
     if level:
         return f"{internal}{target}_{level.group(1).capitalize()}{level.group(2) or ''}"
-    kind = re.match(r"(?i)(primary|prim|p|nodal|nodes?|n)?[\s_-]*(\d{1,2})?$", rest)
-    if kind is None:
-        return f"{internal}{target}"
-    letter = (kind.group(1) or "")[:1].lower()
-    return f"{internal}{target}{letter}{kind.group(2) or ''}"
+    kind = re.match(r"(?i)(primary|prim|p|nodal|nodes?|n)(?![a-z])", rest)
+    letter = kind.group(1)[0].lower() if kind else ""
+    more = re.fullmatch(r"[\s_-]*(\d{1,2})?[\s_-]*([A-Za-z]*)", rest[kind.end() :] if kind else rest)
+    if more is None or more.group(2).lower() not in ("", *_SIDES):
+        return f"{internal}{target}{letter}"
+    side = _SIDES.get(more.group(2).lower(), "").replace("_", "^")
+    return f"{internal}{target}{letter}{more.group(1) or ''}{side}"
+
+
+def _sides(name: str) -> set[str]:
+    """Sides that a name mentions."""
+    return {_SIDES[word] for word in re.findall(r"[a-z]+", name.casefold()) if word in _SIDES}
 
 
 def _mended_organ(name: str) -> str:
-    words = re.findall(r"[A-Za-z]+", name.casefold())
-    side = next((_SIDES[word] for word in words if word in _SIDES), "")
+    words = re.findall(r"[a-z]+", name.casefold())
+    sides = _sides(name)
+    if len(sides) > 1:
+        return ""
+    side = "".join(sides)
     rest = " ".join(word for word in words if word not in _SIDES)
     if not rest:
         return ""

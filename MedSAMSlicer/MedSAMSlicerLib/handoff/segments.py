@@ -19,14 +19,17 @@ _LONGEST_NAME = 64
 _DESCRIPTION = re.compile(
     r"MedSAMSlicer [^:;]+: (?P<provenance>.*?)(; resampled to the series)?; computer-generated, (?P<review>.*)"
 )
+# Centres put a letter before the target: iGTV (internal), pCTV, rGTV, and z before what serves planning only.
+_TARGET = re.compile(r"\s*[z_]*[a-z]?([GCPI]TV)", re.IGNORECASE)
 _TUMOUR = re.compile(r"tumou?r|lesion|metasta|carcinom|sarcom|gliom|nodule", re.IGNORECASE)
 
 
 def kind_of(name: str) -> str:
     """The kind that the name of a segment suggests: "GTV", "CTV", "PTV" or "ORGAN"."""
-    match = re.match(r"[zZ_]*I?([GCP]TV|ITV)", name)
+    match = _TARGET.match(name)
     if match:
-        return {"ITV": "CTV"}.get(match.group(1), match.group(1))
+        target = match.group(1).upper()
+        return "CTV" if target == "ITV" else target
     return "GTV" if _TUMOUR.search(name) else "ORGAN"
 
 

@@ -31,6 +31,11 @@ def test_names_that_keep_the_rules(name: str) -> None:
         ("PTV 60 Gy", "PTV_6000"),
         ("ptv_50.4gy", "PTV_5040"),
         ("CTV high", "CTV_High"),
+        ("CTVn L", "CTVn^L"),
+        ("GTV nodes 2 right", "GTVn2^R"),
+        ("CTVn lung", "CTVn"),
+        ("PTV posterior", "PTV"),
+        ("PTV 5 mm", "PTV"),
         ("Lung tumour", "Lung_tumour"),
         ("a name of more than 16 characters", "a_name_of_more_t"),
         ("1st lesion", "_1st_lesion"),
@@ -46,6 +51,8 @@ def test_other_names_are_mended_in_a_warning(name: str, proposal: str) -> None:
 def test_a_side_is_never_guessed() -> None:
     assert "no side" in warning("Kidney") and "would do" not in warning("Kidney")
     assert mended("Kidney") == "Kidney"
+    for name in ("Parotid R+L", "Lung L/R", "submandibular left right"):
+        assert mended(name) == name and "would do" not in warning(name)
 
 
 def test_suggestions_come_while_typing() -> None:

@@ -323,6 +323,8 @@ def test_contours_of_thick_slices_are_refused_on_thin_ones(out: Path, refused: A
 def test_the_kind_follows_from_the_name() -> None:
     names = ["GTVp", "CTV_High", "PTV_6000", "zPTV_opt", "ITV", "Lung tumour", "Lung_L", "Segment_1"]
     assert [kind_of(name) for name in names] == ["GTV", "CTV", "PTV", "PTV", "CTV", "GTV", "ORGAN", "ORGAN"]
+    written_otherwise = ["gtv", "Gtv", "ptv_6000", "pCTV", "rGTV", "iGTV", "Liver-GTV"]
+    assert [kind_of(name) for name in written_otherwise] == ["GTV", "GTV", "PTV", "CTV", "GTV", "GTV", "ORGAN"]
 
 
 @pytest.mark.parametrize("orientation", ["axial", "oblique"])
