@@ -19,6 +19,9 @@ _SAME_VOXEL = 0.02
 _PERPENDICULAR = 1e-3
 # The distance map is computed this many voxels around the object.
 _AROUND = 2
+# Centres half way between inner and outer voxels count as if they lay this many voxels further along i, j, k: they are in on
+# one side of the object and out on the other, which keeps its size. The ratios are irrational, so no oblique face is level.
+_TIE_IJK = np.array([1.0, 2**-0.25, 3**-0.25]) * 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ def move_mask(mask: np.ndarray, grid: Grid, target: Grid, name: str) -> tuple[np
         bool (k, j, i) on `target`, and whether it was resampled.
 
     Raises:
-        InputError: the mask is empty, or a part of the object lies outside of the target.
+        InputError: the mask is empty, a part of the object lies outside of the target, or no voxel of the target is left.
     """
     box = bounding_box(mask)
     if box is None:
@@ -109,7 +112,15 @@ def move_mask(mask: np.ndarray, grid: Grid, target: Grid, name: str) -> tuple[np
         )
     if exact:
         return _copied(mask[box], first, rounded, target.shape), False
-    return _resampled(mask, box, grid, target, to_target), True
+    resampled = _resampled(mask, box, grid, target, to_target)
+    if not resampled.any():
+        raise InputError(
+            _(
+                "{name} vanishes on the slices of the series, because it is smaller than their distance or lies between "
+                "their voxels: leave it out, or contour it on the series"
+            ).format(name=name)
+        )
+    return resampled, True
 
 
 def _indices(cropped: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -136,7 +147,7 @@ def _resampled(mask: np.ndarray, box: tuple[slice, ...], grid: Grid, target: Gri
     first = np.array([part.start for part in box]) - _AROUND
     padded = np.pad(mask[box], _AROUND)
     spacing = grid.spacing_kji
-    # Half way between the centres of an inner and an outer voxel the difference is 0.
+    # Half way between the centres of an inner and an outer voxel the difference is 0; see _TIE_IJK.
     signed = distance_transform_edt(padded, spacing) - distance_transform_edt(~padded, spacing)
     ends = np.stack([first[::-1], first[::-1] + np.array(padded.shape[::-1]) - 1]).astype(float)
     corners = transform_points(to_target, box_corners(ends[0], ends[1]))[:, ::-1]
@@ -147,7 +158,7 @@ def _resampled(mask: np.ndarray, box: tuple[slice, ...], grid: Grid, target: Gri
         return result
     to_source = np.linalg.inv(to_target)
     matrix = to_source[2::-1, 2::-1]
-    offset = to_source[2::-1, 3] + matrix @ low - first
+    offset = to_source[2::-1, 3] + matrix @ low - first + _TIE_IJK[::-1]
     values = affine_transform(
         signed, matrix, offset, output_shape=tuple(high - low), order=1, mode="constant", cval=-1e6
     )

@@ -70,3 +70,34 @@ def test_an_object_outside_is_refused(refused: Any) -> None:
 def test_an_empty_mask_is_refused(refused: Any) -> None:
     with refused("GTV", "empty"):
         move_mask(np.zeros(TARGET.shape, bool), TARGET, TARGET, "GTV")
+
+
+@pytest.mark.parametrize(
+    "shift", [(0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5), (0.5, 0.5, 0.5), (-0.5, 0.5, 0), (0.3, 0.2, 0)]
+)
+@pytest.mark.parametrize("radius", [3, 5])
+def test_objects_between_voxels_keep_their_volume(shift: tuple[float, float, float], radius: float) -> None:
+    grid = Grid.of((20, 20, 20), (1, 1, 1), (0, 0, 0), np.eye(3))
+    sphere = ball(grid.shape, (9, 9, 9), radius, step=1)
+    moved, resampled = move_mask(sphere, grid, Grid.of((20, 20, 20), (1, 1, 1), shift, np.eye(3)), "GTV")
+    assert resampled
+    assert moved.sum() == pytest.approx(sphere.sum(), rel=0.3 / radius)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("half", [0.5, -0.5])
+def test_objects_half_a_voxel_beside_the_voxels_are_taken_to_one_side(axis: int, half: float) -> None:
+    grid = Grid.of((20, 20, 20), (1, 1, 1), (0, 0, 0), np.eye(3))
+    plate = np.zeros(grid.shape, bool)
+    plate[9, 5:15, 5:15] = True
+    moved, _resampled = move_mask(plate, grid, Grid.of(grid.shape, (1, 1, 1), half * np.eye(3)[axis], np.eye(3)), "GTV")
+    assert moved.sum() == pytest.approx(plate.sum(), rel=0.05)
+    assert moved.any(axis=(1, 2)).sum() == 1
+
+
+def test_an_object_that_no_voxel_is_left_of_is_refused(refused: Any) -> None:
+    fine = Grid.of((60, 20, 20), (1, 1, 0.5), (0, 0, 0), np.eye(3))
+    thin = np.zeros(fine.shape, bool)
+    thin[22, 5:15, 5:15] = True
+    with refused("GTV", "vanishes on the slices of the series"):
+        move_mask(thin, fine, Grid.of((10, 20, 20), (1, 1, 3), (0, 0, 0), np.eye(3)), "GTV")
