@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
-from ..handoff.margins import grow
+from ..handoff.margins import at_edge, grow
 from ..handoff.read_segments import read_segments
 from ..handoff.segments import COLOURS, kind_of
 from ..io.image import Image
@@ -85,5 +85,7 @@ def run(options: argparse.Namespace) -> None:
     write_segmentation(options.output, grown, geometry, options.name, colour, {PROVENANCE_TAG: provenance})
     if not options.quiet:
         print_notes(found.notes)
+        if at_edge(grown):
+            print_notes([f"{options.name} reaches the edge of the image: its margin may be cut off there"])
         before, after = (np.count_nonzero(mask) * found.grid.voxel_ml for mask in (segment.mask, grown))
         print_line(f"{options.name}: {after:.3g} ml, from {before:.3g} ml of {segment.name}; written: {options.output}")

@@ -72,6 +72,11 @@ def grow(
     return result
 
 
+def at_edge(mask: np.ndarray) -> bool:
+    """Whether a (k, j, i) mask has voxels in an outermost layer of its grid, where a margin may be cut off."""
+    return any(bool(mask.take([0, -1], axis=dimension).any()) for dimension in range(3))
+
+
 def _six(margin_mm: float | Sequence[float]) -> np.ndarray:
     values = np.asarray(margin_mm, float).ravel()
     if values.size == 1:

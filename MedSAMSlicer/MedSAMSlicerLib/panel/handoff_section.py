@@ -221,14 +221,10 @@ class HandoffSection:
         series_folder = "" if self._files_known else self._series_folder
         from . import handoff_work
 
-        resampled = handoff_work.write_files(segmentation_node, self._entries, volume_node, series_folder, paths)
+        notes = handoff_work.write_files(segmentation_node, self._entries, volume_node, series_folder, paths)
         names = ", ".join(path.name for path in paths.values())
         text = _("{files} written to {folder}.").format(files=names, folder=folder)
-        if resampled:
-            text += " " + _("Resampled to the voxels of the series, check their contours: {names}.").format(
-                names=", ".join(resampled)
-            )
-        return text
+        return " ".join([text, *notes])
 
     def _add_margin(self) -> None:
         self._run(self._grow)
@@ -247,9 +243,12 @@ class HandoffSection:
             raise InputError(_("there is a segment {name} already: give another name").format(name=name))
         from . import handoff_work
 
-        handoff_work.add_margin(segmentation_node, entry, volume_node, margin, name)
+        cut = handoff_work.add_margin(segmentation_node, entry, volume_node, margin, name)
         self.refresh()
-        return _("{name} added to the segmentation.").format(name=name)
+        text = _("{name} added to the segmentation.").format(name=name)
+        if cut:
+            text += " " + _("It reaches the edge of the volume: its margin may be cut off there.")
+        return text
 
     def _measure(self) -> None:
         self._run(self._fill_measurements)
@@ -258,11 +257,12 @@ class HandoffSection:
         segmentation_node, volume_node = self._nodes()
         from . import handoff_work
 
-        measured = handoff_work.measure_segments(segmentation_node, self._entries, volume_node)
+        measured, notes = handoff_work.measure_segments(segmentation_node, self._entries, volume_node)
         table_node, self._csv = handoff_work.add_table(measured)
         self._outputs_changed()
         summary = "; ".join(f"{one.name}: {one.volume_ml:.3g} ml, {one.longest_mm:.1f} mm" for one in measured)
-        return _("{summary}. Table {table} added to the scene.").format(summary=summary, table=table_node.GetName())
+        text = _("{summary}. Table {table} added to the scene.").format(summary=summary, table=table_node.GetName())
+        return " ".join([text, *notes])
 
     def _copy(self) -> None:
         qt.QApplication.clipboard().setText(self._csv)

@@ -19,13 +19,14 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.grid import Grid, move_mask
-from ..handoff.margins import grow
+from ..handoff.margins import at_edge, grow
 from ..handoff.measure import Measurements, measure
 from ..handoff.segments import Review, Segment
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.suv import suv_factor
 from ..handoff.tables import MEASURE_COLUMNS, measurement_row
 from ..handoff.write_dicom import write_dicom
+from ..io.dicom_headers import read_headers
 from ..io.tables import csv_text
 from ..scene.volume.geometry import ijk_to_node, ijk_to_other, image_to_node, label, voxels_of
 from ..scene.writing.segment_tags import tag_of
@@ -49,18 +50,26 @@ def write_files(
         paths: "rtstruct", "seg" and "report" -> file to write.
 
     Returns:
-        Names of the segments that were resampled to the voxels of the series.
+        What the user should read: names of the segments that are empty and were left out, and of those that were resampled to
+        the voxels of the series.
 
     Raises:
-        InputError: as `series_of`, `segments_on_grid` and `write_dicom` do.
+        InputError: all segments are empty, or as `series_of`, `segments_on_grid` and `write_dicom` do.
     """
     series = series_of(volume_node, folder)
-    segments = segments_on_series(segmentation_node, chosen, volume_node, series)
+    filled, notes = _without_empty(segmentation_node, chosen)
+    segments = segments_on_series(segmentation_node, filled, volume_node, series)
     write_dicom(series, segments, **paths)
     database = open_database()
     for path in paths.values() if database is not None else ():
         database.insert(str(path))
-    return [segment.name for segment in segments if segment.resampled]
+    if resampled := [segment.name for segment in segments if segment.resampled]:
+        notes.append(
+            _("Resampled to the voxels of the series, check their contours: {names}.").format(
+                names=", ".join(resampled)
+            )
+        )
+    return notes
 
 
 def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -> SourceSeries:
@@ -85,15 +94,17 @@ def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -
                 " series"
             ).format(volume_node=label(volume_node))
         )
-    series = read_source_series(folder)
     uids = set(instance_uids(volume_node))
-    if uids and not uids & {str(header.SOPInstanceUID) for header in series.slices}:
+    inside = sorted(file for file in Path(folder).rglob("*") if file.is_file() and file.stat().st_size) if uids else []
+    headers = [header for file in inside for header in read_headers(file) or ()]
+    own = [header.file for header in headers if header.uid in uids]
+    if headers and not own:
         raise InputError(
             _("{folder} holds another series than that of {volume_node}: choose its folder").format(
                 folder=folder, volume_node=label(volume_node)
             )
         )
-    return series
+    return read_source_series(folder, files=own or None)
 
 
 def segments_on_series(
@@ -142,17 +153,9 @@ def segments_on_grid(
     found = []
     for entry in chosen:
         segment = segmentation_node.GetSegmentation().GetSegment(entry.segment_id)
-        image = segment.GetRepresentation("Binary labelmap")
-        if image is None:
-            raise InputError(
-                _("{segment} has no binary labelmap: create it in the module Segmentations").format(
-                    segment=entry.segment_name
-                )
-            )
-        scalars = image.GetPointData().GetScalars()
-        if scalars is None or not scalars.GetNumberOfTuples():
+        image, voxels = _labelmap(segment, entry)
+        if not voxels.any():
             raise InputError(_("{segment} is empty: contour it first").format(segment=entry.segment_name))
-        voxels = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == segment.GetLabelValue()
         first_voxel = np.eye(4)
         first_voxel[:3, 3] = image.GetExtent()[::2]
         own_grid = Grid(voxels.shape, _RAS_TO_LPS @ to_volume @ image_to_node(image) @ first_voxel)
@@ -172,6 +175,36 @@ def segments_on_grid(
     return found
 
 
+def _without_empty(
+    segmentation_node: slicer.vtkMRMLSegmentationNode, chosen: Iterable[SegmentEntry]
+) -> tuple[list[SegmentEntry], list[str]]:
+    """Entries of the segments that are not empty, and a note on the others. Raises InputError if all are empty."""
+    segmentation, filled, empty = segmentation_node.GetSegmentation(), list[SegmentEntry](), list[str]()
+    for entry in chosen:
+        if _labelmap(segmentation.GetSegment(entry.segment_id), entry)[1].any():
+            filled.append(entry)
+        else:
+            empty.append(entry.name)
+    if not filled:
+        raise InputError(_("all segments are empty: contour one first"))
+    return filled, [_("Empty and left out: {names}.").format(names=", ".join(empty))] if empty else []
+
+
+def _labelmap(segment: slicer.vtkSegment, entry: SegmentEntry) -> tuple[slicer.vtkOrientedImageData, np.ndarray]:
+    """Binary labelmap of a segment, and its voxels as bool (k, j, i). Raises InputError if it has none."""
+    image = segment.GetRepresentation("Binary labelmap")
+    if image is None:
+        raise InputError(
+            _("{segment} has no binary labelmap: create it in the module Segmentations").format(
+                segment=entry.segment_name
+            )
+        )
+    scalars = image.GetPointData().GetScalars()
+    if scalars is None or not scalars.GetNumberOfTuples():
+        return image, np.zeros((0, 0, 0), bool)
+    return image, vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == segment.GetLabelValue()
+
+
 def grid_of_volume(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Grid:
     """Grid of a volume in LPS, without parent transforms. Raises InputError if it has no voxels."""
     voxels = voxels_of(volume_node)
@@ -185,7 +218,7 @@ def add_margin(
     volume_node: slicer.vtkMRMLScalarVolumeNode,
     margin_mm: Sequence[float],
     name: str,
-) -> str:
+) -> bool:
     """Add a segment that is another one grown by a margin, on the voxels of the volume. It may overlap others.
 
     Args:
@@ -193,7 +226,7 @@ def add_margin(
         name: name of the new segment.
 
     Returns:
-        ID of the new segment.
+        Whether it reaches the edge of the volume, so that its margin may be cut off there.
 
     Raises:
         InputError: the margin is not valid, or the segment is empty or lies outside of the volume.
@@ -214,20 +247,22 @@ def add_margin(
     made.SetTag(MARGIN_TAG, _("{margin} mm").format(margin=margin))
     made.SetTag(PROVENANCE_TAG, f"{entry.name} with a margin of {margin} mm; {segment.provenance}".rstrip("; "))
     segmentation = segmentation_node.GetSegmentation()
-    segment_id = segmentation.GenerateUniqueSegmentID(name)
-    segmentation.AddSegment(made, segment_id)
-    return str(segment_id)
+    segmentation.AddSegment(made, segmentation.GenerateUniqueSegmentID(name))
+    return at_edge(grown)
 
 
 def measure_segments(
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     chosen: Iterable[SegmentEntry],
     volume_node: slicer.vtkMRMLScalarVolumeNode,
-) -> list[Measurements]:
+) -> tuple[list[Measurements], list[str]]:
     """Measure segments, and the volume's values in them, on the slices of the volume.
 
+    Returns:
+        Measurements, and a note on the segments that are empty and were left out.
+
     Raises:
-        InputError: the volume has no voxels, or as `segments_on_grid` does.
+        InputError: the volume has no voxels, all segments are empty, or as `segments_on_grid` does.
     """
     grid, voxels = grid_of_volume(volume_node), voxels_of(volume_node)
     if voxels.ndim > 3:
@@ -237,10 +272,10 @@ def measure_segments(
             )
         )
     unit, factor = _unit(volume_node)
-    return [
-        measure(segment.name, segment.mask, grid, voxels, unit, factor)
-        for segment in segments_on_grid(segmentation_node, chosen, volume_node, grid)
-    ]
+    filled, notes = _without_empty(segmentation_node, chosen)
+    axis = "K" if instance_uids(volume_node) else None  # Slicer loads slices of DICOM along K
+    segments = segments_on_grid(segmentation_node, filled, volume_node, grid)
+    return [measure(one.name, one.mask, grid, voxels, unit, factor, axis) for one in segments], notes
 
 
 def _unit(volume_node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, float]:

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from MedSAMSlicerLib.handoff.grid import Grid
-from MedSAMSlicerLib.handoff.margins import grow
+from MedSAMSlicerLib.handoff.margins import at_edge, grow
 
 TILT = Rotation.from_euler("xyz", (25, -15, 50), degrees=True).as_matrix()
 DIRECTIONS = {"axial": np.eye(3), "oblique": TILT, "sagittal": np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])}
@@ -99,6 +99,7 @@ def test_a_margin_ends_at_the_edge_of_the_volume() -> None:
     corner[0, 0, 0] = True
     grown = grow(corner, grid, 5)
     assert grown[5, 0, 0] and grown[0, 5, 0] and grown[0, 0, 5] and not grown[-1].any() and not grown[:, :, -1].any()
+    assert at_edge(grown) and not at_edge(np.pad(grown, 1))
 
 
 @pytest.mark.parametrize("margin", [-1, (1, 2, 3), (1, 2, 3, 4, 5, 600), float("nan")])

@@ -242,9 +242,9 @@ def test_measurements_fill_a_table_and_are_copied(host: Any, scene: Any, ui: Any
         (lambda scene, ui, out: setattr(ui.handoffSeriesButton, "directory", str(out)), "holds no DICOM image"),
         (lambda scene, ui, out: setattr(ui.handoffFolderButton, "directory", str(out / "absent")), "does not exist"),
         (lambda scene, ui, out: ui.handoffRtstructCheckBox.click(), "no output is chosen"),
-        (lambda scene, ui, out: scene.segmentation.GetSegmentation().AddEmptySegment("E", "Empty"), "Empty is empty"),
+        (lambda scene, ui, out: empty_all(scene), "all segments are empty"),
     ],
-    ids=["no series", "no folder", "no file", "empty segment"],
+    ids=["no series", "no folder", "no file", "empty segments"],
 )
 def test_what_cannot_be_written_is_said_in_one_line(
     host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path, spoil: Any, mention: str
@@ -256,6 +256,38 @@ def test_what_cannot_be_written_is_said_in_one_line(
     host.user.click(ui.handoffExportButton)
     assert "Error:" in ui.handoffMessage.text and mention in ui.handoffMessage.text.replace("\u200b", "")
     assert list(out.iterdir()) == []
+
+
+def empty_all(scene: Any) -> None:
+    segmentation = scene.segmentation.GetSegmentation()
+    segmentation.RemoveAllSegments()
+    segmentation.AddEmptySegment("E", "Empty")
+
+
+def test_empty_segments_are_left_out_and_named(
+    host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path
+) -> None:
+    scene.segmentation.GetSegmentation().AddEmptySegment("E", "Rib")
+    ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(tmp_path), str(series.folder)
+    host.user.click(ui.handoffExportButton)
+    assert "left out: Rib." in ui.handoffMessage.text, ui.handoffMessage.text
+    [written] = tmp_path.glob("RTSTRUCT-*.dcm")
+    assert [one.name for one in read_rtstruct(written, read_source_series(series.folder))] == ["Lung tumour", "Heart"]
+    host.user.click(ui.handoffMeasureButton)
+    assert "left out: Rib." in ui.handoffMessage.text
+    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode").GetNumberOfRows() == 2
+
+
+def test_the_series_of_the_volume_is_found_among_others(
+    host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path
+) -> None:
+    write_patient_series(series.folder / "second", np.where(BALL, 60, -100), orientation="oblique")
+    ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(tmp_path), str(series.folder)
+    host.user.click(ui.handoffExportButton)
+    [written] = tmp_path.glob("RTSTRUCT-*.dcm")
+    frame = pydicom.dcmread(written).ReferencedFrameOfReferenceSequence[0]
+    of_series = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    assert of_series.SeriesInstanceUID == series.headers[0].SeriesInstanceUID
 
 
 def test_folders_are_the_users_to_choose(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:
