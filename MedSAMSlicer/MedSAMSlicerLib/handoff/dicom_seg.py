@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydicom import Dataset
 
 from .. import __version__
 from ..engine.diagnostics.log import get_logger
 from ..engine.errors import InputError, one_line
 from ..engine.i18n import tr as _
 from .dicom_header import complete_headers
-from .segments import Review, Segment, kind_of, provenance_of
+from .segments import COLOURS, Segment, kind_of, provenance_of
 from .source_series import SourceSeries
 
 if TYPE_CHECKING:
@@ -113,8 +114,11 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
     require_highdicom()
     import highdicom as hd
 
+    known = {str(header.SOPInstanceUID) for header in series.slices}
     try:
         seg = hd.seg.segread(path)
+        if not _sources(seg) <= known:
+            raise InputError(f"{path} belongs to another series than that in {series.folder}: give its own series")
         voxels = seg.get_pixels_by_source_instance(
             [str(header.SOPInstanceUID) for header in series.slices],
             ignore_spatial_locations=True,
@@ -127,10 +131,44 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
     for n, one in enumerate(seg.SegmentSequence):
         name = str(one.SegmentLabel)
         algorithm = one.get("SegmentationAlgorithmIdentificationSequence") or [{}]
-        provenance, reviewed = provenance_of(str(algorithm[0].get("AlgorithmParameters") or ""))
+        provenance, review = provenance_of(str(algorithm[0].get("AlgorithmParameters") or ""))
         mask = voxels[..., n].astype(bool)
-        segments.append(Segment(name, mask, kind_of(name), provenance=provenance, review=Review(reviewed)))
+        segments.append(Segment(name, mask, _kind(one, name), _colour(one), provenance, review))
     return segments
+
+
+def _sources(seg: hd.seg.Segmentation) -> set[str]:
+    """SOP instance UIDs of the slices that the frames of a segmentation were drawn on."""
+    return {
+        str(image.ReferencedSOPInstanceUID)
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for derivation in frame.get("DerivationImageSequence", ())
+        for image in derivation.get("SourceImageSequence", ())
+    }
+
+
+def _kind(description: Dataset, name: str) -> str:
+    """The kind that a stored segment states; if it states none, the one that its name suggests."""
+    from pydicom.sr.codedict import codes
+
+    def value(keyword: str) -> str:
+        return str(description[keyword][0].get("CodeValue", "")) if description.get(keyword) else ""
+
+    for kind, (_category, keyword) in _TYPES.items():
+        if value("SegmentedPropertyTypeCodeSequence") == getattr(codes.SCT, keyword).value:
+            return kind
+    organ = value("SegmentedPropertyCategoryCodeSequence") == codes.SCT.AnatomicalStructure.value
+    return "ORGAN" if organ else kind_of(name)
+
+
+def _colour(description: Dataset) -> tuple[float, float, float]:
+    import highdicom as hd
+
+    stored = description.get("RecommendedDisplayCIELabValue")
+    if not stored:
+        return COLOURS[0]
+    red, green, blue = hd.color.CIELabColor.from_dicom_value(tuple(stored)).to_rgb()
+    return (red / 255, green / 255, blue / 255)
 
 
 def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:

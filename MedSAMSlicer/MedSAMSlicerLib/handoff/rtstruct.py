@@ -60,7 +60,7 @@ def build_rtstruct(series: SourceSeries, segments: Sequence[Segment], label: str
         roi.ROINumber = number
         roi.ReferencedFrameOfReferenceUID = series.first.FrameOfReferenceUID
         roi.ROIName = segment.name[:64]
-        roi.ROIDescription = segment.description[:1024]
+        roi.ROIDescription = segment.description
         roi.ROIGenerationAlgorithm = "SEMIAUTOMATIC" if segment.provenance else ""
         ds.StructureSetROISequence.append(roi)
         contours = pydicom.Dataset()

@@ -14,7 +14,7 @@ from pydicom.uid import RTStructureSetStorage
 from ..engine.errors import InputError
 from ..engine.volume.affine import transform_points
 from .contours import fill_contours
-from .segments import COLOURS, KINDS, Review, Segment, provenance_of
+from .segments import COLOURS, KEPT_KINDS, KINDS, Segment, provenance_of
 from .source_series import SourceSeries
 
 # A contour lies in a slice if it is nearer to its plane than this share of the distance between slices: programs round.
@@ -22,18 +22,19 @@ _IN_PLANE = 0.1
 
 
 def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
-    """Read the structures of a structure set, with their contours as they are; those without contours are left out.
+    """Read the structures of a structure set, with their contours as they are.
 
     Args:
         path: RTSTRUCT file.
         series: series that it was drawn on.
 
     Returns:
-        Segments. A pixel belongs to the mask if its centre lies in an odd number of contours.
+        Segments, empty ones of structures without closed contours. A pixel belongs to the mask if its centre lies in an odd
+        number of contours.
 
     Raises:
         InputError: the file cannot be read, is no structure set, belongs to another series, has contours that lie outside
-            of the slices or across them, or has no contour at all.
+            of the slices, even in part, or across them, or has no contour at all.
     """
     path = Path(path)
     ds = read_dicom_file(path)
@@ -47,35 +48,40 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
         for one in ds.get("RTROIObservationsSequence", ())
     }
     segments = []
-    for position, roi in enumerate(ds.get("ROIContourSequence", ())):
-        number = int(roi.ReferencedROINumber)
+    of_rois = {int(roi.ReferencedROINumber): roi for roi in ds.get("ROIContourSequence", ())}
+    for position, number in enumerate(dict.fromkeys((*of_rois, *rois))):
+        roi = of_rois.get(number, pydicom.Dataset())
         stated = rois.get(number, pydicom.Dataset())
         name = str(stated.get("ROIName") or f"ROI {number}")
         contours = _contours(path, name, roi, series, uids, names_series)
-        if not contours:
-            continue
         mask = np.zeros(series.grid.shape, bool)
         for index, rings in contours.items():
             to_pixels = np.linalg.inv(series.planes[index])
             pixels = [transform_points(to_pixels, points)[:, :2] for points in rings]
+            # Up to the centres of the pixels that would come next, none is lost.
+            if any((ring <= -1).any() or (ring >= mask.shape[:0:-1]).any() for ring in pixels):
+                raise InputError(
+                    f"{path}: {name} lies outside of {series.folder}, or a part of it does: "
+                    "give the series that it was drawn on"
+                )
             mask[index] = fill_contours(pixels, mask.shape[1:])
         red, green, blue = (
             float(part) / 255 for part in roi.get("ROIDisplayColor") or (255 * c for c in _colour(position))
         )
         kind = kinds.get(number, "")
-        provenance, reviewed = provenance_of(str(stated.get("ROIDescription") or ""))
+        provenance, review = provenance_of(str(stated.get("ROIDescription") or ""))
         segments.append(
             Segment(
                 name,
                 mask,
-                kind if kind in KINDS else "ORGAN",
+                kind if kind in (*KINDS, *KEPT_KINDS) else "ORGAN",
                 (red, green, blue),
                 provenance,
-                Review(reviewed),
+                review,
                 contours=contours,
             )
         )
-    if not segments:
+    if not any(segment.contours for segment in segments):
         raise InputError(f"{path} has no contours: give a structure set with contours")
     return segments
 

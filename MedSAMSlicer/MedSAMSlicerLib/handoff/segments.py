@@ -14,10 +14,17 @@ from ..engine.i18n import tr as _
 
 KINDS = ("GTV", "CTV", "PTV", "ORGAN")
 """What a segment can be for a planning system: DICOM's RT ROI Interpreted Type."""
+KEPT_KINDS = (
+    *("EXTERNAL", "AVOIDANCE", "BOLUS", "CAVITY", "CONTRAST_AGENT", "CONTROL", "DOSE_REGION", "FIXATION"),
+    *("IRRAD_VOLUME", "MARKER", "REGISTRATION", "SUPPORT", "TREATED_VOLUME"),
+)
+"""Kinds of structures that were read, which stay as they are when they are written again."""
 COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), (0.7, 0.3, 0.9), (0.0, 0.75, 0.75))
 _LONGEST_NAME = 64
+_LONGEST_DESCRIPTION = 1024
 _DESCRIPTION = re.compile(
-    r"MedSAMSlicer [^:;]+: (?P<provenance>.*?)(; resampled to the series)?; computer-generated, (?P<review>.*)"
+    r"MedSAMSlicer [^:;]+(: (?P<provenance>.*?))?(; resampled to the series)?; (computer-generated, )?"
+    r"(not reviewed|(?P<reviewed>reviewed)( by (?P<by>.+?))?( on (?P<on>\S*\d\S*))?)\s*$"
 )
 # Centres put a letter before the target: iGTV (internal), pCTV, rGTV, and z before what serves planning only.
 _TARGET = re.compile(r"\s*[z_]*[a-z]?([GCPI]TV)", re.IGNORECASE)
@@ -59,7 +66,7 @@ class Segment:
     Attributes:
         name: name in the files.
         mask: bool (k, j, i) on the grid of the series, not empty.
-        kind: one of `KINDS`.
+        kind: one of `KINDS`, or of `KEPT_KINDS`.
         colour: red, green and blue from 0 to 1.
         provenance: how it was made: model, checksum of the weights, prompts. Empty: not known.
         review: whether a person has looked at it.
@@ -83,13 +90,19 @@ class Segment:
         """Where the segment comes from and whether it was reviewed, in English: it is read by other programs' users."""
         made = f"MedSAMSlicer {__version__}" + (f": {self.provenance}" if self.provenance else "")
         resampled = "; resampled to the series" if self.resampled else ""
-        return f"{made}{resampled}; {'computer-generated, ' if self.provenance else ''}{self.review}"
+        status = f"{resampled}; {'computer-generated, ' if self.provenance else ''}{self.review}"
+        room = _LONGEST_DESCRIPTION - len(status)
+        if len(made) > room:  # the end of the provenance holds the checksum of the weights
+            made = f"{made[: room // 2]} ... {made[5 + room // 2 - room :]}"
+        return made + status
 
 
-def provenance_of(description: str) -> tuple[str, bool]:
-    """Provenance and whether it was reviewed, of a segment with a `Segment.description`; of others ("", False)."""
+def provenance_of(description: str) -> tuple[str, Review]:
+    """Provenance and review of a segment with a `Segment.description`; of others "" and not reviewed."""
     match = _DESCRIPTION.search(description)
-    return (match["provenance"], not match["review"].startswith("not")) if match else ("", False)
+    if match is None:
+        return "", Review()
+    return match["provenance"] or "", Review(bool(match["reviewed"]), match["by"] or "", match["on"] or "")
 
 
 def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> None:
@@ -117,7 +130,7 @@ def check_segments(segments: Sequence[Segment], shape: tuple[int, int, int]) -> 
         if segment.name.casefold() in names:
             raise InputError(_("the name {name} is taken twice: give each segment its own").format(name=segment.name))
         names.add(segment.name.casefold())
-        if segment.kind not in KINDS:
+        if segment.kind not in (*KINDS, *KEPT_KINDS):
             raise InputError(
                 _("{name} is of the unknown type {kind}: choose {kinds}").format(
                     name=segment.name, kind=segment.kind, kinds=", ".join(KINDS)

@@ -15,7 +15,7 @@ from MedSAMSlicerLib.handoff import dicom_seg
 from MedSAMSlicerLib.handoff.dicom_header import save
 from MedSAMSlicerLib.handoff.dicom_seg import build_seg, read_seg
 from MedSAMSlicerLib.handoff.measure import measure
-from MedSAMSlicerLib.handoff.segments import Segment
+from MedSAMSlicerLib.handoff.segments import Review, Segment
 from MedSAMSlicerLib.handoff.source_series import SourceSeries
 from MedSAMSlicerLib.handoff.structured_report import build_report
 from MedSAMSlicerLib.handoff.write_dicom import write_dicom
@@ -26,7 +26,10 @@ OBJECTS = objects()
 SEGMENTS = [
     Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, box", anatomy="lung"),
     Segment("Liver", OBJECTS["ball of 15 px"], anatomy="Liver"),  # overlaps
-    Segment("PTV_6000", OBJECTS["first and last slice"], "PTV", (0.1, 0.2, 0.9)),
+    Segment(
+        "PTV_6000", OBJECTS["first and last slice"], "PTV", (0.1, 0.2, 0.9), review=Review(True, "Doe", "2026-03-01")
+    ),
+    Segment("Mass", OBJECTS["one slice"], "GTV"),
 ]
 
 
@@ -50,6 +53,8 @@ def test_segments_lie_on_the_slices_of_the_series(
         np.testing.assert_array_equal(found[..., n].astype(bool), segment.mask)
     for segment, again in zip(SEGMENTS, read_seg(out, series), strict=True):
         assert (again.name, again.kind) == (segment.name, segment.kind)
+        assert again.review == segment.review
+        np.testing.assert_allclose(again.colour, segment.colour, atol=0.02)
         np.testing.assert_array_equal(again.mask, segment.mask)
         assert again.provenance == segment.provenance
     shared = seg.SharedFunctionalGroupsSequence[0]
@@ -61,7 +66,7 @@ def test_segments_lie_on_the_slices_of_the_series(
 
 def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: Path) -> None:
     write_dicom(source(), SEGMENTS, seg=out)
-    tumour, liver, target = hd.seg.segread(out).SegmentSequence
+    tumour, liver, target, _mass = hd.seg.segread(out).SegmentSequence
     assert tumour.SegmentLabel == "GTVp" and tumour.SegmentAlgorithmType == "SEMIAUTOMATIC"
     assert tumour.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Neoplasm"
     assert tumour.AnatomicRegionSequence[0].CodeMeaning == "Lung"
@@ -83,7 +88,7 @@ def test_the_report_holds_the_measurements(
     report = hd.sr.srread(out)
     assert report.VerificationFlag == "UNVERIFIED"
     groups = report.content.get_volumetric_roi_measurement_groups()
-    assert [group.tracking_identifier for group in groups] == ["GTVp", "Liver", "PTV_6000"]
+    assert [group.tracking_identifier for group in groups] == ["GTVp", "Liver", "PTV_6000", "Mass"]
     for group, segment, one in zip(groups, seg.SegmentSequence, measured, strict=True):
         assert group.tracking_uid == segment.TrackingUID
         values = {
@@ -148,3 +153,12 @@ def test_the_patient_is_that_of_the_series_and_nothing_else_is_said(
             assert keyword not in ds and (len(value) < 3 or value not in text), keyword
         assert standard_errors(path) == []
     assert pydicom.dcmread(out).SegmentSequence[0].SegmentLabel == "肿瘤"
+
+
+def test_a_segmentation_of_another_series_is_refused(
+    source: Callable[..., SourceSeries], out: Path, refused: Any
+) -> None:
+    other = source("oblique")
+    write_dicom(source(), SEGMENTS, seg=out)
+    with refused(out, "belongs to another series"):
+        read_seg(out, other)

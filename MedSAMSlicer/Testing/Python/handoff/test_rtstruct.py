@@ -15,6 +15,7 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.handoff.grid import Grid, move_mask
+from MedSAMSlicerLib.handoff.read_segments import read_segments
 from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.segments import Review, Segment, kind_of
@@ -162,6 +163,62 @@ def test_where_structures_come_from_is_kept_when_they_are_read_and_written_again
     assert [one.review.reviewed for one in found] == [False, True, False]
 
 
+@pytest.mark.parametrize("provenance", ["", "litemedsam, SHA-256 79d8", "GTV + 1 mm; " * 120 + "SHA-256 79d8"])
+@pytest.mark.parametrize(
+    "review",
+    [Review(), Review(True), Review(True, "Dr X", "2026-03-01"), Review(True, "A on B"), Review(True, on="3.4.26")],
+)
+def test_the_review_is_kept_when_it_is_read_and_written_again(
+    source: Callable[..., SourceSeries], out: Path, provenance: str, review: Review
+) -> None:
+    series = source(shape=(3, 40, 44))
+    mask = OBJECTS["one slice"][3:6]
+    write_rtstruct(out, series, [Segment("CTV", mask, "CTV", provenance=provenance, review=review)])
+    description = pydicom.dcmread(out).StructureSetROISequence[0].ROIDescription
+    assert len(description) <= 1024 and description.endswith(str(review))
+    assert not provenance or f"SHA-256 79d8; computer-generated, {review}" in description
+    [found] = read_rtstruct(out, series)
+    assert found.review == review
+    assert found.description == description
+
+
+def test_types_that_planning_systems_give_are_kept(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source()
+    write_rtstruct(out, series, [GTV])
+    ds = pydicom.dcmread(out)
+    ds.RTROIObservationsSequence[0].RTROIInterpretedType = "EXTERNAL"
+    ds.save_as(out)
+    write_rtstruct(out, series, read_rtstruct(out, series))
+    assert pydicom.dcmread(out).RTROIObservationsSequence[0].RTROIInterpretedType == "EXTERNAL"
+
+
+def test_structures_without_contours_are_named_as_empty(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source()
+    mask = OBJECTS["one slice"]
+    write_rtstruct(out, series, [GTV, Segment("Lung_L", mask), Segment("Lung_R", mask)])
+    ds = pydicom.dcmread(out)
+    del ds.ROIContourSequence[1].ContourSequence
+    del ds.ROIContourSequence[2]
+    ds.save_as(out)
+    found = read_segments(out, series)
+    assert [segment.name for segment in found.segments] == ["GTVp"]
+    assert found.empty == ("Lung_L", "Lung_R") and "empty and left out: Lung_L, Lung_R" in found.notes
+
+
+def test_contours_that_leave_the_image_are_refused(
+    source: Callable[..., SourceSeries], out: Path, refused: Any
+) -> None:
+    series = source()
+    write_rtstruct(out, series, [GTV])
+    ds = pydicom.dcmread(out)
+    for contour in ds.ROIContourSequence[0].ContourSequence:
+        x, y, z = np.array(contour.ContourData, float).reshape(-1, 3).T
+        contour.ContourData = [f"{value:.3f}" for value in np.column_stack([x + 15, y, z]).ravel()]
+    ds.save_as(out)
+    with refused("GTVp", "outside of", "a part of it"):
+        read_rtstruct(out, series)
+
+
 def test_names_in_any_language_are_written(source: Callable[..., SourceSeries], out: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -253,7 +310,7 @@ def test_series_that_no_file_may_refer_to_are_refused(tmp_path: Path, refused: A
     for folder, mentions in {
         gap.folder: ("misses 1 slice",),
         two.folder: ("2 volumes",),
-        twice.folder: ("same SOP instance UID",),
+        twice.folder: ("misses 1 slice",),
         frames.folder: ("several frames of reference",),
         series("nowhere", ImagePositionPatient=None).folder: ("no position",),
         series("no frame", FrameOfReferenceUID=None).folder: ("without FrameOfReferenceUID",),
