@@ -24,11 +24,14 @@ def add_dicom_option(parser: argparse._ActionsContainer, what: str, *, required:
 
 
 def add_series_option(parser: argparse._ActionsContainer) -> None:
-    """Add ``--series TEXT``, which `series_of_options` reads."""
+    """Add ``--series TEXT`` and ``--frame N``, which `series_of_options` reads."""
     parser.add_argument(
         "--series",
         metavar="TEXT",
         help="number or UID of the series in --dicom, or part of its description, if there are several",
+    )
+    parser.add_argument(
+        "--frame", type=int, metavar="N", help="time point or repetition of the series, from 0, if it has several"
     )
 
 
@@ -45,16 +48,16 @@ def axis_of_options(options: argparse.Namespace, series: SourceSeries | None) ->
 
 
 def series_of_options(options: argparse.Namespace) -> SourceSeries | None:
-    """The series of ``--dicom`` and ``--series``; None if the first is not given.
+    """The series of ``--dicom``, ``--series`` and ``--frame``; None if the first is not given.
 
     Raises:
-        InputError: ``--series`` alone, or as `read_source_series` does.
+        InputError: one of the others alone, or as `read_source_series` does.
     """
     if options.dicom is None:
-        if options.series is not None:
-            raise InputError("--series chooses a series in --dicom: give both")
+        if options.series is not None or options.frame is not None:
+            raise InputError("--series and --frame choose in --dicom: give its folder, too")
         return None
-    return read_source_series(options.dicom, options.series)
+    return read_source_series(options.dicom, options.series, options.frame)
 
 
 def pairs(option: str, texts: Sequence[str], segments: Sequence[Segment]) -> dict[str, str]:

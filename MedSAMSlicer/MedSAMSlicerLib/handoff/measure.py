@@ -49,6 +49,7 @@ class Measurements:
         parts: number of parts that touch nowhere, not even at a corner.
         longest_mm, perpendicular_mm: diameters on the slice `slice`, see `Diameters`.
         axis: index axis along which slices are counted.
+        slice_mm: distance between them.
         values: values of the image; None without an image.
         notes: what a reader has to know.
     """
@@ -61,6 +62,7 @@ class Measurements:
     perpendicular_mm: float
     slice: int
     axis: str
+    slice_mm: float
     values: Values | None
     notes: tuple[str, ...]
 
@@ -125,6 +127,7 @@ def measure(
         perpendicular_mm=found.perpendicular_mm,
         slice=found.index + box[across].start,
         axis=axis,
+        slice_mm=float(grid.spacing_kji[across]),
         values=None if inside is None or not inside.size else _values(inside, unit),
         notes=tuple(filter(None, notes)),
     )

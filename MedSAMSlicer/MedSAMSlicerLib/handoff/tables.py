@@ -22,6 +22,7 @@ MEASURE_COLUMNS = [
     "perpendicular_mm",
     "axis",
     "slice",
+    "slice_mm",
     "unit",
     "mean",
     "sd",
@@ -60,6 +61,7 @@ def measurement_json(measured: Measurements) -> dict[str, Any]:
         "perpendicular_mm": measured.perpendicular_mm,
         "axis": measured.axis,
         "slice": measured.slice,
+        "slice_mm": measured.slice_mm,
         "notes": list(measured.notes),
     }
     if values is not None:

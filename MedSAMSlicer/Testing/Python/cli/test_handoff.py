@@ -216,6 +216,32 @@ def test_what_makes_two_times_hard_to_compare_is_noted(
     assert "along K" not in stated.out and " J" in stated.out
 
 
+def test_a_frame_of_a_series_is_chosen(
+    medsam_slicer: Callable[..., Any], tmp_path: Path, refused: Callable[..., AbstractContextManager[Any]]
+) -> None:
+    uids = {f"{level}InstanceUID": f"1.2.3.{n}" for n, level in enumerate(("Study", "Series"), start=1)}
+    four = tmp_path / "four"
+    for time, value in enumerate((20, 70)):
+        write_patient_series(
+            four / str(time),
+            np.where(BALL, value, -100),
+            TemporalPositionIdentifier=time + 1,
+            FrameOfReferenceUID="1.2.3.4",
+            **uids,
+        )
+    labelmap = sitk.GetImageFromArray(BALL.astype(np.uint8))
+    labelmap.SetSpacing((0.9, 0.9, 3.0))
+    labelmap.SetOrigin((-31.5, 12.25, -140.125))
+    sitk.WriteImage(labelmap, str(tmp_path / "GTVp.nrrd"))
+    out = tmp_path / "m.json"
+    arguments = ("measure", tmp_path / "GTVp.nrrd", "--dicom", four, "--output", out)
+    with refused("2 frames") as run:
+        run(*arguments)
+    assert medsam_slicer(*arguments, "--frame", 1).status == 0
+    [entry] = json.loads(out.read_text())
+    assert entry["mean"] == 70 and entry["slice_mm"] == pytest.approx(3)
+
+
 def test_bad_input_is_refused_in_one_line(
     refused: Callable[..., AbstractContextManager[Any]],
     series: Path,
