@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,3 +98,11 @@ def small_choice(monkeypatch: pytest.MonkeyPatch, small_weights: dict[str, Path]
 
     use_small_families(monkeypatch, small_weights)
     return lambda key: ModelChoice(key, str(small_weights[key]), device="cpu", runtime="torch")
+
+
+@pytest.fixture(autouse=True)
+def _own_embedding_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Effects and logics of earlier tests that still exist are no owners of a cache in this one."""
+    from MedSAMSlicerLib.panel.setup import embedding_caches
+
+    monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
