@@ -18,8 +18,8 @@ from support.parity import ALL, embedding_difference
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
 VOLUMES = ("ct_lung2", "ct_sarcoma002", "mr_brain1", "mr_hippo001")
-# Half a minute and more.
-LONG = ("ct_sarcoma002", "mr_hippo001")
+# A quarter of a minute and more.
+LONG = ("ct_lung2", "ct_sarcoma002", "mr_hippo001")
 
 
 @pytest.fixture(scope="module")
