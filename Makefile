@@ -13,7 +13,7 @@ WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
 EXTRAS := test,openvino
 # Of the tests; each computes with one thread.
 PROCESSES := 2
-BENCHES := $(addprefix benchmarks/,bench_effect.py bench_large_volume.py bench_speed.py)
+BENCHES := $(addprefix benchmarks/,bench_effect.py bench_apply.py bench_large_volume.py bench_speed.py)
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
 # Compiled files are kept: pytest compiles the tests' assertions, and the tests start many processes.
