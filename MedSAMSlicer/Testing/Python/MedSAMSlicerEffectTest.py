@@ -40,6 +40,7 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         self.respect_the_neighbour()
         self.add_a_key_slice()
         self.visit_slices_to_review()
+        self.hide_the_segment()
         self.take_back_a_forgotten_shift()
         self.draw_anew_during_a_run()
         self.escape_from_a_drag_and_a_run()
@@ -156,6 +157,15 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
             self.effect.goToNextReview()
             visited.append(self.shown())
         assert visited == to_review
+
+    def hide_the_segment(self) -> None:
+        """The first block says it at once, and no longer when the segment is shown again."""
+        hint, display = self.effect._frame.ui.hintLabel, self.segmentation.GetDisplayNode()
+        assert "hidden" not in hint.text
+        display.SetSegmentVisibility(TUMOUR, False)
+        self.wait(lambda: hint.visible and "hidden" in hint.text, "the hint on the hidden segment")
+        display.SetSegmentVisibility(TUMOUR, True)
+        self.wait(lambda: "hidden" not in hint.text, "the end of the hint")
 
     def draw_anew_during_a_run(self) -> None:
         """The first run leaves no error beside the result of the second."""
