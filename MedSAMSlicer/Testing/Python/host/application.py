@@ -15,6 +15,7 @@ import vtk
 from . import fakes, slicer_python
 from .abstract_effect import AbstractScriptedSegmentEditorEffect
 from .clock import Clock, renew
+from .converter_rules import forget_repeated_rules
 from .doubles import double
 from .facts import APPLICATION, names
 from .signals import escaped
@@ -98,6 +99,7 @@ class Host:
                 module = double("qSlicerLoadableModule")()
                 module.__dict__.update(_name=name, _logic=part)
                 setattr(self.modules, name.lower(), module)
+        forget_repeated_rules()
         # Scene bundles are unpacked in the cache.
         self._remote_io.SetMRMLScene(self.scene)
         self._remote_io.GetCacheManager().SetRemoteCacheDirectory(self._cache.name)

@@ -67,7 +67,12 @@ def without_encoding(source: str) -> list[int]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         named = any(keyword.arg == "encoding" for keyword in node.keywords)
         texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-        other = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ("Picture", "gzip", "os", "package")
+        other = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in (
+            "Picture",
+            "gzip",
+            "os",
+            "package",
+        )
         if name == "read_text" and not (named or node.args):
             lines.append(node.lineno)
         if name == "write_text" and not named and len(node.args) < 2:

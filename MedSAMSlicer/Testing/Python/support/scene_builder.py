@@ -10,11 +10,14 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from host.converter_rules import forget_repeated_rules
+
 
 def new_scene() -> slicer.vtkMRMLScene:
     """An empty scene in which segments have representations, as Slicer's Segmentations module arranges it at start."""
     scene = slicer.vtkMRMLScene()
     slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)
+    forget_repeated_rules()
     return scene
 
 
