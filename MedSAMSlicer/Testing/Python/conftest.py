@@ -101,8 +101,11 @@ def small_choice(monkeypatch: pytest.MonkeyPatch, small_weights: dict[str, Path]
 
 
 @pytest.fixture(autouse=True)
-def _own_embedding_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_embedding_caches() -> Iterator[None]:
     """Effects and logics of earlier tests that still exist are no owners of a cache in this one."""
     from MedSAMSlicerLib.panel.setup import embedding_caches
 
-    monkeypatch.setattr(embedding_caches, "_owners", weakref.WeakSet())
+    # Not with monkeypatch: it would then be undone last, after the host that other patches need.
+    before, embedding_caches._owners = embedding_caches._owners, weakref.WeakSet()
+    yield
+    embedding_caches._owners = before
