@@ -33,18 +33,24 @@ class SegmentSet:
         grid: their grid.
         notes: what a user should read, one line each.
         empty: names of segments of the files that are empty and were left out.
+        left_out: names of segments that are not empty, but of which nothing could be read; a note says why.
+        axis: index axis across the slices of the series; None without one.
     """
 
     segments: tuple[Segment, ...]
     grid: Grid
     notes: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    axis: str | None = None
 
     def named(self, name: str) -> Segment:
         """The segment of that name. Raises InputError if there is none."""
         for segment in self.segments:
             if segment.name == name:
                 return segment
+        if not self.segments:
+            raise InputError(f"there is no segment {name}: the segmentation is empty")
         names = ", ".join(segment.name for segment in self.segments)
         raise InputError(f"there is no segment {name}: choose one of {names}")
 
@@ -71,13 +77,18 @@ def read_segments(
     grid = grid if grid is not None else None if series is None else series.grid
     segments: list[Segment] = []
     empty: list[str] = []
+    left_out: list[str] = []
     notes = [] if series is None else list(series.notes)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         found, own_grid = _read_dicom(path, series) if _is_dicom(path) else _read_file(path)
-        empty += [segment.name for segment in found if not segment.mask.any()]
+        for segment in found:
+            notes += segment.notes
+            if not segment.mask.any():
+                (left_out if segment.notes else empty).append(segment.name)
         if not may_be_empty and not any(segment.mask.any() for segment in found):
-            raise InputError(f"{path} is empty: give a file with a contoured segment")
+            why = "; ".join(note for segment in found for note in segment.notes)
+            raise InputError(f"{path} is empty{f' ({why})' if why else ''}: give a file with a contoured segment")
         grid = own_grid if grid is None else grid
         for segment in found:
             if not segment.mask.any():
@@ -95,7 +106,8 @@ def read_segments(
         raise InputError("no segmentation was given: give a file")
     if empty:
         notes.append(f"empty and left out: {', '.join(empty)}")
-    return SegmentSet(tuple(segments), grid, tuple(notes), tuple(empty))
+    axis = None if series is None else "K"
+    return SegmentSet(tuple(segments), grid, tuple(notes), tuple(empty), tuple(left_out), axis)
 
 
 def resampling_notes(segments: Iterable[Segment]) -> list[str]:

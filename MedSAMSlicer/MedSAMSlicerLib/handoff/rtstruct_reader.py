@@ -30,11 +30,11 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
 
     Returns:
         Segments, empty ones of structures without closed contours. A pixel belongs to the mask if its centre lies in an odd
-        number of contours.
+        number of contours. `Segment.notes` say what lies outside of the image and is in no mask.
 
     Raises:
-        InputError: the file cannot be read, is no structure set, belongs to another series, has contours that lie outside
-            of the slices, even in part, or across them, or has no contour at all.
+        InputError: the file cannot be read, is no structure set, belongs to another series, has contours between the slices
+            or across them, or all of its contours lie outside of the image.
     """
     path = Path(path)
     ds = read_dicom_file(path)
@@ -53,18 +53,19 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
         roi = of_rois.get(number, pydicom.Dataset())
         stated = rois.get(number, pydicom.Dataset())
         name = str(stated.get("ROIName") or f"ROI {number}")
-        contours = _contours(path, name, roi, series, uids, names_series)
+        contours, notes = _contours(path, name, roi, series, uids, names_series)
         mask = np.zeros(series.grid.shape, bool)
+        beyond = 0
         for index, rings in contours.items():
             to_pixels = np.linalg.inv(series.planes[index])
             pixels = [transform_points(to_pixels, points)[:, :2] for points in rings]
-            # Up to the centres of the pixels that would come next, none is lost.
-            if any((ring <= -1).any() or (ring >= mask.shape[:0:-1]).any() for ring in pixels):
-                raise InputError(
-                    f"{path}: {name} lies outside of {series.folder}, or a part of it does: "
-                    "give the series that it was drawn on"
-                )
+            # Up to the centres of the pixels that would come next, nothing is lost.
+            beyond += any((ring <= -1).any() or (ring >= mask.shape[:0:-1]).any() for ring in pixels)
             mask[index] = fill_contours(pixels, mask.shape[1:])
+        if contours and not mask.any():
+            notes = [f"{name} lies outside of the image or between its pixels, and is left out"]
+        elif beyond:
+            notes.append(f"{name} reaches beyond the image on {_count(beyond, 'slice')}: its voxels end at the edge")
         red, green, blue = (
             float(part) / 255 for part in roi.get("ROIDisplayColor") or (255 * c for c in _colour(position))
         )
@@ -79,10 +80,11 @@ def read_rtstruct(path: Path | str, series: SourceSeries) -> list[Segment]:
                 provenance,
                 review,
                 contours=contours,
+                notes=tuple(notes),
             )
         )
-    if not any(segment.contours for segment in segments):
-        raise InputError(f"{path} has no contours: give a structure set with contours")
+    if any(segment.contours for segment in segments) and not any(segment.mask.any() for segment in segments):
+        raise InputError(f"no contour of {path} holds a pixel of {series.folder}: give the series that it was drawn on")
     return segments
 
 
@@ -127,12 +129,15 @@ def _check_reference(path: Path, ds: pydicom.Dataset, series: SourceSeries) -> b
 
 def _contours(
     path: Path, name: str, roi: pydicom.Dataset, series: SourceSeries, uids: dict[str, int], names_series: bool
-) -> dict[int, list[np.ndarray]]:
+) -> tuple[dict[int, list[np.ndarray]], list[str]]:
+    """Closed contours by the index of their slice, and notes on those that are left out."""
     found: dict[int, list[np.ndarray]] = {}
     step = series.grid.spacing_kji[0]
     origins, normal = series.planes[:, :3, 3], series.planes[0, :3, 2]
+    open_ones = beyond = 0
     for contour in roi.get("ContourSequence", ()):
         if contour.get("ContourGeometricType") not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
+            open_ones += 1
             continue
         try:
             points = _points(contour)
@@ -143,14 +148,37 @@ def _contours(
         # Anonymisation often leaves contours with UIDs of slices that exist nowhere; the planes tell then.
         elsewhere = index is None and len(images) > 0 and not names_series
         if index is None:
-            index = int(np.abs((origins - points.mean(axis=0)) @ normal).argmin())
+            across = (points.mean(axis=0) - origins) @ normal
+            index = int(np.abs(across).argmin())
+            # Planning systems continue margins and couches above the first and below the last slice.
+            if names_series and not len(images) and _in_one_plane(points, normal, step) and _is_beyond(across, step):
+                beyond += 1
+                continue
         if elsewhere or np.abs((points - origins[index]) @ normal).max() > _IN_PLANE * step:
             raise InputError(
                 f"{path}: {name} has a contour that lies in none of the slices of {series.folder}: "
                 "give the series that it was drawn on"
             )
         found.setdefault(index, []).append(points)
-    return found
+    notes = []
+    if open_ones:
+        notes.append(f"{name}: {_count(open_ones, 'contour')} left out, points or lines that are not closed")
+    if beyond:
+        notes.append(f"{name}: {_count(beyond, 'contour')} left out, beyond the first or last slice")
+    return found, notes
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _in_one_plane(points: np.ndarray, normal: np.ndarray, step: float) -> bool:
+    return bool(np.ptp(points @ normal) <= 2 * _IN_PLANE * step)
+
+
+def _is_beyond(across: np.ndarray, step: float) -> bool:
+    """Whether a contour lies above or below all slices, given its distance from each of them along their normal."""
+    return bool((np.abs(across) > (1 - _IN_PLANE) * step).all() and (across > 0).all() != (across < 0).all())
 
 
 def _points(contour: pydicom.Dataset) -> np.ndarray:

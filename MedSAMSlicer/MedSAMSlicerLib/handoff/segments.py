@@ -73,6 +73,7 @@ class Segment:
         resampled: whether it was drawn on other voxels than those of the series.
         anatomy: where it lies, see `dicom_seg.anatomy_code`; empty: not stated. DICOM SEG stores it.
         contours: index of the slice -> closed contours, (N, 3) LPS mm, to be written as they are; empty: those of the mask.
+        notes: what a user should know about how it was read, one line each; what was left out, above all.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Segment:
     resampled: bool = False
     anatomy: str = ""
     contours: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def description(self) -> str:

@@ -205,17 +205,96 @@ def test_structures_without_contours_are_named_as_empty(source: Callable[..., So
     assert found.empty == ("Lung_L", "Lung_R") and "empty and left out: Lung_L, Lung_R" in found.notes
 
 
-def test_contours_that_leave_the_image_are_refused(
+def moved(path: Path, name: str, x_mm: float) -> None:
+    """Write a structure set again with all contours of a structure further left in the patient."""
+    ds = pydicom.dcmread(path)
+    [number] = [roi.ROINumber for roi in ds.StructureSetROISequence if roi.ROIName == name]
+    [roi] = [roi for roi in ds.ROIContourSequence if roi.ReferencedROINumber == number]
+    for contour in roi.ContourSequence:
+        x, y, z = np.array(contour.ContourData, float).reshape(-1, 3).T
+        contour.ContourData = [f"{value:.3f}" for value in np.column_stack([x + x_mm, y, z]).ravel()]
+    ds.save_as(path)
+
+
+def test_objects_that_touch_the_edges_of_the_image_are_whole(source: Callable[..., SourceSeries], out: Path) -> None:
+    """The outline of the body in a small field of view, and all there is."""
+    series = source("oblique")
+    body, everything = np.zeros(series.grid.shape, bool), np.ones(series.grid.shape, bool)
+    body[:, 3:, :-1] = True
+    write_rtstruct(out, series, [Segment("BODY", body), Segment("All", everything)])
+    found = read_segments(out, series)
+    assert found.notes == ()
+    for segment, mask in zip(found.segments, (body, everything), strict=True):
+        np.testing.assert_array_equal(segment.mask, mask)
+
+
+def test_contours_that_leave_the_image_end_at_its_edge(source: Callable[..., SourceSeries], out: Path) -> None:
+    """Other structures of the file are not refused for it, and the contours are written again as they are."""
+    series = source()
+    write_rtstruct(out, series, [GTV, Segment("Couch", OBJECTS["one slice"]), Segment("Ring", OBJECTS["one slice"])])
+    moved(out, "GTVp", 15 * 0.9)
+    moved(out, "Couch", 100)
+    found = read_segments(out, series)
+    assert [segment.name for segment in found.segments] == ["GTVp", "Ring"]
+    gtv, ring = found.segments
+    np.testing.assert_array_equal(gtv.mask[:, :, 15:], GTV.mask[:, :, :-15])
+    assert not gtv.mask[:, :, :15].any()
+    np.testing.assert_array_equal(ring.mask, OBJECTS["one slice"])
+    [cut, outside] = found.notes
+    assert cut.startswith("GTVp reaches beyond the image on 5 slices") and outside.startswith("Couch lies outside")
+    assert found.left_out == ("Couch",) and found.empty == ()
+    again = out.with_name("again.dcm")
+    write_rtstruct(again, series, [gtv])
+    assert contour_points(again)[0] == pytest.approx(contour_points(out)[0])
+
+
+def contour_points(path: Path) -> list[np.ndarray]:
+    """All points of each structure."""
+    return [
+        np.concatenate([np.array(contour.ContourData, float) for contour in roi.ContourSequence])
+        for roi in pydicom.dcmread(path).ROIContourSequence
+    ]
+
+
+def test_contours_beyond_the_first_or_last_slice_are_left_out(source: Callable[..., SourceSeries], out: Path) -> None:
+    """As planning systems grow margins, without an image of their own."""
+    series = source("oblique")
+    write_rtstruct(out, series, [GTV, Segment("PTV", OBJECTS["first and last slice"], "PTV")])
+    ds = pydicom.dcmread(out)
+    [above, below] = ds.ROIContourSequence[1].ContourSequence
+    normal = np.cross(*np.array(series.first.ImageOrientationPatient, float).reshape(2, 3))
+    for contour, slices in ((above, -1), (below, 2)):
+        added = pydicom.Dataset()
+        points = np.array(contour.ContourData, float).reshape(-1, 3) + slices * 3 * normal
+        added.ContourGeometricType, added.NumberOfContourPoints = "CLOSED_PLANAR", len(points)
+        added.ContourData = [f"{value:.3f}" for value in points.ravel()]
+        ds.ROIContourSequence[1].ContourSequence.append(added)
+    ds.save_as(out)
+    found = read_segments(out, series)
+    np.testing.assert_array_equal(found.named("PTV").mask, OBJECTS["first and last slice"])
+    assert found.notes == ("PTV: 2 contours left out, beyond the first or last slice",)
+
+
+def test_points_and_lines_are_left_out(source: Callable[..., SourceSeries], out: Path) -> None:
+    series = source()
+    write_rtstruct(out, series, [GTV, Segment("Marker", OBJECTS["one slice"])])
+    ds = pydicom.dcmread(out)
+    [contour] = ds.ROIContourSequence[1].ContourSequence
+    contour.ContourGeometricType, contour.NumberOfContourPoints = "POINT", 1
+    contour.ContourData = contour.ContourData[:3]
+    ds.save_as(out)
+    found = read_segments(out, series)
+    assert found.left_out == ("Marker",) and "Marker: 1 contour left out, points" in found.notes[0]
+    np.testing.assert_array_equal(found.named("GTVp").mask, GTV.mask)
+
+
+def test_structure_sets_outside_of_the_image_are_refused(
     source: Callable[..., SourceSeries], out: Path, refused: Any
 ) -> None:
     series = source()
     write_rtstruct(out, series, [GTV])
-    ds = pydicom.dcmread(out)
-    for contour in ds.ROIContourSequence[0].ContourSequence:
-        x, y, z = np.array(contour.ContourData, float).reshape(-1, 3).T
-        contour.ContourData = [f"{value:.3f}" for value in np.column_stack([x + 15, y, z]).ravel()]
-    ds.save_as(out)
-    with refused("GTVp", "outside of", "a part of it"):
+    moved(out, "GTVp", 100)
+    with refused(out, "no contour", "give the series that it was drawn on"):
         read_rtstruct(out, series)
 
 
