@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
 from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
 from .engine.finite import check_finite_in_prompt
 from .engine.intensity import Window, WindowedStack, choose_window, window_option
-from .engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
+from .engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from .engine.models.catalogue import DEFAULT_MODEL, find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.provenance import PROVENANCE_TAG, provenance_text
@@ -36,17 +35,20 @@ from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
 from .engine.volume.oriented_box import roi_boxes
 from .engine.volume.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
-from .handoff.grid import move_mask
+from .handoff.compare import Comparison, SetComparison, compare
 from .handoff.margins import grow
 from .handoff.measure import Measurements
-from .handoff.read_segments import SegmentSet, grid_of, read_segments
+from .handoff.read_segments import SegmentSet, read_segments
+from .handoff.recist import Response
+from .handoff.result_segment import segment_on_series
 from .handoff.rtstruct import write_rtstruct
-from .handoff.segments import Review, Segment, kind_of
+from .handoff.segments import COLOURS, Review, Segment
 from .handoff.source_series import SourceSeries, read_source_series
 from .handoff.write_dicom import measure_segment, write_dicom
 from .io.image import Image
 from .io.image_files import read_image
 from .io.roi_file import read_roi
+from .io.segmentation import Segmentation
 from .io.segmentations import write_segmentation as _write_mask
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Box",
+    "Comparison",
     "Image",
     "InputError",
     "MaskPrompt",
@@ -62,10 +65,12 @@ __all__ = [
     "MedSAMError",
     "Model",
     "Points",
+    "Response",
     "Review",
     "Segment",
     "SegmentSet",
     "Segmentation",
+    "SetComparison",
     "SlicePrompt",
     "SliceResult",
     "SourceSeries",
@@ -73,6 +78,7 @@ __all__ = [
     "WeightsError",
     "Window",
     "WorkerError",
+    "compare",
     "grow",
     "load_model",
     "make_prompt",
@@ -87,7 +93,7 @@ __all__ = [
     "write_segmentation",
 ]
 
-SEGMENT_COLOUR = (1.0, 0.75, 0.0)
+SEGMENT_COLOUR = COLOURS[0]
 MOST_RECTANGLES = 100
 """Each rectangle costs a run of the decoder on every slice, and all masks of a slice are in memory at once."""
 
@@ -119,69 +125,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.loaded.model!r}, device={self.loaded.device!r}, runtime={self.loaded.runtime!r})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Segmentation:
-    """Result of `segment`.
-
-    Attributes
-    ----------
-    mask : (K, J, I) ndarray of bool
-        Voxels of the object, in the order of ``image.voxels``. All False if the model found no object.
-    slices : tuple of SliceResult
-        Results of single slices along `axis`, lowest index first: mask, confidence, predicted IoU. Slices that the
-        propagation did not reach are absent; the object ends before them.
-    image : Image
-        The image, with its geometry.
-    prompt : VolumePrompt
-        The prompt as the model saw it.
-    window : Window
-        Intensity window through which the model saw the image.
-    model : LoadedModel
-        Provenance: key of the model, SHA-256 of its weights, device and runtime.
-    timings : Timings
-        Seconds for loading, encoding, decoding and until the first slice, and the number of encoder and decoder calls.
-    notes : tuple of str
-        Lines that a user should read, for example about how the file was read, or a device that ran out of memory.
-    consensus : mapping of int to JitterAgreement
-        Slice index -> agreement of slightly different rectangles, if it was requested.
-    """
-
-    mask: np.ndarray
-    slices: tuple[SliceResult, ...]
-    image: Image
-    prompt: VolumePrompt
-    window: Window
-    model: LoadedModel
-    timings: Timings
-    notes: tuple[str, ...]
-    consensus: Mapping[int, JitterAgreement]
-
-    @property
-    def axis(self) -> str:
-        """Index axis along which slices are counted: "I", "J" or "K"."""
-        return self.prompt.axis
-
-    @property
-    def volume_ml(self) -> float:
-        """Volume of the object in millilitres."""
-        spacing = ArrayStack(self.image.voxels, self.image.spacing_ijk, self.axis).spacing
-        return float(np.count_nonzero(self.mask) * np.prod(spacing) / 1000)
-
-    @property
-    def slices_to_review(self) -> list[int]:
-        """Indices of the slices that a person should check, because the confidence is low."""
-        return [result.index for result in self.slices if result.needs_review]
-
-    @property
-    def affine(self) -> np.ndarray:
-        """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
-        return self.image.ijk_to_ras
-
-    def __repr__(self) -> str:
-        where = f"on {len(self.slices)} slices along {self.axis}"
-        return f"Segmentation({self.volume_ml:.3g} ml {where}, {self.model.model})"
 
 
 def load_model(
@@ -468,44 +411,6 @@ def write_segmentation(
     _write_mask(
         path, segmentation.mask, segmentation.image, name, _checked_colour(colour), {PROVENANCE_TAG: provenance}
     )
-
-
-def segment_on_series(
-    segmentation: Segmentation,
-    series: SourceSeries,
-    *,
-    name: str,
-    kind: str | None = None,
-    review: Review = Review(),  # noqa: B008 - it cannot be changed
-) -> Segment:
-    """Bring a result to the voxels of a DICOM series, for `write_rtstruct` and `write_dicom`.
-
-    Parameters
-    ----------
-    segmentation : Segmentation
-    series : SourceSeries
-        From `read_source_series`: the series that was segmented, or of which the image was made.
-    name : str
-        Name in the files. TG-263 wants at most 16 characters without spaces, such as "GTVp".
-    kind : {"GTV", "CTV", "PTV", "ORGAN"}, optional
-        By default what the name suggests.
-    review : Review
-        Whether a person has looked at every slice that needs it.
-
-    Returns
-    -------
-    Segment
-        Its `provenance` names the model, the checksum of its weights, and the prompts. `resampled` is True if the image has
-        other voxels than the series.
-
-    Raises
-    ------
-    InputError
-        The mask is empty, or a part of it lies outside of the series.
-    """
-    mask, resampled = move_mask(segmentation.mask, grid_of(segmentation.image), series.grid, name)
-    provenance = provenance_text(segmentation.model, segmentation.prompt.stack, segmentation.slices_to_review)
-    return Segment(name, mask, kind or kind_of(name), SEGMENT_COLOUR, provenance, review, resampled)
 
 
 def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunInfo) -> Iterator[SliceResult]:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from ..engine.errors import InputError
-from ..engine.stack import array_axis
 from ..handoff.compare import compare
-from ..handoff.grid import Grid
-from ..handoff.measure import AXIS_NOTE, Measurements, measure
-from ..handoff.read_segments import SegmentSet, read_segments
-from ..handoff.recist import response
+from ..handoff.read_segments import read_segments
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.tables import COMPARE_COLUMNS, comparison_json, comparison_rows, response_json, text_table
 from ..io.output_files import write_atomically
@@ -23,18 +16,16 @@ from .console import print_line
 from .handoff_options import (
     SEGMENTATION_HELP,
     add_axis_option,
-    axis_of_options,
     check_outputs,
-    chosen,
     print_notes,
 )
 from .log_options import add_log_options
 
 DESCRIPTION = (
-    "Compares segments of the same name. Of one image: Dice, surface Dice at 2 mm and 95 % Hausdorff distance. Of two times "
-    "(--recist): change of volume and diameter, and the response by RECIST 1.1 of all segments as target lesions."
+    "Compares segments of the same name, or of any name where each file has one. Of one image: Dice, surface Dice at 2 mm "
+    "and 95 % Hausdorff distance. Of two times (--recist): change of volume and diameter, and the response by RECIST 1.1 of "
+    "all segments as target lesions; a target without contours at the second time is gone."
 )
-_SAME_DIRECTION = np.cos(np.radians(20))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,60 +68,25 @@ def run(options: argparse.Namespace) -> None:
     later = series if options.dicom_second is None else read_source_series(options.dicom_second)
     first = read_segments(options.first, series)
     # Without overlap to compute, an empty segmentation says that all lesions are gone.
-    second = read_segments(options.second, later, None if options.recist else first.grid, may_be_empty=options.recist)
-    if options.segment:
-        first = SegmentSet(tuple(chosen(first, options.segment)), first.grid, first.notes)
-        # A target that has disappeared is missing at the later time.
-        left = tuple(segment for segment in second.segments if segment.name in options.segment)
-        second = SegmentSet(left, second.grid, second.notes)
-    axis = axis_of_options(options, series)
-    later_axis = axis_of_options(options, later if options.recist else series)  # without --recist both have one grid
-    measured = [
-        {one.name: measure(one.name, one.mask, found.grid, axis=along) for one in found.segments}
-        for found, along in ((first, axis), (second, later_axis))
-    ]
-    common = measured[0].keys() & measured[1].keys()
-    if not options.recist and not common:
-        raise InputError(
-            "the segmentations have no segment of the same name: rename one, or compare times with --recist"
-        )
-    masks = tuple({one.name: one.mask for one in found.segments if one.name in common} for found in (first, second))
-    compared = compare(measured[0], measured[1], None if options.recist else (masks[0], masks[1]), first.grid)
-    found = None
-    if options.recist:
-        sums = [{name: one.recist_mm for name, one in of_time.items()} for of_time in measured]
-        found = response(sums[0], sums[1], options.nadir)
-    rows = comparison_rows(compared, found)
+    second = read_segments(options.second, later, may_be_empty=options.recist)
+    found = compare(
+        first, second, recist=options.recist, nadir_mm=options.nadir, names=options.segment, axis=options.axis
+    )
+    rows = comparison_rows(found.segments, found.response)
     if options.output and options.output.lower().endswith(".json"):
-        entries = {"segments": [comparison_json(one) for one in compared]}
-        if found is not None:
-            entries["targets"] = [response_json(found)]
+        entries = {"segments": [comparison_json(one) for one in found.segments]}
+        if found.response is not None:
+            entries["targets"] = [response_json(found.response)]
         text = json.dumps(entries, indent=2, allow_nan=False) + "\n"
         write_atomically(options.output, lambda path: path.write_text(text, encoding="utf-8"))
     elif options.output:
         write_table(options.output, COMPARE_COLUMNS, rows)
     if not options.quiet:
         doubts = [] if series is None or later is None else _doubts_of_patient(series, later)
-        if options.recist:
-            doubts += _doubts_of_slices(measured, (first.grid, second.grid))
-        print_notes([*first.notes, *second.notes, *doubts])
+        print_notes([*first.notes, *second.notes, *doubts, *found.notes])
         print_line(text_table(COMPARE_COLUMNS, rows))
 
 
 def _doubts_of_patient(first: SourceSeries, second: SourceSeries) -> list[str]:
     ids = [str(series.first.get("PatientID") or "").strip() for series in (first, second)]
     return ["the two series have different patient IDs: check that they are of one patient"] if ids[0] != ids[1] else []
-
-
-def _doubts_of_slices(measured: Sequence[Mapping[str, Measurements]], grids: Sequence[Grid]) -> list[str]:
-    """Why diameters at two times may not compare."""
-    found = [one for of_time in measured for one in of_time.values()]
-    doubts = [AXIS_NOTE + ", --axis states others"] if any(AXIS_NOTE in one.notes for one in found) else []
-    normals = []
-    for of_time, grid in zip(measured, grids, strict=True):
-        for one in list(of_time.values())[:1]:
-            across = grid.ijk_to_lps[:3, 2 - array_axis(one.axis)]
-            normals.append(across / np.linalg.norm(across))
-    if len(normals) == 2 and abs(normals[0] @ normals[1]) < _SAME_DIRECTION:
-        doubts.append("the slices of the two times lie at an angle, so their diameters do not compare")
-    return doubts

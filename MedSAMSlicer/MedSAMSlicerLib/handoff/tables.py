@@ -84,18 +84,19 @@ def measurement_row(measured: Measurements) -> dict[str, str]:
 def comparison_json(compared: Comparison) -> dict[str, Any]:
     """Comparison of one segment as JSON values; what was not computed is None."""
     first, second = compared.first, compared.second
+    gone = 0.0 if compared.gone else None
     return {
         "segment": compared.name,
         "dsc": compared.dsc,
         "nsd_2mm": compared.nsd,
         "hd95_mm": compared.hd95_mm,
         "volume_ml_1": first and first.volume_ml,
-        "volume_ml_2": second and second.volume_ml,
+        "volume_ml_2": second.volume_ml if second else gone,
         "volume_change_pct": _number(compared.volume_change_pct),
         "diameter_mm_1": first and first.recist_mm,
-        "diameter_mm_2": second and second.recist_mm,
+        "diameter_mm_2": second.recist_mm if second else gone,
         "diameter_change_pct": _number(compared.diameter_change_pct),
-        "notes": [] if first and second else ["only in the second" if second else "only in the first"],
+        "notes": list(compared.notes),
     }
 
 

@@ -194,6 +194,84 @@ def test_lesions_that_are_gone_are_a_complete_response(
     assert targets["response"] == "CR" and targets["diameter_mm_2"] == 0
 
 
+def test_the_only_segments_of_two_files_are_compared_whatever_they_are_called(
+    medsam_slicer: Callable[..., Any], both: Path, segmentation: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Labelmaps are called like their files."""
+    for name, mask in {"before.nrrd": BALL, "after.nrrd": ball(SHAPE, (5, 19, 21), 8)}.items():
+        image = sitk.GetImageFromArray(mask.astype(np.uint8))
+        image.SetSpacing((0.9, 0.9, 3.0))
+        sitk.WriteImage(image, str(tmp_path / name))
+    out = tmp_path / "c.json"
+    result = medsam_slicer("compare", tmp_path / "before.nrrd", tmp_path / "after.nrrd", "--recist", "--output", out)
+    assert result.status == 0, result.err
+    note = "before of the first is compared with after of the second"
+    [lesion] = json.loads(out.read_text())["segments"]
+    [targets] = json.loads(out.read_text())["targets"]
+    assert lesion["notes"][0].startswith(note) and note in result.out
+    assert targets["response"] == "PR" and targets["notes"] == []
+    assert medsam_slicer("compare", tmp_path / "before.nrrd", tmp_path / "after.nrrd", "--output", out).status == 0
+    [lesion] = json.loads(out.read_text())["segments"]
+    assert lesion["dsc"] == pytest.approx(dice(BALL, ball(SHAPE, (5, 19, 21), 8)))
+
+    # An empty segment is one, too: here it tells that the tumour is gone and the other lesion is new.
+    before = segmentation("first.seg.nrrd", {"Lung tumour": BALL})
+    after = segmentation("second.seg.nrrd", {"Lung tumour": BALL & False, "Rib": OTHER})
+    assert medsam_slicer("compare", before, after, "--recist", "--output", out).status == 0
+    [targets] = json.loads(out.read_text())["targets"]
+    assert targets["response"] == "PD" and "new lesions: Rib" in targets["notes"]
+
+
+def without_contours(structure_set: Path, *names: str) -> None:
+    """Write a structure set again without the contours of these structures, as planning systems leave them."""
+    ds = pydicom.dcmread(structure_set)
+    numbers = {roi.ROINumber for roi in ds.StructureSetROISequence if roi.ROIName in names}
+    for roi in ds.ROIContourSequence:
+        if roi.ReferencedROINumber in numbers:
+            del roi.ContourSequence
+    ds.save_as(structure_set)
+
+
+def test_targets_without_contours_in_a_later_structure_set_are_gone(
+    medsam_slicer: Callable[..., Any],
+    series: Path,
+    both: Path,
+    tmp_path: Path,
+    refused: Callable[..., AbstractContextManager[Any]],
+) -> None:
+    rs, later, out = tmp_path / "rs.dcm", tmp_path / "later.dcm", tmp_path / "c.json"
+    for path in (rs, later):
+        assert medsam_slicer("export", both, "--dicom", series, "--rtstruct", path).status == 0
+
+    def compared() -> tuple[list[Any], Any, str]:
+        result = medsam_slicer("compare", rs, later, "--dicom", series, "--recist", "--output", out)
+        assert result.status == 0, result.err
+        found = json.loads(out.read_text())
+        return found["segments"], found["targets"][0], result.out
+
+    without_contours(later, "Heart")
+    (tumour, heart), targets, _printed = compared()
+    assert tumour["diameter_change_pct"] == 0 and targets["notes"] == ["taken as disappeared: Heart"]
+    assert (heart["volume_ml_2"], heart["diameter_mm_2"], heart["diameter_change_pct"]) == (0, 0, -100)
+    assert heart["notes"] == ["gone: it has no contours in the second"]
+    without_contours(later, "Lung tumour")
+    segments, targets, printed = compared()
+    assert targets["response"] == "CR" and targets["diameter_mm_2"] == 0
+    assert len(segments) == 2 and "gone: it has no contours" in printed
+    with refused("later.dcm is empty") as run:
+        run("compare", rs, later, "--dicom", series)
+
+    # What cannot be read is not taken as gone.
+    assert medsam_slicer("export", both, "--dicom", series, "--rtstruct", later).status == 0
+    ds = pydicom.dcmread(later)
+    for contour in ds.ROIContourSequence[1].ContourSequence:
+        contour.ContourGeometricType = "OPEN_PLANAR"
+    ds.save_as(later)
+    with refused("Heart of the second segmentation could not be read") as run:
+        run("compare", rs, later, "--dicom", series, "--recist")
+    assert medsam_slicer("compare", rs, later, "--dicom", series, "--recist", "--segment", "Lung tumour").status == 0
+
+
 def test_what_makes_two_times_hard_to_compare_is_noted(
     medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,9 @@ from scipy.spatial.transform import Rotation
 from MedSAMSlicerLib.handoff.compare import compare
 from MedSAMSlicerLib.handoff.grid import Grid
 from MedSAMSlicerLib.handoff.measure import measure
+from MedSAMSlicerLib.handoff.read_segments import SegmentSet
 from MedSAMSlicerLib.handoff.recist import response
+from MedSAMSlicerLib.handoff.segments import Segment
 from MedSAMSlicerLib.handoff.suv import suv_factor
 
 TILT = Rotation.from_euler("xyz", (25, -15, 50), degrees=True).as_matrix()
@@ -113,15 +115,46 @@ def test_an_empty_segment_is_refused(refused: Any) -> None:
 def test_two_segmentations_are_compared_by_name() -> None:
     mask, larger = ellipsoid((12, 12, 12)), ellipsoid((15, 15, 15))
     grid = grid_of(mask)
-    first = {"A": measure("A", mask, grid), "Gone": measure("Gone", mask, grid)}
-    second = {"A": measure("A", larger, grid), "New": measure("New", mask, grid)}
-    one, gone, new = compare(first, second, ({"A": mask}, {"A": larger}), grid)
+    first = SegmentSet((Segment("A", mask), Segment("Gone", mask)), grid)
+    second = SegmentSet((Segment("A", larger), Segment("New", mask)), grid_of(mask))
+    found = compare(first, second)
+    one, gone, new = found.segments
     assert one.dsc == pytest.approx(2 * mask.sum() / (mask.sum() + larger.sum()))
     assert one.hd95_mm == pytest.approx(3, abs=1.3)
     assert one.volume_change_pct == pytest.approx(100 * (larger.sum() / mask.sum() - 1))
     assert one.diameter_change_pct == pytest.approx(25, abs=4)
-    assert gone.volume_change_pct == -100 and gone.dsc is None
+    assert gone.volume_change_pct == -100 and gone.dsc is None and not gone.gone
     assert new.name == "New" and np.isnan(new.volume_change_pct)
+    assert found.response is None and found.notes == ()
+
+
+def test_the_response_is_that_of_all_targets() -> None:
+    mask, larger = ellipsoid((12, 12, 12)), ellipsoid((15, 15, 15))
+    first = SegmentSet((Segment("A", larger), Segment("B", mask)), grid_of(mask))
+    second = SegmentSet((Segment("A", mask),), grid_of(mask, TILT), empty=("B",))
+    found = compare(first, second, recist=True, nadir_mm=18)
+    assert found.response is not None and found.response.reference_mm == 18
+    assert found.response.sum_mm == pytest.approx(24, abs=0.8) and found.response.category == "PD"
+    assert [one.gone for one in found.segments] == [False, True] and found.segments[0].dsc is None
+    assert "at an angle" in found.notes[0]
+
+
+def test_what_cannot_be_compared_is_refused(refused: Any) -> None:
+    mask = ellipsoid((12, 12, 12))
+    one = SegmentSet((Segment("A", mask), Segment("B", mask)), grid_of(mask))
+    other = SegmentSet((Segment("C", mask),), grid_of(mask), left_out=("B",))
+    nothing = SegmentSet((), grid_of(mask))
+    for first, second, options, mention in (
+        (one, other, {}, "no segment of the same name"),
+        (one, other, {"recist": True, "names": ["B"]}, "nobody knows whether it is gone"),
+        (one, other, {"names": ["D"]}, "no segment D"),
+        (one, one, {"nadir_mm": 5.0}, "belongs to --recist"),
+        (one, one, {"nadir_mm": -5.0, "recist": True}, "in mm"),
+        (nothing, one, {"recist": True}, "has no segment"),
+        (SegmentSet((Segment("A", mask),) * 2, grid_of(mask)), one, {}, "several segments A"),
+    ):
+        with refused(mention):
+            compare(first, second, **options)
 
 
 @pytest.mark.parametrize(
