@@ -21,6 +21,8 @@ _PROCEDURES = {
     "MR": "MRIUnspecifiedBodyRegion",
     "PT": "PETUnspecifiedBodyRegion",
 }
+_PERCENTILES = {5: ("371888009", "Fifth percentile"), 95: ("371889001", "Ninety-fifth percentile")}
+"""Percentiles that have a code of SNOMED CT, besides the median; the quartiles have none."""
 
 
 def build_report(
@@ -103,6 +105,7 @@ def _group(
 def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measurement]:
     import highdicom as hd
     from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
 
     shape = (
         (codes.SCT.Volume, 1000 * measured.volume_ml, codes.UCUM.CubicMillimeter),
@@ -122,6 +125,7 @@ def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measu
         (codes.SCT.Minimum, values.minimum),
         (codes.SCT.Maximum, values.maximum),
         (codes.SCT.Median, values.percentiles[50]),
+        *((Code(code, "SCT", meaning), values.percentiles[n]) for n, (code, meaning) in _PERCENTILES.items()),
     ):
         yield hd.sr.Measurement(name=name, value=_rounded(value), unit=unit, derivation=derivation)
 
@@ -134,6 +138,8 @@ def _quantity(modality: str, unit: str) -> tuple[Any, Any] | None:
         return codes.DCM.AttenuationCoefficient, codes.UCUM.HounsfieldUnit
     if unit.startswith("SUV"):
         return codes.DCM.Suvbw, codes.UCUM.StandardizedUptakeValueBodyWeight
+    if unit.upper() == "BQML":
+        return codes.DCM.NuclearMedicineTomographicActivity, codes.UCUM.BecquerelsPerMilliliter
     return (codes.DCM.MRSignalIntensity, codes.UCUM.NoUnits) if modality == "MR" else None
 
 

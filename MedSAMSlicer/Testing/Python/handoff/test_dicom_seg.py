@@ -99,6 +99,20 @@ def test_the_report_holds_the_measurements(
         assert values["Long axis", ""] == pytest.approx(one.longest_mm, rel=1e-5)
         assert one.values is not None
         assert values["Attenuation Coefficient", "Mean"] == pytest.approx(one.values.mean, rel=1e-5)
+        for percent, meaning in {5: "Fifth percentile", 50: "Median", 95: "Ninety-fifth percentile"}.items():
+            expected = one.values.percentiles[percent]
+            assert values["Attenuation Coefficient", meaning] == pytest.approx(expected, rel=1e-5)
+
+
+def test_uptake_that_is_no_suv_is_reported_as_activity(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    series = source(modality="PT", Units="BQML")
+    write_dicom(series, SEGMENTS[:1], seg=out, report=out.with_name("sr.dcm"))
+    [group] = hd.sr.srread(out.with_name("sr.dcm")).content.get_volumetric_roi_measurement_groups()
+    found = {item.unit.value for item in group.get_measurements() if "Activity" in item.name.meaning}
+    assert found == {"Bq/ml"}
+    assert standard_errors(out.with_name("sr.dcm")) == []
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
