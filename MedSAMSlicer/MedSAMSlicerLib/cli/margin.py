@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
-from ..handoff.margins import at_edge, grow
+from ..handoff.margins import at_edge, grow, margin_text
 from ..handoff.read_segments import read_segments
 from ..handoff.segments import COLOURS, kind_of
 from ..io.image import Image
@@ -77,10 +77,8 @@ def run(options: argparse.Namespace) -> None:
     x, y, z = (float(mm) for mm in matrix[:3, 3])
     direction = matrix[:3, :3] / np.array([i_mm, j_mm, k_mm])
     geometry = Image(grown, (i_mm, j_mm, k_mm), (x, y, z), direction, None, Path(options.segmentation[0]))
-    margin = " ".join(f"{mm:g}" for mm in options.margin)
-    provenance = f"{segment.name} with a margin of {margin} mm" + (
-        f"; {segment.provenance}" if segment.provenance else ""
-    )
+    origin = margin_text(segment.name, options.margin, options.avoid, options.inside)
+    provenance = f"{origin}; {segment.provenance}" if segment.provenance else origin
     colour = COLOURS[{"CTV": 1, "PTV": 2}.get(kind_of(options.name), 3)]
     write_segmentation(options.output, grown, geometry, options.name, colour, {PROVENANCE_TAG: provenance})
     if not options.quiet:

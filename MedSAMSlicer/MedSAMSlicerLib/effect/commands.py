@@ -83,7 +83,7 @@ class Commands:
 
     def goToSlice(self, index: int) -> None:
         """Show a slice of the result, or a key slice, in the slice views."""
-        self._attempt(lambda editor: slice_views.go_to(editor.state, index))
+        self._attempt(lambda editor: self._go_to(editor, index))
 
     def goToNextReview(self) -> None:
         """Go to the next slice that needs review."""
@@ -183,12 +183,17 @@ class Commands:
         written = self._controller.writer.write(EditorAdapter(self.scriptedEffect))
         editor.state.notes = [written_text(written, editor.parameters.mode)]
 
-    @staticmethod
-    def _go_to_next_review(editor: ContourEditor) -> None:
+    def _go_to_next_review(self, editor: ContourEditor) -> None:
         if editor.result is not None:
             index = editor.result.next_slice_to_review(slice_views.result_slice_in_view(editor.state))
             if index is not None:
-                slice_views.go_to(editor.state, index)
+                self._go_to(editor, index)
+
+    def _go_to(self, editor: ContourEditor, index: int) -> None:
+        slice_views.go_to(editor.state, index)
+        # Slices that the user scrolls past are not counted as looked at, nor those that no view shows.
+        if self._controller.writer is not None and slice_views.result_slice_in_view(editor.state) == index:
+            self._controller.writer.look_at(index)
 
     @staticmethod
     def _put_roi(editor: ContourEditor) -> None:

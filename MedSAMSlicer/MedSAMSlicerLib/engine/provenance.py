@@ -1,4 +1,4 @@
-"""Where a segment comes from: the text that files carry, and the tags under which Slicer's segments keep it."""
+"""Where a segment comes from: the text that files carry, and the tag in which Slicer's segments keep it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from .prompts import StackPrompt
 
 PROVENANCE_TAG = "MedSAMSlicer.Provenance"
 """Tag of a segment with the text of `provenance_text`."""
-REVIEWED_TAG = "MedSAMSlicer.Reviewed"
-"""Tag of a segment: "yes" if a person said that every slice that needs it was looked at."""
 _MOST_SLICES = 20
 
 

@@ -77,6 +77,12 @@ def at_edge(mask: np.ndarray) -> bool:
     return any(bool(mask.take([0, -1], axis=dimension).any()) for dimension in range(3))
 
 
+def margin_text(name: str, margin_mm: Sequence[float], avoid: Sequence[str] = (), inside: Sequence[str] = ()) -> str:
+    """How a segment was made by `grow`, for its provenance, given the names of the segments."""
+    limits = [f", outside of {one}" for one in avoid] + [f", inside of {one}" for one in inside]
+    return f"{name} with a margin of {' '.join(f'{mm:g}' for mm in margin_mm)} mm{''.join(limits)}"
+
+
 def _six(margin_mm: float | Sequence[float]) -> np.ndarray:
     values = np.asarray(margin_mm, float).ravel()
     if values.size == 1:

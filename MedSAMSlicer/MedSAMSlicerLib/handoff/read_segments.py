@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.errors import InputError
-from ..engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
+from ..engine.provenance import PROVENANCE_TAG
+from ..engine.review import REVIEWED_BY_TAG, REVIEWED_ON_TAG, is_reviewed
 from ..io.image import Image
 from ..io.image_files import read_image
 from ..io.segment_files import read_segment_file
@@ -144,11 +145,18 @@ def _read_file(path: Path) -> tuple[list[Segment], Grid]:
             kind_of(one.name),
             one.colour or COLOURS[0],
             one.tags.get(PROVENANCE_TAG, ""),
-            Review(one.tags.get(REVIEWED_TAG) == "yes"),
+            _review(one.tags),
         )
         for one in stored
     ]
     return segments, grid_of(image)
+
+
+def _review(tags: Mapping[str, str]) -> Review:
+    def tag_of(key: str) -> str:
+        return tags.get(key, "")
+
+    return Review(is_reviewed(tag_of), tag_of(REVIEWED_BY_TAG), tag_of(REVIEWED_ON_TAG))
 
 
 def grid_of(image: Image) -> Grid:

@@ -8,9 +8,9 @@ from typing import Any
 
 import slicer
 
-from ..engine.provenance import REVIEWED_TAG
-from ..handoff.segments import kind_of
-from ..scene.writing.segment_tags import tag_of
+from ..engine.review import REVIEWED_BY_TAG, REVIEWED_ON_TAG, REVIEWED_TAG, SlicesToReview, is_reviewed
+from ..handoff.segments import Review, kind_of
+from ..scene.writing.segment_tags import review_of, set_tag, tag_of
 
 NAME_TAG = "MedSAMSlicer.DicomName"
 KIND_TAG = "MedSAMSlicer.RoiType"
@@ -27,7 +27,9 @@ class SegmentEntry:
         name: name in DICOM files; that in Slicer unless the user has given another one.
         kind: "GTV", "CTV", "PTV" or "ORGAN".
         margin: by what it was grown from another segment, such as "5 mm"; empty if it was not.
-        reviewed: whether a person has looked at every slice that needs it.
+        review: whether a person has looked at every slice that needs it, which the user may say, too; who and when, only
+            if the user has entered it.
+        to_review: slices that need review, and those that were looked at in the effect.
     """
 
     segment_id: str
@@ -35,7 +37,8 @@ class SegmentEntry:
     name: str
     kind: str
     margin: str
-    reviewed: bool
+    review: Review
+    to_review: SlicesToReview
 
 
 def entries(segmentation_node: slicer.vtkMRMLSegmentationNode | None) -> list[SegmentEntry]:
@@ -55,24 +58,39 @@ def entries(segmentation_node: slicer.vtkMRMLSegmentationNode | None) -> list[Se
                 name,
                 tag_of(segment, KIND_TAG) or kind_of(name),
                 tag_of(segment, MARGIN_TAG),
-                tag_of(segment, REVIEWED_TAG) == "yes",
+                _review(segment),
+                review_of(segment),
             )
         )
     return found
 
 
+def _review(segment: slicer.vtkSegment) -> Review:
+    reviewed = is_reviewed(lambda key: tag_of(segment, key))
+    return Review(reviewed, tag_of(segment, REVIEWED_BY_TAG), tag_of(segment, REVIEWED_ON_TAG))
+
+
 def keep_choice(
-    segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str, *, name: str, kind: str, reviewed: bool
+    segmentation_node: slicer.vtkMRMLSegmentationNode, segment_id: str, *, name: str, kind: str, review: Review
 ) -> None:
     """Keep what the user has chosen for a segment in its tags. A choice that is the default is not kept."""
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     name = "" if name.strip() == segment.GetName() else name.strip()
-    kind = "" if kind == kind_of(name or segment.GetName()) else kind
-    for key, text in ((NAME_TAG, name), (KIND_TAG, kind), (REVIEWED_TAG, "yes" if reviewed else "")):
-        if text:
-            segment.SetTag(key, text)
-        else:
-            segment.RemoveTag(key)
+    said = "" if review.reviewed == review_of(segment).all_seen else "yes" if review.reviewed else "no"
+    chosen = {
+        NAME_TAG: name,
+        KIND_TAG: "" if kind == kind_of(name or segment.GetName()) else kind,
+        REVIEWED_TAG: said,
+        REVIEWED_BY_TAG: _storable(review.by) if review.reviewed else "",
+        REVIEWED_ON_TAG: _storable(review.on) if review.reviewed else "",
+    }
+    for key, text in chosen.items():
+        set_tag(segment, key, text)
+
+
+def _storable(text: str) -> str:
+    """Text without the sign that separates tags in files."""
+    return " ".join(text.replace("|", " ").split())
 
 
 def series_files(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,10 @@ from slicer.i18n import tr as _
 from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import InputError, MedSAMError, as_user_error
 from ..handoff.roi_names import mended, suggestions, warning
-from ..handoff.segments import KINDS
+from ..handoff.segments import KINDS, Review
 from ..io.output_files import check_output
 from . import handoff_nodes as nodes
+from .handoff_margin import MarginRow
 from .setup import packages
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message
@@ -35,6 +35,7 @@ class HandoffSection:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
+        self._margin = MarginRow(ui)
         self._entries: list[nodes.SegmentEntry] = []
         self._csv = ""
         self._showing = False
@@ -51,6 +52,8 @@ class HandoffSection:
         ui.handoffNameEdit.connect("textChanged(QString)", self._name_changed)
         ui.handoffTypeComboBox.connect("currentIndexChanged(int)", self._choice_changed)
         ui.handoffReviewedCheckBox.connect("toggled(bool)", self._choice_changed)
+        ui.handoffReviewedByEdit.connect("editingFinished()", self._choice_changed)
+        ui.handoffReviewedOnEdit.connect("editingFinished()", self._choice_changed)
         ui.handoffMendButton.connect("clicked()", self._mend)
         ui.handoffMarginButton.connect("clicked()", self._add_margin)
         ui.handoffExportButton.connect("clicked()", self._export)
@@ -75,9 +78,10 @@ class HandoffSection:
         self._entries = nodes.entries(segmentation_node)
         fill_table(
             ui.handoffTable,
-            [[one.name, one.kind, one.margin, _("yes") if one.reviewed else _("no")] for one in self._entries],
+            [_row(one) for one in self._entries],
             [_("Segment {name}").format(name=one.segment_name) for one in self._entries],
         )
+        self._margin.show(self._entries)
         if self._entries and not 0 <= ui.handoffTable.currentRow() < len(self._entries):
             ui.handoffTable.selectRow(0)
         self._outputs_changed()
@@ -125,9 +129,18 @@ class HandoffSection:
         ui.handoffSegmentFrame.visible = entry is not None
         ui.handoffNameEdit.text = "" if entry is None else entry.name
         ui.handoffTypeComboBox.currentIndex = 0 if entry is None else KINDS.index(entry.kind)
-        ui.handoffReviewedCheckBox.checked = entry is not None and entry.reviewed
+        self._show_review(entry)
         self._showing = False
         self._show_name()
+
+    def _show_review(self, entry: nodes.SegmentEntry | None) -> None:
+        ui, review = self._ui, Review() if entry is None else entry.review
+        needed, seen = (0, 0) if entry is None else (len(entry.to_review.needed), len(entry.to_review.seen))
+        text = _("Reviewed ({seen} of {needed} slices that need it)").format(seen=seen, needed=needed)
+        ui.handoffReviewedCheckBox.text = text if needed else _("Reviewed")
+        ui.handoffReviewedCheckBox.checked = review.reviewed
+        ui.handoffReviewFrame.visible = review.reviewed
+        ui.handoffReviewedByEdit.text, ui.handoffReviewedOnEdit.text = review.by, review.on
 
     def _show_name(self) -> None:
         ui, name = self._ui, str(self._ui.handoffNameEdit.text)
@@ -160,14 +173,19 @@ class HandoffSection:
                 entry.segment_id,
                 name=str(ui.handoffNameEdit.text),
                 kind=KINDS[ui.handoffTypeComboBox.currentIndex],
-                reviewed=bool(ui.handoffReviewedCheckBox.checked),
+                review=Review(
+                    bool(ui.handoffReviewedCheckBox.checked),
+                    str(ui.handoffReviewedByEdit.text),
+                    str(ui.handoffReviewedOnEdit.text),
+                ),
             )
+            self._entries = nodes.entries(ui.handoffSegmentationSelector.currentNode())
+            kept = self._entries[ui.handoffTable.currentRow()]
+            for column, text in enumerate(_row(kept)):
+                ui.handoffTable.item(ui.handoffTable.currentRow(), column).setText(text)
+            self._show_review(kept)
         finally:
             self._showing = False
-        self._entries = nodes.entries(ui.handoffSegmentationSelector.currentNode())
-        kept = self._entries[ui.handoffTable.currentRow()]
-        for column, text in enumerate([kept.name, kept.kind, kept.margin, _("yes") if kept.reviewed else _("no")]):
-            ui.handoffTable.item(ui.handoffTable.currentRow(), column).setText(text)
 
     def _mend(self) -> None:
         self._ui.handoffNameEdit.text = mended(str(self._ui.handoffNameEdit.text))
@@ -202,6 +220,7 @@ class HandoffSection:
 
     def _write_files(self) -> str:
         ui = self._ui
+        self._keep()  # on a Mac, a click on a button does not end the editing of a line
         if not self._folder:
             raise InputError(_("no folder was chosen for the files: choose one"))
         folder = Path(self._folder)
@@ -215,10 +234,14 @@ class HandoffSection:
         paths = {kind: folder / f"{kind.upper()}-{stamp}.dcm" for kind, checked in wanted.items() if checked}
         if not paths:
             raise InputError(_("no output is chosen: check RT structure set, segmentation or report"))
-        for path in paths.values():
-            check_output(path, [], (".dcm",))
         segmentation_node, volume_node = self._nodes()
         series_folder = "" if self._files_known else self._series_folder
+        # No file is written among the slices, which may be read as one folder later.
+        read = {file.parent for file in nodes.series_files(volume_node)}
+        if series_folder:
+            read.add(Path(series_folder))
+        for path in paths.values():
+            check_output(path, read, (".dcm",))
         from . import handoff_work
 
         notes = handoff_work.write_files(segmentation_node, self._entries, volume_node, series_folder, paths)
@@ -230,24 +253,8 @@ class HandoffSection:
         self._run(self._grow)
 
     def _grow(self) -> str:
-        ui, entry = self._ui, self._selected()
-        segmentation_node, volume_node = self._nodes()
-        if entry is None:
-            raise InputError(_("no segment is selected: select the one to grow"))
-        try:
-            margin = [float(mm) for mm in re.split(r"[\s;]+", str(ui.handoffMarginEdit.text).strip().replace(",", "."))]
-        except ValueError as error:
-            raise InputError(_("the margin is not a number: give one, or six (L R A P S I), in mm")) from error
-        name = str(ui.handoffMarginNameEdit.text).strip() or "PTV"
-        if any(one.segment_name == name for one in self._entries):
-            raise InputError(_("there is a segment {name} already: give another name").format(name=name))
-        from . import handoff_work
-
-        cut = handoff_work.add_margin(segmentation_node, entry, volume_node, margin, name)
+        text = self._margin.add(*self._nodes(), self._selected())
         self.refresh()
-        text = _("{name} added to the segmentation.").format(name=name)
-        if cut:
-            text += " " + _("It reaches the edge of the volume: its margin may be cut off there.")
         return text
 
     def _measure(self) -> None:
@@ -297,3 +304,8 @@ class HandoffSection:
             show_error(ui.handoffMessage, str(failure))
         finally:
             qt.QApplication.restoreOverrideCursor()
+
+
+def _row(entry: nodes.SegmentEntry) -> list[str]:
+    """Texts of a segment in the table."""
+    return [entry.name, entry.kind, entry.margin, _("yes") if entry.review.reviewed else _("no")]

@@ -19,9 +19,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.grid import Grid, move_mask
-from ..handoff.margins import at_edge, grow
+from ..handoff.margins import at_edge, grow, margin_text
 from ..handoff.measure import Measurements, measure
-from ..handoff.segments import Review, Segment
+from ..handoff.segments import Segment
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.suv import suv_factor
 from ..handoff.tables import MEASURE_COLUMNS, measurement_row
@@ -168,7 +168,7 @@ def segments_on_grid(
                 entry.kind,
                 (float(red), float(green), float(blue)),
                 tag_of(segment, PROVENANCE_TAG),
-                Review(entry.reviewed),
+                entry.review,
                 resampled,
             )
         )
@@ -218,22 +218,28 @@ def add_margin(
     volume_node: slicer.vtkMRMLScalarVolumeNode,
     margin_mm: Sequence[float],
     name: str,
+    avoid: SegmentEntry | None = None,
+    inside: SegmentEntry | None = None,
 ) -> bool:
     """Add a segment that is another one grown by a margin, on the voxels of the volume. It may overlap others.
 
     Args:
         margin_mm: one margin, or six: left, right, anterior, posterior, superior, inferior.
         name: name of the new segment.
+        avoid, inside: segments that the margin does not enter, or does not leave; None: none.
 
     Returns:
         Whether it reaches the edge of the volume, so that its margin may be cut off there.
 
     Raises:
-        InputError: the margin is not valid, or the segment is empty or lies outside of the volume.
+        InputError: the margin is not valid, or a segment is empty or lies outside of the volume.
     """
     grid = grid_of_volume(volume_node)
-    [segment] = segments_on_grid(segmentation_node, [entry], volume_node, grid)
-    grown = grow(segment.mask, grid, margin_mm)
+    segment, *others = segments_on_grid(
+        segmentation_node, [one for one in (entry, avoid, inside) if one is not None], volume_node, grid
+    )
+    avoided = [others.pop(0).mask] if avoid is not None else []
+    grown = grow(segment.mask, grid, margin_mm, avoided, [one.mask for one in others])
     reference = reference_geometry(segmentation_node, volume_node)
     placed, outside = place_mask(grown, volume_node, segmentation_node, reference)
     if outside:
@@ -245,7 +251,8 @@ def add_margin(
     made.AddRepresentation("Binary labelmap", make_labelmap(reference, placed.box, placed.voxels))
     margin = " ".join(f"{mm:g}" for mm in margin_mm)
     made.SetTag(MARGIN_TAG, _("{margin} mm").format(margin=margin))
-    made.SetTag(PROVENANCE_TAG, f"{entry.name} with a margin of {margin} mm; {segment.provenance}".rstrip("; "))
+    origin = margin_text(entry.name, margin_mm, *([one.name] if one is not None else [] for one in (avoid, inside)))
+    made.SetTag(PROVENANCE_TAG, f"{origin}; {segment.provenance}".rstrip("; "))
     segmentation = segmentation_node.GetSegmentation()
     segmentation.AddSegment(made, segmentation.GenerateUniqueSegmentID(name))
     return at_edge(grown)

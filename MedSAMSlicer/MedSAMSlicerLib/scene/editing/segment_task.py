@@ -20,9 +20,11 @@ from ..volume.content import Content
 from ..volume.geometry import label
 from ..volume.slice_reader import SliceReader, displayed_window
 from ..volume.slice_stack import SliceStack
+from ..volume.view_plane import Plane
 from ..worker.active_run import ignore
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
+from ..writing.segment_tags import slice_names
 from ..writing.segment_target import SegmentTarget
 from ..writing.segment_writer import Written
 from .segmentation_run import SegmentationRun
@@ -170,7 +172,8 @@ class SegmentTask:
             provenance = ""
             if self.info is not None and self.info.loaded is not None:
                 provenance = provenance_text(self.info.loaded, self._prompt.stack, result.slices_to_review)
-            self.segment_id, self.written = self._target.write(mask, self._mode, provenance)
+            to_review = slice_names(self._volume_node, Plane(self._prompt.axis), result.slices_to_review)
+            self.segment_id, self.written = self._target.write(mask, self._mode, provenance, to_review)
         except Exception as error:
             log_error(_log, error, "the result could not be written")
             self._fail(as_user_error(error))

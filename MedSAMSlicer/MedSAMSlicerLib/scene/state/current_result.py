@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...engine.errors import InputError
 from ...engine.model_choice import ModelChoice
 from ...engine.prompts import Box
@@ -66,10 +68,12 @@ class CurrentResult:
         undone: whether writing it was undone.
         outdated: whether the volume holds other voxels than those that the result was made from. No prediction starts
             from it then.
+        seen: slices of the result that the user has looked at since they were contoured.
     """
 
     def __init__(self) -> None:
         self.run: FinishedRun | None = None
+        self.seen: frozenset[int] = frozenset()
         self.image: StackImage | None = None
         self.applied = self.undone = self.outdated = False
 
@@ -139,9 +143,20 @@ class CurrentResult:
             self.image.put_result(found)
 
     def finish(self, run: FinishedRun) -> None:
-        """Use the result of a finished run."""
+        """Use the result of a finished run. Slices that it contours as before need not be looked at again."""
+        before = None if self.run is None or self.run.prompts.plane != run.prompts.plane else self.run.result
+        if before is None or before.shape != run.result.shape:
+            self.seen = frozenset()
+        self.seen = frozenset(index for index in self.seen if before is not None and _same(before, run.result, index))
         self.run = run
         self.applied = self.undone = self.outdated = False
+
+    def look_at(self, index: int) -> bool:
+        """The user looks at a slice. Returns whether it is one of the result, which the view shows."""
+        shown = self.result is not None and index in self.result and (self.applied or not self.outdated)
+        if shown:
+            self.seen |= {index}
+        return shown
 
     def compare_voxels(self, stack_of: Callable[[Plane], Stack]) -> None:
         """Set `outdated`. A volume that cannot be used any more holds other voxels."""
@@ -177,4 +192,9 @@ class CurrentResult:
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
         self.run = self.image = None
+        self.seen = frozenset()
         self.applied = self.undone = self.outdated = False
+
+
+def _same(before: StackResult, after: StackResult, index: int) -> bool:
+    return index in before and index in after and np.array_equal(before[index].mask, after[index].mask)

@@ -13,10 +13,12 @@ import vtk
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.results import StackResult
+from ...engine.review import SlicesToReview
 from ...engine.volume.voxel_box import CroppedMask, Index
 from ..state.segment_state import SegmentState
+from ..volume.view_plane import Plane
 from .segment_editor import SegmentEditor
-from .segment_tags import tag_provenance
+from .segment_tags import review_of, slice_names, tag_provenance, tag_review
 from .segment_writer import SegmentChange, SegmentWriter, Written
 from .segmentation_grid import SegmentVoxels, reference_geometry
 
@@ -130,11 +132,39 @@ class ResultWriter:
             write = _Write(result, current.lineage, change.segment, added, TrackedWrite(change))
             # What was undone cannot be redone any more.
             self._writes = [*(one for one in self._writes if not one.tracked.undone), write][-_REMEMBERED:]
-        if current.run is not None:
-            tag_provenance(state.segmentation_node, state.segment_id, current.run.provenance)
+        self._tag(result, plane, earlier)
         self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
         return written
+
+    def _tag(self, result: StackResult, plane: Plane, earlier: _Write | None) -> None:
+        """Say in the segment where the result comes from, and which of its slices need review."""
+        state, current = self._state, self._state.current
+        segment = state.segmentation_node.GetSegmentation().GetSegment(state.segment_id)
+        before = SlicesToReview() if state.parameters.mode == "replace" else review_of(segment)
+        needed, seen, replaced = (
+            slice_names(state.volume_node, plane, indices)
+            for indices in (
+                result.slices_to_review,
+                current.seen,
+                [] if earlier is None else earlier.result.slices_to_review,
+            )
+        )
+        provenance = "" if current.run is None else current.run.provenance
+        to_review = before.with_written(needed, seen, replaced)
+        tag_provenance(state.segmentation_node, state.segment_id, provenance, to_review)
+
+    def look_at(self, index: int) -> None:
+        """The user looks at a slice of the result. Where it is applied, the segment tells so."""
+        state, current = self._state, self._state.current
+        if state.gone or current.plane is None or not current.look_at(index) or not current.applied:
+            return
+        segment = state.segmentation_node.GetSegmentation().GetSegment(state.segment_id)
+        before = review_of(segment)
+        seen = before.needed & set(slice_names(state.volume_node, current.plane, [index]))
+        changed = self._segment_changed
+        tag_review(segment, SlicesToReview(before.needed, before.seen | seen))
+        self._segment_changed = changed  # its voxels are the same
 
     def check_undo(self) -> None:
         """If it is suspected, find out which writes were undone or redone, and set the flags of the current result."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,10 +10,11 @@ import numpy as np
 import slicer
 
 from ...engine.errors import InputError
+from ...engine.review import SlicesToReview
 from ..state.modes import Mode
 from ..volume.node_watch import NodeWatch
 from .segment_editor import LogicEditor
-from .segment_tags import tag_provenance
+from .segment_tags import review_of, tag_provenance
 from .segment_writer import SegmentWriter, Written
 
 
@@ -57,13 +58,16 @@ class SegmentTarget:
             self._watch.stop()
             self._watch = None
 
-    def write(self, mask: np.ndarray, mode: Mode, provenance: str = "") -> tuple[str, Written]:
+    def write(
+        self, mask: np.ndarray, mode: Mode, provenance: str = "", slices_to_review: Sequence[str] = ()
+    ) -> tuple[str, Written]:
         """Write a mask into the segment.
 
         Args:
             mask: bool (k, j, i) array in the volume's voxels.
             mode: "add", "replace" or "remove".
             provenance: where the mask comes from, see `tag_provenance`.
+            slices_to_review: names of the slices that need review, see `slice_names`.
 
         Returns:
             ID of the segment, and what was written, without `Written.change`.
@@ -78,7 +82,11 @@ class SegmentTarget:
                 written = SegmentWriter(segmentation_node, segment_id, editor).write(mask, self._volume_node, mode)
             finally:
                 editor.close()
-            tag_provenance(segmentation_node, segment_id, provenance)
+            before = SlicesToReview()
+            if mode != "replace":
+                before = review_of(segmentation_node.GetSegmentation().GetSegment(segment_id))
+            to_review = before.with_written(slices_to_review, ())
+            tag_provenance(segmentation_node, segment_id, provenance, to_review)
         # Callers keep what was written; the arrays of the change may be as large as the volume.
         return segment_id, replace(written, change=None)
 

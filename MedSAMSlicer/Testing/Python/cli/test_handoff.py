@@ -15,6 +15,8 @@ import pytest
 import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.masks import dice
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG
+from MedSAMSlicerLib.engine.review import REVIEWED_BY_TAG, REVIEWED_ON_TAG, REVIEWED_TAG, SEEN_TAG, TO_REVIEW_TAG
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.source_series import read_source_series
 from support.patient_series import ball, write_patient_series
@@ -102,6 +104,26 @@ def test_names_that_break_rules_are_kept_and_warned_of(
     ds = pydicom.dcmread(tmp_path / "rs.dcm")
     [roi] = ds.StructureSetROISequence
     assert roi.ROIName == "Lung tumour" and roi.ROIDescription.endswith("reviewed by Doe")
+
+
+def test_the_review_that_slicer_saved_is_exported(
+    medsam_slicer: Callable[..., Any], series: Path, both: Path, tmp_path: Path
+) -> None:
+    image = sitk.ReadImage(str(both))
+    to_review, seen, said = TO_REVIEW_TAG, SEEN_TAG, REVIEWED_TAG
+    for tags, review in (
+        (f"{to_review}:V.K3 V.K4|{seen}:V.K3", "not reviewed"),
+        (f"{to_review}:V.K3 V.K4|{seen}:V.K3 V.K4", "reviewed"),
+        (f"{to_review}:V.K3 V.K4|{seen}:V.K3 V.K4|{said}:no", "not reviewed"),
+        (f"{said}:yes|{REVIEWED_BY_TAG}:Doe|{REVIEWED_ON_TAG}:3.4.26", "reviewed by Doe on 3.4.26"),
+        (f"{PROVENANCE_TAG}:model m", "computer-generated, not reviewed"),
+    ):
+        image.SetMetaData("Segment0_Tags", tags)
+        sitk.WriteImage(image, str(tmp_path / "saved.seg.nrrd"))
+        arguments = ("export", tmp_path / "saved.seg.nrrd", "--dicom", series, "--rtstruct", tmp_path / "rs.dcm")
+        assert medsam_slicer(*arguments).status == 0
+        first, second = pydicom.dcmread(tmp_path / "rs.dcm").StructureSetROISequence
+        assert first.ROIDescription.endswith(f"; {review}") and second.ROIDescription.endswith("; not reviewed")
 
 
 def test_a_structure_set_and_a_seg_are_exported_again(

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import slicer
+
+from MedSAMSlicerLib.panel.handoff_nodes import entries
 
 
 def test_key_slices_are_listed_and_can_be_corrected_and_removed(effect_fixture: Any) -> None:
@@ -97,6 +100,63 @@ def test_the_strip_and_the_slices_that_need_review_lead_to_their_slices(
     assert shown() == 16
     effect_fixture.host.user.shortcut("N")
     assert shown() == to_review[0]
+
+
+def test_a_segment_counts_as_reviewed_once_the_user_went_to_every_slice_that_needs_it(
+    make_effect_fixture: Callable[[str], Any],
+) -> None:
+    effect_fixture = make_effect_fixture("support.effect_services:NeedsReviewService")
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    effect_fixture.drag()
+    to_review = effect_fixture.contouring.result.slices_to_review
+    assert len(to_review) > 2
+
+    def shown() -> tuple[int, int, bool]:
+        """Slices looked at, slices that need review, and what the hand-off says."""
+        entry = entries(effect_fixture.segmentation)[0]
+        return len(entry.to_review.seen), len(entry.to_review.needed), entry.review.reviewed
+
+    user.click(ui.nextReviewButton)  # of the preview
+    assert shown() == (0, 0, False), "nothing was written yet"
+    user.click(ui.applyButton)
+    assert shown() == (1, len(to_review), False)
+    node = user.view("Red").mrmlSliceNode()
+    for _slice in range(20):
+        node.SetSliceOffset(node.GetSliceOffset() - 2)
+    assert shown()[0] == 1, "who scrolls past a slice has not looked at it"
+    for count in range(2, len(to_review) + 1):
+        assert not shown()[2]
+        first = min(found.index for found in effect_fixture.contouring.result)
+        unseen = next(n for n in to_review if n not in effect_fixture.contouring.state.current.seen)
+        ui.stripTable.cellClicked.emit(0, unseen - first)
+        assert shown() == (count, len(to_review), count == len(to_review))
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Copy")
+    copy.Copy(effect_fixture.segmentation)
+    assert entries(copy)[0].review.reviewed, "it is saved with the scene"
+
+    # What a correction contours anew has to be looked at again.
+    node.SetSliceOffset(effect_fixture.contouring.state.stack().slice_to_world(13)[2, 3])
+    effect_fixture.drag(half=0.4, shift=True)
+    user.click(ui.applyButton)
+    seen, needed, reviewed = shown()
+    assert 0 < seen < needed <= len(to_review) and not reviewed
+    # So has another object in the same segment.
+    effect_fixture.drag(half=0.3)
+    user.click(ui.applyButton)
+    assert shown()[1] >= needed and not shown()[2]
+
+
+def test_a_slice_that_no_view_shows_was_not_looked_at(make_effect_fixture: Callable[[str], Any]) -> None:
+    effect_fixture = make_effect_fixture("support.effect_services:NeedsReviewService")
+    effect_fixture.drag()
+    effect_fixture.host.user.click(effect_fixture.ui.applyButton)
+    node = effect_fixture.host.user.view("Red").mrmlSliceNode()
+    node.SetOrientationToSagittal()
+    effect_fixture.host.user.click(effect_fixture.ui.nextReviewButton)
+    assert not entries(effect_fixture.segmentation)[0].to_review.seen
+    node.SetOrientationToAxial()
+    effect_fixture.host.user.click(effect_fixture.ui.nextReviewButton)
+    assert len(entries(effect_fixture.segmentation)[0].to_review.seen) == 1
 
 
 def test_shortcuts_work_only_while_the_effect_is_active(effect_fixture: Any) -> None:

@@ -14,9 +14,12 @@ import slicer
 import vtk
 
 from MedSAMSlicerLib.engine.masks import dice
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG
+from MedSAMSlicerLib.engine.review import SEEN_TAG, TO_REVIEW_TAG
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.source_series import read_source_series
 from MedSAMSlicerLib.panel.handoff_nodes import entries
+from MedSAMSlicerLib.scene.writing.segment_tags import tag_of
 from support.panel_views import rows_of
 from support.patient_series import PatientSeries, ball, write_patient_series
 
@@ -132,7 +135,59 @@ def test_choices_are_saved_with_the_segmentation(host: Any, scene: Any, ui: Any)
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Copy")
     copy.Copy(scene.segmentation)
     first = entries(copy)[0]
-    assert (first.name, first.kind, first.reviewed) == ("GTVp", "CTV", True)
+    assert (first.name, first.kind, first.review.reviewed) == ("GTVp", "CTV", True)
+
+
+def test_what_was_looked_at_in_the_effect_is_the_review_unless_the_user_says_otherwise(
+    host: Any, scene: Any, ui: Any
+) -> None:
+    tumour = scene.segmentation.GetSegmentation().GetSegment("Lung tumour")
+    select(ui, 0)
+    assert ui.handoffReviewedCheckBox.text == "Reviewed" and not ui.handoffReviewFrame.visible
+    tumour.SetTag(TO_REVIEW_TAG, "Volume1.K3 Volume1.K5")
+    tumour.SetTag(SEEN_TAG, "Volume1.K5")
+    assert "1 of 2 slices" in ui.handoffReviewedCheckBox.text
+    assert rows_of(ui.handoffTable)[0][3] == "no" and not ui.handoffReviewedCheckBox.checked
+    tumour.SetTag(SEEN_TAG, "Volume1.K3 Volume1.K5")
+    assert rows_of(ui.handoffTable)[0][3] == "yes" and ui.handoffReviewedCheckBox.checked
+    ui.handoffNameEdit.text = "GTVp"
+    tumour.RemoveTag(SEEN_TAG)
+    assert rows_of(ui.handoffTable)[0] == ["GTVp", "GTV", "", "no"], "another choice does not say that it was reviewed"
+    host.user.click(ui.handoffReviewedCheckBox)
+    assert rows_of(ui.handoffTable)[0][3] == "yes"
+    tumour.SetTag(SEEN_TAG, "Volume1.K3 Volume1.K5")
+    host.user.click(ui.handoffReviewedCheckBox)
+    assert rows_of(ui.handoffTable)[0][3] == "no" and not ui.handoffReviewFrame.visible
+    assert not entries(scene.segmentation)[1].review.reviewed
+
+
+def test_who_reviewed_and_when_is_said_only_if_it_is_entered(
+    host: Any, scene: Any, ui: Any, series: PatientSeries, tmp_path: Path
+) -> None:
+    scene.segmentation.GetSegmentation().GetSegment("Lung tumour").SetTag(PROVENANCE_TAG, "model m")
+    out = tmp_path / "out"
+
+    def description() -> str:
+        for file in out.glob("*"):
+            file.unlink()
+        out.mkdir(exist_ok=True)
+        ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(out), str(series.folder)
+        host.user.click(ui.handoffExportButton)
+        [file] = out.iterdir()
+        return str(pydicom.dcmread(file).StructureSetROISequence[0].ROIDescription)
+
+    select(ui, 0)
+    assert description().endswith("computer-generated, not reviewed")
+    host.user.click(ui.handoffReviewedCheckBox)
+    assert description().endswith("computer-generated, reviewed")
+    for edit, text in ((ui.handoffReviewedByEdit, "Dr|Doe "), (ui.handoffReviewedOnEdit, "2026-03-01")):
+        edit.text = text
+        edit.editingFinished.emit()
+    assert ui.handoffReviewedByEdit.text == "Dr Doe", "the sign separates tags in files"
+    assert description().endswith("reviewed by Dr Doe on 2026-03-01")
+    host.user.click(ui.handoffReviewedCheckBox)
+    host.user.click(ui.handoffReviewedCheckBox)
+    assert description().endswith("computer-generated, reviewed"), "what was taken back is forgotten"
 
 
 def test_files_are_written_and_added_to_the_database(
@@ -217,6 +272,28 @@ def test_a_margin_becomes_a_segment_that_may_overlap(host: Any, scene: Any, ui: 
     assert "already" in ui.handoffMessage.text
 
 
+def test_a_margin_avoids_a_segment_and_stays_inside_of_another(host: Any, scene: Any, ui: Any) -> None:
+    body = scene.segmentation.GetSegmentation().AddEmptySegment("Body", "Body")
+    inside = np.zeros(SHAPE, bool)
+    inside[:, 10:30, :] = True
+    slicer.util.updateSegmentBinaryLabelmapFromArray(inside.astype(np.uint8), scene.segmentation, body, scene.volume)
+    host.user.choose(ui.handoffAvoidComboBox, "Heart")
+    host.user.choose(ui.handoffInsideComboBox, "Body")
+    select(ui, 0)
+    ui.handoffMarginEdit.text = "5"
+    host.user.click(ui.handoffMarginButton)
+    grown = slicer.util.arrayFromSegmentBinaryLabelmap(
+        scene.segmentation, entries(scene.segmentation)[3].segment_id, scene.volume
+    ).astype(bool)
+    assert grown[BALL].all() and (grown & ~BALL).any()
+    assert not (grown & ~BALL & (OTHER | ~inside)).any()
+    assert ui.handoffAvoidComboBox.currentText == "Heart" and ui.handoffInsideComboBox.currentText == "Body"
+    ptv = scene.segmentation.GetSegmentation().GetSegment(entries(scene.segmentation)[3].segment_id)
+    assert "margin of 5 mm, outside of Heart, inside of Body" in tag_of(ptv, PROVENANCE_TAG)
+    scene.segmentation.GetSegmentation().RemoveSegment("Heart")
+    assert ui.handoffAvoidComboBox.currentText == "none" and ui.handoffInsideComboBox.currentText == "Body"
+
+
 def test_measurements_fill_a_table_and_are_copied(host: Any, scene: Any, ui: Any) -> None:
     entry = slicer.vtkCodedEntry()
     entry.SetValueSchemeMeaning("[hnsf'U]", "UCUM", "Hounsfield unit")
@@ -239,7 +316,7 @@ def test_measurements_fill_a_table_and_are_copied(host: Any, scene: Any, ui: Any
 @pytest.mark.parametrize(
     ("spoil", "mention"),
     [
-        (lambda scene, ui, out: setattr(ui.handoffSeriesButton, "directory", str(out)), "holds no DICOM image"),
+        (lambda scene, ui, out: setattr(ui.handoffSeriesButton, "directory", str(empty(out))), "holds no DICOM image"),
         (lambda scene, ui, out: setattr(ui.handoffFolderButton, "directory", str(out / "absent")), "does not exist"),
         (lambda scene, ui, out: ui.handoffRtstructCheckBox.click(), "no output is chosen"),
         (lambda scene, ui, out: empty_all(scene), "all segments are empty"),
@@ -256,6 +333,12 @@ def test_what_cannot_be_written_is_said_in_one_line(
     host.user.click(ui.handoffExportButton)
     assert "Error:" in ui.handoffMessage.text and mention in ui.handoffMessage.text.replace("\u200b", "")
     assert list(out.iterdir()) == []
+
+
+def empty(out: Path) -> Path:
+    folder = out.with_name("empty")
+    folder.mkdir()
+    return folder
 
 
 def empty_all(scene: Any) -> None:
@@ -298,6 +381,24 @@ def test_folders_are_the_users_to_choose(host: Any, scene: Any, ui: Any, tmp_pat
     before = list(tmp_path.iterdir())
     host.user.click(ui.handoffExportButton)
     assert "are not known" in ui.handoffMessage.text and list(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["database", "folder"])
+def test_nothing_is_written_among_the_slices(
+    host: Any, scene: Any, ui: Any, widget: Any, database: Database, series: PatientSeries, known: bool
+) -> None:
+    if known:
+        database.files = {
+            str(header.SOPInstanceUID): str(series.folder / f"{n:03d}.dcm") for n, header in enumerate(series.headers)
+        }
+        widget.panel.refresh()
+    else:
+        ui.handoffSeriesButton.directory = str(series.folder)
+    before = sorted(series.folder.iterdir())
+    ui.handoffFolderButton.directory = str(series.folder)
+    host.user.click(ui.handoffExportButton)
+    assert "lies in the folder that is read" in ui.handoffMessage.text
+    assert sorted(series.folder.iterdir()) == before
 
 
 def test_the_folder_of_another_series_is_refused(host: Any, scene: Any, ui: Any, tmp_path: Path) -> None:

@@ -16,12 +16,14 @@ from MedSAMSlicerLib.effect.options_state import ClicksState, OptionsState, opti
 from MedSAMSlicerLib.effect.texts import help_text
 from MedSAMSlicerLib.engine.errors import as_user_error
 from MedSAMSlicerLib.engine.models import weights
+from MedSAMSlicerLib.engine.review import SlicesToReview
 from MedSAMSlicerLib.panel import settings
 from MedSAMSlicerLib.panel.panel import Panel
 from MedSAMSlicerLib.panel.setup import packages
 from MedSAMSlicerLib.panel.texts import show_error
 from MedSAMSlicerLib.scene.state.slice_range import set_slice_range_end
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
+from MedSAMSlicerLib.scene.writing.segment_tags import tag_review
 from support.contour_editor_fixture import ContourEditorFixture
 from support.effect_services import NeedsReviewService
 from support.in_process_client import InProcessClient
@@ -101,6 +103,7 @@ def _ready(ui: Any, panel: Panel) -> None:
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
     for name in ("Tumour left lobe", "Lung_L", "PTV_6000"):
         segmentation.GetSegmentation().AddEmptySegment("", name)
+    tag_review(segmentation.GetSegmentation().GetNthSegment(0), SlicesToReview(frozenset("abc"), frozenset("abc")))
     ui.handoffSegmentationSelector.setCurrentNode(segmentation)
     ui.handoffVolumeSelector.setCurrentNode(volume)
     panel.handoff.refresh()

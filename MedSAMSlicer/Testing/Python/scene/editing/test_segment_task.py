@@ -12,11 +12,12 @@ import pytest
 import slicer
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WorkerError
-from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG
+from MedSAMSlicerLib.engine.review import REVIEWED_TAG
 from MedSAMSlicerLib.engine.volume.volume_prompt import volume_prompt
 from MedSAMSlicerLib.scene.editing.segment_task import SegmentTask
 from MedSAMSlicerLib.scene.volume.slice_stack import SliceStack
-from MedSAMSlicerLib.scene.writing.segment_tags import tag_of
+from MedSAMSlicerLib.scene.writing.segment_tags import review_of, tag_of
 from MedSAMSlicerLib.scene.writing.segment_target import SegmentTarget
 from support.ball_in_scene import BallInScene, step_until
 from support.frames import Frames, edit, voxels
@@ -81,6 +82,7 @@ def test_the_segment_keeps_where_it_comes_from_and_counts_as_not_reviewed(
     text = tag_of(tumour, PROVENANCE_TAG)
     assert task.info.loaded.model in text and task.info.loaded.weights_sha256 in text and "on slices" in text
     assert tag_of(tumour, REVIEWED_TAG) == ""
+    assert not review_of(tumour).all_seen and len(review_of(tumour).needed) == len(task.result.slices_to_review)
 
 
 def test_a_new_segmentation_has_the_geometry_of_the_volume_and_its_transforms(

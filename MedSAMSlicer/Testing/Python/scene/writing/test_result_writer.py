@@ -12,8 +12,9 @@ import slicer
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
-from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG, REVIEWED_TAG
+from MedSAMSlicerLib.engine.provenance import PROVENANCE_TAG
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
+from MedSAMSlicerLib.engine.review import REVIEWED_TAG
 from MedSAMSlicerLib.scene.state.current_result import FinishedRun, ResultBasis
 from MedSAMSlicerLib.scene.state.effect_parameters import EffectParameters
 from MedSAMSlicerLib.scene.state.prompts import KeySlice, Prompts
@@ -21,7 +22,7 @@ from MedSAMSlicerLib.scene.state.segment_state import SegmentState
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from MedSAMSlicerLib.scene.writing.result_writer import ResultWriter
 from MedSAMSlicerLib.scene.writing.segment_editor import WriteError
-from MedSAMSlicerLib.scene.writing.segment_tags import tag_of
+from MedSAMSlicerLib.scene.writing.segment_tags import review_of, tag_of
 from support.segment_writer_fixture import BEFORE, NEIGHBOUR, RESULT, SHAPE, SegmentWriterFixture, block, state
 
 PROMPTS = Prompts(Plane("K"), {4: KeySlice(Box(2, 2, 9, 9), "drawn")})
@@ -42,18 +43,25 @@ class ResultFixture:
         self.writer = ResultWriter(self.state)
         self.prompts = PROMPTS
 
-    def finish(self, mask: np.ndarray, corrects: bool = True) -> None:
+    def finish(self, mask: np.ndarray, corrects: bool = True, to_review: tuple[int, ...] = ()) -> None:
         """A run finishes: with a correction of the result, or with the result for another object."""
         if not corrects:
             self.prompts = replace(PROMPTS, lineage=self.prompts.lineage + 1)
         result = StackResult(SHAPE)
         for index in range(SHAPE[0]):
-            result.add(SliceResult(index, mask[index], None, 0.9, 0.9, False))
+            result.add(SliceResult(index, mask[index], None, 0.9, 0.9, index in to_review))
         self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None, "model a, box"))
 
     def write(self, mode: str = "add") -> Any:
         self.state.parameters.set("Mode", mode)
         return self.writer.write(self.fixture.editor)
+
+    @property
+    def review(self) -> tuple[str, str]:
+        """Slices that need review, and those that were looked at, as the segment tells."""
+        found = review_of(self.fixture.segmentation.GetSegmentation().GetSegment("tumour"))
+        needed, seen = (" ".join(sorted(name.partition(".")[2] for name in one)) for one in (found.needed, found.seen))
+        return needed, seen
 
     @property
     def applied_and_undone(self) -> tuple[bool, bool]:
@@ -94,6 +102,35 @@ def test_a_written_segment_keeps_where_it_comes_from_and_counts_as_not_reviewed(
     one.write()
     assert (tag_of(tumour, PROVENANCE_TAG), tag_of(tumour, REVIEWED_TAG)) == ("model a, box", "")
     assert one.applied_and_undone == (True, False)
+
+
+def test_the_segment_tells_which_slices_need_review_and_were_looked_at(one: ResultFixture) -> None:
+    one.finish(RESULT, to_review=(4, 5, 6))
+    one.writer.look_at(4)
+    assert one.review == ("", "")
+    one.write()
+    assert one.review == ("K4 K5 K6", "K4")
+    one.writer.look_at(5)
+    one.writer.look_at(2)  # needs none
+    assert one.review == ("K4 K5 K6", "K4 K5")
+    one.fixture.logic.Undo()
+    assert one.review == ("", ""), "the segment is as it was"
+    one.fixture.logic.Redo()
+    one.writer.check_undo()
+    # A correction that leaves slice 4 as it was, and needs no review on slice 6.
+    corrected = RESULT.copy()
+    corrected[5] = CORRECTED[5]
+    one.finish(corrected, to_review=(4, 5))
+    one.write()
+    assert one.review == ("K4 K5", "K4")
+    # Another object in the segment has slices of its own; those of the first are still to be looked at.
+    one.finish(CORRECTED, corrects=False, to_review=(4, 7))
+    one.write()
+    assert one.review == ("K4 K5 K7", "")
+    one.writer.look_at(4)
+    one.finish(CORRECTED, corrects=False, to_review=(3,))
+    one.write("replace")
+    assert one.review == ("K3", "")
 
 
 def test_the_last_of_many_corrections_replaces_them_all(one: ResultFixture) -> None:
