@@ -133,7 +133,8 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
         algorithm = one.get("SegmentationAlgorithmIdentificationSequence") or [{}]
         provenance, review = provenance_of(str(algorithm[0].get("AlgorithmParameters") or ""))
         mask = voxels[..., n].astype(bool)
-        segments.append(Segment(name, mask, _kind(one, name), _colour(one), provenance, review))
+        kind = _kind(one, name)
+        segments.append(Segment(name, mask, kind, _colour(one), provenance, review, anatomy=_anatomy(one, kind)))
     return segments
 
 
@@ -151,14 +152,23 @@ def _kind(description: Dataset, name: str) -> str:
     """The kind that a stored segment states; if it states none, the one that its name suggests."""
     from pydicom.sr.codedict import codes
 
-    def value(keyword: str) -> str:
-        return str(description[keyword][0].get("CodeValue", "")) if description.get(keyword) else ""
-
     for kind, (_category, keyword) in _TYPES.items():
-        if value("SegmentedPropertyTypeCodeSequence") == getattr(codes.SCT, keyword).value:
+        if _value(description, "SegmentedPropertyTypeCodeSequence") == getattr(codes.SCT, keyword).value:
             return kind
-    organ = value("SegmentedPropertyCategoryCodeSequence") == codes.SCT.AnatomicalStructure.value
-    return "ORGAN" if organ else kind_of(name)
+    category = _value(description, "SegmentedPropertyCategoryCodeSequence")
+    return "ORGAN" if category == codes.SCT.AnatomicalStructure.value else kind_of(name)
+
+
+def _anatomy(description: Dataset, kind: str) -> str:
+    """The region or organ that a stored segment states, if we know its code."""
+    region = anatomy_name(_value(description, "AnatomicRegionSequence"))
+    organ = anatomy_name(_value(description, "SegmentedPropertyTypeCodeSequence")) if kind == "ORGAN" else ""
+    return region or organ
+
+
+def _value(description: Dataset, keyword: str) -> str:
+    """Code value of the first item of a sequence of codes; '' if there is none."""
+    return str(description[keyword][0].get("CodeValue", "")) if description.get(keyword) else ""
 
 
 def _colour(description: Dataset) -> tuple[float, float, float]:
@@ -206,7 +216,7 @@ def anatomy_code(name: str) -> Any:
 
     if not name:
         return None
-    known = {keyword.casefold(): keyword for keyword in (*codes.cid4031.dir(), *_ORGANS)}
+    known = {keyword.casefold(): keyword for keyword in _regions()}
     keyword = known.get(name.replace(" ", "").casefold())
     if keyword is None:
         raise InputError(
@@ -215,6 +225,19 @@ def anatomy_code(name: str) -> Any:
             )
         )
     return getattr(codes.SCT, keyword)
+
+
+def anatomy_name(code: str) -> str:
+    """Name that `anatomy_code` knows, given its SNOMED CT code; '' if there is none."""
+    from pydicom.sr.codedict import codes
+
+    return next((keyword for keyword in _regions() if code and getattr(codes.SCT, keyword).value == code), "")
+
+
+def _regions() -> tuple[str, ...]:
+    from pydicom.sr.codedict import codes
+
+    return (*codes.cid4031.dir(), *_ORGANS)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .rtstruct_reader import read_rtstruct
 from .segments import COLOURS, Review, Segment, kind_of
 from .source_series import SourceSeries
 from .suv import suv_factor
+from .terminology import TERMINOLOGY_TAG, anatomy_of_terminology
 
 _DICOM_ENDINGS = (".dcm", ".ima")
 
@@ -146,6 +147,7 @@ def _read_file(path: Path) -> tuple[list[Segment], Grid]:
             one.colour or COLOURS[0],
             one.tags.get(PROVENANCE_TAG, ""),
             _review(one.tags),
+            anatomy=anatomy_of_terminology(one.tags.get(TERMINOLOGY_TAG, "")),
         )
         for one in stored
     ]

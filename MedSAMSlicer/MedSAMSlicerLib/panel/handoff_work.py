@@ -25,6 +25,7 @@ from ..handoff.segments import Segment
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.suv import suv_factor
 from ..handoff.tables import MEASURE_COLUMNS, measurement_row
+from ..handoff.terminology import TERMINOLOGY_TAG, anatomy_of_terminology
 from ..handoff.write_dicom import write_dicom
 from ..io.dicom_headers import read_headers
 from ..io.tables import csv_text
@@ -170,6 +171,7 @@ def segments_on_grid(
                 tag_of(segment, PROVENANCE_TAG),
                 entry.review,
                 resampled,
+                anatomy_of_terminology(tag_of(segment, TERMINOLOGY_TAG)),
             )
         )
     return found

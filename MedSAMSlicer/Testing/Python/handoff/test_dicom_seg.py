@@ -18,6 +18,7 @@ from MedSAMSlicerLib.handoff.measure import measure
 from MedSAMSlicerLib.handoff.segments import Review, Segment
 from MedSAMSlicerLib.handoff.source_series import SourceSeries
 from MedSAMSlicerLib.handoff.structured_report import build_report
+from MedSAMSlicerLib.handoff.terminology import anatomy_of_terminology
 from MedSAMSlicerLib.handoff.write_dicom import write_dicom
 from support.patient_series import objects
 
@@ -57,6 +58,7 @@ def test_segments_lie_on_the_slices_of_the_series(
         np.testing.assert_allclose(again.colour, segment.colour, atol=0.02)
         np.testing.assert_array_equal(again.mask, segment.mask)
         assert again.provenance == segment.provenance
+        assert again.anatomy.casefold() == segment.anatomy.casefold()
     shared = seg.SharedFunctionalGroupsSequence[0]
     np.testing.assert_allclose(
         shared.PlaneOrientationSequence[0].ImageOrientationPatient, series.first.ImageOrientationPatient
@@ -74,6 +76,21 @@ def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: 
     assert liver.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
     assert target.SegmentedPropertyTypeCodeSequence[0].CodeMeaning.startswith("Planning target volume")
     assert len({one.TrackingUID for one in (tumour, liver, target)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "region", "anatomy"),
+    [
+        ("SCT^49755003^Morphologically Altered Structure", "SCT^4147007^Mass", "SCT^39607008^Lung", "Lung"),
+        ("SCT^123037004^Anatomical Structure", "SCT^10200004^Liver", "^^", "Liver"),
+        ("SCT^85756007^Tissue", "SCT^85756007^Tissue", "^^", ""),
+        ("SCT^123037004^Anatomical Structure", "99X^1^Elbow grease", "99X^2^Elbow", ""),
+    ],
+)
+def test_the_anatomy_is_that_of_the_terminology_in_slicer(category: str, kind: str, region: str, anatomy: str) -> None:
+    text = f"Segmentation category and type~{category}~{kind}~^^~Anatomic codes~{region}~^^|"
+    assert anatomy_of_terminology(text) == anatomy
+    assert anatomy_of_terminology("") == ""
 
 
 def test_the_report_holds_the_measurements(

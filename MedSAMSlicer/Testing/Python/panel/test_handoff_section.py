@@ -201,6 +201,9 @@ def test_files_are_written_and_added_to_the_database(
     out = tmp_path / "out"
     out.mkdir()
     ui.handoffFolderButton.directory = str(out)
+    scene.segmentation.GetSegmentation().GetSegment("Lung tumour").SetTerminology(
+        "Any~SCT^49755003^Morphologically Altered Structure~SCT^4147007^Mass~^^~Any~SCT^39607008^Lung~^^"
+    )
     select(ui, 0)
     ui.handoffNameEdit.text = "GTVp"
     host.user.click(ui.handoffSegCheckBox)
@@ -210,6 +213,8 @@ def test_files_are_written_and_added_to_the_database(
     assert sorted(database.inserted) == sorted(str(path) for path in out.iterdir())
     [rtstruct] = out.glob("RTSTRUCT-*.dcm")
     assert len(list(out.iterdir())) == 3
+    [seg] = out.glob("SEG-*.dcm")
+    assert pydicom.dcmread(seg).SegmentSequence[0].AnatomicRegionSequence[0].CodeMeaning == "Lung"
     for segment, name, mask in zip(
         read_rtstruct(rtstruct, read_source_series(series.folder)), ("GTVp", "Heart"), (BALL, OTHER), strict=True
     ):
