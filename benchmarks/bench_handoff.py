@@ -36,13 +36,13 @@ MODULE = ROOT / "MedSAMSlicer"
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path[:0] = [str(MODULE), str(MODULE / "Testing" / "Python")]
 from MedSAMSlicerLib.engine.masks import dice  # noqa: E402
-from MedSAMSlicerLib.handoff.contours import area  # noqa: E402
 from MedSAMSlicerLib.handoff.grid import Grid  # noqa: E402
 from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct  # noqa: E402
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct  # noqa: E402
 from MedSAMSlicerLib.handoff.segments import Segment  # noqa: E402
 from MedSAMSlicerLib.handoff.source_series import SourceSeries, read_source_series  # noqa: E402
 from MedSAMSlicerLib.io.tables import write_table  # noqa: E402
+from support.contour_area import area  # noqa: E402
 from support.patient_series import ball, objects, write_patient_series  # noqa: E402
 
 SERIES = ("axial", "sagittal", "oblique", "negated columns", "negated rows and columns")
