@@ -1,0 +1,186 @@
+"""SAM's prompt encoder for boxes and its mask decoder, written with OpenVINO's operators.
+
+The computation is that of `quick_decoder`, which says how it is rearranged and why the results are the same.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import openvino.opset13 as ops
+from openvino import Model, Node
+
+from .openvino_layers import Weights, constant, gelu, layer_norm, linear, mlp, product, reshape, token_norm, transpose
+
+_DEPTH = 2
+_HEADS = 8
+# Of the three-layer networks that turn tokens into weights of masks and into predicted IoU.
+_LAYERS = 3
+
+
+def positions(weights: Weights, side: int) -> np.ndarray:
+    """Positional encoding of an embedding of `side` x `side` tokens: float32 (side, side, channels)."""
+    centres = (np.arange(side, dtype=np.float32) + 0.5) / side
+    x, y = np.meshgrid(centres, centres)
+    angles = 2 * np.pi * ((2 * np.stack((x, y), axis=-1) - 1) @ _frequencies(weights))
+    return np.concatenate((np.sin(angles), np.cos(angles)), axis=-1).astype(np.float32)
+
+
+def decoder(weights: Weights, height: int, width: int, input_size: int) -> Model:
+    """Decoder of boxes for embeddings of one size.
+
+    Args:
+        weights: parameters of the whole network.
+        height, width: size of the embedding in tokens.
+        input_size: side of the square that coordinates of boxes refer to, in pixels.
+
+    Returns:
+        Network from embedding (1, channels, height, width), its part of `positions` (1, height x width, channels) and
+        boxes (n, 4), x0, y0, x1, y1 in pixels of the network's input, to logits (n, 1, 4 height, 4 width) and predicted
+        IoU (n, 1), of the decoder's single mask.
+    """
+    channels = weights["prompt_encoder.no_mask_embed.weight"].shape[1]
+    embedding = ops.parameter([1, channels, height, width], np.float32, name="embedding")
+    position = ops.parameter([1, height * width, channels], np.float32, name="position")
+    boxes = ops.parameter([-1, 4], np.float32, name="boxes")
+    part = weights.part("mask_decoder")
+    image = ops.add(
+        transpose(reshape(embedding, (1, channels, height * width)), (0, 2, 1)),
+        constant(weights["prompt_encoder.no_mask_embed.weight"][None]),
+    )
+    found, image = _transform(image, position, _tokens(boxes, weights, input_size), part.part("transformer"))
+    first = part.part("output_hypernetworks_mlps").part(0).part("layers")
+    logits = _upscaled(image, mlp(_token(found, 1), first, _LAYERS), part.part("output_upscaling"), height, width)
+    ious = mlp(_token(found, 0), part.part("iou_prediction_head").part("layers"), _LAYERS)
+    single = ops.slice(ious, constant([0]), constant([1]), constant([1]), constant([1]))
+    return Model([logits, single], [embedding, position, boxes], "decoder")
+
+
+def _frequencies(weights: Weights) -> np.ndarray:
+    return weights["prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
+
+
+def _tokens(boxes: Node, weights: Weights, input_size: int) -> Node:
+    """Tokens of predicted IoU, of the masks and of the corners of the boxes: (n, 1 + masks + 2, channels)."""
+    # Half a pixel: coordinates name pixels, whose centres are meant. Then from -1 to 1.
+    corners = ops.add(ops.multiply(reshape(boxes, (-1, 2, 2)), _scalar(2 / input_size)), _scalar(1 / input_size - 1))
+    angles = ops.multiply(ops.matmul(corners, constant(_frequencies(weights)), False, False), _scalar(2 * math.pi))
+    kinds = [weights[f"prompt_encoder.point_embeddings.{n}.weight"] for n in (2, 3)]
+    sparse = ops.add(ops.concat([ops.sin(angles), ops.cos(angles)], -1), constant(np.stack(kinds, axis=1)))
+    known = [weights[f"mask_decoder.{name}.weight"] for name in ("iou_token", "mask_tokens")]
+    output = constant(np.concatenate(known)[None])
+    count = ops.slice(ops.shape_of(sparse), constant([0]), constant([1]), constant([1]))
+    repeated = ops.broadcast(output, ops.concat([count, constant(output.get_output_shape(0)[1:])], 0))
+    return ops.concat([repeated, sparse], 1)
+
+
+def _scalar(value: float) -> Node:
+    return ops.constant(np.float32(value))
+
+
+def _token(tokens: Node, index: int) -> Node:
+    """(n, tokens, channels) -> (n, channels)."""
+    return ops.gather(tokens, ops.constant(np.int64(index)), ops.constant(np.int64(1)))
+
+
+def _transform(image: Node, position: Node, tokens: Node, weights: Weights) -> tuple[Node, Node]:
+    """Two-way transformer: updated tokens (n, tokens, channels) and positions (n, positions, channels)."""
+    queries = tokens
+    for index in range(_DEPTH):
+        layer = weights.part("layers").part(index)
+        if index == 0:
+            queries = _self_attention(queries, queries, layer.part("self_attn"))
+        else:
+            attended = _self_attention(ops.add(queries, tokens), queries, layer.part("self_attn"))
+            queries = ops.add(queries, attended)
+        queries = layer_norm(queries, layer.part("norm1"))
+        keys = ops.add(image, position)
+        attended = _to_image(ops.add(queries, tokens), keys, image, layer.part("cross_attn_token_to_image"))
+        queries = layer_norm(ops.add(queries, attended), layer.part("norm2"))
+        hidden = ops.relu(linear(queries, layer.part("mlp").part("lin1")))
+        queries = layer_norm(ops.add(queries, linear(hidden, layer.part("mlp").part("lin2"))), layer.part("norm3"))
+        attended = _to_tokens(keys, ops.add(queries, tokens), queries, layer.part("cross_attn_image_to_token"))
+        image = layer_norm(ops.add(image, attended), layer.part("norm4"))
+    last = weights.part("final_attn_token_to_image")
+    queries = ops.add(queries, _to_image(ops.add(queries, tokens), ops.add(image, position), image, last))
+    return layer_norm(queries, weights.part("norm_final_attn")), image
+
+
+def _by_head(x: Node, order: tuple[int, ...] = (0, 2, 1, 3)) -> Node:
+    """(n, tokens, heads x width) -> (n, heads, tokens, width), or another order of these axes."""
+    count, width = x.get_output_partial_shape(0)[1].get_length(), x.get_output_partial_shape(0)[2].get_length()
+    return transpose(reshape(x, (-1, count, _HEADS, width // _HEADS)), order)
+
+
+def _joined(x: Node) -> Node:
+    """(n, heads, tokens, width) -> (n, tokens, heads x width)."""
+    _n, heads, count, width = x.get_output_partial_shape(0)
+    shape = (-1, count.get_length(), heads.get_length() * width.get_length())
+    return reshape(transpose(x, (0, 2, 1, 3)), shape)
+
+
+def _rows(x: Node) -> Node:
+    """(n, heads, tokens, channels) -> (n, heads x tokens, channels)."""
+    _n, heads, count, channels = x.get_output_partial_shape(0)
+    return reshape(x, (-1, heads.get_length() * count.get_length(), channels.get_length()))
+
+
+def _split(name: str, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (heads, width, channels) and bias (heads, width) of a projection."""
+    part = weights.part(name)
+    return part["weight"].reshape(_HEADS, -1, part["weight"].shape[1]), part["bias"].reshape(_HEADS, -1)
+
+
+def _self_attention(x: Node, values: Node, weights: Weights) -> Node:
+    q, k = (_by_head(linear(x, weights.part(name))) for name in ("q_proj", "k_proj"))
+    v = _by_head(linear(values, weights.part("v_proj")))
+    scale = q.get_output_partial_shape(0)[3].get_length() ** -0.5
+    scores = ops.softmax(ops.multiply(ops.matmul(q, k, False, True), _scalar(scale)), -1)
+    return linear(_joined(ops.matmul(scores, v, False, False)), weights.part("out_proj"))
+
+
+def _to_image(tokens: Node, keys: Node, values: Node, weights: Weights) -> Node:
+    """Attention from tokens to positions; see ``quick_decoder._TokensToImage``."""
+    key, _bias = _split("k_proj", weights)
+    value, value_bias = _split("v_proj", weights)
+    count = tokens.get_output_partial_shape(0)[1].get_length()
+    q = _by_head(linear(tokens, weights.part("q_proj")))
+    projected = _rows(ops.matmul(q, constant(key[None] * key.shape[1] ** -0.5), False, False))
+    scores = ops.softmax(ops.matmul(projected, keys, False, True), -1)
+    attended = reshape(ops.matmul(scores, values, False, False), (-1, _HEADS, count, key.shape[2]))
+    joined = _joined(ops.matmul(attended, constant(value[None]), False, True))
+    return linear(ops.add(joined, constant(value_bias.reshape(-1))), weights.part("out_proj"))
+
+
+def _to_tokens(positioned: Node, keys: Node, values: Node, weights: Weights) -> Node:
+    """Attention from positions to tokens; see ``quick_decoder._ImageToTokens``."""
+    query, query_bias = _split("q_proj", weights)
+    width, channels = query.shape[1:]
+    scale = width**-0.5
+    out = weights.part("out_proj")["weight"].reshape(channels, _HEADS, width).transpose(1, 2, 0)
+    count = keys.get_output_partial_shape(0)[1].get_length()
+    places = positioned.get_output_partial_shape(0)[1].get_length()
+    key = _by_head(linear(keys, weights.part("k_proj")))
+    projected = _rows(ops.matmul(key, constant(query[None] * scale), False, False))
+    offsets = _rows(ops.matmul(key, constant(query_bias[None, :, :, None] * scale), False, False))
+    scores = ops.add(ops.matmul(projected, positioned, False, True), offsets)
+    scores = ops.softmax(reshape(scores, (-1, _HEADS, count, places)), 2)
+    scores = reshape(scores, (-1, _HEADS * count, places))
+    attended = _rows(ops.matmul(_by_head(linear(values, weights.part("v_proj"))), constant(out[None]), False, False))
+    return ops.add(ops.matmul(scores, attended, True, False), constant(weights.part("out_proj")["bias"]))
+
+
+def _upscaled(image: Node, mask: Node, weights: Weights, height: int, width: int) -> Node:
+    """Upscale positions to 4 x 4 pixels in two steps: (n, positions, channels) -> logits (n, 1, 4 height, 4 width)."""
+    # A transposed convolution whose stride equals its kernel size is a matrix product for each position.
+    first, second = (weights.part(n)["weight"].transpose(2, 3, 1, 0) for n in (0, 3))
+    hidden, channels = first.shape[2], second.shape[2]
+    pixels = product(image, first.reshape(-1, first.shape[3]), np.tile(weights.part(0)["bias"], 4))
+    pixels = gelu(token_norm(reshape(pixels, (-1, 4 * height * width, hidden)), weights.part(1)))
+    pixels = gelu(product(pixels, second.reshape(-1, second.shape[3]), np.tile(weights.part(3)["bias"], 4)))
+    pixels = reshape(pixels, (-1, 16 * height * width, channels))
+    masks = ops.matmul(pixels, ops.unsqueeze(mask, constant([2])), False, False)
+    # Axes: row and column of the position, then twice row and column within 2 x 2 pixels.
+    masks = transpose(reshape(masks, (-1, height, width, 2, 2, 2, 2)), (0, 1, 3, 5, 2, 4, 6))
+    return reshape(masks, (-1, 1, 4 * height, 4 * width))

@@ -1,0 +1,119 @@
+"""LiteMedSAM's image encoder, written with OpenVINO's operators: `models.tinyvit` without PyTorch, for any size of image."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino.opset13 as ops
+from openvino import Model, Node
+
+from .openvino_layers import (
+    Weights,
+    constant,
+    convolution,
+    convolution_norm,
+    gelu,
+    image_norm,
+    layer_norm,
+    linear,
+    product,
+    reshape,
+    transpose,
+)
+
+_DEPTHS = (2, 2, 6, 2)
+_HEADS = (2, 4, 5, 10)
+_WINDOWS = (7, 7, 14, 7)
+_DOWNSAMPLING = (2, 2, 1)
+_EXPANSION = 4
+
+
+def encoder(weights: Weights, height: int, width: int) -> Model:
+    """Encoder for images of one size.
+
+    Args:
+        weights: parameters of ``image_encoder``.
+        height, width: size of the image in pixels, multiples of 4. Multiples of 56 waste nothing: windows of attention
+            are completed with zeros.
+
+    Returns:
+        Network from float32 (1, 3, height, width) in 0..1 to (1, 256, height / 4, width / 4).
+    """
+    image = ops.parameter([1, 3, height, width], np.float32, name="image")
+    embedding = weights.part("patch_embed").part("seq")
+    x = convolution_norm(gelu(convolution_norm(image, embedding.part(0))), embedding.part(2))
+    for index, depth in enumerate(_DEPTHS):
+        stage = weights.part("layers").part(index)
+        for block in range(depth):
+            part = stage.part("blocks").part(block)
+            x = _attention_block(x, part, index) if index else _bottleneck(x, part)
+        if index < len(_DOWNSAMPLING):
+            x = _downsample(x, stage.part("downsample"), _DOWNSAMPLING[index])
+    neck = weights.part("neck")
+    x = image_norm(convolution(x, neck.part(0)["weight"]), neck.part(1))
+    x = image_norm(convolution(x, neck.part(2)["weight"]), neck.part(3))
+    return Model([x], [image], "encoder")
+
+
+def _channels(x: Node) -> int:
+    return x.get_output_shape(0)[1]
+
+
+def _bottleneck(x: Node, weights: Weights) -> Node:
+    hidden = gelu(convolution_norm(x, weights.part("conv1")))
+    hidden = gelu(convolution_norm(hidden, weights.part("conv2"), groups=_channels(hidden)))
+    return gelu(ops.add(convolution_norm(hidden, weights.part("conv3")), x))
+
+
+def _downsample(x: Node, weights: Weights, stride: int) -> Node:
+    x = gelu(convolution_norm(x, weights.part("conv1")))
+    x = gelu(convolution_norm(x, weights.part("conv2"), stride, groups=_channels(x)))
+    return convolution_norm(x, weights.part("conv3"))
+
+
+def _attention_block(x: Node, weights: Weights, stage: int) -> Node:
+    attended = _attend(transpose(x, (0, 2, 3, 1)), weights.part("attn"), _HEADS[stage], _WINDOWS[stage])
+    x = ops.add(x, transpose(attended, (0, 3, 1, 2)))
+    x = convolution_norm(x, weights.part("local_conv"), groups=_channels(x))
+    tokens, part = transpose(x, (0, 2, 3, 1)), weights.part("mlp")
+    hidden = gelu(linear(layer_norm(tokens, part.part("norm")), part.part("fc1")))
+    return transpose(ops.add(tokens, linear(hidden, part.part("fc2"))), (0, 3, 1, 2))
+
+
+def _attend(x: Node, weights: Weights, heads: int, size: int) -> Node:
+    """Attention within windows of `size` x `size` tokens: (1, height, width, channels) -> the same shape."""
+    _one, height, width, channels = x.get_output_shape(0)
+    down, across = -(-height // size), -(-width // size)
+    padded = (down * size, across * size) != (height, width)
+    if padded:
+        # As in training, padding is not masked.
+        ends = constant([0, down * size - height, across * size - width, 0])
+        x = ops.pad(x, constant([0, 0, 0, 0]), ends, "constant", ops.constant(np.float32(0)))
+    x = transpose(reshape(x, (down, size, across, size, channels)), (0, 2, 1, 3, 4))
+    tokens = layer_norm(reshape(x, (down * across, size * size, channels)), weights.part("norm"))
+    attended = linear(_attention(tokens, weights, heads, size), weights.part("proj"))
+    x = transpose(reshape(attended, (down, across, size, size, channels)), (0, 2, 1, 3, 4))
+    x = reshape(x, (1, down * size, across * size, channels))
+    if padded:
+        x = ops.slice(x, constant([0, 0]), constant([height, width]), constant([1, 1]), constant([1, 2]))
+    return x
+
+
+def _attention(tokens: Node, weights: Weights, heads: int, size: int) -> Node:
+    """Multi-head attention with position biases: (windows, tokens, channels) -> the same shape."""
+    windows, count, channels = tokens.get_output_shape(0)
+    width = channels // heads
+    # In the weights, q, k and v alternate within each head.
+    weight = weights.part("qkv")["weight"].reshape(heads, 3, width, channels)
+    bias = weights.part("qkv")["bias"].reshape(heads, 3, width)
+
+    def projected(which: int, order: tuple[int, ...], scale: float = 1.0) -> Node:
+        of = product(tokens, scale * weight[:, which].reshape(channels, channels), scale * bias[:, which].reshape(-1))
+        return transpose(reshape(of, (windows, count, heads, width)), order)
+
+    q = projected(0, (0, 2, 1, 3), width**-0.5)
+    k, v = projected(1, (0, 2, 3, 1)), projected(2, (0, 2, 1, 3))
+    rows, columns = (axis.ravel() for axis in np.indices((size, size)))
+    offsets = np.abs(rows[:, None] - rows) * size + np.abs(columns[:, None] - columns)
+    scores = ops.add(ops.matmul(q, k, False, False), constant(weights["attention_biases"][None][:, :, offsets]))
+    attended = ops.matmul(ops.softmax(scores, -1), v, False, False)
+    return reshape(transpose(attended, (0, 2, 1, 3)), (windows, count, channels))
