@@ -153,19 +153,22 @@ class Score:
 def cache_predictions(runtime: Runtime) -> None:
     """Make a runtime decode each box once per embedding. Embeddings are distinguished by `id` and must stay alive."""
     decode = runtime.decode
-    cached: dict[tuple[int, bytes], tuple[np.ndarray, np.ndarray]] = {}
+    cached: dict[tuple[int, bytes, tuple[int, int]], tuple[np.ndarray, np.ndarray]] = {}
 
     def decode_cached(
-        embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        embedding: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        origin: tuple[int, int] = (0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
         if multimask or not all(prompt.only_box for prompt in prompts):
-            return decode(embedding, prompts, multimask)
+            return decode(embedding, prompts, multimask, origin)
         found = []
         for prompt in prompts:
             assert prompt.box is not None
-            key = (id(embedding), prompt.box.tobytes())
+            key = (id(embedding), prompt.box.tobytes(), origin)
             if key not in cached:
-                cached[key] = decode(embedding, [prompt])
+                cached[key] = decode(embedding, [prompt], origin=origin)
             found.append(cached[key])
         return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
 

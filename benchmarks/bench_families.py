@@ -4,7 +4,8 @@
     python benchmarks/bench_families.py [--models KEY ...] [--repeats N]
 
 Time and memory do not depend on the weights, so random weights are used and no model has to be downloaded. Each runtime
-is measured in a new process. The conversion for OpenVINO, which happens once, is measured separately.
+is measured in a new process. The conversion for OpenVINO, which happens once and which LiteMedSAM does not need, is measured
+separately.
 Writes families.json to benchmarks/results/.
 """
 
@@ -28,6 +29,7 @@ sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, find_model  # noqa: E402
 from MedSAMSlicerLib.engine.prompts import Box, SlicePrompt  # noqa: E402
+from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
 
 # ru_maxrss is in KiB on Linux, in bytes on macOS.
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -66,34 +68,50 @@ def convert_to(key: str, folder: Path) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin, "peak_mb": peak_mb()}
 
 
+def torch_runtime(key: str) -> Runtime:
+    import torch
+
+    from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
+
+    torch.set_num_threads(computing_threads())
+    return TorchRuntime(network_of(key), "cpu")
+
+
+def openvino_runtime(key: str, folder: Path) -> Runtime:
+    """OpenVINO with random weights, or with the network that `convert_to` has written to `folder`."""
+    family = find_model(key).load_family()
+    if family.tensor_table is None:
+        from MedSAMSlicerLib.engine.runtimes.openvino_converted import ConvertedRuntime
+
+        def move(into: Path) -> None:
+            for file in [file for file in folder.iterdir() if file.is_file()]:
+                file.rename(into / file.name)
+
+        return ConvertedRuntime(key, move, lambda: torch_runtime(key), computing_threads(), folder / "kept")
+    from MedSAMSlicerLib.engine.models.weight_arrays import read_table
+    from MedSAMSlicerLib.engine.runtimes.openvino_runtime import OpenVINORuntime
+
+    random = np.random.default_rng(0)
+    arrays = {
+        one.name: random.uniform(0, 0.04, one.shape).astype(np.float32) for one in read_table(family.tensor_table)
+    }
+    return OpenVINORuntime(arrays, family.input_size, computing_threads())
+
+
 def run_with(key: str, runtime_name: str, folder: Path, repeats: int) -> dict[str, float]:
     """Run a model; return median seconds of encoder and decoder, and peak memory."""
     family = find_model(key).load_family()
-    if runtime_name == "torch":
-        import torch
-
-        from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
-
-        torch.set_num_threads(computing_threads())
-        runtime: Any = TorchRuntime(network_of(key), "cpu")
-    else:
-        from MedSAMSlicerLib.engine.runtimes.openvino_models import DECODER, ENCODER, compile_network
-
-        encoder = compile_network(folder / ENCODER, computing_threads())
-        decoder = compile_network(folder / DECODER, computing_threads())
-        runtime = None
+    runtime = torch_runtime(key) if runtime_name == "torch" else openvino_runtime(key, folder)
     image = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE)).astype(np.uint8)
     prompt = family.network_prompt(SlicePrompt(box=BOX), SIDE, SIDE)
     encode, decode = [], []
     for _ in range(repeats + 1):
         begin = time.perf_counter()
         prepared = family.prepare(image)
-        embedding = runtime.encode(prepared) if runtime else encoder([prepared[None]])[0][0]
+        embedding = runtime.encode(prepared)
         middle = time.perf_counter()
-        logits = (
-            runtime.decode(embedding, [prompt])[0][0] if runtime else decoder([embedding[None], prompt.box[None]])[0][0]
-        )
-        family.slice_masks(logits[:1], SIDE, SIDE)
+        logits, _ious = runtime.decode(embedding, [prompt])
+        family.slice_masks(logits[0, :1], SIDE, SIDE)
         encode.append(middle - begin)
         decode.append(time.perf_counter() - middle)
     return {"encode": float(np.median(encode[1:])), "decode": float(np.median(decode[1:])), "peak_mb": peak_mb()}
@@ -122,6 +140,7 @@ def main() -> int:
             table[key] = {
                 what: in_new_process(what, key, folder, str(options.repeats))
                 for what in ("torch", "convert", "openvino")
+                if what != "convert" or find_model(key).load_family().tensor_table is None
             }
         print(key, json.dumps(table[key]), flush=True)
     results = ROOT / "benchmarks" / "results"

@@ -68,9 +68,13 @@ class AuthorsRuntime(TorchRuntime):
 
     @torch.inference_mode()
     def decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        self,
+        embedding: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        origin: tuple[int, int] = (0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
-        assert all(prompt.only_box for prompt in prompts)
+        assert all(prompt.only_box for prompt in prompts) and origin == (0, 0)
         boxes = torch.from_numpy(np.stack([prompt.box for prompt in prompts if prompt.box is not None]))
         encoder = self._network.prompt_encoder
         sparse, dense = encoder(points=None, boxes=boxes[:, None], masks=None)

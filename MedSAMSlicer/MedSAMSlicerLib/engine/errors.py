@@ -40,6 +40,23 @@ class InputError(MedSAMError):
     exit_status = 2
 
 
+class MissingPackage(InputError):
+    """What the user chose needs a Python package that is not installed.
+
+    Args:
+        message: for the command line.
+        brief: what a user of Slicer can do.
+    """
+
+    def __init__(self, message: str, brief: str = "") -> None:
+        super().__init__(message)
+        self._brief = brief
+
+    @property
+    def brief(self) -> str:
+        return self._brief or str(self)
+
+
 class WeightsError(MedSAMError):
     """Model weights are missing, belong to another model, or do not match their checksum.
 

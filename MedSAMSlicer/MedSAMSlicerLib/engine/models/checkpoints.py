@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
+from ..optional_packages import check_torch
 from .catalogue import CATALOGUE, ModelSpec
 from .family import Family
 
@@ -52,7 +53,13 @@ class NetworkFile:
         return f"{self.spec.key}-{self.sha256[:16]}"
 
     def build(self) -> PromptableNetwork:
-        """The network with its weights, in evaluation mode on the CPU. Imports torch. Raises WeightsError."""
+        """The network with its weights, in evaluation mode on the CPU.
+
+        Raises:
+            MissingPackage: PyTorch is not installed.
+            WeightsError: the file does not hold the network.
+        """
+        check_torch(self.spec.title)
         return load_network(self.spec, self.family, self.path).eval().requires_grad_(False)
 
 
@@ -65,18 +72,32 @@ def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwo
     network = family.build_network()
     state = load_state(spec, path)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if found != expected:
-        known_as = [title for title in titles_of(found) if title != spec.title]
-        what = another_model(known_as, spec) if known_as else _difference(expected, found)
-        raise WeightsError(
-            f"{path} holds another network than {spec.title}: {what}; {spec.how_to_get}",
-            f"{path.name} holds another network than {spec.title}: import the right file in the module MedSAMSlicer",
-        )
+    check_tensors(spec, path, expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
     # Assigned, not copied: a copy would double the memory of a large model.
     network.load_state_dict(state, assign=True)
     family.fold(network)
     return network
+
+
+def check_tensors(
+    spec: ModelSpec, path: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]
+) -> None:
+    """Check that a file holds the tensors of a network.
+
+    Args:
+        expected, found: names and shapes of the network's tensors and of the file's.
+
+    Raises:
+        WeightsError: it holds others; the message names the model that they are of, if it is known.
+    """
+    if found == expected:
+        return
+    known_as = [title for title in titles_of(found) if title != spec.title]
+    what = another_model(known_as, spec) if known_as else _difference(expected, found)
+    raise WeightsError(
+        f"{path} holds another network than {spec.title}: {what}; {spec.how_to_get}",
+        f"{path.name} holds another network than {spec.title}: import the right file in the module MedSAMSlicer",
+    )
 
 
 def load_state(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
@@ -95,8 +116,10 @@ def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
         device: "meta" reads names and shapes only, from files in the zip format that PyTorch has written since 1.6.
 
     Raises:
+        MissingPackage: PyTorch is not installed.
         ValueError: the file cannot be opened or holds no table of tensors. The message is a clause.
     """
+    check_torch("a checkpoint other than the authors' LiteMedSAM")
     # Files of the older format can run code in spite of weights_only before PyTorch 2.6 (CVE-2025-32434).
     if device == "meta" and not zipfile.is_zipfile(path):
         raise ValueError("it is not in the format of PyTorch 1.6 and later")

@@ -1,7 +1,7 @@
 """Interface of a model family: its network, its preprocessing, and its conversion of prompts and masks.
 
-Only `Family.build_network` and `Family.fold` import torch. OpenVINO runs converted networks without it, which saves
-seconds and half a gigabyte of memory.
+Only `Family.build_network` and `Family.fold` import torch. OpenVINO runs networks without it, which saves seconds and
+half a gigabyte of memory.
 """
 
 from __future__ import annotations
@@ -49,9 +49,12 @@ class Family(ABC):
 
     Attributes:
         input_size: side of the square network input in pixels.
+        tensor_table: file in this folder with names and shapes of the tensors in the authors' weights file, so that the
+            weights can be read, and the networks run by OpenVINO, without PyTorch; None if PyTorch is needed.
     """
 
     input_size: int
+    tensor_table: str | None = None
 
     @abstractmethod
     def build_network(self) -> PromptableNetwork:

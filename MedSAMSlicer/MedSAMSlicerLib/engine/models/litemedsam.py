@@ -30,6 +30,8 @@ class LiteMedSAM(Family):
         input_size: side of the square network input in pixels.
     """
 
+    tensor_table = "litemedsam_tensors.json"
+
     def __init__(self, input_size: int = INPUT_SIZE) -> None:
         self.input_size = input_size
 
@@ -37,7 +39,8 @@ class LiteMedSAM(Family):
         from .network import PromptableNetwork
         from .tinyvit import TinyViT
 
-        return PromptableNetwork(TinyViT(), self.input_size, self.input_size // PIXELS_PER_TOKEN)
+        tokens = self.input_size // PIXELS_PER_TOKEN
+        return PromptableNetwork(TinyViT(), self.input_size, tokens, encodes_parts=True)
 
     def fold(self, network: PromptableNetwork) -> None:
         from .tinyvit import TinyViT

@@ -53,11 +53,15 @@ class PromptableNetwork(nn.Module):
         image_encoder: maps float32 (n, 3, input_size, input_size) to (n, 256, embedding_size, embedding_size).
         input_size: side of the square input in pixels.
         embedding_size: side of the square embedding.
+        encodes_parts: whether the image encoder takes smaller images, too.
     """
 
-    def __init__(self, image_encoder: nn.Module, input_size: int, embedding_size: int) -> None:
+    def __init__(
+        self, image_encoder: nn.Module, input_size: int, embedding_size: int, encodes_parts: bool = False
+    ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
+        self.encodes_parts = encodes_parts
         self.prompt_encoder = PromptEncoder(
             embed_dim=EMBEDDING_CHANNELS,
             image_embedding_size=(embedding_size, embedding_size),

@@ -194,7 +194,10 @@ class Stage(nn.Module):
 
 
 class TinyViT(nn.Module):
-    """LiteMedSAM's image encoder: float32 (batch, 3, 256, 256) in [0, 1] -> (batch, 256, 64, 64)."""
+    """LiteMedSAM's image encoder: float32 (batch, 3, h, w) in [0, 1] -> (batch, 256, h / 4, w / 4).
+
+    It was trained with 256 x 256 pixels; h and w may be any multiples of 4.
+    """
 
     def __init__(self) -> None:
         super().__init__()

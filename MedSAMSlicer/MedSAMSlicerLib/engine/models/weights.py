@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..atomic_files import PART_PREFIX, replace_atomically
 from ..environment import weights_folders
-from ..errors import WeightsError
+from ..errors import MissingPackage, WeightsError
 from .catalogue import CATALOGUE, ModelSpec
 from .checkpoints import another_model, not_a_checkpoint, read_tensors, titles_of
 
@@ -100,6 +100,7 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
 
     Raises:
         WeightsError: the file is missing, is not the model's, or cannot be copied.
+        MissingPackage: PyTorch has to open the file, and is not installed.
     """
     path = find_weights(spec, source)
     digests = _digests(spec, path)
@@ -114,6 +115,11 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
         reason = another_model(known_as, spec) if known_as else "it holds no such network"
     except ValueError as error:
         known_as, reason = [], str(error)
+    except MissingPackage:
+        if own or spec.weights.checksum is None:
+            raise
+        # The checksum alone says that it is the wrong file.
+        known_as, reason = [], ""
     if spec.weights.checksum is not None and not own:
         raise _wrong_file(spec, path, digests, known_as)
     if spec.title not in known_as:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..diagnostics.log import get_logger
 from ..environment import computing_threads
-from ..errors import InputError, one_line
+from ..errors import InputError, MissingPackage, one_line
 from ..models.checkpoints import NetworkFile
+from ..optional_packages import check_torch, openvino_installed, torch_installed
 from .device_fallback import DeviceFallback
 
 if TYPE_CHECKING:
@@ -28,10 +28,20 @@ def check_runtime(wanted: str, device: str) -> None:
     if wanted not in RUNTIMES:
         raise InputError(f"runtime {wanted!r} is unknown: choose one of {', '.join(RUNTIMES)}")
     if wanted == "openvino":
-        if not _openvino_installed():
-            raise InputError("runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch")
+        if not openvino_installed():
+            raise MissingPackage(
+                "runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch",
+                "OpenVINO is not installed: install it in the module MedSAMSlicer",
+            )
         if device != "cpu":
             raise InputError(f"runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu")
+    elif wanted == "torch":
+        check_torch("runtime 'torch'")
+    elif not (openvino_installed() or torch_installed()):
+        raise MissingPackage(
+            "neither OpenVINO nor PyTorch is installed: 'pip install openvino'",
+            "neither OpenVINO nor PyTorch is installed: install the packages in the module MedSAMSlicer",
+        )
 
 
 def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtime, list[str]]:
@@ -46,7 +56,9 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         The runtime and notes for the user. On a graphics device the runtime appends a note when it runs out of memory.
 
     Raises:
-        InputError: as for `check_runtime`, or `wanted` is "openvino" and OpenVINO cannot run the network.
+        InputError: as for `check_runtime`, the model needs a package that is not installed, or `wanted` is "openvino"
+            and OpenVINO cannot run the network.
+        WeightsError: the file does not hold the network.
     """
     check_runtime(wanted, device)
 
@@ -56,29 +68,47 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
         from .devices import name_of_device
 
         return accelerated_runtime(network, device, name_of_device(device), memory_of(device))
-
-    def with_torch() -> Runtime:
-        import torch
-
-        from .torch_runtime import TorchRuntime
-
-        torch.set_num_threads(computing_threads())
-        return TorchRuntime(network.build(), device)
-
-    if wanted == "torch" or not _openvino_installed():
-        return with_torch(), []
+    if wanted == "torch" or not openvino_installed():
+        return _with_torch(network), []
     try:
-        from .openvino_models import convert_in_process
-        from .openvino_runtime import OpenVINORuntime
-
-        convert = partial(convert_in_process, network)
-        return OpenVINORuntime(network.identity, convert, with_torch, computing_threads()), []
+        return _with_openvino(network), []
     except (ImportError, OSError, RuntimeError) as error:
         _log.warning("OpenVINO cannot run this model", exc_info=error)
         reason = one_line(str(error), 200) or type(error).__name__
         if wanted == "openvino":
             raise InputError(f"OpenVINO cannot run this model ({reason}): choose --runtime torch") from error
-        return with_torch(), [f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"]
+        if not torch_installed():
+            check = f"OpenVINO cannot run this model ({reason})"
+            raise MissingPackage(f"{check}: install PyTorch, 'pip install torch segment-anything'") from error
+        return _with_torch(network), [
+            f"OpenVINO could not be used ({reason}); PyTorch is used instead, which is slower"
+        ]
+
+
+def _with_torch(network: NetworkFile) -> Runtime:
+    built = network.build()
+    import torch
+
+    from .torch_runtime import TorchRuntime
+
+    torch.set_num_threads(computing_threads())
+    return TorchRuntime(built, "cpu")
+
+
+def _with_openvino(network: NetworkFile) -> Runtime:
+    if network.family.tensor_table is not None:
+        from ..models.weight_arrays import read_arrays
+        from .openvino_runtime import OpenVINORuntime
+
+        return OpenVINORuntime(read_arrays(network), network.family.input_size, computing_threads())
+
+    from .openvino_converted import ConvertedRuntime
+    from .openvino_models import convert_in_process
+
+    if not _is_ready_for_openvino(network):
+        check_torch(network.spec.title)
+    convert = partial(convert_in_process, network)
+    return ConvertedRuntime(network.identity, convert, partial(_with_torch, network), computing_threads())
 
 
 def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> DeviceFallback:
@@ -91,7 +121,7 @@ def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> Dev
     def make(on: str) -> tuple[Runtime, list[str]]:
         # A conversion takes up to a minute. In the middle of a run this process would seem to hang, and PyTorch is loaded
         # already.
-        needs_conversion = on != device and not _is_converted(network)
+        needs_conversion = on != device and not _is_ready_for_openvino(network)
         return make_runtime("torch" if needs_conversion else wanted, on, network)
 
     if device == "cpu":
@@ -101,13 +131,10 @@ def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> Dev
     return DeviceFallback(make, [device, "cpu"], release_all)
 
 
-def _is_converted(network: NetworkFile) -> bool:
-    if not _openvino_installed():
+def _is_ready_for_openvino(network: NetworkFile) -> bool:
+    """Whether OpenVINO can run the network at once, without a conversion."""
+    if not openvino_installed():
         return False
     from .openvino_models import is_complete, kept_folder
 
-    return is_complete(kept_folder(network.identity))
-
-
-def _openvino_installed() -> bool:
-    return importlib.util.find_spec("openvino") is not None
+    return network.family.tensor_table is not None or is_complete(kept_folder(network.identity))

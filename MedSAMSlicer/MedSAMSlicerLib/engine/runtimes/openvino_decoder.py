@@ -11,12 +11,14 @@ import numpy as np
 import openvino.opset13 as ops
 from openvino import Model, Node
 
-from .openvino_layers import Weights, constant, gelu, layer_norm, linear, mlp, product, reshape, token_norm, transpose
+from .openvino_layers import Weights, gelu, integers, layer_norm, linear, mlp, product, reshape, token_norm, transpose
 
 _DEPTH = 2
 _HEADS = 8
-# Of the three-layer networks that turn tokens into weights of masks and into predicted IoU.
+# Of the networks that turn tokens into weights of masks and into predicted IoU.
 _LAYERS = 3
+_IOU_TOKEN, _MASK_TOKENS = 0, (1, 2, 3, 4)
+"""Tokens of a prompt begin with one for the predicted IoU and one for each mask: the single one, then three others."""
 
 
 def positions(weights: Weights, side: int) -> np.ndarray:
@@ -27,34 +29,36 @@ def positions(weights: Weights, side: int) -> np.ndarray:
     return np.concatenate((np.sin(angles), np.cos(angles)), axis=-1).astype(np.float32)
 
 
-def decoder(weights: Weights, height: int, width: int, input_size: int) -> Model:
+def decoder(weights: Weights, height: int, width: int, input_size: int, multimask: bool = False) -> Model:
     """Decoder of boxes for embeddings of one size.
 
     Args:
         weights: parameters of the whole network.
         height, width: size of the embedding in tokens.
         input_size: side of the square that coordinates of boxes refer to, in pixels.
+        multimask: predict the three masks for ambiguous prompts instead of the single one.
 
     Returns:
         Network from embedding (1, channels, height, width), its part of `positions` (1, height x width, channels) and
-        boxes (n, 4), x0, y0, x1, y1 in pixels of the network's input, to logits (n, 1, 4 height, 4 width) and predicted
-        IoU (n, 1), of the decoder's single mask.
+        boxes (n, 4), x0, y0, x1, y1 in pixels of the network's input, to logits (n, m, 4 height, 4 width) and predicted
+        IoU (n, m), with m = 3 or 1.
     """
-    channels = weights["prompt_encoder.no_mask_embed.weight"].shape[1]
+    no_mask = weights.part("prompt_encoder").part("no_mask_embed").constant("weight")
+    channels = no_mask.get_output_shape(0)[1]
     embedding = ops.parameter([1, channels, height, width], np.float32, name="embedding")
     position = ops.parameter([1, height * width, channels], np.float32, name="position")
     boxes = ops.parameter([-1, 4], np.float32, name="boxes")
     part = weights.part("mask_decoder")
-    image = ops.add(
-        transpose(reshape(embedding, (1, channels, height * width)), (0, 2, 1)),
-        constant(weights["prompt_encoder.no_mask_embed.weight"][None]),
-    )
+    image = ops.add(transpose(reshape(embedding, (1, channels, height * width)), (0, 2, 1)), no_mask)
     found, image = _transform(image, position, _tokens(boxes, weights, input_size), part.part("transformer"))
-    first = part.part("output_hypernetworks_mlps").part(0).part("layers")
-    logits = _upscaled(image, mlp(_token(found, 1), first, _LAYERS), part.part("output_upscaling"), height, width)
-    ious = mlp(_token(found, 0), part.part("iou_prediction_head").part("layers"), _LAYERS)
-    single = ops.slice(ious, constant([0]), constant([1]), constant([1]), constant([1]))
-    return Model([logits, single], [embedding, position, boxes], "decoder")
+    chosen = _MASK_TOKENS[1:] if multimask else _MASK_TOKENS[:1]
+    networks = part.part("output_hypernetworks_mlps")
+    masks = [mlp(_token(found, n), networks.part(n - 1).part("layers"), _LAYERS) for n in chosen]
+    logits = _upscaled(image, masks, part.part("output_upscaling"), height, width)
+    ious = mlp(_token(found, _IOU_TOKEN), part.part("iou_prediction_head").part("layers"), _LAYERS)
+    first, last = chosen[0] - 1, chosen[-1]
+    ious = ops.slice(ious, integers([first]), integers([last]), integers([1]), integers([1]))
+    return Model([logits, ious], [embedding, position, boxes], "decoder")
 
 
 def _frequencies(weights: Weights) -> np.ndarray:
@@ -65,13 +69,19 @@ def _tokens(boxes: Node, weights: Weights, input_size: int) -> Node:
     """Tokens of predicted IoU, of the masks and of the corners of the boxes: (n, 1 + masks + 2, channels)."""
     # Half a pixel: coordinates name pixels, whose centres are meant. Then from -1 to 1.
     corners = ops.add(ops.multiply(reshape(boxes, (-1, 2, 2)), _scalar(2 / input_size)), _scalar(1 / input_size - 1))
-    angles = ops.multiply(ops.matmul(corners, constant(_frequencies(weights)), False, False), _scalar(2 * math.pi))
-    kinds = [weights[f"prompt_encoder.point_embeddings.{n}.weight"] for n in (2, 3)]
-    sparse = ops.add(ops.concat([ops.sin(angles), ops.cos(angles)], -1), constant(np.stack(kinds, axis=1)))
-    known = [weights[f"mask_decoder.{name}.weight"] for name in ("iou_token", "mask_tokens")]
-    output = constant(np.concatenate(known)[None])
-    count = ops.slice(ops.shape_of(sparse), constant([0]), constant([1]), constant([1]))
-    repeated = ops.broadcast(output, ops.concat([count, constant(output.get_output_shape(0)[1:])], 0))
+    frequencies = weights.constant("frequencies", lambda: _frequencies(weights))
+    angles = ops.multiply(ops.matmul(corners, frequencies, False, False), _scalar(2 * math.pi))
+
+    def kinds() -> np.ndarray:
+        return np.stack([weights[f"prompt_encoder.point_embeddings.{n}.weight"] for n in (2, 3)], axis=1)
+
+    def known() -> np.ndarray:
+        return np.concatenate([weights[f"mask_decoder.{name}.weight"] for name in ("iou_token", "mask_tokens")])[None]
+
+    sparse = ops.add(ops.concat([ops.sin(angles), ops.cos(angles)], -1), weights.constant("kinds of corner", kinds))
+    output = weights.constant("known tokens", known)
+    count = ops.slice(ops.shape_of(sparse), integers([0]), integers([1]), integers([1]))
+    repeated = ops.broadcast(output, ops.concat([count, integers(output.get_output_shape(0)[1:])], 0))
     return ops.concat([repeated, sparse], 1)
 
 
@@ -146,11 +156,13 @@ def _to_image(tokens: Node, keys: Node, values: Node, weights: Weights) -> Node:
     value, value_bias = _split("v_proj", weights)
     count = tokens.get_output_partial_shape(0)[1].get_length()
     q = _by_head(linear(tokens, weights.part("q_proj")))
-    projected = _rows(ops.matmul(q, constant(key[None] * key.shape[1] ** -0.5), False, False))
+    key_weight = weights.constant("scaled keys", lambda: key[None] * key.shape[1] ** -0.5)
+    projected = _rows(ops.matmul(q, key_weight, False, False))
     scores = ops.softmax(ops.matmul(projected, keys, False, True), -1)
     attended = reshape(ops.matmul(scores, values, False, False), (-1, _HEADS, count, key.shape[2]))
-    joined = _joined(ops.matmul(attended, constant(value[None]), False, True))
-    return linear(ops.add(joined, constant(value_bias.reshape(-1))), weights.part("out_proj"))
+    joined = _joined(ops.matmul(attended, weights.constant("values", lambda: value[None]), False, True))
+    joined = ops.add(joined, weights.constant("bias of values", lambda: value_bias.reshape(-1)))
+    return linear(joined, weights.part("out_proj"))
 
 
 def _to_tokens(positioned: Node, keys: Node, values: Node, weights: Weights) -> Node:
@@ -158,29 +170,46 @@ def _to_tokens(positioned: Node, keys: Node, values: Node, weights: Weights) -> 
     query, query_bias = _split("q_proj", weights)
     width, channels = query.shape[1:]
     scale = width**-0.5
-    out = weights.part("out_proj")["weight"].reshape(channels, _HEADS, width).transpose(1, 2, 0)
+
+    def outputs() -> np.ndarray:
+        return weights.part("out_proj")["weight"].reshape(channels, _HEADS, width).transpose(1, 2, 0)[None]
+
     count = keys.get_output_partial_shape(0)[1].get_length()
     places = positioned.get_output_partial_shape(0)[1].get_length()
     key = _by_head(linear(keys, weights.part("k_proj")))
-    projected = _rows(ops.matmul(key, constant(query[None] * scale), False, False))
-    offsets = _rows(ops.matmul(key, constant(query_bias[None, :, :, None] * scale), False, False))
+    query_weight = weights.constant("scaled queries", lambda: query[None] * scale)
+    offset_weight = weights.constant("scaled bias of queries", lambda: query_bias[None, :, :, None] * scale)
+    projected = _rows(ops.matmul(key, query_weight, False, False))
+    offsets = _rows(ops.matmul(key, offset_weight, False, False))
     scores = ops.add(ops.matmul(projected, positioned, False, True), offsets)
     scores = ops.softmax(reshape(scores, (-1, _HEADS, count, places)), 2)
     scores = reshape(scores, (-1, _HEADS * count, places))
-    attended = _rows(ops.matmul(_by_head(linear(values, weights.part("v_proj"))), constant(out[None]), False, False))
-    return ops.add(ops.matmul(scores, attended, True, False), constant(weights.part("out_proj")["bias"]))
+    value = _by_head(linear(values, weights.part("v_proj")))
+    attended = _rows(ops.matmul(value, weights.constant("outputs", outputs), False, False))
+    return ops.add(ops.matmul(scores, attended, True, False), weights.part("out_proj").constant("bias"))
 
 
-def _upscaled(image: Node, mask: Node, weights: Weights, height: int, width: int) -> Node:
-    """Upscale positions to 4 x 4 pixels in two steps: (n, positions, channels) -> logits (n, 1, 4 height, 4 width)."""
-    # A transposed convolution whose stride equals its kernel size is a matrix product for each position.
-    first, second = (weights.part(n)["weight"].transpose(2, 3, 1, 0) for n in (0, 3))
-    hidden, channels = first.shape[2], second.shape[2]
-    pixels = product(image, first.reshape(-1, first.shape[3]), np.tile(weights.part(0)["bias"], 4))
-    pixels = gelu(token_norm(reshape(pixels, (-1, 4 * height * width, hidden)), weights.part(1)))
-    pixels = gelu(product(pixels, second.reshape(-1, second.shape[3]), np.tile(weights.part(3)["bias"], 4)))
+def _upscaled(image: Node, masks: list[Node], weights: Weights, height: int, width: int) -> Node:
+    """Upscale positions to 4 x 4 pixels in two steps, and multiply them with the weights of m masks.
+
+    (n, positions, channels) and m x (n, channels / 8) -> logits (n, m, 4 height, 4 width).
+    """
+
+    def upscale(x: Node, layer: int) -> Node:
+        # A transposed convolution whose stride equals its kernel size is a matrix product for each position.
+        part = weights.part(layer)
+
+        def matrix() -> np.ndarray:
+            return part["weight"].transpose(2, 3, 1, 0).reshape(-1, part["weight"].shape[0])
+
+        return product(x, part.constant("matrix", matrix), part.constant("biases", lambda: np.tile(part["bias"], 4)))
+
+    hidden, channels = (weights.part(layer)["weight"].shape[1] for layer in (0, 3))
+    pixels = reshape(upscale(image, 0), (-1, 4 * height * width, hidden))
+    pixels = gelu(upscale(gelu(token_norm(pixels, weights.part(1))), 3))
     pixels = reshape(pixels, (-1, 16 * height * width, channels))
-    masks = ops.matmul(pixels, ops.unsqueeze(mask, constant([2])), False, False)
-    # Axes: row and column of the position, then twice row and column within 2 x 2 pixels.
-    masks = transpose(reshape(masks, (-1, height, width, 2, 2, 2, 2)), (0, 1, 3, 5, 2, 4, 6))
-    return reshape(masks, (-1, 1, 4 * height, 4 * width))
+    weights_of_masks = ops.concat([ops.unsqueeze(mask, integers([2])) for mask in masks], 2)
+    logits = ops.matmul(pixels, weights_of_masks, False, False)
+    # Axes: row and column of the position, then twice row and column within 2 x 2 pixels, then the mask.
+    logits = transpose(reshape(logits, (-1, height, width, 2, 2, 2, 2, len(masks))), (0, 7, 1, 3, 5, 2, 4, 6))
+    return reshape(logits, (-1, len(masks), 4 * height, 4 * width))

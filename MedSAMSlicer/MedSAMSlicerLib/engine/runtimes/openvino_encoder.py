@@ -8,11 +8,11 @@ from openvino import Model, Node
 
 from .openvino_layers import (
     Weights,
-    constant,
     convolution,
     convolution_norm,
     gelu,
     image_norm,
+    integers,
     layer_norm,
     linear,
     product,
@@ -49,8 +49,8 @@ def encoder(weights: Weights, height: int, width: int) -> Model:
         if index < len(_DOWNSAMPLING):
             x = _downsample(x, stage.part("downsample"), _DOWNSAMPLING[index])
     neck = weights.part("neck")
-    x = image_norm(convolution(x, neck.part(0)["weight"]), neck.part(1))
-    x = image_norm(convolution(x, neck.part(2)["weight"]), neck.part(3))
+    x = image_norm(convolution(x, neck.part(0).constant("weight")), neck.part(1))
+    x = image_norm(convolution(x, neck.part(2).constant("weight")), neck.part(3))
     return Model([x], [image], "encoder")
 
 
@@ -86,15 +86,15 @@ def _attend(x: Node, weights: Weights, heads: int, size: int) -> Node:
     padded = (down * size, across * size) != (height, width)
     if padded:
         # As in training, padding is not masked.
-        ends = constant([0, down * size - height, across * size - width, 0])
-        x = ops.pad(x, constant([0, 0, 0, 0]), ends, "constant", ops.constant(np.float32(0)))
+        ends = integers([0, down * size - height, across * size - width, 0])
+        x = ops.pad(x, integers([0, 0, 0, 0]), ends, "constant", ops.constant(np.float32(0)))
     x = transpose(reshape(x, (down, size, across, size, channels)), (0, 2, 1, 3, 4))
     tokens = layer_norm(reshape(x, (down * across, size * size, channels)), weights.part("norm"))
     attended = linear(_attention(tokens, weights, heads, size), weights.part("proj"))
     x = transpose(reshape(attended, (down, across, size, size, channels)), (0, 2, 1, 3, 4))
     x = reshape(x, (1, down * size, across * size, channels))
     if padded:
-        x = ops.slice(x, constant([0, 0]), constant([height, width]), constant([1, 1]), constant([1, 2]))
+        x = ops.slice(x, integers([0, 0]), integers([height, width]), integers([1, 1]), integers([1, 2]))
     return x
 
 
@@ -102,18 +102,24 @@ def _attention(tokens: Node, weights: Weights, heads: int, size: int) -> Node:
     """Multi-head attention with position biases: (windows, tokens, channels) -> the same shape."""
     windows, count, channels = tokens.get_output_shape(0)
     width = channels // heads
-    # In the weights, q, k and v alternate within each head.
-    weight = weights.part("qkv")["weight"].reshape(heads, 3, width, channels)
-    bias = weights.part("qkv")["bias"].reshape(heads, 3, width)
+    part = weights.part("qkv")
 
     def projected(which: int, order: tuple[int, ...], scale: float = 1.0) -> Node:
-        of = product(tokens, scale * weight[:, which].reshape(channels, channels), scale * bias[:, which].reshape(-1))
-        return transpose(reshape(of, (windows, count, heads, width)), order)
+        # In the weights, q, k and v alternate within each head.
+        def rows(name: str) -> np.ndarray:
+            return scale * part[name].reshape(heads, 3, width, -1)[:, which].reshape(channels, -1)
+
+        weight = part.constant(f"weight {which}", lambda: rows("weight"))
+        bias = part.constant(f"bias {which}", lambda: rows("bias").reshape(-1))
+        return transpose(reshape(product(tokens, weight, bias), (windows, count, heads, width)), order)
+
+    def position_bias() -> np.ndarray:
+        rows, columns = (axis.ravel() for axis in np.indices((size, size)))
+        offsets = np.abs(rows[:, None] - rows) * size + np.abs(columns[:, None] - columns)
+        return weights["attention_biases"][None][:, :, offsets]
 
     q = projected(0, (0, 2, 1, 3), width**-0.5)
     k, v = projected(1, (0, 2, 3, 1)), projected(2, (0, 2, 1, 3))
-    rows, columns = (axis.ravel() for axis in np.indices((size, size)))
-    offsets = np.abs(rows[:, None] - rows) * size + np.abs(columns[:, None] - columns)
-    scores = ops.add(ops.matmul(q, k, False, False), constant(weights["attention_biases"][None][:, :, offsets]))
+    scores = ops.add(ops.matmul(q, k, False, False), weights.constant("position bias", position_bias))
     attended = ops.matmul(ops.softmax(scores, -1), v, False, False)
     return reshape(transpose(attended, (0, 2, 1, 3)), (windows, count, channels))

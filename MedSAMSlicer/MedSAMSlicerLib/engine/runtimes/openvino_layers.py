@@ -5,8 +5,8 @@ Parameter names are those of the authors' weights file: `Weights.part` goes down
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import openvino.opset13 as ops
@@ -21,44 +21,57 @@ _BATCH_NORM_EPSILON = 1e-5
 class Weights:
     """Parameters of a module and of the modules in it.
 
+    Networks for several sizes of image that are made from the same object share the memory of their constants.
+
     Attributes:
-        arrays: all parameters of the network, float32, under the names of the weights file.
+        arrays: all parameters of the network, under the names of the weights file.
         prefix: name of the module with a dot at its end; empty for the network.
     """
 
     arrays: Mapping[str, np.ndarray]
     prefix: str = ""
+    _constants: dict[str, np.ndarray] = field(default_factory=dict)
 
     def part(self, name: str | int) -> Weights:
-        return Weights(self.arrays, f"{self.prefix}{name}.")
+        return Weights(self.arrays, f"{self.prefix}{name}.", self._constants)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[self.prefix + name]
 
+    def constant(self, name: str, values: Callable[[], np.ndarray] | None = None) -> Node:
+        """A float32 constant of a network.
 
-def constant(values: np.ndarray | Sequence[int]) -> Node:
-    """A constant: float32 for an array, int64 for a shape, an order of axes and the like."""
-    if isinstance(values, np.ndarray):
-        return ops.constant(np.ascontiguousarray(values, np.float32))
+        Args:
+            name: name of the parameter, or for values that are computed from parameters a name of its own.
+            values: computes the values; it is not called again for the same name.
+        """
+        key = self.prefix + name
+        if key not in self._constants:
+            made = self[name] if values is None else values()
+            self._constants[key] = np.ascontiguousarray(made, np.float32)
+        return ops.constant(self._constants[key], shared_memory=True)
+
+
+def integers(values: Sequence[int]) -> Node:
+    """A constant shape, order of axes or the like."""
     return ops.constant(np.asarray(values, np.int64))
 
 
 def reshape(x: Node, shape: Sequence[int]) -> Node:
-    return ops.reshape(x, constant(shape), False)
+    return ops.reshape(x, integers(shape), False)
 
 
 def transpose(x: Node, order: Sequence[int]) -> Node:
-    return ops.transpose(x, constant(order))
+    return ops.transpose(x, integers(order))
 
 
-def product(x: Node, weight: np.ndarray, bias: np.ndarray | None = None) -> Node:
+def product(x: Node, weight: Node, bias: Node) -> Node:
     """``x @ weight.T + bias``, with the weight as PyTorch stores it: (outputs, inputs)."""
-    result = ops.matmul(x, constant(weight), False, True)
-    return result if bias is None else ops.add(result, constant(bias))
+    return ops.add(ops.matmul(x, weight, False, True), bias)
 
 
 def linear(x: Node, weights: Weights) -> Node:
-    return product(x, weights["weight"], weights["bias"])
+    return product(x, weights.constant("weight"), weights.constant("bias"))
 
 
 def mlp(x: Node, layers: Weights, count: int) -> Node:
@@ -76,15 +89,16 @@ def gelu(x: Node) -> Node:
 
 def layer_norm(x: Node, weights: Weights, epsilon: float = LAYER_NORM_EPSILON) -> Node:
     """Layer normalization over the last axis."""
-    normal = ops.mvn(x, constant([-1]), True, epsilon, "inside_sqrt")
-    return ops.add(ops.multiply(normal, constant(weights["weight"])), constant(weights["bias"]))
+    normal = ops.mvn(x, integers([-1]), True, epsilon, "inside_sqrt")
+    return ops.add(ops.multiply(normal, weights.constant("weight")), weights.constant("bias"))
 
 
 def image_norm(x: Node, weights: Weights) -> Node:
     """Layer normalization over the channels of (n, channels, h, w): SAM's ``LayerNorm2d``."""
-    normal = ops.mvn(x, constant([1]), True, _IMAGE_NORM_EPSILON, "inside_sqrt")
-    scale, shift = (weights[name].reshape(1, -1, 1, 1) for name in ("weight", "bias"))
-    return ops.add(ops.multiply(normal, constant(scale)), constant(shift))
+    normal = ops.mvn(x, integers([1]), True, _IMAGE_NORM_EPSILON, "inside_sqrt")
+    scale = weights.constant("scale", lambda: weights["weight"].reshape(1, -1, 1, 1))
+    shift = weights.constant("shift", lambda: weights["bias"].reshape(1, -1, 1, 1))
+    return ops.add(ops.multiply(normal, scale), shift)
 
 
 def token_norm(x: Node, weights: Weights) -> Node:
@@ -92,21 +106,30 @@ def token_norm(x: Node, weights: Weights) -> Node:
     return layer_norm(x, weights, _IMAGE_NORM_EPSILON)
 
 
-def convolution(x: Node, weight: np.ndarray, bias: np.ndarray | None = None, stride: int = 1, groups: int = 1) -> Node:
-    """Convolution that keeps the size (divided by the stride) of (n, channels, h, w)."""
-    steps, margin, dilation = [stride, stride], [weight.shape[-1] // 2] * 2, [1, 1]
-    if groups == 1:
-        result = ops.convolution(x, constant(weight), steps, margin, margin, dilation)
-    else:
-        # OpenVINO has the groups as an axis of their own.
-        grouped = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
-        result = ops.group_convolution(x, constant(grouped), steps, margin, margin, dilation)
-    return result if bias is None else ops.add(result, constant(bias.reshape(1, -1, 1, 1)))
+def convolution(x: Node, weight: Node, stride: int = 1) -> Node:
+    """Convolution that keeps the size (divided by the stride) of (n, channels, h, w).
+
+    Args:
+        weight: (outputs, inputs, k, k), or (groups, outputs, inputs, k, k), whose sizes are those of one group.
+    """
+    shape = weight.get_output_shape(0)
+    convolve = ops.convolution if len(shape) == 4 else ops.group_convolution
+    return convolve(x, weight, [stride] * 2, [shape[-1] // 2] * 2, [shape[-1] // 2] * 2, [1, 1])
 
 
 def convolution_norm(x: Node, weights: Weights, stride: int = 1, groups: int = 1) -> Node:
     """Convolution without bias and the batch normalization after it, merged into one convolution."""
     norm = weights.part("bn")
-    scale = norm["weight"] / np.sqrt(norm["running_var"] + _BATCH_NORM_EPSILON)
-    weight = weights.part("c")["weight"] * scale[:, None, None, None]
-    return convolution(x, weight, norm["bias"] - norm["running_mean"] * scale, stride, groups)
+
+    def scale() -> np.ndarray:
+        return norm["weight"] / np.sqrt(norm["running_var"] + _BATCH_NORM_EPSILON)
+
+    def weight() -> np.ndarray:
+        merged = weights.part("c")["weight"] * scale()[:, None, None, None]
+        return merged if groups == 1 else merged.reshape(groups, -1, *merged.shape[1:])
+
+    def bias() -> np.ndarray:
+        return (norm["bias"] - norm["running_mean"] * scale()).reshape(1, -1, 1, 1)
+
+    result = convolution(x, weights.constant("merged weight", weight), stride)
+    return ops.add(result, weights.constant("merged bias", bias))

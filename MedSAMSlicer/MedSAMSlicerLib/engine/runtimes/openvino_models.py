@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import openvino
 
 from ..atomic_files import remove_abandoned, replace_atomically
@@ -109,35 +108,3 @@ def convert_in_process(network: NetworkFile, folder: Path) -> None:
         errors.seek(0)
         output = errors.read().decode(errors="replace").strip().splitlines() or [f"status {process.returncode}"]
     raise RuntimeError(f"the conversion failed: {last.get('message', output[-1])}")
-
-
-def compile_network(path: Path, threads: int) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Compile a converted network for the CPU.
-
-    Args:
-        path: the .xml file of the encoder or decoder.
-        threads: number of processor threads.
-
-    Returns:
-        Function that maps a list of input arrays to a list of new output arrays.
-    """
-    core = openvino.Core()
-    compiled = core.compile_model(
-        str(path),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            # Pinned threads would wait for their core while another process uses it.
-            "ENABLE_CPU_PINNING": False,
-        },
-    )
-    request = compiled.create_infer_request()
-    outputs = range(len(compiled.outputs))
-
-    def run(inputs: list[np.ndarray]) -> list[np.ndarray]:
-        request.infer(dict(enumerate(inputs)))
-        return [request.get_output_tensor(n).data.copy() for n in outputs]
-
-    return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class TorchRuntime:
         notes: list[str] | None = None,
     ) -> None:
         self.device = device
+        self.encodes_parts = network.encodes_parts
         self.version = f"{torch.__version__} {precision}"
         self._type = PRECISIONS[precision]
         self._network = network.eval().requires_grad_(False).to(device)
@@ -67,7 +69,9 @@ class TorchRuntime:
         """See `Runtime.encode_many`."""
         if self._slices is None:
             return [self._encode([one])[0] for one in prepared]
-        return self._slices.run(prepared, self._encode)
+        # Slices of one batch have the same size.
+        groups = [list(group) for _, group in groupby(prepared, key=lambda one: one.shape)]
+        return [embedding for group in groups for embedding in self._slices.run(group, self._encode)]
 
     @torch.inference_mode()
     def _encode(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -76,20 +80,24 @@ class TorchRuntime:
         return [one.copy() for one in self._network.image_encoder(images).float().cpu().numpy()]
 
     def decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        self,
+        embedding: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        origin: tuple[int, int] = (0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Runtime.decode`."""
         if self._prompts is None:
-            return self._decode(embedding, prompts, multimask)
+            return self._decode(embedding, prompts, multimask, origin)
         results = self._prompts.run(
-            prompts, lambda batch: list(zip(*self._decode(embedding, batch, multimask), strict=True))
+            prompts, lambda batch: list(zip(*self._decode(embedding, batch, multimask, origin), strict=True))
         )
         logits, ious = zip(*results, strict=True)
         return np.stack(logits), np.stack(ious)
 
     @torch.inference_mode()
     def _decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool
+        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool, origin: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
         points = self._stacked([prompt.points for prompt in prompts])
         labels = self._stacked([prompt.labels for prompt in prompts])
@@ -99,7 +107,9 @@ class TorchRuntime:
             masks=self._stacked([prompt.mask for prompt in prompts]),
         )
         image = torch.from_numpy(embedding).to(self.device).unsqueeze(0)
-        logits, ious = self._decoder(image, self._position, sparse, dense)
+        (row, column), (height, width) = origin, embedding.shape[1:]
+        part = (..., slice(row, row + height), slice(column, column + width))
+        logits, ious = self._decoder(image, self._position[part], sparse, dense[part])
         chosen = slice(1, None) if multimask else slice(0, 1)
         return logits[:, chosen].cpu().numpy(), ious[:, chosen].cpu().numpy()
 

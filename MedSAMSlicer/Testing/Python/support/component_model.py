@@ -45,7 +45,11 @@ class ComponentRuntime(ThresholdRuntime):
         self.asked: list[NetworkPrompt] = []
 
     def decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        self,
+        embedding: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        origin: tuple[int, int] = (0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
         self.asked.extend(prompts)
         found = [self._selected(embedding[0] > BRIGHT, prompt) for prompt in prompts]

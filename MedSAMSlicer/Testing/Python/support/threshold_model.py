@@ -50,6 +50,7 @@ class ThresholdRuntime:
     name = "threshold"
     device = "cpu"
     version = "1"
+    encodes_parts = False
     slices_at_once = 1
 
     def __init__(self) -> None:
@@ -64,7 +65,11 @@ class ThresholdRuntime:
         return [self.encode(one) for one in prepared]
 
     def decode(
-        self, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        self,
+        embedding: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        origin: tuple[int, int] = (0, 0),
     ) -> tuple[np.ndarray, np.ndarray]:
         assert not multimask
         logits = np.full((len(prompts), 1, SIDE, SIDE), -20, np.float32)

@@ -111,10 +111,10 @@ def test_prompts_in_batches_are_those_of_all_at_once(monkeypatch: pytest.MonkeyP
     asked = []
     decode = TorchRuntime._decode
 
-    def watched(self: TorchRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool):
+    def watched(self: TorchRuntime, embedding: np.ndarray, prompts: Sequence[NetworkPrompt], *further: object):
         asked.append(len(prompts))
         memory.holds(len(prompts))
-        return decode(self, embedding, prompts, multimask)
+        return decode(self, embedding, prompts, *further)
 
     embedding = alone.encode(PREPARED[0])
     prompts = [NetworkPrompt(np.array([n, n, n + 20, n + 30], np.float32)) for n in range(7)]

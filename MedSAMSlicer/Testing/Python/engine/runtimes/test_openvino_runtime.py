@@ -1,20 +1,16 @@
-"""OpenVINO gives PyTorch's numbers, is converted once, and gives way where it cannot be used."""
+"""LiteMedSAM runs with OpenVINO without PyTorch, gives its numbers, for parts of a slice too, and gives way where it cannot be used."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, child_environment
-from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.errors import InputError, MissingPackage
 from MedSAMSlicerLib.engine.inference.predictor import load_predictor
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
@@ -23,123 +19,103 @@ from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes import choose
-from MedSAMSlicerLib.engine.runtimes.openvino_models import convert_in_process, converted_folder, is_complete
-from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
+from MedSAMSlicerLib.engine.runtimes.choose import make_runtime
+from MedSAMSlicerLib.engine.runtimes.runtime import Runtime
 from support.shapes import textured_slice
-from support.small_network import SMALL, small_network
 
+openvino_network = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_network", reason="needs openvino")
 openvino_runtime = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_runtime", reason="needs openvino")
-openvino_convert = pytest.importorskip("MedSAMSlicerLib.engine.jobs.convert_openvino", reason="needs openvino")
 
-
-def convert_small(folder: Path) -> None:
-    openvino_convert.convert(small_network(), SMALL, folder)
+SIDE, TOKEN = 256, 4
+# Box, and the part of the input that is encoded: its first row and column, rows and columns.
+PARTS = [((0, 0), (SIDE, SIDE)), ((64, 100), (112, 112)), ((0, 24), (200, 232))]
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the small network converted once."""
-    folder = tmp_path_factory.mktemp("openvino")
-    converted_folder("small", convert_small, folder)
-    return folder
+def litemedsam(litemedsam_weights: Path) -> NetworkFile:
+    spec = CATALOGUE["litemedsam"]
+    assert spec.weights.sha256 is not None
+    return NetworkFile(spec, spec.load_family(), litemedsam_weights, spec.weights.sha256)
 
 
-def runtime(folder: Path, convert: Callable[[Path], None]):
-    def fallback() -> TorchRuntime:
-        return TorchRuntime(small_network(), "cpu")
-
-    return openvino_runtime.OpenVINORuntime("small", convert, fallback, threads=2, folder=folder)
-
-
-def not_again(_folder: Path) -> None:
-    raise AssertionError("the network was converted again")
+@pytest.fixture(scope="module")
+def runtimes(litemedsam: NetworkFile) -> tuple[Runtime, Runtime]:
+    """OpenVINO's and PyTorch's."""
+    ours, theirs = (make_runtime(name, "cpu", litemedsam)[0] for name in ("openvino", "torch"))
+    return ours, theirs
 
 
-@pytest.mark.slow
-def test_numbers_are_those_of_pytorch(converted: Path) -> None:
-    ours, theirs = runtime(converted, not_again), TorchRuntime(small_network(), "cpu")
-    prepared = np.random.default_rng(1).random((3, SMALL, SMALL), dtype=np.float32)
-    embedding = theirs.encode(prepared)
-    assert np.abs(ours.encode(prepared) - embedding).max() < 1e-5
-    prompts = [NetworkPrompt(np.array(box, np.float32)) for box in ((6, 6, 40, 50), (4, 4, 12, 12))]
-    for several in (False, True):
-        for mine, other in zip(
-            ours.decode(embedding, prompts, several), theirs.decode(embedding, prompts, several), strict=True
-        ):
-            assert mine.shape == other.shape and np.abs(mine - other).max() < 1e-5
+@pytest.fixture(scope="module")
+def prepared(litemedsam: NetworkFile) -> np.ndarray:
+    return litemedsam.family.prepare(textured_slice(SIDE, SIDE, 5))
 
 
-@pytest.mark.slow
-def test_other_prompts_go_to_pytorch(converted: Path) -> None:
-    ours, theirs = runtime(converted, not_again), TorchRuntime(small_network(), "cpu")
-    embedding = np.random.default_rng(0).standard_normal((256, SMALL // 8, SMALL // 8), dtype=np.float32)
-    point = NetworkPrompt(points=np.array([[30, 20]], np.float32), labels=np.ones(1, np.float32))
-    assert np.abs(ours.decode(embedding, [point])[0] - theirs.decode(embedding, [point])[0]).max() < 1e-6
+def boxes_in(origin: tuple[int, int], size: tuple[int, int]) -> list[NetworkPrompt]:
+    """Three boxes inside a part, in pixels of the whole input; the last one reaches over its lower edge."""
+    (row, column), (height, width) = origin, size
+    edges = [(20, 30, 60, 70), (32, 24, 100, 90), (40, 40, 80, height + 8)]
+    return [
+        NetworkPrompt(np.array([column + x0, row + y0, column + min(x1, width), row + y1], np.float32))
+        for x0, y0, x1, y1 in edges
+    ]
 
 
-@pytest.mark.slow
-def test_a_damaged_file_is_converted_again(converted: Path, tmp_path: Path) -> None:
-    shutil.copytree(converted, tmp_path, dirs_exist_ok=True)
-    (made,) = converted.iterdir()
-    (kept,) = tmp_path.iterdir()
-    conversions = []
-
-    def convert(folder: Path) -> None:
-        conversions.append(folder)
-        shutil.copytree(made, folder, dirs_exist_ok=True)
-
-    (kept / "encoder.xml").write_text("<net>")
-    runtime(tmp_path, convert)
-    assert is_complete(kept) and (kept / "encoder.xml").stat().st_size > 1000
-    (kept / "decoder.bin").unlink()
-    runtime(tmp_path, convert)
-    assert is_complete(kept) and len(conversions) == 2
-
-
-def test_a_crash_while_converting_leaves_nothing(tmp_path: Path) -> None:
-    def convert(folder: Path) -> None:
-        (folder / "encoder.xml").touch()
-        raise OSError(28, "disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        converted_folder("small", convert, tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_what_a_process_left_that_was_killed_while_converting_is_removed_in_time(
-    converted: Path, tmp_path: Path
+@pytest.mark.parametrize(("origin", "size"), PARTS)
+@pytest.mark.parametrize("several", [False, True])
+def test_numbers_are_those_of_pytorch_also_of_a_part(
+    runtimes: tuple[Runtime, Runtime],
+    prepared: np.ndarray,
+    origin: tuple[int, int],
+    size: tuple[int, int],
+    several: bool,
 ) -> None:
-    (made,) = converted.iterdir()
-    for name in (".part-old", ".part-new"):
-        (tmp_path / name / "converted").mkdir(parents=True)
-        (tmp_path / name / "converted" / "encoder.xml").write_text("half")
-    past = time.time() - 24 * 3600
-    for path in (*(tmp_path / ".part-old").rglob("*"), tmp_path / ".part-old"):
-        os.utime(path, (past, past))
-    kept = converted_folder("small", lambda folder: shutil.copytree(made, folder, dirs_exist_ok=True), tmp_path)
-    assert is_complete(kept)
-    assert {path.name for path in tmp_path.iterdir()} == {".part-new", kept.name}, "another process may be at work"
+    ours, theirs = runtimes
+    assert ours.encodes_parts and theirs.encodes_parts
+    (row, column), (height, width) = origin, size
+    part = prepared[:, row : row + height, column : column + width]
+    embedding = theirs.encode(part)
+    assert embedding.shape == (256, height // TOKEN, width // TOKEN) and embedding.dtype == np.float32
+    assert np.abs(ours.encode(part) - embedding).max() < 2e-5 * np.abs(embedding).max()
+    first_token = (row // TOKEN, column // TOKEN)
+    prompts = boxes_in(origin, size)
+    logits, ious = ours.decode(embedding, prompts, several, first_token)
+    known_logits, known_ious = theirs.decode(embedding, prompts, several, first_token)
+    assert logits.shape == known_logits.shape == (3, 3 if several else 1, height, width)
+    assert np.abs(logits - known_logits).max() < 1e-5 * np.abs(known_logits).max()
+    assert ious.shape == known_ious.shape and np.abs(ious - known_ious).max() < 1e-5
 
 
-@pytest.mark.slow
-def test_a_second_process_that_was_faster_wins(converted: Path, tmp_path: Path) -> None:
-    (made,) = converted.iterdir()
-
-    def convert_slowly(folder: Path) -> None:
-        shutil.copytree(made, folder, dirs_exist_ok=True)
-        if not (tmp_path / made.name).exists():
-            shutil.copytree(made, tmp_path / made.name)
-            (tmp_path / made.name / "theirs").touch()
-
-    kept = converted_folder("small", convert_slowly, tmp_path)
-    assert (kept / "theirs").exists() and [path.name for path in tmp_path.iterdir()] == [kept.name]
+def test_a_part_is_decoded_where_it_lies(runtimes: tuple[Runtime, Runtime], prepared: np.ndarray) -> None:
+    """The same tokens somewhere else, with the box left where it was, are another question."""
+    for runtime in runtimes:
+        embedding = runtime.encode(prepared)[:, 16:44, 25:53]
+        prompts = boxes_in((64, 100), (112, 112))
+        right, wrong = (runtime.decode(embedding, prompts, origin=origin)[0] for origin in ((16, 25), (0, 0)))
+        assert np.abs(right - wrong).max() > 1
 
 
-def test_a_model_is_converted_in_a_process_of_its_own_and_runs_without_torch(
-    litemedsam_weights: Path, tmp_path: Path
+def test_the_whole_input_gives_the_same_as_before_after_other_sizes(
+    runtimes: tuple[Runtime, Runtime], prepared: np.ndarray
 ) -> None:
-    """Neither converting nor running loads torch here: it would take half a gigabyte for nothing."""
+    """More sizes than are kept compiled, in turn."""
+    ours, _ = runtimes
+    first = ours.encode(prepared)
+    sides = (56, 60, 64, 72, 112)
+    assert len(sides) > openvino_network.KEPT_SIZES
+    for side in sides:
+        assert ours.encode(prepared[:, :side, :side]).shape == (256, side // TOKEN, side // TOKEN)
+    assert np.array_equal(ours.encode(prepared), first)
+
+
+def test_slices_of_several_sizes_are_encoded_in_order(runtimes: tuple[Runtime, Runtime], prepared: np.ndarray) -> None:
+    parts = [prepared[:, :side, :56] for side in (56, 56, 112, 56)]
+    for runtime in runtimes:
+        for part, embedding in zip(parts, runtime.encode_many(parts), strict=True):
+            assert np.array_equal(embedding, runtime.encode(part))
+
+
+def test_it_runs_without_torch_and_writes_nothing(litemedsam_weights: Path, tmp_path: Path) -> None:
+    """Importing torch would take seconds and half a gigabyte for nothing."""
     script = """
 import sys
 import numpy as np
@@ -154,14 +130,6 @@ print(loaded.runtime, "torch" in sys.modules, "segment_anything" in sys.modules)
     command = [sys.executable, "-c", script, str(litemedsam_weights)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.stdout.split() == ["openvino", "False", "False"], ran.stderr
-    assert [is_complete(folder) for folder in (tmp_path / "openvino").iterdir()] == [True]
-
-
-def test_a_conversion_that_fails_says_why(litemedsam_weights: Path, tmp_path: Path) -> None:
-    spec = CATALOGUE["medsam"]
-    network = NetworkFile(spec, spec.load_family(), litemedsam_weights, "0" * 64)
-    with pytest.raises(RuntimeError, match="conversion failed: .*is not the weights file of MedSAM"):
-        convert_in_process(network, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -182,10 +150,10 @@ def test_where_openvino_fails_pytorch_takes_over_and_says_so(
 
 
 def test_where_it_is_not_installed_it_is_not_missed(litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "_openvino_installed", lambda: False)
+    monkeypatch.setattr(choose, "openvino_installed", lambda: False)
     predictor, loaded = load_predictor(ModelChoice("litemedsam", str(litemedsam_weights), "cpu"))
     assert (loaded.runtime, predictor.notes) == ("torch", [])
-    with pytest.raises(InputError, match="pip install openvino"):
+    with pytest.raises(MissingPackage, match="pip install openvino"):
         load_predictor(ModelChoice("litemedsam", str(litemedsam_weights), "cpu", "openvino"))
 
 

@@ -1,0 +1,81 @@
+"""Networks that OpenVINO has compiled for a device."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import openvino
+from openvino import Model
+
+KEPT_SIZES = 3
+"""Networks that `NetworkSizes` keeps. Each takes 50 MB for LiteMedSAM's encoder and 15 MB for its decoder."""
+
+
+@cache
+def core() -> openvino.Core:
+    """OpenVINO's entry point, which loads the code for a device when that is first used."""
+    return openvino.Core()
+
+
+class CompiledNetwork:
+    """A network that is ready to run.
+
+    Args:
+        network: the network, or the .xml file that holds it.
+        threads: number of processor threads.
+        device: OpenVINO's name of the device.
+        precision: "f32", "bf16" or "f16"; None leaves it to the device.
+
+    Raises:
+        RuntimeError: OpenVINO cannot compile it.
+    """
+
+    def __init__(self, network: Model | Path, threads: int, device: str = "CPU", precision: str | None = "f32") -> None:
+        options: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
+        if precision is not None:
+            options["INFERENCE_PRECISION_HINT"] = precision
+        if device == "CPU":
+            # Pinned threads would wait for their core while another process uses it.
+            options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        given = str(network) if isinstance(network, Path) else network
+        self._compiled = core().compile_model(given, device, options)
+        self._request = self._compiled.create_infer_request()
+
+    def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run the network on one array for each input. Returns a new array for each output."""
+        self._request.infer(dict(enumerate(inputs)), share_inputs=True)
+        return [self._request.get_output_tensor(n).data.copy() for n in range(len(self._compiled.outputs))]
+
+    def release(self) -> None:
+        """Free the memory of intermediate results, until the network is run again."""
+        self._compiled.release_memory()
+
+
+class NetworkSizes:
+    """Networks for the sizes of image that were used last, compiled when they are first needed.
+
+    Only the one that was used last keeps the memory of its intermediate results.
+
+    Args:
+        compiled: compiles the network for a size.
+    """
+
+    def __init__(self, compiled: Callable[[int, int], CompiledNetwork]) -> None:
+        self._compile = compiled
+        self._kept: OrderedDict[tuple[int, int], CompiledNetwork] = OrderedDict()
+
+    def of(self, height: int, width: int) -> CompiledNetwork:
+        """The network for images or embeddings of this size."""
+        size = (height, width)
+        if self._kept and next(reversed(self._kept)) != size:
+            next(reversed(self._kept.values())).release()
+        if size not in self._kept:
+            if len(self._kept) == KEPT_SIZES:
+                self._kept.popitem(last=False)
+            self._kept[size] = self._compile(height, width)
+        self._kept.move_to_end(size)
+        return self._kept[size]
