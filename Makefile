@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard MedSAMSlicer/Resources/requirements*.txt requirements/*.txt)
 WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
-EXTRAS := test,openvino
+EXTRAS := test
 # Of the tests; each computes with one thread.
 PROCESSES := 2
 BENCHES := $(addprefix benchmarks/,bench_effect.py bench_apply.py bench_large_volume.py bench_speed.py)

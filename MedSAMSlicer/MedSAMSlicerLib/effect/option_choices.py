@@ -24,7 +24,7 @@ class Available:
     Attributes:
         missing_packages: whether Python packages are missing.
         models: keys of the models whose weights are installed.
-        devices: "cpu", "cuda", "mps", as far as they are there; empty while that is unknown.
+        devices: those of `DEVICE_NAMES` that are there; empty while that is unknown.
         preferred: device and runtime that the check of this computer chose, each perhaps "auto".
     """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from ctypes import wintypes
@@ -126,6 +127,18 @@ def child_environment(search: Sequence[Path] = ()) -> dict[str, str]:
     # Otherwise Python searches the current folder first, where any json.py would replace the standard library's.
     environment["PYTHONSAFEPATH"] = "1"
     return environment
+
+
+def processor_name() -> str:
+    """Name of the processor, such as "AMD EPYC"."""
+    try:
+        # On Linux `platform.processor` is empty or names the architecture.
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        return platform.processor() or "unknown"
+    return platform.processor() or "unknown"
 
 
 def _cores() -> int:

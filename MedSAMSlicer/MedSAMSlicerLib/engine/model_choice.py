@@ -12,7 +12,9 @@ from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .stack import SliceSource
 
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS"}
+DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "intel-gpu": "Intel GPU", "intel-npu": "Intel NPU"}
+INTEL_DEVICES = ("intel-gpu", "intel-npu")
+"""Devices on which OpenVINO runs the encoder of LiteMedSAM, and PyTorch nothing."""
 RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 DEVICES = ("auto", *DEVICE_NAMES)
 
@@ -24,7 +26,7 @@ class ModelChoice:
     Attributes:
         model: key of the model in the catalogue.
         weights: path of a weights file; None to search the weights folders.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: one of `DEVICES`.
         runtime: "auto", "torch" or "openvino".
     """
 
@@ -54,7 +56,7 @@ class LoadedModel:
     Attributes:
         model: key of the model in the catalogue.
         weights_sha256: checksum of its weights file.
-        device: "cpu", "cuda" or "mps".
+        device: one of `DEVICE_NAMES`.
         runtime: "torch" or "openvino".
     """
 

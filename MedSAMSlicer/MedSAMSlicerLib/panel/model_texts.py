@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from .setup import packages
 from .setup.model_inventory import Model, Presence, WeightsSource, format_bytes
 from .texts import escaped
 
@@ -30,6 +31,8 @@ def details_text(model: Model) -> str:
     ]
     if model.is_default:
         lines.append(_("Recommended to start with: small, and fast without a GPU."))
+    if model.spec.needs_torch and packages.missing(packages.torch_packages()):
+        lines.append(_("Needs PyTorch, which is not installed (step 1)."))
     if model.presence is Presence.WRONG:
         lines.append(f"<b>{escaped(model.message)}</b>")
     elif model.path:

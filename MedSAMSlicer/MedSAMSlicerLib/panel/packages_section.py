@@ -1,4 +1,4 @@
-"""Section 'Packages': lists the required Python packages and installs the missing ones."""
+"""Section 'Packages': lists the Python packages, and installs the required ones, or PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = get_logger(__name__)
 
 
 class PackagesSection:
-    """Table of required packages, with a button that installs the missing ones.
+    """Table of packages, with a button that installs the required ones and one for PyTorch.
 
     Args:
         ui: widgets of the panel by object name.
@@ -29,6 +29,7 @@ class PackagesSection:
         self._ui, self._on_changed = ui, on_changed
         prepare_table(ui.packagesTable, [_("Package"), _("Required"), _("Installed")])
         ui.installPackagesButton.connect("clicked()", self.install)
+        ui.installTorchButton.connect("clicked()", self.install_torch)
         show_message(ui.packagesMessage, "")
 
     @property
@@ -39,27 +40,44 @@ class PackagesSection:
     def refresh(self) -> None:
         """Update the table from the installed packages."""
         ui = self._ui
-        required = packages.required_packages()
+        required, optional = packages.required_packages(), packages.torch_packages()
         missing = packages.missing(required)
         self._complete = not missing
-        fill_table(
-            ui.packagesTable,
-            [[package.name, package.version_range, package.installed or _("missing")] for package in required],
-        )
+        rows = [[package.name, package.version_range, package.installed or _("missing")] for package in required]
+        rows += [[package.name, package.version_range, package.installed or _("optional")] for package in optional]
+        fill_table(ui.packagesTable, rows)
         state = _("ready") if self._complete else _("{count} missing").format(count=len(missing))
         ui.packagesSection.text = title_with_state(_("1. Packages"), state)
         ui.packagesSection.collapsed = self._complete
         ui.installPackagesButton.enabled = not self._complete
         ui.packagesHint.text = self._hint(missing)
+        with_torch = not packages.missing(optional)
+        ui.installTorchButton.enabled = self._complete and not with_torch
+        ui.torchHint.text = (
+            _("PyTorch is installed: graphics cards and all models can be used.")
+            if with_torch
+            else _(
+                "SAM, MedSAM, SAM-Med2D and graphics cards need PyTorch; LiteMedSAM on the CPU does not. It takes 200 MB to"
+                " 3 GB, depending on the GPU; the PyTorch extension asks before it downloads. Slicer does not respond while"
+                " PyTorch is being installed."
+            )
+        )
 
     def install(self) -> None:
-        """Install the missing packages. Slicer shows pip's progress; the PyTorch extension asks before it downloads."""
+        """Install the missing packages. Slicer shows pip's progress."""
+        self._install(packages.required_packages(), _("All packages are installed."))
+
+    def install_torch(self) -> None:
+        """Install PyTorch, whose extension asks before it downloads."""
+        self._install(packages.torch_packages(), _("PyTorch is installed."))
+
+    def _install(self, wanted: list[packages.Package], done_text: str) -> None:
         show_message(self._ui.packagesMessage, "")
-        self._ui.installPackagesButton.enabled = False
+        self._ui.installPackagesButton.enabled = self._ui.installTorchButton.enabled = False
         qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
         failure = ""
         try:
-            packages.install(packages.required_packages())
+            packages.install(wanted)
         except MedSAMError as error:
             log_error(_log, error, "packages were not installed")
             failure = str(error)
@@ -69,20 +87,14 @@ class PackagesSection:
         if failure:
             show_error(self._ui.packagesMessage, failure)
         else:
-            show_message(self._ui.packagesMessage, _("All packages are installed."))
+            show_message(self._ui.packagesMessage, done_text)
         self._on_changed()
 
     @staticmethod
     def _hint(missing: list[packages.Package]) -> str:
         if not missing:
             return _("All Python packages that MedSAM needs are installed.")
-        if any(package.from_pytorch for package in missing):
-            return _(
-                "MedSAM needs Python packages that are not part of Slicer. They are downloaded only when you click Install."
-                " PyTorch takes 200 MB to 3 GB, depending on the GPU; the PyTorch extension asks before it downloads."
-                " Slicer does not respond while PyTorch is being installed."
-            )
         return _(
-            "MedSAM needs Python packages that are not part of Slicer. They are small, and are downloaded only when you"
-            " click Install."
+            "MedSAM needs Python packages that are not part of Slicer, 40 to 100 MB in all. OpenVINO among them runs"
+            " LiteMedSAM on the CPU. They are downloaded only when you click Install."
         )

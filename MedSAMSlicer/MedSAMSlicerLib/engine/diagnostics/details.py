@@ -13,9 +13,9 @@ import platform
 import time
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 
 from ... import __version__
+from ..environment import processor_name
 from .log import ROOT_LOGGER, RUN_LOGGER, get_logger
 
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "openvino", "segment-anything", "SimpleITK", "pydicom")
@@ -96,7 +96,7 @@ def environment_lines(application: str = "") -> list[str]:
     return [
         f"MedSAMSlicer {__version__}{f' in {application}' if application else ''}",
         f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {platform.machine()}",
-        f"Processor: {_processor()}, {os.cpu_count()} cores",
+        f"Processor: {processor_name()}, {os.cpu_count()} cores",
         f"Packages: {', '.join(f'{name} {_version(name)}' for name in PACKAGES)}",
     ]
 
@@ -106,14 +106,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
-
-
-def _processor() -> str:
-    try:
-        # On Linux `platform.processor` is empty or names the architecture.
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        return platform.processor() or "unknown"
-    return platform.processor() or "unknown"

@@ -112,6 +112,11 @@ class ModelSpec:
             f"or put it into a folder named in ${WEIGHTS_VARIABLE}"
         )
 
+    @property
+    def needs_torch(self) -> bool:
+        """Whether the model does not run without PyTorch, not even on a processor."""
+        return self.load_family().tensor_table is None
+
     def load_family(self) -> Family:
         """Import the module of the model family. Does not import torch."""
         module, _, name = self.family.partition(":")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image  # comes with torchvision, which segment-anything imports
 
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
@@ -117,6 +116,8 @@ class Sam(PromptedByAll):
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         height, width = self.resized(*image.shape[:2])
+        from PIL import Image  # comes with torchvision: Slicer has it where it has PyTorch
+
         resized = rgb(np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)))
         # The authors pad after normalization: the padding has the mean colour instead of black.
         prepared = np.zeros((3, self.input_size, self.input_size), np.float32)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ..diagnostics.log import get_logger
 from ..environment import computing_threads
 from ..errors import InputError, MissingPackage, one_line
+from ..model_choice import INTEL_DEVICES
 from ..models.checkpoints import NetworkFile
 from ..optional_packages import check_torch, openvino_installed, torch_installed
 from .device_fallback import DeviceFallback
+from .devices import OPENVINO_NAMES, name_of_device
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -33,10 +35,12 @@ def check_runtime(wanted: str, device: str) -> None:
                 "runtime 'openvino' is not installed: 'pip install openvino', or choose auto or torch",
                 "OpenVINO is not installed: install it in the module MedSAMSlicer",
             )
-        if device != "cpu":
+        if device not in OPENVINO_NAMES:
             raise InputError(f"runtime 'openvino' runs on the processor, not on {device!r}: choose --device cpu")
     elif wanted == "torch":
         check_torch("runtime 'torch'")
+        if device in INTEL_DEVICES:
+            raise InputError(f"runtime 'torch' does not run on {device!r}: choose --runtime auto or openvino")
     elif not (openvino_installed() or torch_installed()):
         raise MissingPackage(
             "neither OpenVINO nor PyTorch is installed: 'pip install openvino'",
@@ -49,7 +53,7 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
 
     Args:
         wanted: "auto", "torch" or "openvino".
-        device: "cpu", "cuda" or "mps".
+        device: one of `DEVICE_NAMES`.
         network: verified weights.
 
     Returns:
@@ -62,10 +66,11 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
     """
     check_runtime(wanted, device)
 
+    if device in INTEL_DEVICES:
+        return _on_intel(network, device), []
     if device != "cpu":
         from .accelerated import accelerated_runtime
         from .device_memory import memory_of
-        from .devices import name_of_device
 
         return accelerated_runtime(network, device, name_of_device(device), memory_of(device))
     if wanted == "torch" or not openvino_installed():
@@ -97,11 +102,7 @@ def _with_torch(network: NetworkFile) -> Runtime:
 
 def _with_openvino(network: NetworkFile) -> Runtime:
     if network.family.tensor_table is not None:
-        from ..models.weight_arrays import read_arrays
-        from .openvino_runtime import OpenVINORuntime
-
-        return OpenVINORuntime(read_arrays(network), network.family.input_size, computing_threads())
-
+        return _written(network, "cpu")
     from .openvino_converted import ConvertedRuntime
     from .openvino_models import convert_in_process
 
@@ -126,9 +127,28 @@ def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> Dev
 
     if device == "cpu":
         return DeviceFallback(make, ["cpu"])
+    if device in INTEL_DEVICES:
+        return DeviceFallback(make, [device, "cpu"])
     from .device_memory import release_all
 
     return DeviceFallback(make, [device, "cpu"], release_all)
+
+
+def _on_intel(network: NetworkFile, device: str) -> Runtime:
+    if network.family.tensor_table is None:
+        raise InputError(f"device {device!r} does not run {network.spec.title}: choose --device cpu")
+    try:
+        return _written(network, device)
+    except RuntimeError as error:
+        raise InputError(f"{device!r} cannot be used ({one_line(str(error), 200)}): choose --device cpu") from error
+
+
+def _written(network: NetworkFile, device: str) -> Runtime:
+    """The network as it is written with OpenVINO's operators."""
+    from ..models.weight_arrays import read_arrays
+    from .openvino_runtime import OpenVINORuntime
+
+    return OpenVINORuntime(read_arrays(network), network.family.input_size, computing_threads(), device)
 
 
 def _is_ready_for_openvino(network: NetworkFile) -> bool:

@@ -6,24 +6,45 @@ import os
 import platform
 from pathlib import Path
 
+from ..environment import computing_threads, processor_name
 from ..errors import InputError
-from ..model_choice import DEVICES
+from ..model_choice import DEVICES, INTEL_DEVICES
+from ..optional_packages import check_torch, openvino_installed, torch_installed
 
 # Device files of the drivers of NVIDIA (including Jetson), of AMD and of the Windows Subsystem for Linux.
 _LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
+OPENVINO_NAMES = {"cpu": "CPU", **{device: device.removeprefix("intel-").upper() for device in INTEL_DEVICES}}
+"""What OpenVINO calls a device."""
 
 
 def available_devices() -> list[str]:
-    """Devices that PyTorch can use, the fastest first; the last one is always "cpu"."""
+    """Devices that can be used; the first one is the one to use as long as nothing is known about them.
+
+    These are graphics devices that PyTorch can use, "cpu", and what OpenVINO finds of `INTEL_DEVICES`.
+    """
+    return [*_torch_devices(), "cpu", *_intel_devices()]
+
+
+def _torch_devices() -> list[str]:
     found = []
-    if may_have_accelerator():
+    if may_have_accelerator() and torch_installed():
         import torch
 
         if torch.cuda.is_available():
             found.append("cuda")
         if torch.backends.mps.is_available():
             found.append("mps")
-    return [*found, "cpu"]
+    return found
+
+
+def _intel_devices() -> list[str]:
+    if not openvino_installed():
+        return []
+    from .openvino_network import core
+
+    # Several devices of a kind are called GPU.0, GPU.1 and so on, and "GPU" is the first of them.
+    there = {name.partition(".")[0] for name in core().available_devices}
+    return [device for device in INTEL_DEVICES if OPENVINO_NAMES[device] in there]
 
 
 def may_have_accelerator() -> bool:
@@ -39,7 +60,7 @@ def may_have_accelerator() -> bool:
 
 
 def choose_device(wanted: str) -> str:
-    """The device for "auto", "cpu", "cuda" or "mps".
+    """The device for "auto" or a name of a device.
 
     Raises:
         InputError: it is unknown or not available.
@@ -48,6 +69,8 @@ def choose_device(wanted: str) -> str:
         raise InputError(f"device {wanted!r} is unknown: choose one of {', '.join(DEVICES)}")
     if wanted == "cpu":
         return wanted
+    if wanted in ("cuda", "mps"):
+        check_torch(f"device {wanted!r}")
     available = available_devices()
     if wanted == "auto":
         return available[0]
@@ -57,12 +80,15 @@ def choose_device(wanted: str) -> str:
 
 
 def name_of_device(device: str) -> str:
-    """Name that the hardware reports, with the number of threads on a processor. Imports torch."""
-    import torch
-
+    """Name that the hardware reports, with the number of threads on a processor."""
     if device == "cuda":
+        import torch
+
         return str(torch.cuda.get_device_name(0))
-    processor = platform.processor() or platform.machine()
     if device == "mps":
-        return f"{processor} (Metal)"
-    return f"{processor}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+        return f"{processor_name()} (Metal)"
+    if device in INTEL_DEVICES:
+        from .openvino_network import core
+
+        return str(core().get_property(OPENVINO_NAMES[device], "FULL_DEVICE_NAME"))
+    return f"{processor_name()}, {computing_threads()} of {os.cpu_count()} cores"

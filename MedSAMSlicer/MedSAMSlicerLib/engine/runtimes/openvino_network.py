@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -58,7 +59,7 @@ class CompiledNetwork:
 class NetworkSizes:
     """Networks for the sizes of image that were used last, compiled when they are first needed.
 
-    Only the one that was used last keeps the memory of its intermediate results.
+    Only the one that was used last keeps the memory of its intermediate results. May be called in several threads.
 
     Args:
         compiled: compiles the network for a size.
@@ -66,16 +67,20 @@ class NetworkSizes:
 
     def __init__(self, compiled: Callable[[int, int], CompiledNetwork]) -> None:
         self._compile = compiled
+        self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[int, int], CompiledNetwork] = OrderedDict()
 
-    def of(self, height: int, width: int) -> CompiledNetwork:
-        """The network for images or embeddings of this size."""
-        size = (height, width)
+    def run(self, height: int, width: int, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run the network for images or embeddings of this size; see `CompiledNetwork`."""
+        with self._lock:
+            return self._of((height, width))(inputs)
+
+    def _of(self, size: tuple[int, int]) -> CompiledNetwork:
         if self._kept and next(reversed(self._kept)) != size:
             next(reversed(self._kept.values())).release()
         if size not in self._kept:
             if len(self._kept) == KEPT_SIZES:
                 self._kept.popitem(last=False)
-            self._kept[size] = self._compile(height, width)
+            self._kept[size] = self._compile(*size)
         self._kept.move_to_end(size)
         return self._kept[size]

@@ -5,7 +5,6 @@ Its networks are written with OpenVINO's operators (`openvino_encoder`, `openvin
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,11 @@ import numpy as np
 import openvino
 
 from ..models.litemedsam import PIXELS_PER_TOKEN
+from .devices import OPENVINO_NAMES
 from .openvino_decoder import decoder, positions
 from .openvino_encoder import encoder
 from .openvino_layers import Weights
-from .openvino_network import CompiledNetwork, NetworkSizes
+from .openvino_network import CompiledNetwork, NetworkSizes, core
 
 if TYPE_CHECKING:
     from ..models.family import NetworkPrompt
@@ -29,19 +29,24 @@ class OpenVINORuntime:
         arrays: parameters, as `weight_arrays.read_arrays` returns them.
         input_size: side of the square that coordinates of boxes refer to, in pixels.
         threads: number of processor threads.
+        device: "cpu", or one of `INTEL_DEVICES` to run the encoder there, in the precision that suits the device. The
+            decoder, a small part of the work, always runs on the processor in float32, because its logits become contours.
 
     Raises:
-        RuntimeError: OpenVINO does not run on this processor.
+        RuntimeError: OpenVINO does not know the device.
     """
 
     name = "openvino"
-    device = "cpu"
     encodes_parts = True
     # One slice uses all cores.
     slices_at_once = 1
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], input_size: int, threads: int) -> None:
-        self.version = f"{openvino.get_version()} float32"
+    def __init__(self, arrays: Mapping[str, np.ndarray], input_size: int, threads: int, device: str = "cpu") -> None:
+        on, precision = OPENVINO_NAMES[device], "f32" if device == "cpu" else None
+        # Loads the code for the device, so that it fails here if it cannot be used.
+        core().get_property(on, "FULL_DEVICE_NAME")
+        self.device = device
+        self.version = f"{openvino.get_version()} {'float32' if device == 'cpu' else on}"
         weights = Weights(arrays)
         image_encoder = weights.part("image_encoder")
 
@@ -51,17 +56,15 @@ class OpenVINORuntime:
             )
 
         self._encoders = NetworkSizes(
-            lambda height, width: CompiledNetwork(encoder(image_encoder, height, width), threads)
+            lambda height, width: CompiledNetwork(encoder(image_encoder, height, width), threads, on, precision)
         )
         self._decoders = {multimask: decoders(multimask) for multimask in (False, True)}
         self._positions = positions(weights, input_size // PIXELS_PER_TOKEN)
-        # A compiled network runs once at a time.
-        self._lock = threading.Lock()
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
         """See `Runtime.encode`."""
-        with self._lock:
-            return self._encoders.of(*prepared.shape[1:])([prepared[None]])[0][0]
+        _channels, height, width = prepared.shape
+        return self._encoders.run(height, width, [prepared[None]])[0][0]
 
     def encode_many(self, prepared: Sequence[np.ndarray]) -> list[np.ndarray]:
         """See `Runtime.encode_many`."""
@@ -81,6 +84,5 @@ class OpenVINORuntime:
         (row, column), (height, width) = origin, embedding.shape[1:]
         part = self._positions[row : row + height, column : column + width]
         inputs = [embedding[None], part.reshape(1, height * width, -1), np.stack(boxes).astype(np.float32, copy=False)]
-        with self._lock:
-            logits, ious = self._decoders[multimask].of(height, width)(inputs)
+        logits, ious = self._decoders[multimask].run(height, width, inputs)
         return logits, ious

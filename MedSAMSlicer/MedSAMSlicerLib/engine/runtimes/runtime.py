@@ -16,7 +16,7 @@ class Runtime(Protocol):
 
     Attributes:
         name: "torch" or "openvino".
-        device: "cpu", "cuda" or "mps".
+        device: one of `DEVICE_NAMES`.
         version: version and precision of the runtime; embeddings of different versions differ.
         encodes_parts: whether a part of the network's input can be encoded; otherwise only all of it.
     """

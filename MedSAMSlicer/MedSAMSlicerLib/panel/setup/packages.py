@@ -1,6 +1,6 @@
-"""Python packages that the extension requires and Slicer does not include. Installs them only on request.
+"""Python packages that the extension requires or can use and Slicer does not include. Installs them only on request.
 
-PyTorch is installed by Slicer's PyTorch extension, which selects the build for the graphics card. Installed versions are
+LiteMedSAM needs none of PyTorch's. PyTorch is installed by Slicer's PyTorch extension, which selects the build for the graphics card. Installed versions are
 read from metadata: importing torch would take seconds and load gigabytes into Slicer.
 """
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REQUESTER = "MedSAMSlicer"
 RESOURCES = Path(__file__).resolve().parents[3] / "Resources"
+_REQUIREMENTS = RESOURCES / "requirements.txt"
+_TORCH_REQUIREMENTS = RESOURCES / "requirements-torch.txt"
 _DICOM_REQUIREMENTS = RESOURCES / "requirements-dicom.txt"
 _TORCH_FROM = ">=2.2"
 # The PyTorch extension installs the torchvision that matches torch.
@@ -35,21 +37,21 @@ class PackageError(MedSAMError):
 
 @dataclass(frozen=True)
 class Package:
-    """A required package.
+    """A package that is required, or that can be used.
 
     Attributes:
         name: name on PyPI.
         version_range: required versions, such as ">=1.0,<2".
         installed: installed version, or None.
         fits: whether the installed version lies in the range.
-        from_pytorch: whether the PyTorch extension installs it.
+        file: requirements file that names it; None if the PyTorch extension installs it.
     """
 
     name: str
     version_range: str
     installed: str | None
     fits: bool
-    from_pytorch: bool = False
+    file: Path | None
 
 
 def installed_version(name: str) -> str | None:
@@ -61,16 +63,16 @@ def installed_version(name: str) -> str | None:
 
 
 def required_packages() -> list[Package]:
-    """All required packages, PyTorch first, with their installed versions."""
+    """Packages without which nothing works, with their installed versions."""
+    return _packages_in(_REQUIREMENTS)
+
+
+def torch_packages() -> list[Package]:
+    """Packages for graphics cards and for models other than LiteMedSAM, with their installed versions."""
     from packaging.requirements import Requirement
 
-    pytorch = [Requirement(f"{name}{versions}") for name, versions in PYTORCH_PACKAGES.items()]
-    others = [Requirement(line) for line in requirement_lines(RESOURCES / "requirements.txt")]
-    return [
-        _package(requirement, installed_version(requirement.name), requirement in pytorch)
-        for requirement in [*pytorch, *others]
-        if requirement.marker is None or requirement.marker.evaluate()
-    ]
+    of_extension = [Requirement(f"{name}{versions}") for name, versions in PYTORCH_PACKAGES.items()]
+    return [*(_package(requirement, None) for requirement in of_extension), *_packages_in(_TORCH_REQUIREMENTS)]
 
 
 def missing(packages: Iterable[Package]) -> list[Package]:
@@ -100,10 +102,10 @@ def install(packages: Sequence[Package]) -> None:
         PackageError: the PyTorch extension is missing, the user declined, pip failed, or packages are still missing.
     """
     to_install = missing(packages)
-    if any(package.from_pytorch for package in to_install):
+    if any(package.file is None for package in to_install):
         _install_pytorch()
-    if any(not package.from_pytorch for package in to_install):
-        _install_requirements(RESOURCES / "requirements.txt", [p for p in to_install if not p.from_pytorch])
+    for file in sorted({package.file for package in to_install if package.file is not None}):
+        _install_requirements(file, [package for package in to_install if package.file == file])
     importlib.invalidate_caches()
     _check_installed(_looked_up_again(packages))
 
@@ -119,16 +121,11 @@ def install_for_dicom() -> None:
     Raises:
         PackageError: pip failed, or a package is still missing.
     """
-    _install_requirements(_DICOM_REQUIREMENTS, missing(_dicom_packages()))
-    importlib.invalidate_caches()
-    _check_installed(_dicom_packages())
+    install(_dicom_packages())
 
 
 def _dicom_packages() -> list[Package]:
-    from packaging.requirements import Requirement
-
-    needed = [Requirement(line) for line in requirement_lines(_DICOM_REQUIREMENTS)]
-    return [_package(requirement, installed_version(requirement.name), False) for requirement in needed]
+    return _packages_in(_DICOM_REQUIREMENTS)
 
 
 def _check_installed(packages: Iterable[Package]) -> None:
@@ -148,16 +145,25 @@ def weights_package() -> str:
     return requirement
 
 
-def _package(requirement: Requirement, installed: str | None, from_pytorch: bool) -> Package:
+def _packages_in(file: Path) -> list[Package]:
+    from packaging.requirements import Requirement
+
+    stated = [Requirement(line) for line in requirement_lines(file)]
+    return [_package(one, file) for one in stated if one.marker is None or one.marker.evaluate()]
+
+
+def _package(requirement: Requirement, file: Path | None) -> Package:
+    installed = installed_version(requirement.name)
     fits = installed is not None and requirement.specifier.contains(installed, prereleases=True)
     # Lower bound first.
     version_range = ",".join(sorted(str(requirement.specifier).split(","), reverse=True))
-    return Package(requirement.name, version_range, installed, fits, from_pytorch)
+    return Package(requirement.name, version_range, installed, fits, file)
 
 
 def _looked_up_again(packages: Sequence[Package]) -> list[Package]:
     names = {package.name for package in packages}
-    return [package for package in required_packages() if package.name in names]
+    known = [*required_packages(), *torch_packages(), *_dicom_packages()]
+    return [package for package in known if package.name in names]
 
 
 def _install_pytorch() -> None:
@@ -171,7 +177,7 @@ def _install_pytorch() -> None:
     logic = PyTorchUtils.PyTorchUtilsLogic()
     found = _with_pip(lambda: logic.installTorch(askConfirmation=True, torchVersionRequirement=requirement), "PyTorch")
     if found is None:
-        raise PackageError(_("PyTorch was not installed because you declined: click Install to try again"))
+        raise PackageError(_("PyTorch was not installed because you declined: click the button to try again"))
 
 
 def _install_requirements(file: Path, missing_packages: Sequence[Package]) -> None:

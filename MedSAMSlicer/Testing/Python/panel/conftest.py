@@ -20,6 +20,7 @@ EVERYTHING = {
     "cachetools": "6.0",
     "contourpy": "1.3",
     "highdicom": "0.28.2",
+    "openvino": "2026.4.1",
     "platformdirs": "4.3",
     "pooch": "1.9",
     "segment-anything": "1.0",
@@ -28,7 +29,7 @@ EVERYTHING = {
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Installed packages and their versions; initially all required packages."""
+    """Installed packages and their versions; initially all that the panel knows."""
     versions = dict(EVERYTHING)
     monkeypatch.setattr(packages, "installed_version", versions.get)
     return versions

@@ -130,6 +130,7 @@ VERSIONS = {
     "cachetools": "6.0.0",
     "contourpy": "1.3.3",
     "highdicom": "0.28.2",
+    "openvino": "2026.4.1",
     "platformdirs": "4.3.8",
     "pooch": "1.9.0",
     "segment-anything": "1.0",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.errors import InputError, MissingPackage
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.masks import dice
@@ -110,6 +112,28 @@ def test_torch_is_asked_for_devices_only_where_a_driver_is(
     monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
     monkeypatch.setattr(devices, "Path", lambda _dev: tmp_path)
     assert devices.may_have_accelerator() is may
+
+
+def test_devices_of_openvino_are_chosen_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_network", reason="needs openvino")
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: False)
+    monkeypatch.setattr(network, "core", lambda: SimpleNamespace(available_devices=["CPU", "GPU.0", "GPU.1", "GNA"]))
+    assert devices.available_devices() == ["cpu", "intel-gpu"]
+    assert (devices.choose_device("auto"), devices.choose_device("intel-gpu")) == ("cpu", "intel-gpu")
+    with pytest.raises(InputError, match="'intel-npu' is not available on this computer: choose cpu or intel-gpu"):
+        devices.choose_device("intel-npu")
+
+
+def test_without_pytorch_its_devices_are_not_there_and_one_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
+    for name in ("torch", "segment_anything"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert devices.available_devices()[0] == devices.choose_device("auto") == "cpu"
+    with pytest.raises(
+        MissingPackage, match="device 'cuda' needs PyTorch.*pip install torch segment-anything"
+    ) as caught:
+        devices.choose_device("cuda")
+    assert caught.value.brief.endswith("install it in the module MedSAMSlicer")
 
 
 def test_every_model_of_the_catalogue_can_be_built() -> None:

@@ -133,6 +133,37 @@ print(loaded.runtime, "torch" in sys.modules, "segment_anything" in sys.modules)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_is_not_written_for_openvino_needs_pytorch(
+    litemedsam: NetworkFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("torch", "segment_anything"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert make_runtime("auto", "cpu", litemedsam)[0].name == "openvino"
+    spec = CATALOGUE["sam_vit_b"]
+    other = NetworkFile(spec, spec.load_family(), litemedsam.path, "0" * 64)
+    for runtime in ("auto", "openvino", "torch"):
+        with pytest.raises(MissingPackage, match="needs PyTorch, which is not installed: 'pip install torch segment"):
+            make_runtime(runtime, "cpu", other)
+
+
+def test_without_either_there_is_one_line(litemedsam: NetworkFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch", "openvino"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPackage, match="^neither OpenVINO nor PyTorch is installed: 'pip install openvino'$"):
+        make_runtime("auto", "cpu", litemedsam)
+
+
+def test_intel_devices_run_the_written_networks_and_nothing_else(litemedsam: NetworkFile) -> None:
+    """No test has such a device: what is asked of OpenVINO, and that it fails in one line, is all that is known."""
+    with pytest.raises(InputError, match="^'intel-npu' cannot be used \\(.*choose --device cpu$"):
+        make_runtime("auto", "intel-npu", litemedsam)
+    with pytest.raises(InputError, match="runtime 'torch' does not run on 'intel-gpu'"):
+        make_runtime("torch", "intel-gpu", litemedsam)
+    spec = CATALOGUE["sam_vit_b"]
+    with pytest.raises(InputError, match="device 'intel-gpu' does not run SAM ViT-B"):
+        make_runtime("auto", "intel-gpu", NetworkFile(spec, spec.load_family(), litemedsam.path, "0" * 64))
+
+
 def test_where_openvino_fails_pytorch_takes_over_and_says_so(
     litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
