@@ -13,6 +13,7 @@ from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
 from ..models.checkpoints import NetworkFile
 from ..models.family import Family, NetworkPrompt
+from ..models.input_part import InputPart
 from ..models.weights import find_weights, verify_weights
 from ..prompts import Box, SlicePrompt
 from ..results import Prediction
@@ -24,6 +25,9 @@ from .background_encoder import BackgroundEncoder
 from .embedding_cache import EmbeddingCache
 
 _log = get_logger(__name__)
+# Logit of pixels outside of the part that was decoded: background, as sure as logits are after clipping
+# (`SmoothingSettings.largest_logit`).
+_OUTSIDE = -10.0
 
 
 class Predictor:
@@ -68,25 +72,30 @@ class Predictor:
         """Messages for the user about how the model was loaded and has run, one line each."""
         return self._fallback.notes
 
-    def embed(self, image: np.ndarray) -> np.ndarray:
+    def embed(self, image: np.ndarray, part: InputPart | None = None) -> np.ndarray:
         """Encode a slice, or return its embedding from the cache.
 
         Args:
             image: uint8 (rows, columns) or (rows, columns, 3).
+            part: part to encode; None for the whole slice.
 
         Returns:
             float32 (channels, h, w).
         """
         # The cache first: it need not wait for slices that are being encoded in the background.
-        found = self._cached(image)
+        found = self._cached(image, part)
         if found is None:
-            found = self._collect_for(image)
+            found = self._collect_for(image, part)
         if found is None:
-            found = self._encode(image)
+            found = self._encode(image, part)
         self._embedding_bytes = found.nbytes
         return found
 
-    def _collect_for(self, image: np.ndarray) -> np.ndarray | None:
+    def part_around(self, box: Box, rows: int, columns: int) -> InputPart | None:
+        """Part of a slice of `rows` x `columns` pixels that is encoded for an object in a box; None for the whole slice."""
+        return self.family.part_around(box, rows, columns) if self.runtime.encodes_parts else None
+
+    def _collect_for(self, image: np.ndarray, part: InputPart | None) -> np.ndarray | None:
         """Cache the embeddings from the background, and return the slice's if it is one of them."""
         begin = time.perf_counter()
         ahead = dict(self._ahead.collect())
@@ -96,7 +105,7 @@ class Predictor:
             self.timings.encoder_calls += len(ahead)
         for key, embedding in ahead.items():
             self.cache.put(key, embedding)
-        found = (ahead.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
+        found = (ahead.get(self._key(tag, image, part)) for tag in self._fallback.cache_tags)
         return next((embedding for embedding in found if embedding is not None), None)
 
     @property
@@ -111,39 +120,42 @@ class Predictor:
         # Half of the cache: new embeddings must not displace those that are still to be used.
         return min(self.runtime.slices_at_once, self.cache.max_bytes // self._embedding_bytes // 2)
 
-    def embed_ahead(self, images: Sequence[np.ndarray]) -> None:
+    def embed_ahead(self, images: Sequence[np.ndarray], part: InputPart | None = None) -> None:
         """Start to encode slices in the background. Slices in the cache are skipped.
 
         Args:
             images: uint8 (rows, columns) or (rows, columns, 3) slices, at most `room_ahead`.
+            part: part of each to encode; None for the whole slices.
         """
-        missing = [image for image in images if self._cached(image) is None]
+        missing = [image for image in images if self._cached(image, part) is None]
         if missing:
-            self._ahead.start(lambda: self._encode_many(missing))
+            self._ahead.start(lambda: self._encode_many(missing, part))
 
-    def _cached(self, image: np.ndarray) -> np.ndarray | None:
+    def _cached(self, image: np.ndarray, part: InputPart | None) -> np.ndarray | None:
         """Embedding of the slice from the cache, also one that was computed on a device used before; None if missing."""
-        found = (self.cache.get(self._key(tag, image)) for tag in self._fallback.cache_tags)
+        found = (self.cache.get(self._key(tag, image, part)) for tag in self._fallback.cache_tags)
         return next((embedding for embedding in found if embedding is not None), None)
 
-    def _encode(self, image: np.ndarray) -> np.ndarray:
+    def _encode(self, image: np.ndarray, part: InputPart | None) -> np.ndarray:
         begin = time.perf_counter()
-        ((key, embedding),) = self._encode_many([image])
+        ((key, embedding),) = self._encode_many([image], part)
         self.timings.encode += time.perf_counter() - begin
         self.timings.encoder_calls += 1
         self.cache.put(key, embedding)
         return embedding
 
-    def _encode_many(self, images: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    def _encode_many(self, images: Sequence[np.ndarray], part: InputPart | None) -> list[tuple[str, np.ndarray]]:
         """Cache keys and embeddings of slices; only of the first ones if the runtime takes fewer at once."""
         prepared = [self.family.prepare(image) for image in images]
+        if part is not None:
+            prepared = [part.cut_input(one) for one in prepared]
         embeddings, tag = self._fallback.run(
             lambda runtime: runtime.encode_many(prepared[: max(1, runtime.slices_at_once)])
         )
-        return [(self._key(tag, image), one) for image, one in zip(images, embeddings, strict=False)]
+        return [(self._key(tag, image, part), one) for image, one in zip(images, embeddings, strict=False)]
 
-    def _key(self, cache_tag: str, image: np.ndarray) -> str:
-        return self.cache.key(f"{self._identity}|{cache_tag}", image)
+    def _key(self, cache_tag: str, image: np.ndarray, part: InputPart | None) -> str:
+        return self.cache.key(f"{self._identity}|{cache_tag}|{part or ''}", image)
 
     def check_prompt(self, prompt: SlicePrompt) -> None:
         """Check that the model was trained with prompts of this kind.
@@ -161,12 +173,26 @@ class Predictor:
         """Predict one mask for each box on the same slice, in one run of the decoder; see `predict_prompts`."""
         return self.predict_prompts(image, [SlicePrompt(box=box) for box in boxes])
 
-    def predict_prompt(self, image: np.ndarray, prompt: SlicePrompt, multimask: bool | None = None) -> Prediction:
+    def predict_prompt(
+        self,
+        image: np.ndarray,
+        prompt: SlicePrompt,
+        multimask: bool | None = None,
+        part: InputPart | None = None,
+        *,
+        encode_whole: bool = False,
+    ) -> Prediction:
         """Predict the mask of one object; see `predict_prompts`."""
-        return self.predict_prompts(image, [prompt], multimask)[0]
+        return self.predict_prompts(image, [prompt], multimask, part, encode_whole=encode_whole)[0]
 
     def predict_prompts(
-        self, image: np.ndarray, prompts: Sequence[SlicePrompt], multimask: bool | None = None
+        self,
+        image: np.ndarray,
+        prompts: Sequence[SlicePrompt],
+        multimask: bool | None = None,
+        part: InputPart | None = None,
+        *,
+        encode_whole: bool = False,
     ) -> list[Prediction]:
         """Predict one mask for each prompt on the same slice.
 
@@ -179,6 +205,9 @@ class Predictor:
                 returned, and all of them are its `Prediction.candidates`. If False, the decoder predicts one mask. If
                 None, as the model's authors do: SAM predicts several masks for a single point, SAM-Med2D always, the
                 other models never.
+            part: part of the slice that is encoded and decoded; everything outside of it is background. None for the
+                whole slice.
+            encode_whole: encode the whole slice, and only decode the part: faster if further parts of it follow.
 
         Returns:
             One prediction per prompt, in the order of `prompts`.
@@ -198,7 +227,9 @@ class Predictor:
             network_prompts.append(network_prompt)
         answers: dict[int, Prediction] = {}
         for (several, _), members in groups.items():
-            logits, ious = self.decode_prompts(image, [network_prompts[n] for n in members], several)
+            logits, ious = self.decode_prompts(
+                image, [network_prompts[n] for n in members], several, part, encode_whole=encode_whole
+            )
             masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)
             masks = masks.reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
@@ -219,19 +250,31 @@ class Predictor:
         return logits, ious[:, 0]
 
     def decode_prompts(
-        self, image: np.ndarray, prompts: Sequence[NetworkPrompt], multimask: bool = False
+        self,
+        image: np.ndarray,
+        prompts: Sequence[NetworkPrompt],
+        multimask: bool = False,
+        part: InputPart | None = None,
+        *,
+        encode_whole: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Run the decoder for n prompts of the same composition; see `Runtime.decode`.
+        """Run the decoder for n prompts of the same composition; see `Runtime.decode` and `predict_prompts`.
 
         Returns:
-            float32 (n, m, h, w) logits and (n, m) predicted IoU, with m masks per prompt.
+            float32 (n, m, h, w) logits of the whole slice and (n, m) predicted IoU, with m masks per prompt.
         """
-        embedding = self.embed(image)
+        embedding = self.embed(image, None if encode_whole else part)
+        if part is not None and encode_whole:
+            embedding = part.cut_embedding(embedding)
+        origin = () if part is None else ((part.row, part.column),)
         begin = time.perf_counter()
-        answer, _tag = self._fallback.run(lambda runtime: runtime.decode(embedding, prompts, multimask))
+        answer, _tag = self._fallback.run(lambda runtime: runtime.decode(embedding, prompts, multimask, *origin))
+        logits, ious = answer
         self.timings.decode += time.perf_counter() - begin
         self.timings.decoder_calls += len(prompts)
-        return answer
+        if part is not None:
+            logits = part.paste(logits, self.family.input_size, _OUTSIDE)
+        return logits, ious
 
 
 def _best(masks: np.ndarray, ious: np.ndarray, logits: np.ndarray) -> Prediction:

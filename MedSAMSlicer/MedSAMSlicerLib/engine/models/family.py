@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
+from .input_part import InputPart
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -79,6 +80,17 @@ class Family(ABC):
             factor: multiple of the family's margin.
         """
         return box
+
+    def part_around(self, box: Box, rows: int, columns: int) -> InputPart | None:
+        """Part of the input that suffices to segment an object in a box, with the surroundings that the model needs.
+
+        Args:
+            box: box in pixels of a slice of `rows` x `columns`.
+
+        Returns:
+            The part; None if it is the whole input, or if the model encodes the whole input only.
+        """
+        return None
 
     def network_points(self, points: Points, rows: int, columns: int) -> np.ndarray:
         """Convert points on a slice to float32 (n, 2) in pixels of the network's input.

@@ -12,6 +12,7 @@ import numpy as np
 from ..prompts import Box
 from ..resize import area_resize, longest_side_size, masks_resize
 from .family import Family, min_max, rgb
+from .input_part import InputPart
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -21,6 +22,13 @@ PIXELS_PER_TOKEN = 4
 # Margin around the object in network pixels. The authors trained with boxes up to 5 pixels larger on each side. With 2,
 # true rectangles reach a mean DSC of 0.883 on 17 development cases, without a margin 0.877.
 MARGIN = 2.0
+# Windows of the encoder's third stage, in tokens. Parts begin and end where these windows do, so that a part has the
+# windows that the whole slice has, and nearly the same embedding.
+WINDOW_TOKENS = 14
+# Least distance between the box and the edge of the part, in network pixels, and least side of a part in windows; see
+# docs/development/propagation.md.
+SURROUNDINGS = 28.0
+LEAST_WINDOWS = 2
 
 
 class LiteMedSAM(Family):
@@ -70,9 +78,34 @@ class LiteMedSAM(Family):
         x1, y1 = (min(highest, edge + 1 - pixel + margin + pixel / 2) for edge in (box.x1, box.y1))
         return Box(x0, y0, max(x0, x1), max(y0, y1))
 
+    def part_around(self, box: Box, rows: int, columns: int) -> InputPart | None:
+        x0, y0, x1, y1 = self.network_box(box, rows, columns).tolist()
+        height, width = longest_side_size(rows, columns, self.input_size)
+        down, across = _windows(y0, y1, height), _windows(x0, x1, width)
+        part = InputPart(down[0], across[0], down[1], across[1], PIXELS_PER_TOKEN)
+        everything = self.input_size // PIXELS_PER_TOKEN
+        return None if (part.rows, part.columns) == (everything, everything) else part
+
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = longest_side_size(rows, columns, self.input_size)
         return masks_resize(logits[:, :height, :width], rows, columns)
+
+
+def _windows(low: float, high: float, side: int) -> tuple[int, int]:
+    """First token and number of tokens of the windows around an interval in pixels, on a side of `side` pixels."""
+    window = WINDOW_TOKENS * PIXELS_PER_TOKEN
+    count = -(-side // window)
+    first = max(0, int((low - SURROUNDINGS) // window))
+    end = min(count, int(-(-(high + SURROUNDINGS) // window)))
+    while end - first < min(LEAST_WINDOWS, count):
+        # The window that is nearer to the interval.
+        if end == count or (first > 0 and low - first * window < end * window - high):
+            first -= 1
+        else:
+            end += 1
+    # The last window may be incomplete, and the padding beyond the slice is not encoded.
+    tokens = -(-side // PIXELS_PER_TOKEN)
+    return first * WINDOW_TOKENS, min(end * WINDOW_TOKENS, tokens) - first * WINDOW_TOKENS
 
 
 FAMILY = LiteMedSAM()

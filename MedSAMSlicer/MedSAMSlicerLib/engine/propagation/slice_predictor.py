@@ -10,6 +10,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from ..inference.predictor import Predictor
+from ..models.input_part import InputPart
 from ..prompts import Box, MaskPrompt, SlicePrompt
 from ..results import Prediction
 from ..stack import SliceSource
@@ -80,7 +81,12 @@ class SlicePredictor:
         self._upcoming, self._most_ahead = deque(order), len(order) if certain else 1
 
     def predict_box(
-        self, index: int, box: Box, margin_factor: float = 1.0, neighbour_logits: np.ndarray | None = None
+        self,
+        index: int,
+        box: Box,
+        margin_factor: float = 1.0,
+        neighbour_logits: np.ndarray | None = None,
+        around: Box | None = None,
     ) -> SliceMask:
         """Predict the mask of the object in a box.
 
@@ -91,13 +97,15 @@ class SlicePredictor:
                 `Family.with_margin`.
             neighbour_logits: float32 logits of the neighbouring slice's mask at the decoder's resolution. They are part
                 of the prompt if the model was trained with mask prompts, and are ignored otherwise.
+            around: the part of the slice around this box is encoded, and around `box` where that extends beyond it; None
+                for `box`. In a 3D box it is that of the 3D box, on all slices.
         """
         prompt = SlicePrompt(box=self._with_margin(box, margin_factor))
         if neighbour_logits is not None and "mask" in self.predictor.prompts:
             prompt = replace(prompt, mask=MaskPrompt(logits=neighbour_logits))
-        image = self.image(index)
-        self._encode_ahead(index, image)
-        return self._slice_mask(box, self.predictor.predict_prompt(image, prompt))
+        image, part = self.image(index), self._part_around(box, around)
+        self._encode_ahead(index, image, part)
+        return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part))
 
     def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
         """Predict a mask from the user's prompt. Without a box in the prompt, the result's box is that of its mask."""
@@ -146,16 +154,21 @@ class SlicePredictor:
             return enlarged
         return enlarged.intersection(family.with_margin(self.box3d, self.rows, self.columns, 0)) or enlarged
 
-    def _encode_ahead(self, index: int, image: np.ndarray) -> None:
+    def _part_around(self, box: Box, around: Box | None) -> InputPart | None:
+        # Boxes that are prompted on the same slice shall share a part: each part is encoded.
+        around = self.box3d or (box if around is None else box.union(around))
+        return self.predictor.part_around(around, self.rows, self.columns)
+
+    def _encode_ahead(self, index: int, image: np.ndarray, part: InputPart | None) -> None:
         if not self._upcoming:
             return
         if index in self._upcoming:
             self._upcoming.remove(index)
         # First this slice: it would have to wait for the others.
-        self.predictor.embed(image)
+        self.predictor.embed(image, part)
         room = min(self.predictor.room_ahead, self._most_ahead, len(self._upcoming))
         if room:
-            self.predictor.embed_ahead([self.image(self._upcoming.popleft()) for _ in range(room)])
+            self.predictor.embed_ahead([self.image(self._upcoming.popleft()) for _ in range(room)], part)
 
     def _slice_mask(self, box: Box, prediction: Prediction) -> SliceMask:
         logits = prediction.low_res_logits

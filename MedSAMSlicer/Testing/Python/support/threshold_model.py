@@ -52,6 +52,7 @@ class ThresholdRuntime:
     version = "1"
     encodes_parts = False
     slices_at_once = 1
+    encodes_parts = False
 
     def __init__(self) -> None:
         self.encoded = 0
