@@ -179,11 +179,10 @@ class Predictor:
         prompt: SlicePrompt,
         multimask: bool | None = None,
         part: InputPart | None = None,
-        *,
-        encode_whole: bool = False,
+        surroundings: np.ndarray | None = None,
     ) -> Prediction:
         """Predict the mask of one object; see `predict_prompts`."""
-        return self.predict_prompts(image, [prompt], multimask, part, encode_whole=encode_whole)[0]
+        return self.predict_prompts(image, [prompt], multimask, part, surroundings)[0]
 
     def predict_prompts(
         self,
@@ -191,8 +190,7 @@ class Predictor:
         prompts: Sequence[SlicePrompt],
         multimask: bool | None = None,
         part: InputPart | None = None,
-        *,
-        encode_whole: bool = False,
+        surroundings: np.ndarray | None = None,
     ) -> list[Prediction]:
         """Predict one mask for each prompt on the same slice.
 
@@ -205,9 +203,10 @@ class Predictor:
                 returned, and all of them are its `Prediction.candidates`. If False, the decoder predicts one mask. If
                 None, as the model's authors do: SAM predicts several masks for a single point, SAM-Med2D always, the
                 other models never.
-            part: part of the slice that is encoded and decoded; everything outside of it is background. None for the
-                whole slice.
-            encode_whole: encode the whole slice, and only decode the part: faster if further parts of it follow.
+            part: part of the slice around the objects, see `part_around`; None for the whole slice.
+            surroundings: another slice of the stack, near to this one and as large, uint8. Then only the part is
+                encoded, and the embedding of `surroundings` takes the place of the rest of the slice. If it is None,
+                the whole slice is encoded and only the part decoded, outside of which everything is background.
 
         Returns:
             One prediction per prompt, in the order of `prompts`.
@@ -227,9 +226,8 @@ class Predictor:
             network_prompts.append(network_prompt)
         answers: dict[int, Prediction] = {}
         for (several, _), members in groups.items():
-            logits, ious = self.decode_prompts(
-                image, [network_prompts[n] for n in members], several, part, encode_whole=encode_whole
-            )
+            asked = [network_prompts[n] for n in members]
+            logits, ious = self.decode_prompts(image, asked, several, part, surroundings)
             masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)
             masks = masks.reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
@@ -255,25 +253,27 @@ class Predictor:
         prompts: Sequence[NetworkPrompt],
         multimask: bool = False,
         part: InputPart | None = None,
-        *,
-        encode_whole: bool = False,
+        surroundings: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run the decoder for n prompts of the same composition; see `Runtime.decode` and `predict_prompts`.
 
         Returns:
             float32 (n, m, h, w) logits of the whole slice and (n, m) predicted IoU, with m masks per prompt.
         """
-        embedding = self.embed(image, None if encode_whole else part)
-        if part is not None and encode_whole:
-            embedding = part.cut_embedding(embedding)
-        origin = () if part is None else ((part.row, part.column),)
+        origin: tuple[tuple[int, int], ...] = ()
+        if part is None:
+            embedding = self.embed(image)
+        elif surroundings is None:
+            embedding, origin = part.cut_embedding(self.embed(image)), ((part.row, part.column),)
+        else:
+            embedding = part.paste_embedding(self.embed(image, part), self.embed(surroundings))
         begin = time.perf_counter()
         answer, _tag = self._fallback.run(lambda runtime: runtime.decode(embedding, prompts, multimask, *origin))
         logits, ious = answer
         self.timings.decode += time.perf_counter() - begin
         self.timings.decoder_calls += len(prompts)
-        if part is not None:
-            logits = part.paste(logits, self.family.input_size, _OUTSIDE)
+        if part is not None and origin:
+            logits = part.paste_logits(logits, self.family.input_size, _OUTSIDE)
         return logits, ious
 
 

@@ -36,12 +36,21 @@ class InputPart:
         """This part of float32 (3, side, side)."""
         return np.ascontiguousarray(prepared[(slice(None), *self.pixels)])
 
+    @property
+    def _tokens(self) -> tuple[slice, slice]:
+        return slice(self.row, self.row + self.rows), slice(self.column, self.column + self.columns)
+
     def cut_embedding(self, embedding: np.ndarray) -> np.ndarray:
         """This part of the embedding of the whole input, float32 (channels, rows, columns)."""
-        rows, columns = slice(self.row, self.row + self.rows), slice(self.column, self.column + self.columns)
-        return np.ascontiguousarray(embedding[:, rows, columns])
+        return np.ascontiguousarray(embedding[(slice(None), *self._tokens)])
 
-    def paste(self, logits: np.ndarray, side: int, outside: float) -> np.ndarray:
+    def paste_embedding(self, embedding: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """A copy of the embedding `whole`, with that of this part in its place."""
+        pasted = whole.copy()
+        pasted[(slice(None), *self._tokens)] = embedding
+        return pasted
+
+    def paste_logits(self, logits: np.ndarray, side: int, outside: float) -> np.ndarray:
         """Logits of the whole input, float32 (n, m, side, side), from those of this part; `outside` elsewhere."""
         whole = np.full((*logits.shape[:2], side, side), outside, np.float32)
         whole[(..., *self.pixels)] = logits

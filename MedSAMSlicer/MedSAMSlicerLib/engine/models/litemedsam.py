@@ -27,7 +27,7 @@ MARGIN = 2.0
 WINDOW_TOKENS = 14
 # Least distance between the box and the edge of the part, in network pixels, and least side of a part in windows; see
 # docs/development/propagation.md.
-SURROUNDINGS = 28.0
+SURROUNDINGS = 42.0
 LEAST_WINDOWS = 2
 
 

@@ -65,11 +65,21 @@ def _predictions(
         bulging = bulging_box(lower.box, upper.box, share)
         expected = box_between(box_between(lower.box, upper.box, share), bulging, settings.bulge)
         mask = predict_with_median_box(
-            predictor, index, bulging, expected, neighbour, neighbour_logits, settings.median_box, around=around
+            predictor,
+            index,
+            bulging,
+            expected,
+            neighbour,
+            neighbour_logits,
+            settings.median_box,
+            around=around,
+            context=lower.index,
         )
         nearby = Box.from_mask(neighbour)
         if mask.predicted_iou < settings.low_predicted_iou and nearby is not None:
-            followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits, around=around)
+            followed = predictor.predict_box(
+                index, nearby, neighbour_logits=neighbour_logits, around=around, context=lower.index
+            )
             if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
                 mask = followed
         ends[direction] = (mask.mask, mask.logits)

@@ -88,6 +88,9 @@ class _BoxWalk:
         self._predictor, self._box3d, self._indices, self._key_masks = predictor, box3d, indices, key_masks
         self._settings = settings
         self._first, self._last = indices[0], indices[-1]
+        middle = (self._first + self._last) // 2
+        self._start = min(indices, key=lambda index: abs(index - middle))
+        self._context = self._start if len(indices) >= settings.fewest_in_parts else None
         self._prior = EllipsoidPrior(box3d, self._first, self._last, settings, len(indices))
         slices = predictor.source.shape[0]
         self._cut_off_below, self._cut_off_above = self._first == 0, self._last == slices - 1
@@ -99,8 +102,7 @@ class _BoxWalk:
 
         Both directions advance together, so that each learns the ellipsoid's shear from the other.
         """
-        middle = (self._first + self._last) // 2
-        start = min(self._indices, key=lambda index: abs(index - middle))
+        start = self._start
         above = [i for i in self._indices if i > start]
         below = [i for i in reversed(self._indices) if i < start]
         pairs = list(zip_longest(above, below))
@@ -133,6 +135,7 @@ class _BoxWalk:
             None if neighbour is None else neighbour.logits,
             self._settings.median_box,
             margin_factor=0,
+            context=self._context,
         )
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:

@@ -26,6 +26,7 @@ def predict_with_median_box(
     settings: MedianBoxSettings,
     margin_factor: float = 1.0,
     around: Box | None = None,
+    context: int | None = None,
 ) -> SliceMask:
     """Predict one slice, a second time if three boxes do not agree on the first prediction.
 
@@ -39,15 +40,17 @@ def predict_with_median_box(
         neighbour_logits: float32 logits of that mask at the decoder's resolution, if known.
         settings: tolerance and weights.
         margin_factor: margin of the generous box, as a multiple of the model's own margin.
-        around: see `SlicePredictor.predict_box`.
+        around, context: see `SlicePredictor.predict_box`.
     """
-    first = predictor.predict_box(index, generous, margin_factor, around=around)
+    first = predictor.predict_box(index, generous, margin_factor, around=around, context=context)
     found = Box.from_mask(first.mask)
     nearby = found if neighbour is None else Box.from_mask(neighbour)
     median = median_box([nearby or expected, found or expected, expected])
     if found is not None and largest_edge_distance(median, found) <= settings.tolerance:
         return first
-    second = predictor.predict_box(index, median, neighbour_logits=neighbour_logits, around=around)
+    second = predictor.predict_box(
+        index, median, neighbour_logits=neighbour_logits, around=around, context=context
+    )
     return predictor.mixed(second, first, settings.first_weight)
 
 

@@ -87,6 +87,7 @@ class SlicePredictor:
         margin_factor: float = 1.0,
         neighbour_logits: np.ndarray | None = None,
         around: Box | None = None,
+        context: int | None = None,
     ) -> SliceMask:
         """Predict the mask of the object in a box.
 
@@ -97,15 +98,21 @@ class SlicePredictor:
                 `Family.with_margin`.
             neighbour_logits: float32 logits of the neighbouring slice's mask at the decoder's resolution. They are part
                 of the prompt if the model was trained with mask prompts, and are ignored otherwise.
-            around: the part of the slice around this box is encoded, and around `box` where that extends beyond it; None
-                for `box`. In a 3D box it is that of the 3D box, on all slices.
+            around: with `context`, the part of the slice around this box is encoded, and around `box` where that extends
+                beyond it; None for `box`. In a 3D box it is that of the 3D box, on all slices.
+            context: slice that shows the surroundings of that part; see `Predictor.predict_prompts`. None to encode the
+                whole slice.
         """
         prompt = SlicePrompt(box=self._with_margin(box, margin_factor))
         if neighbour_logits is not None and "mask" in self.predictor.prompts:
             prompt = replace(prompt, mask=MaskPrompt(logits=neighbour_logits))
-        image, part = self.image(index), self._part_around(box, around)
+        image = self.image(index)
+        part = None if context in (None, index) else self._part_around(box, around)
+        surroundings = None if part is None or context is None else self.image(context)
         self._encode_ahead(index, image, part)
-        return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part))
+        return self._slice_mask(
+            box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings)
+        )
 
     def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
         """Predict a mask from the user's prompt. Without a box in the prompt, the result's box is that of its mask."""

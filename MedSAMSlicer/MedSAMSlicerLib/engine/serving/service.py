@@ -52,7 +52,7 @@ class SegmentationService:
             part = predictor.part_around(checked.box, *image.shape[:2])
         # The box may be moved at any time: the slice is encoded once for all boxes, and only the part around each is
         # decoded, in a fraction of the time.
-        return predictor.predict_prompt(image, checked, part=part, encode_whole=True)
+        return predictor.predict_prompt(image, checked, part=part)
 
     def encode(self, choice: ModelChoice, image: np.ndarray) -> None:
         """Cache the embedding of one uint8 (rows, columns) slice."""

@@ -13,9 +13,9 @@ from MedSAMSlicerLib.engine.prompts import Box
 @pytest.mark.parametrize(
     ("box", "rows", "columns", "expected"),
     [
-        # Windows of 56 pixels that lie at least 28 pixels around the box.
+        # Windows of 56 pixels that reach at least 42 pixels beyond the box.
         (Box(100, 100, 120, 120), 256, 256, (14, 14, 28, 28)),
-        (Box(60, 150, 100, 160), 256, 256, (28, 0, 28, 42)),
+        (Box(60, 150, 100, 160), 256, 256, (14, 0, 42, 42)),
         # The same object on a slice of twice the size.
         (Box(200, 200, 240, 240), 512, 512, (14, 14, 28, 28)),
         # At a corner: never less than two windows.
@@ -57,7 +57,7 @@ def test_the_part_holds_the_box_and_lies_in_the_slice(seed: int) -> None:
 def test_what_is_cut_out_is_pasted_to_where_it_was() -> None:
     part = InputPart(row=2, column=5, rows=3, columns=4, pixels_per_token=4)
     whole = np.random.default_rng(0).random((3, 40, 40), np.float32)
-    pasted = part.paste(part.cut_input(whole)[None], 40, -10.0)[0]
+    pasted = part.paste_logits(part.cut_input(whole)[None], 40, -10.0)[0]
     inside = np.zeros((40, 40), bool)
     inside[8:20, 20:36] = True
     assert np.array_equal(pasted[:, inside], whole[:, inside])

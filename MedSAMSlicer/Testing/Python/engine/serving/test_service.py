@@ -64,7 +64,7 @@ def test_closing_the_results_stops_the_work(litemedsam_weights: Path) -> None:
     assert info.timings.encoder_calls <= 2
 
 
-def test_a_run_returns_the_previewed_mask(litemedsam_weights: Path) -> None:
+def test_a_run_returns_nearly_the_previewed_mask(litemedsam_weights: Path) -> None:
     lesion = ellipsoid((3, 64, 64), (1.0, 30.0, 34.0), (2.6, 14.0, 16.0))
     source = stack_of(lesion)
     rectangle = Box.from_mask(lesion[1])
@@ -74,7 +74,8 @@ def test_a_run_returns_the_previewed_mask(litemedsam_weights: Path) -> None:
     preview = service.preview(choice, source.slice_uint8(1), rectangle)
     prompt = StackPrompt({1: rectangle}, slice_range=(1, 1))
     (result,) = service.segment(choice, source, prompt, RunInfo())
-    assert np.array_equal(result.mask, preview.mask) and result.box == rectangle
+    # The preview decodes only the part of the slice around the rectangle.
+    assert dice(result.mask, preview.mask) > 0.97 and result.box == rectangle
 
 
 @pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])
