@@ -28,7 +28,7 @@ WINDOW_TOKENS = 14
 # Least distance between the box and the edge of the part, in network pixels, and least side of a part in windows; see
 # docs/development/propagation.md.
 SURROUNDINGS = 42.0
-LEAST_WINDOWS = 2
+LEAST_WINDOWS = 3
 
 
 class LiteMedSAM(Family):

@@ -48,9 +48,7 @@ def predict_with_median_box(
     median = median_box([nearby or expected, found or expected, expected])
     if found is not None and largest_edge_distance(median, found) <= settings.tolerance:
         return first
-    second = predictor.predict_box(
-        index, median, neighbour_logits=neighbour_logits, around=around, context=context
-    )
+    second = predictor.predict_box(index, median, neighbour_logits=neighbour_logits, around=around, context=context)
     return predictor.mixed(second, first, settings.first_weight)
 
 

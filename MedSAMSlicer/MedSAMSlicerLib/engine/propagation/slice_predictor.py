@@ -110,9 +110,7 @@ class SlicePredictor:
         part = None if context in (None, index) else self._part_around(box, around)
         surroundings = None if part is None or context is None else self.image(context)
         self._encode_ahead(index, image, part)
-        return self._slice_mask(
-            box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings)
-        )
+        return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings))
 
     def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
         """Predict a mask from the user's prompt. Without a box in the prompt, the result's box is that of its mask."""

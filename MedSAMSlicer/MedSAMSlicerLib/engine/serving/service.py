@@ -48,8 +48,8 @@ class SegmentationService:
         predictor, part = self._load(choice)[0], None
         if checked.box is not None:
             # As a run does on key slices.
-            checked = replace(checked, box=predictor.family.with_margin(checked.box, *image.shape[:2]))
-            part = predictor.part_around(checked.box, *image.shape[:2])
+            box = predictor.family.with_margin(checked.box, *image.shape[:2])
+            checked, part = replace(checked, box=box), predictor.part_around(box, *image.shape[:2])
         # The box may be moved at any time: the slice is encoded once for all boxes, and only the part around each is
         # decoded, in a fraction of the time.
         return predictor.predict_prompt(image, checked, part=part)

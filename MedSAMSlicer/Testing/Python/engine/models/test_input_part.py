@@ -14,14 +14,15 @@ from MedSAMSlicerLib.engine.prompts import Box
     ("box", "rows", "columns", "expected"),
     [
         # Windows of 56 pixels that reach at least 42 pixels beyond the box.
-        (Box(100, 100, 120, 120), 256, 256, (14, 14, 28, 28)),
         (Box(60, 150, 100, 160), 256, 256, (14, 0, 42, 42)),
+        # Never less than three of them: the one that is nearer is added.
+        (Box(102, 101, 122, 123), 256, 256, (14, 14, 42, 42)),
+        (Box(100, 100, 120, 120), 256, 256, (0, 0, 42, 42)),
         # The same object on a slice of twice the size.
-        (Box(200, 200, 240, 240), 512, 512, (14, 14, 28, 28)),
-        # At a corner: never less than two windows.
-        (Box(0, 0, 10, 10), 256, 256, (0, 0, 28, 28)),
-        # The last window ends with the slice.
-        (Box(240, 240, 255, 255), 256, 256, (42, 42, 22, 22)),
+        (Box(200, 200, 240, 240), 512, 512, (0, 0, 42, 42)),
+        # At corners; the last window ends with the slice.
+        (Box(0, 0, 10, 10), 256, 256, (0, 0, 42, 42)),
+        (Box(240, 240, 255, 255), 256, 256, (28, 28, 36, 36)),
         # Beside a slice that is not square, the padding is not encoded.
         (Box(10, 10, 90, 240), 256, 100, (0, 0, 64, 25)),
     ],
