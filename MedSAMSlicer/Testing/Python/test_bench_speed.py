@@ -56,17 +56,17 @@ def test_targets_come_with_measured_values_and_whether_they_are_met(part: Any) -
     table = {
         "boxes": {"10": box(0.50), "40": box(0.54), "160": box(0.56)},
         "agreement": {"ours": 0.91, "authors": 0.90},
-        "preview": {"mouse to mask": {**one(0.055), "q75": 0.07, "runs": 70}, "pipes alone": one(0.006)},
+        "preview": {"mouse to mask": {**one(0.033), "q75": 0.04, "runs": 70}, "pipes alone": one(0.006)},
         "thin": {"ours of the authors'": one(0.16)},
         "length": {"slices": 160, "long of short": one(1.12)},
-        "memory": {"openvino": {"above the volume": 899.0}},
+        "memory": {"openvino": {"above the volume": 599.0}},
     }
     rows = {row[0]: row[1:] for row in targets.targets(table)}
-    assert rows["3D box of 40 slices, of the authors' time"] == ("<= 1/6", "0.4", "no")
+    assert rows["3D box of 40 slices, of the authors' time"] == ("<= 0.25", "0.4", "no")
     assert rows["second prompt, of the first's time"][2] == "yes"
     assert rows["DSC of the demo's tumour"] == (">= 0.900, the authors'", "0.91", "yes")
     preview = rows["preview, prompt to mask through the pipes (effect: bench_effect.py)"]
-    assert preview == ("<= 60 ms", "55 ms (55 to 70)", "yes")
+    assert preview == ("<= 35 ms", "33 ms (33 to 40)", "yes")
     assert rows["pipes, a preview"][2] == "no"
     assert rows["peak memory above the volume, openvino"][2] == "yes"
     assert rows["a slice in a box of 160, of one in a box of 10"] == ("0.90 to 1.10", "1.12", "no")
@@ -76,7 +76,7 @@ def test_targets_come_with_measured_values_and_whether_they_are_met(part: Any) -
     assert len(text) == len(rows) + 2 and len({line.index("|") for line in text[2:]}) == 1
 
 
-def test_the_profile_gives_the_times_of_each_part_and_the_limit_of_the_processor(part: Any) -> None:
+def test_the_profile_gives_the_times_of_each_part(part: Any) -> None:
     authors = {"GFLOP/s": 60.0, "share of peak": one(0.3)}
     slices = {"matrix product float32": {"GFLOP/s": 200.0}, "encode authors, torch float32": authors}
     lines = part("targets").profile({"boxes": {"10": box(1.0)}, "slice": slices})
@@ -84,6 +84,4 @@ def test_the_profile_gives_the_times_of_each_part_and_the_limit_of_the_processor
         lines[0]
         == "10 slices: encode 8.00 s (80%), decode 1.50 s (15%), rest 0.50 s (5%); 10 encoder calls, 12 decoder calls"
     )
-    # 10 encoder calls of 74.9 GFLOP and 12 decoder calls of 2.0.
-    assert lines[1] == "  at the float32 peak: 3.9 s, 0.15 of the authors' 25.0 s"
-    assert "30% of the peak" in lines[2]
+    assert "30% of the peak" in lines[1]
