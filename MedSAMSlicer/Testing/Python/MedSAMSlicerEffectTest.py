@@ -44,6 +44,7 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         self.take_back_a_forgotten_shift()
         self.draw_anew_during_a_run()
         self.escape_from_a_drag_and_a_run()
+        self.zoom_during_a_drag()
         self.change_the_layout_during_a_drag()
         self.work_in_two_editors()
         self.change_the_voxels()
@@ -231,6 +232,19 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         slicer.util.arrayFromVolumeModified(self.volume)
         self.effect.run()
         self.finish()
+
+    def zoom_during_a_drag(self) -> None:
+        """A view that is zoomed moves no corner: the rectangle stays where it is in the patient."""
+        rectangle = self.effect.contouring.rectangle
+        self.session.press("Red", -1)
+        self.session.move("Red", 1)
+        before = rectangle.drag.box
+        self.session.look("Red", 3.5)
+        self.session.move("Red", 1)
+        assert np.allclose(rectangle.drag.box.xyxy, before.xyxy, atol=1), (before, rectangle.drag.box)
+        self.session.shortcut("Esc")
+        self.session.release("Red", 1)
+        self.session.look("Red")
 
     def change_the_layout_during_a_drag(self) -> None:
         """The rectangle ends or is dropped; afterwards the mouse draws nothing without its button."""
