@@ -252,18 +252,21 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         if self._active:
             self._run_display.step(self.contouring)
 
-    def _redrawn(self) -> None:
+    def _redrawn(self, previewed: bool) -> None:
         """Only the rectangle or preview looks different: as a rule, the options do not."""
-        self._redraw()
+        self._redraw(previewed)
         self._show_progress()
 
-    def _redraw(self) -> None:
+    def _redraw(self, previewed: bool = False) -> None:
         """Redraw the views. While a rectangle is drawn only its own view is redrawn, to keep up with the mouse."""
         if self._active:
             drawing = self.contouring is not None and self.contouring.rectangle.drawing
             before, self._drawing = self._drawing, drawing
             # All views once, to remove an earlier result from them.
-            self._overlays.update(self.contouring, only=self._events.view if drawing and before else None)
+            view = self._events.view
+            self._overlays.update(
+                self.contouring, only=view if drawing and before else None, at_once=view if previewed else None
+            )
 
     def _show_progress(self) -> None:
         editor = self.contouring

@@ -50,9 +50,9 @@ class EffectController:
         make_transport: makes the transport to an inference process; called when the first slice is needed.
         preferred: as for `EffectParameters`.
         on_change: called when something looks different.
-        on_redraw: called instead if only the rectangle or preview in the slice views does.
+        on_redraw: called instead if only the rectangle or preview in the slice views does; with True if a preview has come.
         on_result: called when a run has finished.
-        on_step: called after each step of the timer.
+        on_step: called after each step of the timer, unless messages of the inference process wait.
         drawing: whether `on_step` has something left to do.
     """
 
@@ -61,7 +61,7 @@ class EffectController:
         make_transport: Callable[[], Transport],
         preferred: Callable[[], tuple[str, str]],
         on_change: Callable[[], None],
-        on_redraw: Callable[[], None],
+        on_redraw: Callable[[bool], None],
         on_result: Callable[[], None],
         on_step: Callable[[], None],
         drawing: Callable[[], bool],
@@ -153,7 +153,8 @@ class EffectController:
         state = SegmentState(*wanted, EffectParameters(node, self._preferred))
         self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
         state.changed.connect(self._changed)
-        state.redrawn.connect(self._redrawn)
+        state.redrawn.connect(lambda: self._redrawn(False))
+        state.previewed.connect(lambda: self._redrawn(True))
 
     def wake(self) -> None:
         """Run the timer as long as there is something to do."""
@@ -203,11 +204,12 @@ class EffectController:
         if self.writer is not None:
             self.writer.check_undo()
         self._clear_if_idle()
-        self._on_step()
+        if not self.client.reading:  # whatever has arrived is taken before anything is drawn
+            self._on_step()
         self.wake()
 
-    def _redrawn(self) -> None:
-        self._on_redraw()
+    def _redrawn(self, previewed: bool) -> None:
+        self._on_redraw(previewed)
         self.wake()
 
     def _changed(self) -> None:

@@ -19,7 +19,8 @@ class Prediction:
     Attributes:
         mask: bool (rows, columns) in slice pixels.
         predicted_iou: the model's estimate of the intersection over union of its mask; about 0..1, not clipped.
-        low_res_logits: float32 (h, w) at the decoder's resolution, before the sigmoid.
+        low_res_logits: float32 (h, w) at the decoder's resolution, before the sigmoid. Empty, (0, 0), for predictions that
+            come from the inference process, of a model that takes no masks as prompts.
         candidates: all masks that the decoder returned for the prompt, in its order, if it was asked for several. This
             prediction is the candidate with the highest predicted IoU. Empty if only one mask was requested, and for
             predictions that come from the inference process.

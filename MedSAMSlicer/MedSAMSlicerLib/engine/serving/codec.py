@@ -149,14 +149,17 @@ def read_mask(message: Message) -> np.ndarray:
     return mask
 
 
-def prediction_parts(prediction: Prediction) -> tuple[Fields, Arrays]:
-    mask_fields, arrays = mask_parts(prediction.mask)
-    predicted_iou = {"predicted_iou": _or_null(prediction.predicted_iou)}
-    return {**mask_fields, **predicted_iou}, {**arrays, "logits": np.asarray(prediction.low_res_logits, np.float32)}
+def prediction_parts(prediction: Prediction, with_logits: bool = True) -> tuple[Fields, Arrays]:
+    fields, arrays = mask_parts(prediction.mask)
+    if with_logits:
+        arrays["logits"] = np.asarray(prediction.low_res_logits, np.float32)
+    return {**fields, "predicted_iou": _or_null(prediction.predicted_iou)}, arrays
 
 
 def read_prediction(message: Message) -> Prediction:
-    return Prediction(read_mask(message), message.number("predicted_iou"), message.array("logits", "float32", 2))
+    """The prediction; its logits are a (0, 0) array if the message has none."""
+    logits = message.array("logits", "float32", 2) if "logits" in message.arrays else np.zeros((0, 0), np.float32)
+    return Prediction(read_mask(message), message.number("predicted_iou"), logits)
 
 
 def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:

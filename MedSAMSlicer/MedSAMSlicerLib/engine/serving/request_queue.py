@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from ..errors import Cancelled
 from .framing import Message
@@ -17,13 +21,15 @@ class RequestQueue:
     """Thread-safe queue of requests. One thread puts messages into it, another one takes them.
 
     Cancellations and slices do not wait behind other requests: the run in progress finds them at once. Of the waiting
-    previews only the newest is kept, since the user has moved the box on.
+    previews only the newest is kept, since the user has moved the box on. A preview without an image gets that of the
+    preview before: while a box is drawn, its slice is sent once.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._requests: deque[Message] = deque()
         self._preview: Message | None = None
+        self._image: Mapping[str, np.ndarray] = {}
         self._superseded: list[int] = []
         self._cancelled: set[int] = set()
         self._slices: dict[tuple[int, int], Message] = {}
@@ -40,7 +46,7 @@ class RequestQueue:
             elif message.kind == "preview":
                 if self._preview is not None:
                     self._superseded.append(self._preview.integer("job"))
-                self._preview = message
+                self._preview = self._with_image(message)
             else:
                 self._requests.append(message)
             self._changed.notify_all()
@@ -98,6 +104,12 @@ class RequestQueue:
             raise RequestQueueClosed
         if job in self._cancelled:
             raise Cancelled
+
+    def _with_image(self, preview: Message) -> Message:
+        if "image" in preview.arrays:
+            self._image = {"image": preview.arrays["image"]}
+            return preview
+        return replace(preview, arrays={**self._image, **preview.arrays})
 
     def _pop_preview(self) -> Message | None:
         preview, self._preview = self._preview, None

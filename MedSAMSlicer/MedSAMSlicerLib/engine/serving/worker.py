@@ -8,7 +8,8 @@ for ``cancel`` and ``slice``, gets exactly one final response.
 request                                         responses
 =============================================== ======================================================================
 ``encode`` job, choice, image                   ``finished``
-``preview`` job, choice, prompt, image          ``prediction``, or ``superseded`` if a newer preview has arrived
+``preview`` job, choice, prompt, image          ``prediction``, or ``superseded`` if a newer preview has arrived; without
+                                                image: that of the ``preview`` before
 ``segment`` job, choice, shape, spacing, prompt ``need_slice`` index, to be followed by the request ``slice`` job, index,
                                                 image; ``slice_result``; both any number of times; then ``finished``
 ``cancel`` job                                  ``cancelled``, unless the job has ended already
@@ -45,6 +46,7 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import lower_priority, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
 from ..model_choice import ModelChoice, RunInfo, Service
+from ..models.catalogue import CATALOGUE
 from ..results import SliceResult
 from . import codec
 from .framing import PROTOCOL_VERSION, Message, encode, read_messages
@@ -158,10 +160,13 @@ class Worker:
         return Message("finished", {"job": job})
 
     def _preview(self, job: int, request: Message) -> Message:
+        choice = codec.read_choice(request)
         prediction = self._ready_service().preview(
-            codec.read_choice(request), codec.read_image(request), codec.read_slice_prompt(request, "prompt")
+            choice, codec.read_image(request), codec.read_slice_prompt(request, "prompt")
         )
-        fields, arrays = codec.prediction_parts(prediction)
+        # Logits are as large as the slice. Only models that take masks can go on from them.
+        spec = CATALOGUE.get(choice.model)
+        fields, arrays = codec.prediction_parts(prediction, spec is not None and "mask" in spec.prompts)
         return Message("prediction", {"job": job, **fields}, arrays)
 
     def _segment(self, job: int, request: Message) -> Message:

@@ -128,7 +128,7 @@ class SlicePreview:
         tag: identifies the newest request to the tool that made it; None after `forget`.
 
     Args:
-        state: its `problem` is set, and its `changed` or `redrawn` is emitted.
+        state: its `problem` is set, and its `changed` or `previewed` is emitted.
         reader: provides slices; requests wait until it has a window.
         client: predicts masks, with the model that the options name.
         clock: monotonic seconds.
@@ -217,7 +217,7 @@ class SlicePreview:
             slice_to_world = self._stack_in_use.slice_to_world(request.index)
             mask = mask & request.oriented_box.on_slice(slice_to_world, *mask.shape)
         self.image.put(request.index, mask)
-        self._state.redrawn.emit()
+        self._state.previewed.emit()
 
     def _failed(self, error: MedSAMError) -> None:
         self.image = self.shown = None

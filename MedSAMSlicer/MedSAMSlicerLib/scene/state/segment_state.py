@@ -64,7 +64,8 @@ class SegmentState:
         suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
         changed: emitted, without arguments, whenever something of this looks different.
-        redrawn: emitted instead if only the rectangle or preview in the slice views does, as at every move of the mouse.
+        redrawn: emitted instead if only the rectangle in the slice views does, as at every move of the mouse.
+        previewed: emitted instead if a preview has come, which the user waits for.
         voxels_changed: emitted, without arguments, when the volume's voxels have changed, before `changed`.
         lost: emitted once, with the reason as a `MedSAMError`, when `gone` becomes True, before `changed`.
 
@@ -94,7 +95,8 @@ class SegmentState:
         self.view: ViewGeometry | None = None
         self.correcting: int | None = None
         self.suspended = self.gone = False
-        self.changed, self.redrawn, self.voxels_changed, self.lost = Signal(), Signal(), Signal(), Signal()
+        self.changed, self.redrawn, self.previewed = Signal(), Signal(), Signal()
+        self.voxels_changed, self.lost = Signal(), Signal()
         # Checked first, then watched: what refuses the volume must leave nothing behind that the scene could call.
         check_nodes(volume_node, segmentation_node, segment_id)
         default_axis_of(volume_node)
@@ -254,6 +256,7 @@ class SegmentState:
         self._watch.stop()
         self.changed.disconnect_all()
         self.redrawn.disconnect_all()
+        self.previewed.disconnect_all()
         self.voxels_changed.disconnect_all()
         self.lost.disconnect_all()
 

@@ -25,6 +25,7 @@ from .transport import Transport
 from .worker_process import ANSWER_TIMEOUT, WorkerProcess, response_timeout
 
 _log = get_logger(__name__)
+_OF_A_RUN = ("need_slice", "slice_result")
 _MODEL_IS_LOADED = ("need_slice", "slice_result", "prediction", "finished")
 
 Action = Callable[[], None]
@@ -85,6 +86,11 @@ class WorkerClient:
         return not self._requests
 
     @property
+    def reading(self) -> bool:
+        """Whether messages of the process have arrived that `step` has still to take."""
+        return self._process is not None and self._process.reading
+
+    @property
     def transport(self) -> Transport | None:
         """Transport of the current process; None if there is none."""
         return None if self._process is None else self._process.transport
@@ -138,7 +144,8 @@ class WorkerClient:
 
         Args:
             choice: model to run.
-            image: uint8 (rows, columns), or (rows, columns, 3) for colour.
+            image: uint8 (rows, columns), or (rows, columns, 3) for colour; not modified afterwards. The same array as in the
+                preview before is not sent again.
             prompt: prompt in slice pixels.
             on_prediction: called with the prediction.
             on_failed: called if there is none.
@@ -155,9 +162,12 @@ class WorkerClient:
             return partial(self._complete, message, partial(on_prediction, prediction))
 
         fields, arrays = codec.slice_prompt_parts("prompt", as_slice_prompt(prompt))
-        arrays = {**arrays, **codec.image_arrays(image)}
+        if self._process is None or self._process.previewed is not image:
+            arrays = {**arrays, **codec.image_arrays(image)}
         handlers: dict[str, Handler] = {"prediction": answered, "superseded": self._complete_silently}
         self._send("preview", choice, fields, arrays, handlers, on_failed)
+        if self._process is not None:
+            self._process.previewed = image
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         """Cache the embedding of one uint8 (rows, columns) slice before it is needed."""
@@ -210,9 +220,10 @@ class WorkerClient:
         on_failed: Callable[[MedSAMError], None],
     ) -> int:
         """Send a request, and return its number."""
-        now = self._clock()
         if self._process is None:
-            started = WorkerProcess(self._make_transport(), now, self._on_greeted, self._on_message, self._on_lost)
+            started = WorkerProcess(
+                self._make_transport(), self._clock, self._on_greeted, self._on_message, self._on_lost
+            )
             if started.ended:
                 raise WorkerError(
                     _("the inference process ended during its start: try again, or restart the application")
@@ -220,7 +231,7 @@ class WorkerClient:
             self._process, self._loaded = started, None
         process = self._process
         if not self._requests:
-            process.begin_silence(now)
+            process.begin_silence(self._clock())
         self._last_request += 1
         process.send(kind, {"job": self._last_request, **codec.choice_fields(choice), **fields}, arrays)
         self._requests[self._last_request] = _Request(handlers, on_failed, choice)
@@ -307,9 +318,10 @@ class WorkerClient:
         run.stop_reason = error
         request = self._requests.get(run.request)
         if request is not None and self._process is not None:
-            ignored: dict[str, Handler] = dict.fromkeys(("need_slice", "slice_result"), _ignore_message)
+            ignored: dict[str, Handler] = dict.fromkeys(_OF_A_RUN, _ignore_message)
             ignored["finished"] = self._complete_silently
             self._requests[run.request] = replace(request, handlers=ignored, on_failed=ignore)
+            self._process.drop(run.request, _OF_A_RUN)
             self._process.send("cancel", {"job": run.request})
 
     def _report_stop(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+
+import numpy as np
 
 from ...engine.diagnostics.child_log import ChildLog, is_log_line
 from ...engine.diagnostics.log import get_logger, log_error
@@ -25,6 +27,9 @@ SLICE_TIMEOUT = 30.0
 SECONDS_PER_MILLION_PARAMETERS = 0.4
 """Timeout once the model is loaded: the sum of both, that is 30 s for LiteMedSAM and nearly 5 minutes for SAM ViT-H,
 several times what they take for a slice on a slow CPU."""
+DELIVERY_SECONDS = 0.01
+"""How long messages are delivered without a break, so that the application stays responsive after a time in which it was
+busy and many have arrived. One of a large slice takes milliseconds."""
 _LONGEST_TICK = 5.0
 _STDERR_BYTES = 8192
 _STDERR_LINES = 3
@@ -53,11 +58,12 @@ class WorkerProcess:
     Attributes:
         transport: the transport of the process.
         greeted: whether the process is ready and uses the same protocol version.
+        previewed: slice of the last preview, which the process keeps; None before the first one.
         silence: seconds without a sign of life, as counted by `tick`: output, or messages that the process computes.
 
     Args:
         transport: a transport that has not been started.
-        now: current time in seconds, on the clock of `tick`.
+        clock: returns monotonic time in seconds.
         on_greeted: called when the process is ready.
         on_message: called with each message except the greeting. Its exceptions propagate to the caller of the
             transport; the remaining messages are delivered by the next call of `deliver`.
@@ -68,15 +74,17 @@ class WorkerProcess:
     def __init__(
         self,
         transport: Transport,
-        now: float,
+        clock: Callable[[], float],
         on_greeted: Callable[[], None],
         on_message: Callable[[Message], None],
         on_lost: Callable[[WorkerError], None],
     ) -> None:
         self.transport = transport
         self.greeted = False
+        self.previewed: np.ndarray | None = None
         self.silence = 0.0
-        self._last_tick = now
+        self._clock = clock
+        self._last_tick = clock()
         self._on_greeted, self._on_message, self._on_lost = on_greeted, on_message, on_lost
         self._reader = MessageReader()
         self._received: deque[Message] = deque()
@@ -99,18 +107,33 @@ class WorkerProcess:
         """
         self.transport.write(encode(Message(kind, fields, arrays or {})))
 
+    @property
+    def reading(self) -> bool:
+        """Whether messages have arrived that `deliver` has still to deliver."""
+        return bool(self._received)
+
     def deliver(self) -> None:
-        """Deliver the received messages, one by one."""
+        """Deliver received messages, one by one, for `DELIVERY_SECONDS`; the others wait for the next call."""
+        end = self._clock() + DELIVERY_SECONDS
         while self._received:
-            message = self._received.popleft()
-            if message.kind == "hello" and not self.greeted:
-                self._greet(message)
-            elif message.kind == "alive":
-                continue  # its arrival has reset `silence`
-            elif self.greeted:
-                self._on_message(message)
-            else:
-                self.reject(_("message '{kind}' was sent before the greeting").format(kind=one_line(message.kind, 40)))
+            self._deliver(self._received.popleft())
+            if self._clock() >= end:
+                return
+
+    def drop(self, job: int, kinds: Collection[str]) -> None:
+        """Drop messages of these kinds that belong to a job and have not been delivered."""
+        kept = [one for one in self._received if one.kind not in kinds or one.fields.get("job") != job]
+        self._received = deque(kept)
+
+    def _deliver(self, message: Message) -> None:
+        if message.kind == "hello" and not self.greeted:
+            self._greet(message)
+        elif message.kind == "alive":
+            return  # its arrival has reset `silence`
+        elif self.greeted:
+            self._on_message(message)
+        else:
+            self.reject(_("message '{kind}' was sent before the greeting").format(kind=one_line(message.kind, 40)))
 
     def begin_silence(self, now: float) -> None:
         """Reset `silence`; call this when the first request is sent."""
@@ -160,18 +183,22 @@ class WorkerProcess:
         if self._ended:
             return
         self.silence = 0.0
+        waiting = self.reading
         try:
             self._received.extend(self._reader.feed(data))
         except WorkerError as error:
             self.reject(str(error))
             return
-        self.deliver()
+        if not waiting:  # otherwise the timer that calls `deliver` does it: one portion in each turn of the event loop
+            self.deliver()
 
     def _on_stderr(self, data: bytes) -> None:
         self._stderr = (self._stderr + data)[-_STDERR_BYTES:]
         self._child_log.feed(data)
 
     def _on_exit(self, status: int | None) -> None:
+        while not self._ended and self._received:
+            self._deliver(self._received.popleft())
         if not self._ended:
             self._mark_ended()
             self._child_log.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -18,11 +19,33 @@ VIEWS = ("Red", "Yellow", "Green")
 ORDER = (10, *range(11, 20), *range(9, -1, -1))
 
 
-class SlowViews:
+class Views:
+    """Counts in which turns of the event loop the views were rendered.
+
+    Attributes:
+        begin: the turn after which they are counted.
+    """
+
+    def __init__(self, host: Any) -> None:
+        self.host, self.begin = host, host.clock.cycle
+
+    def rendered(self, view: str) -> list[int]:
+        """Turns of the event loop since `begin` in which the view was rendered."""
+        cycles = self.host.user.view(view).sliceView().rendered
+        return [cycle for cycle in cycles if cycle > self.begin]
+
+    @property
+    def renders(self) -> Counter[int]:
+        """Turns of the event loop since `begin`, with the number of views that were rendered in each."""
+        return Counter(cycle for view in VIEWS for cycle in self.rendered(view))
+
+
+class SlowViews(Views):
     """An effect with a run under way, whose results come every 20 ms, three times as fast as a decoder makes them."""
 
     def __init__(self, effect_fixture: Any) -> None:
-        self.fixture, self.host, self.worker = effect_fixture, effect_fixture.host, FakeWorkerProcess()
+        super().__init__(effect_fixture.host)
+        self.fixture, self.worker = effect_fixture, FakeWorkerProcess()
         self.clock = self.host.clock
         effect_fixture.effect.make_transport = lambda: self.worker
         effect_fixture.effect._run_display._clock = lambda: self.clock.now / 1000
@@ -40,18 +63,13 @@ class SlowViews:
         self.seen: list[tuple[int, int]] = []
         for number, index in enumerate(ORDER):
             self.clock.post(lambda index=index: self.find(index), 20.0 * (number + 1))
-        self.begin = self.clock.cycle
+        self.begin = self.clock.cycle  # from the first result on
 
     def find(self, index: int) -> None:
         mask = np.zeros((60, 80), bool)
         mask[20:40, 30:50] = True
         self.worker.find(index, mask, job=self.job)
         self.found.append(index)
-
-    def rendered(self, view: str) -> list[int]:
-        """Turns of the event loop since the first result in which the view was rendered."""
-        cycles = self.host.user.view(view).sliceView().rendered
-        return [cycle for cycle in cycles if cycle > self.begin]
 
 
 @pytest.fixture
@@ -64,15 +82,14 @@ def test_one_view_is_rendered_in_a_turn_of_the_event_loop_and_all_messages_are_r
     slow.clock.advance(20.0 * len(ORDER))
     editor = slow.fixture.contouring
     assert slow.found == list(ORDER) and editor.progress.done == len(ORDER)
-    renders = Counter(cycle for view in VIEWS for cycle in slow.rendered(view))
+    renders = slow.renders
     assert renders and max(renders.values()) == 1
     # Without pacing, each of the results would have all three views rendered.
     assert sum(renders.values()) <= (slow.clock.now - started) / RENDER_MILLISECONDS + 1 < len(ORDER)
     slow.clock.advance(3000)
     slow.worker.say("finished", {"job": slow.job, **codec.info_fields(RunInfo())})
     slow.clock.advance(3000)
-    renders = Counter(cycle for view in VIEWS for cycle in slow.rendered(view))
-    assert max(renders.values()) == 1, "the end of a run has all views rendered, one by one"
+    assert max(slow.renders.values()) == 1, "the end of a run has all views rendered, one by one"
     assert slow.fixture.visible("result", "Green") and editor.result is not None
 
 
@@ -90,13 +107,66 @@ def test_a_cancel_drops_what_is_queued(slow: SlowViews) -> None:
     assert 0 < done < len(ORDER)
     slow.host.user.click(slow.fixture.ui.cancelButton)
     assert not slow.fixture.contouring.running and not slow.fixture.ui.progressFrame.visible
-    cancelled = slow.clock.cycle
+    slow.begin = slow.clock.cycle
     slow.clock.advance(5000)
     assert len(slow.found) == len(ORDER), "the process goes on until it reads the cancel"
     assert slow.fixture.contouring.result is None and not slow.fixture.visible("result")
-    renders = Counter(cycle for view in VIEWS for cycle in slow.rendered(view) if cycle > cancelled)
+    renders = slow.renders
     assert max(renders.values()) == 1 and sum(renders.values()) <= 6, "each view once, and those that were under way"
     assert slow.fixture.ui.problemLabel.text == ""
+
+
+def test_a_backlog_is_read_before_anything_is_drawn_and_in_portions(effect_fixture: Any) -> None:
+    """After a time in which the application was busy, 60 results wait. Each takes 3 ms by the clock of this test."""
+    host, worker = effect_fixture.host, FakeWorkerProcess()
+    effect_fixture.effect.make_transport = lambda: worker
+    effect_fixture.effect._controller.client._clock = itertools.count(0, 0.003).__next__
+    effect_fixture.effect._run_display._clock = lambda: host.clock.now / 1000
+    effect_fixture.effect.scriptedEffect.setParameter("EncodeAhead", "0")
+    effect_fixture.drag(wait=False)
+    host.clock.advance(100)
+    worker.greet()
+    host.clock.advance(3000)
+    [job], mask = worker.jobs("segment"), np.zeros((60, 80), bool)
+    views, editor, done = Views(host), effect_fixture.contouring, [0]
+    worker.say_together([worker.result(index, mask, job) for index in ORDER])
+    while editor.progress.done < len(ORDER):
+        done.append(editor.progress.done)
+        host.clock.advance(1)
+    portions = np.diff([*done, len(ORDER)])
+    assert portions.max() <= 4 and sum(views.renders.values()) == 0, "nothing is drawn while results wait"
+    host.clock.advance(1000)
+    assert max(views.renders.values()) == 1
+
+
+def test_a_preview_is_rendered_in_the_turn_in_which_it_comes(effect_fixture: Any) -> None:
+    host, worker, user = effect_fixture.host, FakeWorkerProcess(), effect_fixture.host.user
+    effect_fixture.effect.make_transport = lambda: worker
+    mask, editor = np.ones((60, 80), bool), effect_fixture.contouring
+
+    def answer() -> None:
+        fields, arrays = codec.prediction_parts(Prediction(mask, 0.5, np.zeros((4, 4), np.float32)), False)
+        worker.say("prediction", {"job": worker.jobs("preview")[-1], **fields}, arrays)
+
+    user.press("Red", effect_fixture.at("Red", -1))
+    user.move("Red", effect_fixture.at("Red", 0.5))
+    host.clock.advance(100)
+    worker.greet()
+    host.clock.advance(1000)
+    answer()
+    for milliseconds in (10.0, RENDER_MILLISECONDS):
+        host.rendering.milliseconds = milliseconds
+        for share in (0.6, 0.7, 0.8, 0.9):
+            host.clock.advance(1000)
+            views = Views(host)
+            user.move("Red", effect_fixture.at("Red", share + milliseconds / 2000))
+            host.clock.post(answer, 5)
+            host.clock.advance(5)
+            assert len(views.rendered("Red")) == 1 and editor.rectangle.shown.box == editor.rectangle.drag.box
+            assert effect_fixture.visible("preview")
+            host.clock.advance(1000)
+            assert set(views.renders.values()) == {1} and not views.rendered("Green")
+        assert len(views.rendered("Red")) == 1, "the turn of the mouse's own rendering was used"
 
 
 def test_whoever_waits_for_the_model_reads_so_and_seconds_are_counted(effect_fixture: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
@@ -38,9 +39,21 @@ class FakeWorkerProcess:
     def greet(self) -> None:
         self.say("hello", {"version": PROTOCOL_VERSION})
 
-    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
+    def say_together(self, messages: list[Message]) -> None:
+        """All messages arrive at once, as they do after a time in which the application was busy."""
+        self.listener.on_bytes(b"".join(map(encode, messages)))
+
+    @staticmethod
+    def result(index: int, mask: np.ndarray, job: int = 1) -> Message:
         fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
-        self.say("slice_result", {"job": job, **fields}, arrays)
+        return Message("slice_result", {"job": job, **fields}, arrays)
+
+    @staticmethod
+    def end(job: int = 1) -> Message:
+        return Message("finished", {"job": job, **codec.info_fields(RunInfo())})
+
+    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
+        self.say_together([self.result(index, mask, job)])
 
     def jobs(self, kind: str) -> list[int]:
         """Numbers of the requests of a kind, in the order of their arrival."""

@@ -63,7 +63,7 @@ class Parent:
         assert message is not None, self.stderr.read().decode()
         return message
 
-    def preview(self, job: int, image: np.ndarray, choice: ModelChoice = CHOICE) -> None:
+    def preview(self, job: int, image: np.ndarray | None, choice: ModelChoice = CHOICE) -> None:
         prompt, _ = codec.slice_prompt_parts("prompt", SlicePrompt(box=BOX))
         self.send("preview", {"job": job, **codec.choice_fields(choice), **prompt}, image)
 
@@ -136,7 +136,30 @@ def test_greeting_preview_and_encode_are_answered_in_order(worker: Callable[...,
     parent.preview(3, image)
     prediction = codec.read_prediction(parent.receive())
     np.testing.assert_array_equal(prediction.mask, bright_inside(image, BOX))
-    np.testing.assert_array_equal(prediction.low_res_logits, image[::2, ::2])
+
+
+def test_logits_come_only_from_models_that_can_go_on_from_them(worker: Callable[..., Parent]) -> None:
+    parent, image = worker(), noise_stack().images[0]
+    for job, model, expected in ((1, "litemedsam", np.zeros((0, 0))), (2, "sam_med2d", image[::2, ::2])):
+        parent.preview(job, image, ModelChoice(model))
+        np.testing.assert_array_equal(codec.read_prediction(parent.receive()).low_res_logits, expected)
+
+
+def test_a_preview_without_an_image_is_of_the_slice_before(worker: Callable[..., Parent]) -> None:
+    parent, stack = worker(), noise_stack()
+    parent.preview(1, None)
+    assert "image" in str(error_of(parent.receive()))
+    parent.segment(2, stack)
+    needed = parent.receive()
+    # Of these only the last one is answered; its slice came with another.
+    parent.preview(3, stack.images[2])
+    parent.preview(4, stack.images[5])
+    parent.preview(5, None)
+    parent.supply(needed, stack)
+    _, events = parent.until(stack, "finished")
+    [prediction] = [event for event in events if event.kind == "prediction"]
+    assert prediction.integer("job") == 5
+    np.testing.assert_array_equal(codec.read_prediction(prediction).mask, bright_inside(stack.images[5], BOX))
 
 
 def test_a_run_asks_for_its_slices_and_gives_the_results_of_the_engine_called_directly(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import Cancelled, MedSAMError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import RunInfo
+from MedSAMSlicerLib.engine.prompts import StackPrompt
+from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION
 from MedSAMSlicerLib.scene.worker.active_run import Stage
@@ -236,3 +238,85 @@ def test_all_requests_fail_when_the_process_is_lost_even_if_a_callback_raises(
     assert len(errors) == 2
     assert type(recorded.error) is WorkerError
     assert client_fixture.client.idle
+
+
+def test_the_slice_of_a_preview_is_sent_once_to_each_process(client_fixture: WorkerClientFixture) -> None:
+    client, (one, other) = client_fixture.client, noise_stack().images[:2]
+
+    def sent(image: np.ndarray) -> bool:
+        client.preview(CHOICE, image, BOX, lambda _prediction: None)
+        process = client_fixture.processes[-1]
+        if len(process.received) == 1:
+            process.greet()
+        process.say("superseded", {"job": process.jobs("preview")[-1]})
+        assert client.idle
+        return "image" in process.received[-1].arrays
+
+    assert [sent(image) for image in (one, one, other, other, one, one)] == [True, False, True, False, True, False]
+    client.close()
+    assert [sent(image) for image in (one, one)] == [True, False]
+
+
+def test_a_burst_of_messages_is_taken_in_portions(client_fixture: WorkerClientFixture) -> None:
+    """Each takes the time of a large slice: the application gets its turn between two portions, and nothing is lost."""
+    recorded = CallbackRecorder()
+
+    def take(result: SliceResult) -> None:
+        client_fixture.now += 0.004
+        recorded.results.append(result)
+
+    client = client_fixture.client
+    client.segment(
+        CHOICE, noise_stack(200), StackPrompt({0: BOX}, (0, 199)), replace(recorded.listener(), on_slice=take)
+    )
+    [process] = client_fixture.processes
+    process.greet()
+    assert not client.reading
+    process.say_together([*(process.result(index, MASK) for index in range(100)), process.end()])
+    portions = [len(recorded.results)]
+    while client.reading:
+        before = len(recorded.results)
+        client.step()
+        portions.append(len(recorded.results) - before)
+    assert sum(portions) == 100 and max(portions) <= 3
+    assert len(recorded.infos) == 1 and client.idle
+
+
+def test_a_burst_is_over_at_once_when_the_run_is_cancelled(client_fixture: WorkerClientFixture) -> None:
+    recorded = CallbackRecorder()
+
+    def take(result: SliceResult) -> None:
+        client_fixture.now += 0.004
+        recorded.results.append(result)
+
+    client = client_fixture.client
+    client.segment(
+        CHOICE, noise_stack(200), StackPrompt({0: BOX}, (0, 199)), replace(recorded.listener(), on_slice=take)
+    )
+    [process] = client_fixture.processes
+    process.greet()
+    process.say_together([process.result(index, MASK) for index in range(100)])
+    client.cancel()
+    count = len(recorded.results)
+    client.step()
+    assert isinstance(recorded.error, Cancelled) and len(recorded.results) == count
+    assert not client.reading, "what waits is dropped together"
+
+
+def test_what_a_process_sent_before_its_end_is_delivered(client_fixture: WorkerClientFixture) -> None:
+    recorded = CallbackRecorder()
+
+    def take(result: SliceResult) -> None:
+        client_fixture.now += 0.004
+        recorded.results.append(result)
+
+    client = client_fixture.client
+    client.segment(
+        CHOICE, noise_stack(200), StackPrompt({0: BOX}, (0, 199)), replace(recorded.listener(), on_slice=take)
+    )
+    [process] = client_fixture.processes
+    process.greet()
+    process.say_together([*(process.result(index, MASK) for index in range(50)), process.end()])
+    process.listener.on_exit(0)
+    assert len(recorded.results) == 50 and len(recorded.infos) == 1
+    assert recorded.errors == []
