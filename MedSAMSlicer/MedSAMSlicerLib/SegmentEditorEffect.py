@@ -167,7 +167,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             return
         self._overlays.update(self.contouring, only=viewWidget)
         self._controller.wake()
-        if viewWidget is self._events.view:
+        if viewWidget is self._view_in_use():
             self._entered()
 
     def processInteractionEvents(
@@ -299,10 +299,13 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         elif editor.parameters.flag("ApplyAtOnce") and found_something(editor) and not editor.state.current.outdated:
             self.apply()
 
-    def _view_geometry(self) -> ViewGeometry | None:
+    def _view_in_use(self) -> slicer.qMRMLSliceWidget | None:
         """The view that the user works in, or the first view; None without views."""
-        views = [self._events.view] if self._events.view is not None else slice_views.slice_views()
-        return slice_views.geometry_of(views[0]) if views else None
+        return self._events.view or next(iter(slice_views.slice_views()), None)
+
+    def _view_geometry(self) -> ViewGeometry | None:
+        view = self._view_in_use()
+        return None if view is None else slice_views.geometry_of(view)
 
     def _selected_key(self) -> int | None:
         return None if self._frame is None else self._frame.selected_key

@@ -18,6 +18,7 @@ from ..scene.state.segment_state import SegmentState
 from ..scene.worker.transport import Transport
 from ..scene.worker.worker_client import WorkerClient
 from ..scene.writing.result_writer import ResultWriter
+from .slice_views import geometry_of, slice_views
 
 STEP_MILLISECONDS = 20
 
@@ -153,6 +154,7 @@ class EffectController:
         state = SegmentState(*wanted, EffectParameters(node, self._preferred))
         self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
         state.changed.connect(self._changed)
+        state.views = lambda: [geometry_of(view) for view in slice_views()]
         state.redrawn.connect(lambda: self._redrawn(False))
         state.previewed.connect(lambda: self._redrawn(True))
 

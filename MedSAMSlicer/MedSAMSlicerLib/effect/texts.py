@@ -216,14 +216,14 @@ def _name_of_slice(editor: ContourEditor, plane: Plane | None) -> Callable[[int]
 
 
 def result_text(editor: ContourEditor) -> str:
-    """State of the result, its number of slices, and how many of them need review."""
+    """State of the result, its number of slices, how many of them need review, and how long a new result took."""
     current = editor.state.current
     if editor.found is None and editor.result is None:
         return ""
     summary = result_summary(editor)
     if summary.found == 0 and not editor.found:
         return _("No object found in this box: draw a tighter rectangle, or choose another window.")
-    state = _("Preview")
+    state, took = _("Preview"), ""
     if editor.found:
         state = _("So far")
     elif current.applied:
@@ -232,11 +232,22 @@ def result_text(editor: ContourEditor) -> str:
         state = _("Outdated")
     elif current.undone:
         state = _("Undone, not in the segment")
-    return _("{state}: {slices}, {review}.").format(
+    else:
+        took = seconds_text(current.run.seconds) if current.run is not None else ""
+    text = _("{state}: {slices}, {review}.").format(
         state=state,
         slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),
         review=_review_text(summary.to_review),
     )
+    return f"{text} {took}" if took else text
+
+
+def seconds_text(seconds: tuple[float, float] | None) -> str:
+    """How long the user waited for the first and the last slice of a run; empty if unknown."""
+    if seconds is None:
+        return ""
+    first, last = (f"{one:.1f}" if one < 10 else f"{one:.0f}" for one in seconds)
+    return _("First slice after {first} s, all after {last} s.").format(first=first, last=last)
 
 
 def outdated_text() -> str:

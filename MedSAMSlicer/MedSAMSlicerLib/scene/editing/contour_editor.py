@@ -68,7 +68,9 @@ class ContourEditor:
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)
         self._client, self._on_result = client, on_result
-        self.runs = RunController(state, self.reader, client, self._slice_found, self._run_finished, self._run_failed)
+        self.runs = RunController(
+            state, self.reader, client, self._slice_found, self._run_finished, self._run_failed, clock
+        )
         self.frames = FrameController(state, client, self._wanted_window)
         self._prefetch = Prefetcher(state, self.reader, client, clock)
         self.mouse = MouseInteraction(state, self.rectangle, self.points, self.runs, self._prefetch)

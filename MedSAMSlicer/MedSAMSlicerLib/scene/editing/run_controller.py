@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ...engine.diagnostics.log import get_logger, log_error
@@ -36,6 +37,7 @@ class RunController:
         on_slice: called with each slice whose run still has the segment's prompts.
         on_finished: called when `current` has the result of a run.
         on_failed: called when a run has ended without a result, before the state's `problem` is set.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class RunController:
         on_slice: Callable[[SliceResult], None],
         on_finished: Callable[[], None],
         on_failed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._state, self._reader, self._client = state, reader, client
+        self._state, self._reader, self._client, self._clock = state, reader, client, clock
         self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
         self._run: SegmentationRun | None = None
+        self._since = clock()
+        self._first_seconds: float | None = None
         self.wanted = False
         self.before: list[Prompts | None] = []
 
@@ -79,6 +84,7 @@ class RunController:
         """Cancel the run under way and have another one start. `before`: see there."""
         self.cancel()
         self.wanted, self.before = True, before or []
+        self._since, self._first_seconds = self._clock(), None
         self._state.changed.emit()
 
     def cancel(self) -> None:
@@ -138,6 +144,8 @@ class RunController:
         state.changed.emit()
 
     def _show(self, found: SliceResult, prompts: Prompts) -> None:
+        if self._first_seconds is None:
+            self._first_seconds = self._clock() - self._since
         self._state.current.add(found)
         if prompts is self._state.prompts:
             self._on_slice(found)
@@ -150,7 +158,8 @@ class RunController:
         if info is not None and info.loaded is not None:
             prompt = prompts.stack_prompt(basis.choice.model, basis.slice_range)
             provenance = provenance_text(info.loaded, prompt, result.slices_to_review)
-        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance))
+        seconds = None if self._first_seconds is None else (self._first_seconds, self._clock() - self._since)
+        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance, seconds))
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 

@@ -49,6 +49,7 @@ class FinishedRun:
         prompts, basis: what the run was given.
         voxels: the voxels of the result's slices; None if some were edited during the run.
         provenance: see `provenance_text`; empty if it is not known.
+        seconds: from the user's action to the first new slice, and to the last; None if there was none.
     """
 
     result: StackResult
@@ -56,6 +57,7 @@ class FinishedRun:
     basis: ResultBasis
     voxels: ReadVoxels | None
     provenance: str = ""
+    seconds: tuple[float, float] | None = None
 
 
 class CurrentResult:

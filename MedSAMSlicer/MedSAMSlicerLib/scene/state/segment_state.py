@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -59,7 +59,8 @@ class SegmentState:
         current: the current result, if there is one.
         problem: what went wrong last; None after the next action of the user.
         notes: what the user should read about the result.
-        view: slice view that the user looks at; None if unknown.
+        view: slice view that the user works in; None if unknown.
+        views: returns all slice views.
         correcting: key slice whose rectangle is shown with handles; None if there is none.
         suspended: whether another segment is selected, so that nothing of this one is shown.
         gone: whether the volume, the segmentation or the segment has left the scene.
@@ -93,6 +94,7 @@ class SegmentState:
         self.problem: MedSAMError | None = None
         self.notes: list[str] = []
         self.view: ViewGeometry | None = None
+        self.views: Callable[[], Sequence[ViewGeometry]] = tuple
         self.correcting: int | None = None
         self.suspended = self.gone = False
         self.changed, self.redrawn, self.previewed = Signal(), Signal(), Signal()
@@ -150,14 +152,15 @@ class SegmentState:
         return int(np.clip(np.floor(stack.world_to_slice(centre[None])[0, 0] + 0.5), 0, stack.shape[0] - 1))
 
     def index_in_view(self, plane: Plane) -> int | None:
-        """Slice of the plane that the user looks at; None if `view` shows no single slice of it.
+        """Slice of the plane that the user looks at: in `view`, or else in the first of `views`; None if no view shows one.
 
         Raises:
             InputError: the volume cannot be used.
         """
-        if self.view is None or not plane.is_shown_by(self.view, self.volume_node):
-            return None
-        return self.index_in(self.view, plane)
+        for view in (self.view, *self.views()):
+            if view is not None and plane.is_shown_by(view, self.volume_node):
+                return self.index_in(view, plane)
+        return None
 
     # Changes
 
