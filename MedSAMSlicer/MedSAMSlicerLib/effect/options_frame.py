@@ -170,10 +170,16 @@ class OptionsFrame:
             ui.keysTable.selectRow(indices.index(selected) if selected in indices else len(indices) - 1)
 
     def _show_strip(self, cells: tuple[StripCell, ...], first_slice: int) -> None:
-        self._first_slice = first_slice
+        added, self._first_slice = self._first_slice - first_slice, first_slice
         if cells == self._cells:
             return
-        before, self._cells = self._cells, cells
+        before: tuple[StripCell | None, ...] = self._cells
+        self._cells = cells
+        if 0 < added < len(cells):
+            # A run goes in both directions: columns move, instead of each of their cells being made anew.
+            for _column in range(added):
+                self.ui.stripTable.insertColumn(0)
+            before = (None,) * added + before
         self.ui.stripTable.columnCount = len(cells)
         for column, cell in enumerate(cells):
             if column < len(before) and cell == before[column]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -45,28 +45,38 @@ class ResultSummary:
     to_review: int
 
 
-# With the number of slices that the result had: during a run it grows.
-_summaries: WeakKeyDictionary[StackResult, tuple[int, ResultSummary]] = WeakKeyDictionary()
+@dataclass
+class _Cells:
+    """Cells of the slices of a result, made once: a result grows during a run, and the strip is shown ten times a second."""
+
+    by_slice: dict[int, tuple[SliceResult | None, StripCell]] = field(default_factory=dict)
+
+    def of(self, index: int, found: SliceResult | None, name_of: Callable[[int], str]) -> StripCell:
+        known = self.by_slice.get(index)
+        if known is None or known[0] is not found:
+            cell = _empty_cell(name_of(index)) if found is None else _cell(found, name_of(index))
+            known = self.by_slice[index] = (found, cell)
+        return known[1]
+
+
+_cells: WeakKeyDictionary[StackResult, _Cells] = WeakKeyDictionary()
 
 
 def summary_of(result: StackResult, name_of: Callable[[int], str]) -> ResultSummary:
-    """Summary of a result, which may grow; remembered as long as the result exists.
+    """Summary of a result, which may grow; cells are remembered as long as the result exists.
 
     Args:
         name_of: what the user knows a slice by, besides its number.
     """
-    size, summary = _summaries.get(result, (-1, None))
-    if summary is None or size != len(result):
-        by_index = {found.index: _cell(found, name_of(found.index)) for found in result.cropped()}
-        first, last = min(by_index, default=0), max(by_index, default=-1)
-        summary = ResultSummary(
-            first,
-            tuple(by_index.get(index) or _empty_cell(name_of(index)) for index in range(first, last + 1)),
-            sum(1 for found in result.cropped() if found.mask.any()),
-            len(result.slices_to_review),
-        )
-        _summaries[result] = (len(result), summary)
-    return summary
+    cells = _cells.setdefault(result, _Cells())
+    by_index = {found.index: found for found in result.cropped()}
+    first, last = min(by_index, default=0), max(by_index, default=-1)
+    return ResultSummary(
+        first,
+        tuple(cells.of(index, by_index.get(index), name_of) for index in range(first, last + 1)),
+        sum(1 for found in by_index.values() if found.mask.size),
+        len(result.slices_to_review),
+    )
 
 
 def color_of(confidence: float) -> Color:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,6 +107,25 @@ class StackResult:
         cropped = np.zeros((0, 0), bool) if box is None else result.mask[box.pixels].astype(bool)
         logits = None if result.low_res_logits is None else in_half_precision(result.low_res_logits)
         self._slices[result.index] = _CompactSlice(replace(result, mask=cropped, low_res_logits=logits), row, column)
+
+    def take_over(self, other: StackResult, indices: Iterable[int]) -> None:
+        """Add slice results of another result of the same stack, without unpacking them.
+
+        Raises:
+            InputError: the shapes of the stacks differ.
+        """
+        if other.shape != self.shape:
+            raise InputError(
+                _("a result of a stack of {other} does not fit a stack of {shape}").format(
+                    other=other.shape, shape=self.shape
+                )
+            )
+        self._slices.update((index, other._slices[index]) for index in indices)
+
+    def crop(self, index: int) -> tuple[int, int, np.ndarray]:
+        """First row, first column and mask of the box around a slice's mask, (0, 0) if that is empty. Raises KeyError."""
+        compact = self._slices[index]
+        return compact.row, compact.column, compact.result.mask
 
     def __len__(self) -> int:
         return len(self._slices)

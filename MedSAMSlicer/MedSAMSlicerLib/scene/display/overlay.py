@@ -5,12 +5,14 @@ World coordinates are RAS in millimetres.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from ...engine.prompts import Box
-from ...engine.results import SliceResult
+from ...engine.results import SliceResult, StackResult
 from ...engine.volume.affine import transform_points
 from ..volume.geometry import to_matrix
 from ..volume.view_plane import Stack, ViewGeometry
@@ -40,6 +42,7 @@ class StackImage:
         count = stack.shape[0] - first if slices is None else slices
         self.first = first
         self.changed: set[int] = set()
+        self._written: set[int] = set()
         self.to_world = stack.slice_to_world(first)
         self.is_colour = colour
         self.values = np.zeros((count, *stack.shape[1:], *([4] if colour else [])), np.uint8)
@@ -49,6 +52,11 @@ class StackImage:
             numpy_to_vtk(self.values.reshape(-1, 4) if colour else self.values.ravel())
         )
 
+    def fits(self, stack: Stack) -> bool:
+        """Whether the image has the slices of a stack, at the place where they are now."""
+        same_shape = self.values.shape[:3] == tuple(stack.shape) and self.first == 0
+        return same_shape and np.array_equal(self.to_world, stack.slice_to_world(0))
+
     def put(self, index: int, values: np.ndarray, nonzero_box: Box | None = None) -> None:
         """Replace slice `index` of the stack.
 
@@ -57,9 +65,7 @@ class StackImage:
             values: (rows, columns) array, or (rows, columns, 3) for an image in colour.
             nonzero_box: box outside of which `values` is 0; None if unknown.
         """
-        target = self.values[index - self.first]
-        if target.any():
-            target[:] = 0
+        target = self._cleared(index)
         if self.is_colour:
             target[..., :3], target[..., 3] = values, 255
         elif nonzero_box is None:
@@ -70,7 +76,18 @@ class StackImage:
                 slice(int(nonzero_box.x0), int(nonzero_box.x1) + 1),
             )
             target[rows, columns] = values[rows, columns]
+        self._modified()
+
+    def _cleared(self, index: int) -> np.ndarray:
+        """A slice, which is about to be replaced, without what was written before."""
+        target = self.values[index - self.first]
+        if index in self._written:
+            target[:] = 0
+        self._written.add(index)
         self.changed.add(index)
+        return target
+
+    def _modified(self) -> None:
         self.image.GetPointData().GetScalars().Modified()
         self.image.Modified()
 
@@ -85,6 +102,14 @@ class StackImage:
         """Replace a slice by the mask of its result."""
         box = Box.from_mask(result.mask)
         self.put(result.index, result.mask, box if box is not None else Box(0, 0, 0, 0))
+
+    def put_results(self, results: StackResult, indices: Iterable[int]) -> None:
+        """Replace slices by the masks of their results, as they are stored."""
+        for index in indices:
+            row, column, mask = results.crop(index)
+            height, width = mask.shape
+            self._cleared(index)[row : row + height, column : column + width] = mask
+        self._modified()
 
 
 class ViewOverlay:

@@ -254,7 +254,7 @@ class ContourEditor:
         """Whether `step` has to be called."""
         if self.runs.wanted or self.runs.under_way or self.preview.busy or not self._client.idle or self.frames.running:
             return True
-        return not self.state.gone and (self._prefetch.waiting > 0 or self.reader.searching)
+        return not self.state.gone and (self._prefetch.waiting or self.reader.searching)
 
     def step(self) -> None:
         """Advance whatever waits for time: the engine, the search for the window, runs, previews and prefetching."""
@@ -267,6 +267,7 @@ class ContourEditor:
         except Exception as error:
             if not isinstance(error, MedSAMError):
                 log_error(_log, error, "the intensity window could not be found")
+            self._prefetch.look_away()  # no slice can be encoded
             if self.runs.wanted or self.preview.busy:
                 self.runs.wanted = False
                 self.preview.forget()
@@ -298,7 +299,7 @@ class ContourEditor:
         self.state.view = view
         self.points.look_at(view)
         if self.running or self.rectangle.drag is not None:
-            self._prefetch.stop()
+            self._prefetch.stop(view)
         else:
             self._prefetch.look_at(view)
 
@@ -306,7 +307,7 @@ class ContourEditor:
         """The slice views are no longer the effect's: drop rectangle and preview, and prefetch nothing."""
         self.rectangle.drop()
         self.preview.forget()
-        self._prefetch.stop()
+        self._prefetch.look_away()
 
     def forget_encoded(self) -> None:
         """The engine is about to lose its embeddings."""
@@ -316,8 +317,9 @@ class ContourEditor:
         """Another segment is selected: cancel the run, and keep the result without its image, which takes memory."""
         self.state.suspended = True
         self.cancel()
-        self._prefetch.stop()
-        self.state.current.image, self.state.notes = None, []
+        self._prefetch.look_away()
+        self.state.current.release_image()
+        self.state.notes = []
 
     def resume(self) -> None:
         """The segment is selected again. If the volume cannot show the result any more, `problem` says why."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ...engine.environment import embeddings_megabytes
-from ...engine.errors import MedSAMError
+from ...engine.errors import Cancelled, MedSAMError
 from ..state.segment_state import SegmentState
 from ..volume.slice_reader import SliceReader
 from ..volume.view_plane import Plane, Stack, ViewGeometry
@@ -50,6 +50,11 @@ class PrefetchQueue:
         self._done.append(self._waiting.pop(0))
         return self._done[-1]
 
+    def put_back(self, index: int) -> None:
+        """Count a slice that was taken as not encoded: something else came first."""
+        if index in self._done:
+            self._done.remove(index)
+
     def stop(self) -> None:
         """Empty the queue until the next `look_at`."""
         self._waiting = []
@@ -83,26 +88,29 @@ class Prefetcher:
         self._state, self._reader, self._client, self._clock = state, reader, client, clock
         self._queue = PrefetchQueue(embeddings_megabytes() << 20)
         self._looked = clock()
+        self._view: ViewGeometry | None = None
+        self._stopped = False
         self._stack: tuple[Plane, Stack] | None = None
         self._basis: tuple[object, ...] = ()
 
     @property
-    def waiting(self) -> int:
-        """Number of slices that are still to be encoded."""
-        return len(self._queue)
+    def waiting(self) -> bool:
+        """Whether slices are still to be encoded, now or when the work that has stopped it is done."""
+        return len(self._queue) > 0 or self._stopped
 
     def look_at(self, view: ViewGeometry) -> None:
         """Encode the slices around the one that the view shows, from the next `step` on."""
         state = self._state
+        self._view, self._stopped = view, False
         try:
             if state.gone or not state.parameters.flag("EncodeAhead"):
-                self.stop()
+                self.look_away()
                 return
             plane = state.plane_in(view)
             stack, index = state.stack(plane), state.index_in(view, plane)
             basis = (plane, state.parameters.choice, self._reader.state)
         except MedSAMError:
-            self.stop()
+            self.look_away()
             return
         if basis != self._basis:
             self._queue.forget()
@@ -111,9 +119,11 @@ class Prefetcher:
         self._queue.look_at(index, stack.shape[0])
 
     def step(self) -> None:
-        """Encode one slice, if the view stands still and the client is idle. The option to prefetch is read anew."""
+        """Encode one slice, if the view stands still and the client is idle; to be called while nothing else is to be done."""
         if not self._state.parameters.flag("EncodeAhead"):
-            self.stop()
+            self.look_away()
+        if self._stopped and self._view is not None:
+            self.look_at(self._view)
         if self._clock() - self._looked < PAUSE or not self._client.idle or self._stack is None:
             return
         index = self._queue.take()
@@ -121,14 +131,33 @@ class Prefetcher:
             return
         try:
             image = self._reader.image(*self._stack, index)
-            self._client.encode(self._state.parameters.choice, image, lambda _error: self.forget())
+            self._client.encode(self._state.parameters.choice, image, lambda error: self._failed(error, index))
         except MedSAMError:
             self.forget()
 
-    def stop(self) -> None:
+    def _failed(self, error: MedSAMError, index: int) -> None:
+        if isinstance(error, Cancelled):
+            self._queue.put_back(index)
+        else:
+            self.forget()
+
+    def stop(self, view: ViewGeometry | None = None) -> None:
+        """There is work to do: encode nothing more until `step` is called again. One slice may be under way.
+
+        Args:
+            view: the view that the user looks at meanwhile; None: the same as before.
+        """
+        self._view = view or self._view
+        self._stopped = self._view is not None
+        self._queue.stop()
+        self._client.stop_encoding()
+
+    def look_away(self) -> None:
         """Encode nothing more until the next `look_at`. One slice may be under way."""
+        self._view, self._stopped = None, False
         self._queue.stop()
 
     def forget(self) -> None:
-        """Stop, and count no slice as encoded any more: the engine may have lost its cache."""
+        """As `look_away`, and count no slice as encoded any more: the engine may have lost its cache."""
+        self.look_away()
         self._queue.forget()

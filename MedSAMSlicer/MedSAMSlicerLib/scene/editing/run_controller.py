@@ -121,7 +121,7 @@ class RunController:
                 prompts.plane, prompt.slice_range, prompt.box3d, prompts.oriented_box, choice, self._reader.state
             )
             part = state.current.part_for(prompts, basis)
-            content = Content(stack)
+            content = state.current.content_for(stack, part)
             state.current.begin(stack, part)
             self._run = SegmentationRun(
                 self._client,
@@ -132,7 +132,7 @@ class RunController:
                 oriented_box=prompts.oriented_box,
                 part=part,
                 earlier=state.current.result,
-                on_slice=lambda found: self._show(found, prompts),
+                on_slice=lambda found: self._show(found, prompts, content),
                 on_finished=lambda result: self._finish(result, prompts, basis, content),
                 on_failed=self._fail,
             )
@@ -143,10 +143,11 @@ class RunController:
             return
         state.changed.emit()
 
-    def _show(self, found: SliceResult, prompts: Prompts) -> None:
+    def _show(self, found: SliceResult, prompts: Prompts, content: Content) -> None:
         if self._first_seconds is None:
             self._first_seconds = self._clock() - self._since
         self._state.current.add(found)
+        content.add(found.index)
         if prompts is self._state.prompts:
             self._on_slice(found)
 
@@ -159,7 +160,7 @@ class RunController:
             prompt = prompts.stack_prompt(basis.choice.model, basis.slice_range)
             provenance = provenance_text(info.loaded, prompt, result.slices_to_review)
         seconds = None if self._first_seconds is None else (self._first_seconds, self._clock() - self._since)
-        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance, seconds))
+        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance, seconds), drawn=True)
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 

@@ -79,8 +79,8 @@ class SegmentationRun:
         self.found = StackResult(stack.shape)
         if part is not None:
             prompt = part.prompt_of(prompt)
-            for kept in () if earlier is None else part.kept(earlier):
-                self.found.add(kept)
+            if earlier is not None:
+                self.found.take_over(earlier, part.kept(earlier))
         slices = (0, 0) if stack.shape[0] == 1 else prompt.slice_range
         self._meter = ProgressMeter(None if slices is None else slices[1] - slices[0] + 1)
         source = WindowedStack(stack if part is None else PartialStack(stack, part), window)

@@ -13,7 +13,8 @@ from ...engine.prompts import Box
 from ...engine.results import SliceResult, StackResult
 from ...engine.volume.oriented_box import OrientedBox
 from ..display.overlay import StackImage
-from ..volume.content import ReadVoxels
+from ..volume.content import Content, ReadVoxels
+from ..volume.slice_stack import SliceStack
 from ..volume.view_plane import Plane, Stack
 from .partial_run import PartialRun, partial_run_for
 from .prompts import Prompts
@@ -77,6 +78,8 @@ class CurrentResult:
         self.run: FinishedRun | None = None
         self.seen: frozenset[int] = frozenset()
         self.image: StackImage | None = None
+        self._drawn: tuple[FinishedRun, StackImage] | None = None
+        """A run and the image of its result, to be shown again if the next run ends without one."""
         self.applied = self.undone = self.outdated = False
 
     @property
@@ -133,24 +136,37 @@ class CurrentResult:
         part = partial_run_for(before, after, slices)
         return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
 
+    def content_for(self, stack: Stack, part: PartialRun | None) -> Content:
+        """The voxels of a run that begins, with those that an earlier run has read and this one keeps."""
+        # Oblique slices depend on where the volume lies, which may have changed.
+        if self.run is None or part is None or not isinstance(stack, SliceStack):
+            return Content(stack)
+        return Content(stack, self.run.voxels)
+
     def begin(self, stack: Stack, part: PartialRun | None) -> None:
         """Show what a run that begins will not replace."""
         self.image = StackImage(stack)
-        for found in () if part is None or self.result is None else part.kept(self.result):
-            self.image.put_result(found)
+        if part is not None and self.result is not None:
+            self.image.put_results(self.result, part.kept(self.result))
 
     def add(self, found: SliceResult) -> None:
         """Show a slice that the run has found."""
         if self.image is not None:
             self.image.put_result(found)
 
-    def finish(self, run: FinishedRun) -> None:
-        """Use the result of a finished run. Slices that it contours as before need not be looked at again."""
+    def finish(self, run: FinishedRun, drawn: bool = False) -> None:
+        """Use the result of a finished run. Slices that it contours as before need not be looked at again.
+
+        Args:
+            run: the run.
+            drawn: whether `image` has its result, because the run has just ended.
+        """
         before = None if self.run is None or self.run.prompts.plane != run.prompts.plane else self.run.result
         if before is None or before.shape != run.result.shape:
             self.seen = frozenset()
         self.seen = frozenset(index for index in self.seen if before is not None and _same(before, run.result, index))
         self.run = run
+        self._drawn = (run, self.image) if drawn and self.image is not None else None
         self.applied = self.undone = self.outdated = False
 
     def look_at(self, index: int) -> bool:
@@ -187,13 +203,19 @@ class CurrentResult:
         self.image = None
         if self.result is None or self.plane is None or (stack := stack_of(self.plane)).shape != self.result.shape:
             return
+        if self._drawn is not None and self._drawn[0] is self.run and self._drawn[1].fits(stack):
+            self.image = self._drawn[1]
+            return
         self.image = StackImage(stack)
-        for found in self.result:
-            self.image.put_result(found)
+        self.image.put_results(self.result, self.result.indices)
+
+    def release_image(self) -> None:
+        """Drop the image, which takes memory, and keep the result."""
+        self.image = self._drawn = None
 
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
-        self.run = self.image = None
+        self.run = self.image = self._drawn = None
         self.seen = frozenset()
         self.applied = self.undone = self.outdated = False
 

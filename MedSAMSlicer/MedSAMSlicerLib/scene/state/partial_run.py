@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...engine.prompts import StackPrompt
-from ...engine.results import SliceResult, StackResult
+from ...engine.results import StackResult
 from ..volume.view_plane import Stack
 
 
@@ -34,9 +34,9 @@ class PartialRun:
         first, last = self.replaced or (self.first + self.below, self.last - self.above)
         return first <= index <= last
 
-    def kept(self, earlier: StackResult) -> Iterator[SliceResult]:
+    def kept(self, earlier: StackResult) -> list[int]:
         """The slices of an earlier result that the run does not replace."""
-        return (found for found in earlier if not self.replaces(found.index))
+        return [index for index in earlier.indices if not self.replaces(index)]
 
     def over_whole_stack(self, slices: int) -> PartialRun:
         """A run over all `slices` of the stack that replaces the same ones.

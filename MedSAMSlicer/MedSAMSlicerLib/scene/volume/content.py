@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,17 +24,17 @@ class ReadVoxels:
 
     Attributes:
         time: `content_time` when they were read.
-        slices: the slices that were read.
-        checksum: of their values.
+        checksums: slice -> checksum of its values, of the slices that were read.
     """
 
     time: int
-    slices: tuple[int, ...]
-    checksum: int
+    checksums: Mapping[int, int]
 
     def are_in(self, stack: Stack) -> bool:
         """Whether the stack holds the same voxels."""
-        return self.time == content_time(stack.volume_node) or self.checksum == _checksum(stack, self.slices)
+        if self.time == content_time(stack.volume_node):
+            return True
+        return all(_checksum(stack, index) == checksum for index, checksum in self.checksums.items())
 
 
 class Content:
@@ -42,21 +42,27 @@ class Content:
 
     Args:
         stack: keeps them when its volume node shows others, unless they are edited in place.
+        known: voxels that were read before, perhaps the same ones.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, known: ReadVoxels | None = None) -> None:
         self._stack, self._time = stack, int(stack.image.GetMTime())
+        self._checksums = dict(known.checksums) if known is not None and known.time == self._time else {}
+
+    def add(self, index: int) -> None:
+        """Read a slice, so that `read` need not: hundreds of them take tenths of a second."""
+        if index not in self._checksums and self._stack.image.GetMTime() == self._time:
+            self._checksums[index] = _checksum(self._stack, index)
 
     def read(self, slices: Iterable[int]) -> ReadVoxels | None:
         """The voxels of some slices; None if voxels were edited since."""
         if self._stack.image.GetMTime() != self._time:
             return None
         read = tuple(slices)
-        return ReadVoxels(self._time, read, _checksum(self._stack, read))
+        for index in read:
+            self.add(index)
+        return ReadVoxels(self._time, {index: self._checksums[index] for index in read})
 
 
-def _checksum(stack: Stack, slices: Iterable[int]) -> int:
-    checksum = 0
-    for index in slices:
-        checksum = zlib.crc32(np.ascontiguousarray(stack.slice_values(index)).data, checksum)
-    return checksum
+def _checksum(stack: Stack, index: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(stack.slice_values(index)).data)

@@ -71,7 +71,7 @@ class WorkerClient:
         self._answer_timeout, self._clock = answer_timeout, clock
         self._process: WorkerProcess | None = None
         self._requests: dict[int, _Request] = {}
-        self._last_request = 0
+        self._last_request = self._encoding = 0
         self._run: ActiveRun | None = None
         self._loaded: ModelChoice | None = None
 
@@ -172,7 +172,12 @@ class WorkerClient:
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         """Cache the embedding of one uint8 (rows, columns) slice before it is needed."""
         handlers: dict[str, Handler] = {"finished": self._complete_silently}
-        self._send("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
+        self._encoding = self._send("encode", choice, {}, codec.image_arrays(image), handlers, on_failed)
+
+    def stop_encoding(self) -> None:
+        """Drop the slice that was sent last to be encoded, unless the process is at it; `on_failed` gets `Cancelled`."""
+        if self._encoding in self._requests and self._process is not None:
+            self._process.send("cancel", {"job": self._encoding})
 
     def cancel(self) -> None:
         """Cancel the run. `RunListener.on_failed` gets `Cancelled` in the next `step`, and nothing is called before it."""

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 
 from effect.conftest import EffectFixture
+from MedSAMSlicerLib.effect.result_summary import summary_of
+from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 
 
 def parameter(effect_fixture: Any, name: str) -> str:
@@ -253,3 +256,28 @@ def test_errors_of_the_inference_process_are_english(effect_fixture: Any, german
 
 def test_before_the_mouse_was_in_a_view_the_red_one_counts(effect_fixture: Any) -> None:
     assert effect_fixture.ui.planeLabel.text.startswith("Axial slices")
+
+
+def test_the_strip_grows_on_both_sides_without_being_made_anew(effect_fixture: Any) -> None:
+    table, frame = effect_fixture.ui.stripTable, effect_fixture.effect._frame
+    items: list[Any] = []
+    result = StackResult((20, 4, 4))
+
+    def shown() -> list[str]:
+        return [table.item(0, column).toolTip() for column in range(table.columnCount)]
+
+    for index in (10, 11, 9, 8, 12, 6):
+        result.add(SliceResult(index, np.ones((4, 4), bool), None, 0.9, 0.9, needs_review=False))
+        summary = summary_of(result, str)
+        frame._show_strip(summary.cells, summary.first_slice)
+        assert shown() == [cell.tooltip for cell in summary.cells]
+        items += [item for column in range(table.columnCount) if (item := table.item(0, column)) not in items]
+    # One for each slice from 6 to 12; slice 7 has none before its neighbour.
+    assert len(items) == 7
+    for first, last in ((2, 4), (3, 6), (1, 2)):
+        other = StackResult((20, 4, 4))
+        for index in range(first, last + 1):
+            other.add(SliceResult(index, np.ones((4, 4), bool), None, 0.9, 0.9, needs_review=False))
+        summary = summary_of(other, str)
+        frame._show_strip(summary.cells, summary.first_slice)
+        assert shown() == [cell.tooltip for cell in summary.cells]

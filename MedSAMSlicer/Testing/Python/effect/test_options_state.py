@@ -124,6 +124,23 @@ def test_slices_that_need_review() -> None:
     assert cell.color != result.summary.cells[9 - result.summary.first_slice].color
 
 
+def test_a_growing_result_costs_no_more_with_every_slice() -> None:
+    """Ten times a second the strip is shown, of stacks with hundreds of slices."""
+    result, named = StackResult((300, 4, 4)), []
+
+    def name_of(index: int) -> str:
+        named.append(index)
+        return str(index)
+
+    for index in (150, *range(151, 300), *range(149, -1, -1)):
+        result.add(SliceResult(index, np.ones((4, 4), bool), None, 0.9, 0.9, needs_review=False))
+        summary = summary_of(result, name_of)
+    assert len(summary.cells) == summary.found == 300 and sorted(named) == list(range(300))
+    result.add(SliceResult(7, np.zeros((4, 4), bool), None, 0.9, 0.1, needs_review=True))
+    summary = summary_of(result, name_of)
+    assert (summary.found, summary.to_review, summary.cells[7].mark) == (299, 1, REVIEW_MARK)
+
+
 def test_the_strip_has_a_cell_for_slices_without_a_result() -> None:
     result = StackResult((9, 4, 4))
     mask = np.ones((4, 4), bool)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 
 
@@ -31,3 +32,22 @@ def test_the_next_slice_to_review_is_the_first_above_and_then_the_lowest(after: 
 def test_without_slices_to_review_there_is_no_next_one() -> None:
     assert stack_result({3: False}).next_slice_to_review(-1) is None
     assert StackResult((3, 4, 5)).next_slice_to_review(0) is None
+
+
+def test_slices_are_taken_over_from_another_result_as_they_are() -> None:
+    before = StackResult((12, 4, 5))
+    mask = np.zeros((4, 5), bool)
+    mask[1:3, 2:4] = True
+    before.add(SliceResult(3, mask, None, 0.9, 0.4, True, low_res_logits=np.full((2, 2), 1.5, np.float32)))
+    before.add(SliceResult(5, np.zeros((4, 5), bool), None, 0.9, 0.4, False))
+    after = StackResult((12, 4, 5))
+    after.take_over(before, [3, 5])
+    assert after.indices == [3, 5] and after[3].needs_review
+    np.testing.assert_array_equal(after[3].mask, mask)
+    np.testing.assert_array_equal(after[3].low_res_logits, before[3].low_res_logits)
+    row, column, crop = after.crop(3)
+    assert (row, column) == (1, 2)
+    np.testing.assert_array_equal(crop, mask[1:3, 2:4])
+    assert after.crop(5)[2].size == 0
+    with pytest.raises(InputError):
+        StackResult((12, 4, 6)).take_over(before, [3])

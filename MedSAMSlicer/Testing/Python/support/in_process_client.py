@@ -31,6 +31,8 @@ class InProcessClient:
         self._run: _Run | None = None
         self._preview: Request | None = None
         self._requests: deque[Request] = deque()
+        self._dropped: list[Callable[[MedSAMError], None]] = []
+        self._on_dropped: Callable[[MedSAMError], None] = ignore
 
     @property
     def running(self) -> bool:
@@ -38,7 +40,7 @@ class InProcessClient:
 
     @property
     def idle(self) -> bool:
-        return not (self._run or self._preview or self._requests)
+        return not (self._run or self._preview or self._requests or self._dropped)
 
     def segment(self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, listener: RunListener) -> None:
         if self._run is not None:
@@ -57,6 +59,12 @@ class InProcessClient:
 
     def encode(self, choice: ModelChoice, image: np.ndarray, on_failed: Callable[[MedSAMError], None] = ignore) -> None:
         self._requests.append(_request(lambda: self._service.encode(choice, image), ignore, on_failed))
+        self._on_dropped = on_failed
+
+    def stop_encoding(self) -> None:
+        if self._requests:
+            self._requests.pop()
+            self._dropped.append(self._on_dropped)
 
     def stage_for(self, choice: ModelChoice) -> Stage:
         return Stage.SEGMENTING
@@ -66,6 +74,8 @@ class InProcessClient:
             self._run.cancelled = True  # the next step reports it, as in `WorkerClient`
 
     def step(self) -> None:
+        while self._dropped:
+            self._dropped.pop()(Cancelled("cancelled: nothing was written"))
         if self._run is not None and self._run.cancelled and not self._run.computing:
             self._end_run()
         if self._preview is not None:

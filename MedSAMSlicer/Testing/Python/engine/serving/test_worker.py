@@ -228,6 +228,20 @@ def test_a_cancel_overtakes_what_waits_before_the_run(worker: Callable[..., Pare
     assert stack.read == []
 
 
+def test_a_slice_that_waits_to_be_encoded_is_dropped_and_the_one_under_way_is_not(
+    worker: Callable[..., Parent],
+) -> None:
+    parent, stack = worker("SlowService"), noise_stack(signal_on=0)
+    for job in (1, 2):
+        parent.encode(job, stack.images[0])
+    parent.preview(3, stack.images[1])
+    for job in (1, 2):
+        parent.send("cancel", {"job": job})
+    answers = {(message := parent.receive()).integer("job"): message.kind for _ in range(3)}
+    assert answers[2] == "cancelled" and answers[3] == "prediction"
+    assert answers[1] in ("finished", "cancelled"), "as the cancel came while it was encoded, or before"
+
+
 def test_a_cancel_after_the_end_of_a_run_has_no_effect(worker: Callable[..., Parent]) -> None:
     parent, stack = worker(), noise_stack()
     parent.segment(1, stack)

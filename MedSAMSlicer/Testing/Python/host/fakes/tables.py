@@ -69,6 +69,18 @@ class Table(Double):
         for kept in ("_cells", "_widgets"):
             self.__dict__[kept] = {cell: thing for cell, thing in self.__dict__[kept].items() if cell[0] < count}
 
+    def on_columnCount(self, count: int) -> None:
+        for kept in ("_cells", "_widgets"):
+            self.__dict__[kept] = {cell: thing for cell, thing in self.__dict__[kept].items() if cell[1] < count}
+
+    def insertColumn(self, column: int) -> None:
+        self.columnCount = self.columnCount + 1
+        for kept in ("_cells", "_widgets"):
+            cells = self.__dict__[kept].items()
+            self.__dict__[kept] = {(row, at + (at >= column)): thing for (row, at), thing in cells}
+        for cell, item in self.__dict__["_cells"].items():
+            item.__dict__["_cell"] = cell
+
     def setHorizontalHeaderLabels(self, labels: Any) -> None:
         self.__dict__["_headers"] = dict(enumerate(labels))
 

@@ -100,6 +100,43 @@ def test_cancel_ends_the_run_within_a_slice_and_keeps_the_rectangle(
     assert (editor_fixture.mask == editor_fixture.truth).all()
 
 
+def test_after_a_cancel_the_earlier_result_is_shown_as_it_was(editor_fixture: ContourEditorFixture) -> None:
+    """It is not drawn into a new image slice by slice, which takes a tenth of a second for hundreds of slices."""
+    editor_fixture.draw(editor_fixture.view(7))
+    current = editor_fixture.contouring.state.current
+    image, values = current.image, current.image.values.copy()
+    editor_fixture.contouring.run()
+    editor_fixture.wait(lambda: editor_fixture.contouring.found is not None)
+    assert current.image is not image
+    editor_fixture.contouring.cancel()
+    editor_fixture.wait()
+    assert current.image is image and (current.image.values == values).all()
+    # Not where the volume lies elsewhere by now.
+    editor_fixture.contouring.run()
+    editor_fixture.wait(lambda: editor_fixture.contouring.found is not None)
+    editor_fixture.volume.SetOrigin(1, 2, 3)
+    editor_fixture.contouring.cancel()
+    editor_fixture.wait()
+    assert (current.image.to_world[:3, 3] == (1, 2, 3)).all() and (current.image.values == values).all()
+
+
+def test_at_the_end_of_a_run_no_slice_is_read_again(
+    editor_fixture: ContourEditorFixture, service: CountingService
+) -> None:
+    """The voxels that a result was made from are remembered slice by slice while it is made."""
+    editor_fixture.draw(editor_fixture.view(7), wait=False)
+    editor_fixture.wait(lambda: editor_fixture.contouring.found is not None)
+    stack, read = editor_fixture.contouring.runs._run._stack, []
+    slice_values = stack.slice_values
+    stack.slice_values = lambda index: (read.append(index), slice_values(index))[1]
+    editor_fixture.wait(lambda: len(editor_fixture.contouring.found or ()) == len(service.computed) > 8)
+    count = len(read)
+    before = len(service.computed)
+    editor_fixture.wait()
+    assert len(read) - count <= 2 * (len(service.computed) - before) + 1
+    assert not editor_fixture.contouring.state.current.outdated
+
+
 def test_a_rectangle_during_a_run_takes_its_place(make_editor_fixture: Callable[[str], ContourEditorFixture]) -> None:
     editor_fixture = make_editor_fixture("SlowService")
     editor_fixture.draw(editor_fixture.view(7), wait=False)
@@ -163,6 +200,67 @@ def test_the_slices_around_the_view_are_encoded_while_nothing_is_to_be_done(
     editor_fixture.contouring.look_at(editor_fixture.view(9))
     editor_fixture.wait()
     assert len(service.encoded) == encoded
+
+
+def test_slices_are_encoded_again_when_the_work_is_done_and_the_user_still_looks(
+    editor_fixture: ContourEditorFixture, service: CountingService
+) -> None:
+    editor, now = editor_fixture.contouring, [100.0]
+    editor._prefetch._clock = lambda: now[0]
+
+    def look_on() -> int:
+        """How many slices are encoded while the user looks at the same view for a while."""
+        before = len(service.encoded)
+        for _ in range(40):
+            now[0] += 0.1
+            editor.step()
+        return len(service.encoded) - before
+
+    editor.look_at(editor_fixture.view(7))
+    editor_fixture.draw(editor_fixture.view(7), wait=False)
+    assert not service.encoded or len(service.encoded) == 1, "the slice that is drawn on"
+    editor_fixture.wait(lambda: not editor.running)
+    assert editor.busy and look_on() > 3, "after the run"
+    assert not editor.busy
+    service.encoded.clear()
+    editor.forget_encoded()
+    editor.look_at(editor_fixture.view(5))
+    assert editor.mouse.press(editor_fixture.view(5), (60, 60), False)
+    assert look_on() == 0, "the button is down"
+    editor.mouse.release((60, 60))
+    assert editor.busy and look_on() > 3, "after a click that is none"
+    service.encoded.clear()
+    editor.forget_encoded()
+    assert not editor.busy and look_on() == 0, "the user wants the memory"
+    editor.look_at(editor_fixture.view(5))
+    editor.look_away()
+    assert not editor.busy and look_on() == 0, "the effect is left"
+    editor.look_at(editor_fixture.view(5))
+    editor_fixture.draw(editor_fixture.view(5), wait=False)
+    editor.look_away()
+    editor_fixture.wait(lambda: not editor.running)
+    assert not editor.busy and look_on() == 0, "left during the run"
+
+
+def test_a_slice_that_waits_to_be_encoded_is_dropped_when_there_is_work(
+    editor_fixture: ContourEditorFixture, service: CountingService
+) -> None:
+    editor, now = editor_fixture.contouring, [100.0]
+    editor._prefetch._clock = lambda: now[0]
+    editor.look_at(editor_fixture.view(5))
+    now[0] += 1
+    editor.step()  # sends the first slice
+    assert not editor_fixture.runner.idle
+    assert editor.mouse.press(editor_fixture.view(5), (60, 60), False)
+    editor.step()
+    assert editor_fixture.runner.idle and not service.encoded
+    editor.mouse.release((60, 60))
+    now[0] += 1
+    editor.step()
+    now[0] += 1
+    editor.step()
+    editor.step()
+    assert service.encoded, "it is encoded later"
 
 
 def test_switched_off_while_slices_are_waiting_nothing_more_is_encoded(

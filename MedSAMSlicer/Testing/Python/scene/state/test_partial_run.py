@@ -53,8 +53,8 @@ def test_the_slices_outside_the_part_are_kept_from_the_earlier_result() -> None:
     for index in range(2, 16):
         earlier.add(SliceResult(index, np.ones((3, 3), bool), A, 1.0, 1.0, False))
     part = PartialRun(3, 12, True, True)
-    assert [found.index for found in part.kept(earlier)] == [2, 3, 12, 13, 14, 15]
-    assert [found.index for found in part.over_whole_stack(20).kept(earlier)] == [2, 3, 12, 13, 14, 15]
+    assert part.kept(earlier) == [2, 3, 12, 13, 14, 15]
+    assert part.over_whole_stack(20).kept(earlier) == [2, 3, 12, 13, 14, 15]
 
 
 def test_a_part_is_a_stack_of_its_own() -> None:

@@ -38,3 +38,31 @@ def test_voxels_that_were_edited_meanwhile_cannot_be_recognised(scene_builder: A
     content = Content(SliceStack(volume, "K"))
     edit(volume, voxels(volume) + 1)
     assert content.read([1]) is None
+
+
+def test_slices_that_were_read_during_a_run_are_not_read_again_at_its_end(scene_builder: Any) -> None:
+    volume, copy = scene_builder.volume(VALUES), scene_builder.volume(VALUES)
+    stack, read = SliceStack(volume, "K"), []
+    slice_values = stack.slice_values
+    stack.slice_values = lambda index: (read.append(index), slice_values(index))[1]
+    content = Content(stack)
+    for index in (2, 1):
+        content.add(index)
+    first = content.read([1, 2])
+    assert read == [2, 1] and first.are_in(SliceStack(copy, "K"))
+    # A correction keeps slices of the earlier result, and what is known of them.
+    content = Content(stack, first)
+    content.add(3)
+    second = content.read([1, 2, 3])
+    assert read == [2, 1, 3] and second.are_in(SliceStack(copy, "K"))
+    edit(copy, VALUES + (VALUES[1, 2, 2] == VALUES))
+    assert not second.are_in(SliceStack(copy, "K"))
+
+
+def test_what_is_known_of_other_voxels_is_of_no_use(scene_builder: Any) -> None:
+    volume = scene_builder.volume(VALUES)
+    before = Content(SliceStack(volume, "K")).read([1, 2])
+    edit(volume, voxels(volume) + 1)
+    after = Content(SliceStack(volume, "K"), before).read([1, 2])
+    assert after.are_in(SliceStack(scene_builder.volume(VALUES + 1), "K"))
+    assert not after.are_in(SliceStack(scene_builder.volume(VALUES), "K"))
