@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.fakes import off_screen
 from MedSAMSlicerLib.engine.model_choice import RunInfo
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.serving import codec
@@ -201,3 +202,35 @@ def test_whoever_waits_for_the_model_reads_so_and_seconds_are_counted(effect_fix
     assert not ui.progressFrame.visible, "a preview usually comes at once"
     pass_time(3)
     assert ui.progressLabel.text == "Computing the preview… 3 s"
+
+
+@pytest.mark.skipif(not off_screen.available(), reason="VTK cannot draw here: no OpenGL, not even in software")
+def test_what_vtk_draws_during_a_run_is_one_view_in_a_turn_of_the_event_loop(effect_fixture: Any) -> None:
+    views = {name: effect_fixture.host.user.view(name).sliceView() for name in VIEWS}
+    drawn = {name: off_screen.draw_off_screen(view) for name, view in views.items()}
+    slow = SlowViews(effect_fixture)
+    messages: Counter[int] = Counter()
+    find = slow.find
+    slow.find = lambda index: (find(index), messages.update([slow.clock.cycle]))[0]
+
+    def most_in_a_turn() -> int:
+        return max(Counter(cycle for cycles in drawn.values() for cycle in cycles if cycle > slow.begin).values())
+
+    def coloured(name: str) -> int:
+        """Pixels with a colour: the views have no image, and the rectangle is a thin line."""
+        pixels = off_screen.pixels(views[name]).astype(int)
+        return int((np.ptp(pixels, axis=2) > 30).sum())
+
+    slow.clock.advance(400)
+    assert slow.found and most_in_a_turn() == 1
+    slow.clock.advance(3000)
+    assert most_in_a_turn() == 1 and messages.total() == len(ORDER)
+    assert sum(map(len, drawn.values())) < len(ORDER)
+    shown = {name: coloured(name) for name in VIEWS}
+    assert min(shown.values()) > 2000, "all views show the result"
+    slow.begin = slow.clock.cycle
+    slow.host.user.click(effect_fixture.ui.cancelButton)
+    slow.clock.advance(1500)
+    assert most_in_a_turn() == 1
+    assert sum(cycle > slow.begin for cycles in drawn.values() for cycle in cycles) <= 2 * len(VIEWS)
+    assert all(coloured(name) < shown[name] / 3 for name in VIEWS), "and no longer after a cancel"

@@ -47,8 +47,10 @@ class SliceWidget(Double):
 
 @implements("qMRMLSliceView")
 class SliceView(Double):
-    """Its renderer is real and holds the actors; nothing is drawn. `renders` counts what was asked to be drawn,
-    `rendered` has the turn of the event loop in which something was; each takes `rendering.milliseconds` of its time.
+    """Its renderer is real and holds the actors; nothing is drawn, unless `off_screen` has it
+    drawn. `renders` counts what was
+    asked to be drawn, `rendered` has the turn of the event loop in which something was; each takes `rendering.milliseconds`
+    of its time.
 
     What no effect keeps reaches Slicer's own interactor style and displayable managers: markups are hovered over and
     dragged, slices scroll with the wheel, as in Slicer.
@@ -74,7 +76,7 @@ class SliceView(Double):
         observer.SetDisplayableManagers(managers)
         observer.SetInteractor(interactor)
         self.__dict__.update(
-            _node=node, _window=window, _interactor=interactor, _style=style, renders=0, taken=False,
+            _node=node, _window=window, _interactor=interactor, _style=style, renders=0, taken=False, drawing=False,
             _managers=managers, _observer=observer, rendered=[], _requested=None,
         )  # fmt: skip
 
@@ -100,8 +102,11 @@ class SliceView(Double):
             self.forceRender()
 
     def forceRender(self) -> None:
-        self.__dict__["_requested"] = None
-        self.__dict__["rendered"].append(clock.cycle)
+        state = self.__dict__
+        state["_requested"] = None
+        if state["drawing"]:
+            state["_window"].Render()
+        state["rendered"].append(clock.cycle)
         clock.now += rendering.milliseconds
 
     def setViewCursor(self, cursor: Any) -> None:
