@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Response times of the effect in the test host: previews, cancelling, blocking of the main thread, import.
+"""Response times of the effect in the test host: previews, first slice, cancelling, blocking of the main thread, import.
 
-    python benchmarks/bench_effect.py [IMAGE] [--engine litemedsam|bright] [--moves N]
+    python benchmarks/bench_effect.py [IMAGE] [--engine litemedsam|bright] [--moves N] [--slow-rendering SECONDS]
 
 The mouse moves 60 times per second over the middle slice of the volume. The time of a preview is measured from the mouse
-move of its box until its overlay is set. The main thread is blocked for the duration of one pass of the event loop.
+move of its box until its overlay is set, and until its view is rendered with it. The main thread is blocked for the
+duration of one turn of the event loop. Rendering takes no time, except in the last part: there a run goes on and is
+cancelled while rendering a view takes as long as it does without a graphics card.
 Writes effect.json to benchmarks/results/.
 """
 
@@ -28,19 +30,38 @@ FRAME = 1 / 60
 
 
 class Loop:
-    """Runs the event loop of the host in real time and records the duration of each pass."""
+    """Runs the event loop of the host in real time.
+
+    Attributes:
+        turns: seconds of each turn of the event loop.
+        work: processor time of each turn: other programs take part of the seconds, and rendering that only waits does.
+        renders: number of views that were rendered in each turn.
+    """
 
     def __init__(self, host: Any) -> None:
         self.host = host
-        self.passes: list[float] = []
+        self.turns: list[float] = []
+        self.work: list[float] = []
+        self.renders: list[int] = []
         self._last = time.perf_counter()
+        self._process = host.clock.process
+        host.clock.process = self._turn
+
+    def _turn(self) -> None:
+        self.renders.append(0)
+        begin, work = time.perf_counter(), time.thread_time()
+        self._process()
+        self.turns.append(time.perf_counter() - begin)
+        self.work.append(time.thread_time() - work)
+
+    def clear(self) -> None:
+        self.turns, self.work, self.renders = [], [], []
 
     def once(self) -> None:
         time.sleep(0.001)
         begin = time.perf_counter()
         self.host.clock.advance((begin - self._last) * 1000)
         self._last = begin
-        self.passes.append(time.perf_counter() - begin)
 
     def until(self, condition: Callable[[], Any], seconds: float = 300) -> None:
         end = time.perf_counter() + seconds
@@ -82,6 +103,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=("litemedsam", "bright"), default="litemedsam")
     parser.add_argument("--moves", type=int, default=120)
     parser.add_argument("--preview-only", action="store_true")
+    parser.add_argument("--slow-rendering", type=float, default=0.2, help="seconds a view, in the last part")
     options = parser.parse_args()
     if options.image is None:
         from demo_data import demo_case
@@ -101,9 +123,10 @@ def main() -> None:
         table.update(measure(running, options))
     finally:
         generator.close()
-    results = ROOT / "benchmarks" / "results"
-    results.mkdir(exist_ok=True)
-    (results / "effect.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    if not options.preview_only:
+        results = ROOT / "benchmarks" / "results"
+        results.mkdir(exist_ok=True)
+        (results / "effect.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
@@ -133,32 +156,52 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
         effect.apply()
         found["apply ms"] = 1000 * (time.perf_counter() - begin)
         print(f"apply: {found['apply ms']:.0f} ms")
+        found.update(run_with_slow_rendering(host, effect, loop, options.slow_rendering))
     effect.cleanup()
     return found
+
+
+def spread(milliseconds: list[float]) -> dict[str, float]:
+    """Quartiles and the 95th percentile."""
+    return dict(
+        zip(("q25", "median", "q75", "p95"), map(float, np.percentile(milliseconds, (25, 50, 75, 95))), strict=True)
+    )
 
 
 def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
     contouring, rectangle = effect.contouring, effect.contouring.rectangle
     move_times: dict[Any, float] = {}
-    latencies: list[float] = []
+    overlays: list[float] = []
+    renders: list[float] = []
     seen: list[Any] = []
+    drawn: list[Any] = []
 
     def record() -> None:
         """Record a new preview. The effect has drawn it, because it was connected first."""
         shown = rectangle.shown
         if shown is not None and shown not in seen[-1:]:
             seen.append(shown)
-            latencies.append(time.perf_counter() - move_times[shown.box])
+            overlays.append(1000 * (time.perf_counter() - move_times[shown.box]))
 
-    contouring.state.changed.connect(record)
+    def rendered(view: Any) -> None:
+        shown = rectangle.shown
+        if view is red and shown is not None and shown not in drawn[-1:]:
+            drawn.append(shown)
+            renders.append(1000 * (time.perf_counter() - move_times[shown.box]))
+
+    red = host.user.view("Red").sliceView()
+    host.rendering.work = rendered
+    contouring.state.previewed.connect(record)
     host.user.press("Red", (140, 100))
     host.user.move("Red", (180, 140))
     move_times[rectangle.drag.box] = time.perf_counter()
     loop.until(lambda: rectangle.shown is not None)
-    found: dict[str, Any] = {"first preview s": latencies[0]}
-    print(f"first preview, with start of the process, loading and encoding: {latencies[0]:.2f} s")
-    latencies.clear()
-    loop.passes.clear()
+    found: dict[str, Any] = {"first preview s": overlays[0] / 1000 if overlays else None}
+    print(f"first preview, with start of the process, loading and encoding: {found['first preview s']:.2f} s")
+    loop.pause(0.5)
+    overlays.clear()
+    renders.clear()
+    loop.clear()
     for n in range(moves):
         share = np.sin(n / 9)
         begin = time.perf_counter()
@@ -167,21 +210,22 @@ def preview(host: Any, effect: Any, loop: Loop, moves: int) -> dict[str, Any]:
         while time.perf_counter() - begin < FRAME:
             loop.once()
     loop.until(lambda: not contouring.preview.busy)
+    loop.pause(0.1)
+    host.rendering.work = None
     print(
-        f"{moves} mouse moves, {len(latencies)} previews: median {1000 * np.median(latencies):.0f} ms, "
-        f"95th percentile {1000 * np.percentile(latencies, 95):.0f} ms; last one shown: {rectangle.shown.box == rectangle.drag.box}"
+        f"{moves} mouse moves, {len(overlays)} previews: median {np.median(overlays):.0f} ms, rendered after "
+        f"{np.median(renders):.0f} ms, 95th percentile {np.percentile(renders, 95):.0f} ms; "
+        f"last one shown: {rectangle.shown.box == rectangle.drag.box}"
     )
-    print(f"main thread blocked while drawing for at most {1000 * max(loop.passes):.0f} ms")
+    print(f"main thread blocked while drawing for at most {1000 * max(loop.turns):.0f} ms")
     assert contouring.problem is None, contouring.problem
-    quartiles = dict(
-        zip(("q25", "median", "q75", "p95"), np.percentile(latencies, (25, 50, 75, 95)) * 1000, strict=True)
-    )
     return {
         **found,
         "moves": moves,
-        "previews": len(latencies),
-        "mouse to mask ms": quartiles,
-        "longest stretch while drawing ms": 1000 * max(loop.passes),
+        "previews": len(overlays),
+        "mouse to mask ms": spread(overlays),
+        "mouse to rendered mask ms": spread(renders),
+        "longest stretch while drawing ms": 1000 * max(loop.turns),
     }
 
 
@@ -196,21 +240,70 @@ def run_and_cancel(host: Any, effect: Any, loop: Loop) -> dict[str, Any]:
         loop.until(lambda: not contouring.busy)
         latencies.append(time.perf_counter() - begin)
         effect.run()
-    print("cancel: " + ", ".join(f"{1000 * one:.0f}" for one in latencies) + " ms")
-    loop.passes.clear()
+    print("until the process has ended its slice: " + ", ".join(f"{1000 * one:.0f}" for one in latencies) + " ms")
+    loop.clear()
     begin = time.perf_counter()
     loop.until(lambda: not contouring.running)
     seconds = time.perf_counter() - begin
+    first, last = contouring.state.current.run.seconds
     print(
-        f"run: {len(contouring.result)} slices in {seconds:.1f} s; "
-        f"main thread blocked for at most {1000 * max(loop.passes):.0f} ms, "
-        f"99th percentile {1000 * np.percentile(loop.passes, 99):.0f} ms"
+        f"run: {len(contouring.result)} slices in {seconds:.1f} s, the first after {first:.2f} s; "
+        f"main thread blocked for at most {1000 * max(loop.turns):.0f} ms, "
+        f"99th percentile {1000 * np.percentile(loop.turns, 99):.0f} ms"
     )
     return {
-        "cancel ms": [1000 * one for one in latencies],
-        "run s": seconds,
+        "cancel until the process is free ms": [1000 * one for one in latencies],
+        "first slice s": first,
+        "run s": last,
         "run slices": len(contouring.result),
-        "longest stretch in a run ms": 1000 * max(loop.passes),
+        "longest stretch in a run ms": 1000 * max(loop.turns),
+    }
+
+
+def run_with_slow_rendering(host: Any, effect: Any, loop: Loop, seconds: float) -> dict[str, Any]:
+    """Runs on slices that are encoded already, whose results come one upon the other, and cancels some of them.
+
+    A click on 'Cancel' is an event like others: it waits for the turn of the event loop that goes on. It is over when no
+    run is shown any more.
+    """
+    contouring, ui = effect.contouring, effect._frame.ui
+    cancelled: list[float] = []
+
+    def render(_view: Any) -> None:
+        time.sleep(seconds)
+        loop.renders[-1] += 1
+
+    host.rendering.work = render
+    loop.clear()
+    for done in (1, 3, 5, 7, 9):
+        effect.run()
+        loop.until(lambda done=done: contouring.progress is not None and contouring.progress.done >= done)
+        clicks: list[float] = []
+
+        def click(clicks: list[float] = clicks) -> None:
+            host.user.click(ui.cancelButton)
+            assert not contouring.running and not ui.progressFrame.visible
+            clicks.append(time.perf_counter())
+
+        # The user clicks while a view is rendered, if one is.
+        begin = time.perf_counter()
+        loop.host.clock.post(click)
+        loop.until(lambda clicks=clicks: clicks)
+        cancelled.append(clicks[0] - begin)
+        loop.until(lambda: not contouring.busy)
+    effect.run()
+    loop.until(lambda: not contouring.running)
+    host.rendering.work = None
+    most = max(loop.renders)
+    print(
+        f"rendering takes {seconds:g} s a view: cancelled after {', '.join(f'{1000 * one:.0f}' for one in cancelled)} ms; "
+        f"in one turn of the event loop at most {most} view and {1000 * max(loop.work):.0f} ms of work"
+    )
+    return {
+        "seconds to render a view": seconds,
+        "cancel with slow rendering ms": [1000 * one for one in cancelled],
+        "most work in one turn ms": 1000 * max(loop.work),
+        "views in one turn": most,
     }
 
 

@@ -53,7 +53,8 @@ class Host:
         answers, shown: what the user answers to the next dialogs; which dialogs opened.
         installed, opened: requirements that would have been installed; addresses that would have been opened.
         settings: content of QSettings.
-        rendering: `milliseconds` that it takes to render a view.
+        rendering: `milliseconds` that it takes to render a view, on the clock of the host; `work`: called with each view
+            that is rendered; None: nothing is done.
     """
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ class Host:
             kept.clear()
         fakes.scripted_effect.EffectFactory._one.clear()
         self.rendering = fakes.views.rendering
-        self.rendering.milliseconds = 0.0
+        self.rendering.milliseconds, self.rendering.work = 0.0, None
         self.user = UserActions(self)
         self.editor: Any = None
         self.app: Any = None

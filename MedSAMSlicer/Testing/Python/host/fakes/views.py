@@ -13,7 +13,7 @@ from ..doubles import Double, double, implements
 
 ORIENTATIONS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 SIZE = (400, 300)
-rendering = SimpleNamespace(milliseconds=0.0)
+rendering = SimpleNamespace(milliseconds=0.0, work=None)
 
 
 @implements("qMRMLSliceWidget")
@@ -106,6 +106,8 @@ class SliceView(Double):
         state["_requested"] = None
         if state["drawing"]:
             state["_window"].Render()
+        if rendering.work is not None:
+            rendering.work(self)
         state["rendered"].append(clock.cycle)
         clock.now += rendering.milliseconds
 
