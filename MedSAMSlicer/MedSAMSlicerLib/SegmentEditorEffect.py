@@ -29,6 +29,8 @@ from .effect.view_events import PRESSES, ViewEvents
 from .engine.diagnostics.details import record_events
 from .engine.diagnostics.log import get_logger, log_error
 from .engine.errors import MedSAMError
+from .panel.automatic_check import AutomaticCheck
+from .panel.check_slices import check_messages
 from .processes.qprocess_transport import inference_process
 from .scene.state.effect_parameters import EFFECT_NAME, EffectParameters
 from .scene.volume.view_plane import ViewGeometry
@@ -68,7 +70,8 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             lambda: self._run_display.waiting,
         )
         self._frame: OptionsFrame | None = None
-        self._available = Availability(self._show)
+        self._available = Availability(self._devices_known)
+        self._check = AutomaticCheck(self._computing, self._slices_to_check, self._check_changed)
         self._editor: slicer.qMRMLSegmentEditorWidget | None = None
         self._shortcuts: Shortcuts | None = None
         self._in_use = InUse(self._use_changed)
@@ -116,6 +119,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
         self._in_use.take()
         self._available.refresh()
+        self._check.set_backends(self._available.current.backends)
         self._follow()
         self._look()
         self._changed()
@@ -128,6 +132,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self._shortcuts = None
         slicer.app.disconnect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
         self._in_use.leave()
+        self._check.pause()
         self._observe(None)
         if self.contouring is not None:
             self.contouring.look_away()
@@ -139,6 +144,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
             self.deactivate()
         self._unapplied.stop()
         self._controller.close()
+        self._check.close()
         self._available.close()
 
     def updateGUIFromMRML(self) -> None:
@@ -285,6 +291,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
                     self._view_geometry(),
                     self._controller.problem,
                     self._controller.waiting,
+                    self._check.text,
                 )
             )
 
@@ -293,11 +300,29 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         editor = self.contouring
         if editor is None:
             return
+        self._check.result_found()
         if not self._active:
             # Nothing is written unseen, not even with ApplyAtOnce: the result stays a preview until the user returns.
             slicer.util.showStatusMessage(finished_text(editor), STATUS_MILLISECONDS)
         elif editor.parameters.flag("ApplyAtOnce") and found_something(editor) and not editor.state.current.outdated:
             self.apply()
+
+    # The check of this computer
+
+    def _devices_known(self) -> None:
+        self._check.set_backends(self._available.current.backends)
+        self._show()
+
+    def _computing(self) -> bool:
+        editor = self.contouring
+        return not self._active or (not self._controller.client.idle if editor is None else editor.busy)
+
+    def _slices_to_check(self) -> list[bytes]:
+        return [] if self.contouring is None else check_messages(self.contouring.state.volume_node)
+
+    def _check_changed(self) -> None:
+        self._available.prefer()
+        self._show()
 
     def _view_in_use(self) -> slicer.qMRMLSliceWidget | None:
         """The view that the user works in, or the first view; None without views."""

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from ..engine.errors import MedSAMError
 from ..panel import settings
+from ..panel.device_texts import MODULE
 from ..processes.job_process import JobProcess, Line
 from .option_choices import Available
-
-_MODULE = "MedSAMSlicerLib.engine.jobs.device_check"
 
 
 class Availability:
@@ -39,7 +38,11 @@ class Availability:
         )
         if not self._asked:
             self._asked = True
-            self._task.start(_MODULE, ["--list"])
+            self._task.start(MODULE, ["--list", "--model", settings.checked_model()])
+
+    def prefer(self) -> None:
+        """Look again which device is preferred."""
+        self.current = replace(self.current, preferred=settings.preferred())
 
     def close(self) -> None:
         """End the process."""
@@ -51,7 +54,13 @@ class Availability:
 
     def _take(self, line: Line) -> None:
         if line.get("kind") == "devices":
-            self.current = replace(self.current, devices=tuple(map(str, line.get("devices", ()))))
+            settings.compare_conditions(str(line.get("conditions", "")))
+            self.current = replace(
+                self.current,
+                devices=tuple(map(str, line.get("devices", ()))),
+                backends=len(line.get("backends", ())),
+                preferred=settings.preferred(),
+            )
             self._on_devices()
 
 

@@ -25,12 +25,14 @@ class Available:
         missing_packages: whether Python packages are missing.
         models: keys of the models whose weights are installed.
         devices: those of `DEVICE_NAMES` that are there; empty while that is unknown.
+        backends: number of devices and runtimes to choose from; 0 while that is unknown.
         preferred: device and runtime that the check of this computer chose, each perhaps "auto".
     """
 
     missing_packages: bool = False
     models: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    backends: int = 0
     preferred: tuple[str, str] = ("auto", "auto")
 
 

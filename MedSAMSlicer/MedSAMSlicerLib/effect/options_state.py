@@ -139,6 +139,7 @@ def options_state(
     view: ViewGeometry | None = None,
     problem: MedSAMError | None = None,
     waiting: Sequence[str] = (),
+    check: str = "",
 ) -> OptionsState:
     """What the options frame shows.
 
@@ -149,12 +150,13 @@ def options_state(
         view: the slice view that the user works in.
         problem: why there is no editor.
         waiting: names of other segments with a result that was not applied.
+        check: what the user should know about the check of this computer.
     """
     problem = (None if editor is None else editor.problem) or problem
     common = OptionsState(
         problem="" if problem is None else f"⚠ {problem}",
         hint=Hint() if parameters is None else hint_of(parameters.node, parameters.as_it_stands("Model"), available),
-        note=waiting_text(waiting),
+        note=" ".join(filter(None, [waiting_text(waiting), check])),
         run_text=run_text(editor),
         keys_title=_("Key slices"),
         choices=None if parameters is None else option_choices(parameters, available),

@@ -7,14 +7,14 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine.model_choice import DEVICE_NAMES, RUNTIME_NAMES
+from ..engine.models.catalogue import DEFAULT_MODEL
 from ..processes.job_process import JobProcess, Line
 from . import settings
+from .check_slices import check_messages, open_volume
+from .device_texts import MODULE, device_text, seconds_text
 from .setup.model_inventory import Model
 from .tables import fill_table, prepare_table
 from .texts import show_error, show_message, title_with_state
-
-_MODULE = "MedSAMSlicerLib.engine.jobs.device_check"
 
 
 class ComputerCheck:
@@ -32,11 +32,14 @@ class ComputerCheck:
         self._planned: list[Line] = []
         self._models: list[Model] = []
         self._possible = False
+        self._model = DEFAULT_MODEL
         prepare_table(ui.devicesTable, [_("Device"), _("Time per slice"), _("Matches CPU")])
         ui.devicesTable.visible = False
         ui.checkProgressFrame.visible = False
         ui.checkComputerButton.connect("clicked()", self.run)
         ui.cancelCheckButton.connect("clicked()", self._cancel)
+        ui.autoCheckBox.checked = settings.checks_automatically()
+        ui.autoCheckBox.connect("toggled(bool)", settings.set_checks_automatically)
         show_message(ui.checkMessage, "")
         self._show_selected_device()
 
@@ -71,10 +74,12 @@ class ComputerCheck:
         self._results, self._planned = [], []
         show_message(ui.checkMessage, "")
         self._show_results()
-        ui.checkProgressLabel.text = _("Starting PyTorch…")
+        ui.checkProgressLabel.text = _("Starting…")
         ui.checkProgress.setRange(0, 0)
         ui.checkProgressFrame.visible = ui.cancelCheckButton.enabled = True
-        self._job.start(_MODULE, ["--model", self._models[index].spec.key])
+        messages = check_messages(open_volume())
+        self._model = self._models[index].spec.key
+        self._job.start(MODULE, ["--model", self._model, "--slices", str(len(messages))], b"".join(messages))
         self._enable()
 
     def close(self) -> None:
@@ -85,7 +90,7 @@ class ComputerCheck:
         ui = self._ui
         ui.checkComputerButton.enabled = ui.checkModelComboBox.enabled = self._possible and not self.busy
         ui.checkComputerButton.toolTip = (
-            _("Time one slice on the CPU and on every GPU that PyTorch can use")
+            _("Time one slice on the CPU and on every graphics card that can be used")
             if self._possible
             else _("Install the packages and a model first")
         )
@@ -101,17 +106,16 @@ class ComputerCheck:
             self._results.append(line)
             self._show_results()
         elif line.get("kind") == "fastest":
-            self._select(line.get("device"), line.get("runtime"))
+            self._select(line)
         if len(self._results) < len(self._planned):
             self._ui.checkProgressLabel.text = _("Timing {device} ({number} of {count})…").format(
-                device=_device_text(self._planned[len(self._results)]),
+                device=device_text(self._planned[len(self._results)]),
                 number=len(self._results) + 1,
                 count=len(self._planned),
             )
 
-    def _select(self, device: object, runtime: object) -> None:
-        if isinstance(device, str) and isinstance(runtime, str):
-            settings.set_device(device, runtime)
+    def _select(self, line: Line) -> None:
+        if settings.keep_check(line, self._model):
             self._show_selected_device()
             self._on_changed()
         else:
@@ -122,7 +126,10 @@ class ComputerCheck:
         self._ui.devicesTable.visible = bool(self._results)
         fill_table(
             self._ui.devicesTable,
-            [[_device_text(result), _seconds_text(result), _agreement_text(result)] for result in self._results],
+            [
+                [device_text(result), seconds_text(result), _agreement_text(result, n == 0)]
+                for n, result in enumerate(self._results)
+            ],
             [
                 ": ".join(str(part) for part in (result.get("name"), result.get("message")) if part)
                 for result in self._results
@@ -131,12 +138,13 @@ class ComputerCheck:
 
     def _show_selected_device(self) -> None:
         device = settings.device()
-        name = _device_text({"device": device, "runtime": settings.runtime()})
+        name = device_text({"device": device, "runtime": settings.runtime()})
         ui = self._ui
         if device == "auto":
             ui.checkSection.text = title_with_state(_("3. Check this computer"), _("not checked yet"))
             ui.chosenDeviceLabel.text = _(
-                "The device 'Automatic' is the one that PyTorch prefers. It has not been checked."
+                "The device 'Automatic' is a graphics card if PyTorch finds one, else the CPU. It has not been checked since"
+                " packages, models or hardware have changed."
             )
         else:
             ui.checkSection.text = title_with_state(_("3. Check this computer"), name)
@@ -154,23 +162,7 @@ class ComputerCheck:
             show_message(self._ui.checkMessage, _("Cancelled. The device is unchanged."))
 
 
-def _device_text(entry: Line) -> str:
-    device, runtime = str(entry.get("device", "")), str(entry.get("runtime", ""))
-    return f"{DEVICE_NAMES.get(device, device)}, {RUNTIME_NAMES.get(runtime, runtime)}"
-
-
-def _seconds_text(result: Line) -> str:
-    seconds = result.get("seconds")
-    if not isinstance(seconds, int | float):
-        return _("failed")
-    return _("{seconds} s").format(seconds=_rounded(seconds))
-
-
-def _rounded(seconds: float) -> str:
-    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2f}" if seconds >= 0.1 else f"{seconds:.3f}"
-
-
-def _agreement_text(result: Line) -> str:
-    if (result.get("device"), result.get("runtime")) == ("cpu", "torch") and result.get("agrees"):
+def _agreement_text(result: Line, is_reference: bool) -> str:
+    if is_reference and result.get("agrees"):
         return _("reference")
     return _("yes") if result.get("agrees") else _("no")

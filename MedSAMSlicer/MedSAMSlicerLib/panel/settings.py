@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 
 import qt
 
 from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, WEIGHTS_VARIABLE
+from ..engine.jobs.check_conditions import computer_key
+from ..engine.models.catalogue import DEFAULT_MODEL
 from .setup.embedding_caches import set_limit
 
 _GROUP = "MedSAMSlicer"
@@ -17,6 +18,10 @@ WEIGHTS_FOLDER = f"{_GROUP}/WeightsFolder"
 EMBEDDINGS_MB = f"{_GROUP}/EncodedSlicesMB"
 DEVICE = f"{_GROUP}/Device"
 RUNTIME = f"{_GROUP}/Runtime"
+CHECK_AUTOMATICALLY = f"{_GROUP}/CheckAutomatically"
+_CHECKED_COMPUTER = f"{_GROUP}/CheckedComputer"
+_CHECKED_MODEL = f"{_GROUP}/CheckedModel"
+_CHECK_CONDITIONS = f"{_GROUP}/CheckConditions"
 _VERIFIED = f"{_GROUP}/VerifiedWeights"
 MIN_MB, MAX_MB = 0, 16384
 # Environment at the start of Slicer: it applies where the user has set nothing here.
@@ -51,27 +56,70 @@ def set_embeddings_megabytes(megabytes: int) -> None:
 
 
 def device() -> str:
-    """Device that the device check selected: "cpu", "cuda" or "mps"; "auto" before the first check."""
-    return str(qt.QSettings().value(DEVICE, "auto") or "auto")
+    """Device that the check of this computer selected, one of `DEVICE_NAMES`; "auto" if no check holds."""
+    return str(qt.QSettings().value(DEVICE, "auto") or "auto") if _check_holds() else "auto"
 
 
 def runtime() -> str:
-    """Runtime that the device check selected: "torch" or "openvino"; "auto" before the first check."""
-    return str(qt.QSettings().value(RUNTIME, "auto") or "auto")
+    """Runtime that the check of this computer selected: "torch" or "openvino"; "auto" if no check holds."""
+    return str(qt.QSettings().value(RUNTIME, "auto") or "auto") if _check_holds() else "auto"
 
 
 def preferred() -> tuple[str, str]:
-    """Device and runtime used for the device "auto": those of the check, without a runtime that is not installed."""
-    selected = runtime()
-    if selected == "openvino" and importlib.util.find_spec("openvino") is None:
-        selected = "auto"
-    return device(), selected
+    """Device and runtime used for the device "auto": those of the check."""
+    return device(), runtime()
 
 
-def set_device(device: str, runtime: str) -> None:
-    """Store the device and runtime to use for the device "auto"."""
+def set_device(device: str, runtime: str, model: str = DEFAULT_MODEL, conditions: str = "") -> None:
+    """Store the device and runtime to use for the device "auto".
+
+    Args:
+        model: model that they were checked with.
+        conditions: what the check depends on, as `check_conditions.conditions` has it; '' if that is not known.
+    """
     _set(DEVICE, device)
     _set(RUNTIME, runtime)
+    _set(_CHECKED_COMPUTER, computer_key())
+    _set(_CHECKED_MODEL, model)
+    _set(_CHECK_CONDITIONS, conditions)
+
+
+def keep_check(line: Mapping[str, object], model: str) -> bool:
+    """Store the line ``fastest`` of the device check. Returns False if no device can be used."""
+    device, runtime = line.get("device"), line.get("runtime")
+    if not (isinstance(device, str) and isinstance(runtime, str)):
+        return False
+    set_device(device, runtime, model, str(line.get("conditions", "")))
+    return True
+
+
+def checked_model() -> str:
+    """Model that the device was checked with; the default model before the first check."""
+    return str(qt.QSettings().value(_CHECKED_MODEL, "") or DEFAULT_MODEL)
+
+
+def compare_conditions(now: str) -> None:
+    """Forget the device if the check was made under other conditions: other devices, weights, packages or processor."""
+    known = str(qt.QSettings().value(_CHECK_CONDITIONS, "") or "")
+    if known and now and known != now:
+        set_device("auto", "auto")
+
+
+def checks_automatically() -> bool:
+    """Whether this computer is checked by itself after the first result."""
+    # On some platforms QSettings returns booleans as strings.
+    return str(qt.QSettings().value(CHECK_AUTOMATICALLY, "true")).lower() != "false"
+
+
+def set_checks_automatically(on: bool) -> None:
+    """Set whether this computer is checked by itself after the first result."""
+    _set(CHECK_AUTOMATICALLY, "true" if on else "false")
+
+
+def _check_holds() -> bool:
+    """Whether packages and processor are those of the check."""
+    known = str(qt.QSettings().value(_CHECKED_COMPUTER, "") or "")
+    return known == computer_key()
 
 
 def apply() -> None:

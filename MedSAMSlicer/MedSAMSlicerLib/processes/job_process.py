@@ -52,12 +52,13 @@ class JobProcess:
         """Whether a job is running or being cancelled."""
         return self._transport is not None
 
-    def start(self, module: str, arguments: Sequence[str]) -> None:
+    def start(self, module: str, arguments: Sequence[str], sent: bytes = b"") -> None:
         """Start a job.
 
         Args:
             module: full name of the module to run.
             arguments: its command-line arguments.
+            sent: what the job reads from its standard input.
 
         Raises:
             RuntimeError: a job is already running.
@@ -71,6 +72,8 @@ class JobProcess:
         command = [python_program(), "-m", module, "--attached", *arguments]
         self._transport = QProcessTransport(command, child_environment())
         self._transport.start(TransportListener(self._on_bytes, self._on_stderr, self._on_exit))
+        if sent:
+            self._transport.write(sent)
 
     def cancel(self) -> None:
         """Request the job to stop and clean up; kill it after `CANCEL_MILLISECONDS`."""

@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from io import BufferedReader
 from typing import Any, BinaryIO, Protocol
 
 from ..diagnostics.child_log import claim_standard_streams, log_to_stderr
@@ -36,12 +37,15 @@ def add_attached(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attached", action="store_true", help="cancel when standard input ends")
 
 
-def run_job(work: Callable[[SendLine], None], attached: bool) -> int:
+def run_job(
+    work: Callable[[SendLine], None], attached: bool, read: Callable[[BufferedReader], None] | None = None
+) -> int:
     """Run a job, send its last line, and return the exit status.
 
     Args:
         work: called with a function that sends lines. An error that it raises becomes the last line.
         attached: cancel the job when standard input ends.
+        read: called first, with standard input, to read what the parent sends there.
     """
     requests, lines = claim_standard_streams()
     log_to_stderr()
@@ -55,6 +59,8 @@ def run_job(work: Callable[[SendLine], None], attached: bool) -> int:
             # The process that reads the lines has gone.
             _thread.interrupt_main()
 
+    if read is not None:
+        read(requests)
     if attached:
         # Shells start background processes with interrupts ignored, which this process would inherit.
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -97,7 +97,7 @@ def test_devices_are_asked_of_a_process_once_when_the_effect_is_first_activated(
         "sys.exit(run_job(lambda say: say('devices', devices=['mps', 'cpu']), attached=True))\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(availability, "_MODULE", "made_up_list")
+    monkeypatch.setattr(availability, "MODULE", "made_up_list")
     effect_fixture = EffectFixture(host, repository, known_devices=False)
     combo = effect_fixture.ui.deviceComboBox
     effect_fixture.effect.scriptedEffect.setParameter("Device", "cuda")
@@ -119,12 +119,12 @@ def test_devices_are_asked_for_again_once_there_are_packages(
 ) -> None:
     from MedSAMSlicerLib.effect import availability
 
-    monkeypatch.setattr(availability, "_MODULE", "MedSAMSlicerLib.not_installed")
+    monkeypatch.setattr(availability, "MODULE", "MedSAMSlicerLib.not_installed")
     effect_fixture = EffectFixture(host, repository, known_devices=False)
     available = effect_fixture.effect._available
     host.wait_until(lambda: not available._task.running, seconds=60)
     assert available.current.devices == ()
-    monkeypatch.setattr(availability, "_MODULE", "MedSAMSlicerLib.engine.jobs.device_check")
+    monkeypatch.setattr(availability, "MODULE", "MedSAMSlicerLib.engine.jobs.device_check")
     host.editor.setActiveEffect(None)
     host.editor.setActiveEffectByName("MedSAM")
     host.wait_until(lambda: available.current.devices, seconds=60)

@@ -44,7 +44,7 @@ def computer(tmp_path: Path, widget: Any, monkeypatch: pytest.MonkeyPatch) -> An
             "sys.exit(run_job(work, attached=True))\n"
         )
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(computer_check, "_MODULE", "made_up_check")
+        monkeypatch.setattr(computer_check, "MODULE", "made_up_check")
         return go
 
     return have

@@ -13,11 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from MedSAMSlicerLib.engine.jobs.device_check import BackendResult, check_backends, fastest, list_backends
+from MedSAMSlicerLib.engine.environment import processor_name
+from MedSAMSlicerLib.engine.jobs.device_check import (
+    BackendResult,
+    check_backends,
+    fastest,
+    list_backends,
+    read_slices,
+    slice_message,
+)
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.runtimes.check_image import phantom_slice
+from support.shapes import textured_slice
 
 
 def honest(image: np.ndarray, box: Box) -> Prediction:
@@ -39,6 +48,12 @@ def without_numbers(image: np.ndarray, box: Box) -> Prediction:
     return Prediction(right.mask, float("nan"), np.full_like(right.low_res_logits, np.nan))
 
 
+def weak(image: np.ndarray, box: Box) -> Prediction:
+    """A device whose mask is right, and whose logits are a tenth too small."""
+    right = honest(image, box)
+    return Prediction(right.mask, right.predicted_iou, 0.9 * right.low_res_logits)
+
+
 def empty(image: np.ndarray, box: Box) -> Prediction:
     return Prediction(np.zeros(image.shape, bool), 0.9, np.zeros((8, 8), np.float32))
 
@@ -51,6 +66,7 @@ class Computer:
         self.behaviour_of_runtime: dict[str, Callable[..., Prediction]] = {}
         self.left_for: dict[str, str] = {}
         self.slices: list[str] = []
+        self.further: list[tuple[np.ndarray, Box]] = []
 
     def load(self, choice: ModelChoice) -> LoadedModel:
         return LoadedModel(choice.model, "", self.left_for.get(choice.device, choice.device), "torch")
@@ -62,7 +78,11 @@ class Computer:
 
     def check(self, devices: list[str]) -> dict[str, BackendResult]:
         found = check_backends(
-            "litemedsam", list_backends(devices, openvino=False), lambda: self, lambda device: f"a {device}"
+            "litemedsam",
+            [("cpu", "torch"), *((device, "torch") for device in devices if device != "cpu")],
+            lambda: self,
+            lambda device: f"a {device}",
+            self.further,
         )  # type: ignore[arg-type, return-value]
         return {result.device: result for result in found}
 
@@ -80,11 +100,23 @@ def test_a_graphics_card_that_agrees_is_faster_and_chosen() -> None:
     assert fastest(list(results.values())) == ("cuda", "torch")
 
 
+def test_what_can_be_compared_depends_on_what_is_installed_and_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = ["cuda", "cpu", "intel-gpu"]
+    torch, openvino, card = ("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")
+    assert list_backends(devices, needs_torch=False) == [torch, openvino, card, ("intel-gpu", "openvino")]
+    assert list_backends(devices, needs_torch=True) == [torch, openvino, card]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert list_backends(["cpu"], needs_torch=False) == [openvino]
+    assert list_backends(["cpu"], needs_torch=True) == []
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert list_backends(["cpu"], needs_torch=False) == [torch]
+
+
 def test_openvino_is_compared_with_pytorch_on_the_same_processor() -> None:
-    assert list_backends(["cuda", "cpu"], openvino=True) == [("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")]
     computer = Computer({"cpu": 0.0}, {"cpu": honest})
     computer.behaviour_of_runtime["openvino"] = shifted
-    found = list(check_backends("litemedsam", list_backends(["cpu"], True), lambda: computer, str))  # type: ignore[arg-type, return-value]
+    found = list(check_backends("litemedsam", list_backends(["cpu"], False), lambda: computer, str))  # type: ignore[arg-type, return-value]
     assert [(result.runtime, result.agrees) for result in found] == [("torch", True), ("openvino", False)]
     assert fastest(found) == ("cpu", "torch")
 
@@ -95,12 +127,26 @@ def test_the_first_run_is_a_warm_up_that_does_not_count() -> None:
     assert computer.slices == ["cpu"] * 4
 
 
-@pytest.mark.parametrize("wrong", [shifted, without_numbers, empty])
+@pytest.mark.parametrize("wrong", [shifted, without_numbers, weak, empty])
 def test_a_device_with_another_result_is_never_chosen_however_fast(wrong: Callable[..., Prediction]) -> None:
     results = Computer({"cpu": 0.02, "mps": 0.0}, {"cpu": honest, "mps": wrong}).check(["mps", "cpu"])
     assert not results["mps"].agrees
     assert "do not use this device" in results["mps"].message
     assert fastest(list(results.values())) == ("cpu", "torch")
+
+
+def test_a_device_is_compared_on_all_slices() -> None:
+    """One that is right on the synthetic slice only is not used."""
+    image, box = phantom_slice()
+
+    def right_once(image: np.ndarray, box: Box) -> Prediction:
+        return (honest if np.array_equal(image, phantom_slice()[0]) else shifted)(image, box)
+
+    computer = Computer({"cpu": 0.02, "cuda": 0.0}, {"cpu": honest, "cuda": right_once})
+    assert fastest(list(computer.check(["cuda", "cpu"]).values())) == ("cuda", "torch")
+    computer.further = [(255 - image, box)]
+    results = computer.check(["cuda", "cpu"])
+    assert not results["cuda"].agrees and results["cuda"].dice < 0.99 and results["cpu"].agrees
 
 
 def test_a_device_that_fails_says_why_and_the_others_go_on() -> None:
@@ -139,18 +185,19 @@ def test_the_slice_is_the_same_on_every_computer_and_the_box_surrounds_the_objec
     assert box.xyxy[1] <= rows.min() and rows.max() <= box.xyxy[3]
 
 
-def run_check(*arguments: str, **environment: str) -> tuple[int, list[dict]]:
+def run_check(*arguments: str, sent: bytes = b"", **environment: str) -> tuple[int, list[dict]]:
     command = [sys.executable, "-m", "MedSAMSlicerLib.engine.jobs.device_check", *arguments]
     library = str(Path(__file__).resolve().parents[4])
     finished = subprocess.run(
-        command, capture_output=True, env={**os.environ, "PYTHONPATH": library, **environment}, timeout=280
+        command, input=sent, capture_output=True, env={**os.environ, "PYTHONPATH": library, **environment}, timeout=280
     )
     return finished.returncode, [json.loads(line) for line in finished.stdout.splitlines()]
 
 
 @pytest.mark.slow
 def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
-    status, lines = run_check()
+    sent = b"".join(slice_message(textured_slice(96, 128, seed), Box(25, 24, 85, 76)) for seed in (1, 2))
+    status, lines = run_check("--slices", "2", sent=sent)
     assert status == 0
     assert [line["kind"] for line in lines[:1]] == ["started"]
     assert lines[0]["backends"][0] == {"device": "cpu", "runtime": "torch"}
@@ -158,8 +205,23 @@ def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
     assert list(results) == [(backend["device"], backend["runtime"]) for backend in lines[0]["backends"]]
     reference = results["cpu", "torch"]
     assert reference["agrees"] and reference["dice"] == 1.0 and reference["seconds"] > 0
+    assert all(result["agrees"] for (device, _runtime), result in results.items() if device == "cpu")
     assert lines[-2]["kind"] == "fastest" and results[lines[-2]["device"], lines[-2]["runtime"]]["agrees"]
     assert lines[-1] == {"kind": "done"}
+    status, (listed, _done) = run_check("--list")
+    assert (listed["backends"], listed["conditions"]) == (lines[0]["backends"], lines[-2]["conditions"])
+    for part in ("openvino 20", processor_name(), "litemedsam 79d8c9dca6db4d69", "cpu"):
+        assert part in listed["conditions"]
+
+
+def test_slices_are_read_from_the_parent_and_no_more_is_waited_for() -> None:
+    image, box = textured_slice(20, 30, 1), Box(1, 2, 10, 11)
+    receiving, sending = os.pipe()
+    with open(receiving, "rb") as stream, open(sending, "wb") as parent:
+        parent.write(slice_message(image, box) * 2)
+        parent.flush()
+        found = list(read_slices(stream, 2))
+    assert [one for _, one in found] == [box, box] and all(np.array_equal(one, image) for one, _ in found)
 
 
 def test_missing_weights_are_reported_once(tmp_path: Path) -> None:
@@ -167,3 +229,7 @@ def test_missing_weights_are_reported_once(tmp_path: Path) -> None:
     assert status == 3
     assert [line["kind"] for line in lines] == ["failed"]
     assert "SAM ViT-H" in lines[0]["message"]
+    status, lines = run_check(
+        "--list", "--model", "sam_vit_h", MEDSAM_SLICER_CACHE=str(tmp_path), MEDSAM_SLICER_WEIGHTS=""
+    )
+    assert status == 0 and "cpu" in lines[0]["devices"] and lines[0]["conditions"].endswith("sam_vit_h missing")
