@@ -29,36 +29,42 @@ def positions(weights: Weights, side: int) -> np.ndarray:
     return np.concatenate((np.sin(angles), np.cos(angles)), axis=-1).astype(np.float32)
 
 
-def decoder(weights: Weights, height: int, width: int, input_size: int, multimask: bool = False) -> Model:
-    """Decoder of boxes for embeddings of one size.
+def decoder(weights: Weights, input_size: int, multimask: bool = False) -> Model:
+    """Decoder of boxes, for embeddings of any size: a network for one size is no faster.
 
     Args:
         weights: parameters of the whole network.
-        height, width: size of the embedding in tokens.
         input_size: side of the square that coordinates of boxes refer to, in pixels.
         multimask: predict the three masks for ambiguous prompts instead of the single one.
 
     Returns:
-        Network from embedding (1, channels, height, width), its part of `positions` (1, height x width, channels) and
-        boxes (n, 4), x0, y0, x1, y1 in pixels of the network's input, to logits (n, m, 4 height, 4 width) and predicted
-        IoU (n, m), with m = 3 or 1.
+        Network from embedding (1, channels, height x width), its part of `positions` (1, height x width, channels) and
+        boxes (n, 4), x0, y0, x1, y1 in pixels of the network's input, to logits (n, 16 height x width, m), to be brought
+        into order by `ordered`, and predicted IoU (n, m), with m = 3 or 1.
     """
     no_mask = weights.part("prompt_encoder").part("no_mask_embed").constant("weight")
     channels = no_mask.get_output_shape(0)[1]
-    embedding = ops.parameter([1, channels, height, width], np.float32, name="embedding")
-    position = ops.parameter([1, height * width, channels], np.float32, name="position")
+    embedding = ops.parameter([1, channels, -1], np.float32, name="embedding")
+    position = ops.parameter([1, -1, channels], np.float32, name="position")
     boxes = ops.parameter([-1, 4], np.float32, name="boxes")
     part = weights.part("mask_decoder")
-    image = ops.add(transpose(reshape(embedding, (1, channels, height * width)), (0, 2, 1)), no_mask)
+    image = ops.add(transpose(embedding, (0, 2, 1)), no_mask)
     found, image = _transform(image, position, _tokens(boxes, weights, input_size), part.part("transformer"))
     chosen = _MASK_TOKENS[1:] if multimask else _MASK_TOKENS[:1]
     networks = part.part("output_hypernetworks_mlps")
     masks = [mlp(_token(found, n), networks.part(n - 1).part("layers"), _LAYERS) for n in chosen]
-    logits = _upscaled(image, masks, part.part("output_upscaling"), height, width)
+    logits = _upscaled(image, masks, part.part("output_upscaling"))
     ious = mlp(_token(found, _IOU_TOKEN), part.part("iou_prediction_head").part("layers"), _LAYERS)
     first, last = chosen[0] - 1, chosen[-1]
     ious = ops.slice(ious, integers([first]), integers([last]), integers([1]), integers([1]))
     return Model([logits, ious], [embedding, position, boxes], "decoder")
+
+
+def ordered(logits: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Logits of the decoder (n, 16 height x width, m) as images (n, m, 4 height, 4 width)."""
+    # Axes: row and column of the position, then twice row and column within 2 x 2 pixels, then the mask.
+    pixels = logits.reshape(len(logits), height, width, 2, 2, 2, 2, -1)
+    return pixels.transpose(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(logits), -1, 4 * height, 4 * width)
 
 
 def _frequencies(weights: Weights) -> np.ndarray:
@@ -80,9 +86,19 @@ def _tokens(boxes: Node, weights: Weights, input_size: int) -> Node:
 
     sparse = ops.add(ops.concat([ops.sin(angles), ops.cos(angles)], -1), weights.constant("kinds of corner", kinds))
     output = weights.constant("known tokens", known)
-    count = ops.slice(ops.shape_of(sparse), integers([0]), integers([1]), integers([1]))
-    repeated = ops.broadcast(output, ops.concat([count, integers(output.get_output_shape(0)[1:])], 0))
+    repeated = ops.broadcast(output, ops.concat([_size(sparse, 0), integers(output.get_output_shape(0)[1:])], 0))
     return ops.concat([repeated, sparse], 1)
+
+
+def _size(x: Node, axis: int) -> Node:
+    """Size of `x` along an axis, known when the network runs: int64 (1,)."""
+    return ops.slice(ops.shape_of(x), integers([axis]), integers([axis + 1]), integers([1]))
+
+
+def _reshape_each(x: Node, *shape: int | Node) -> Node:
+    """Reshape (n, ...) to (n, *shape); sizes are given, or known when the network runs."""
+    sizes = [integers([size]) if isinstance(size, int) else size for size in shape]
+    return ops.reshape(x, ops.concat([_size(x, 0), *sizes], 0), False)
 
 
 def _scalar(value: float) -> Node:
@@ -175,24 +191,24 @@ def _to_tokens(positioned: Node, keys: Node, values: Node, weights: Weights) -> 
         return weights.part("out_proj")["weight"].reshape(channels, _HEADS, width).transpose(1, 2, 0)[None]
 
     count = keys.get_output_partial_shape(0)[1].get_length()
-    places = positioned.get_output_partial_shape(0)[1].get_length()
+    places = _size(positioned, 1)
     key = _by_head(linear(keys, weights.part("k_proj")))
     query_weight = weights.constant("scaled queries", lambda: query[None] * scale)
     offset_weight = weights.constant("scaled bias of queries", lambda: query_bias[None, :, :, None] * scale)
     projected = _rows(ops.matmul(key, query_weight, False, False))
     offsets = _rows(ops.matmul(key, offset_weight, False, False))
     scores = ops.add(ops.matmul(projected, positioned, False, True), offsets)
-    scores = ops.softmax(reshape(scores, (-1, _HEADS, count, places)), 2)
-    scores = reshape(scores, (-1, _HEADS * count, places))
+    scores = ops.softmax(_reshape_each(scores, _HEADS, count, places), 2)
+    scores = _reshape_each(scores, _HEADS * count, places)
     value = _by_head(linear(values, weights.part("v_proj")))
     attended = _rows(ops.matmul(value, weights.constant("outputs", outputs), False, False))
     return ops.add(ops.matmul(scores, attended, True, False), weights.part("out_proj").constant("bias"))
 
 
-def _upscaled(image: Node, masks: list[Node], weights: Weights, height: int, width: int) -> Node:
+def _upscaled(image: Node, masks: list[Node], weights: Weights) -> Node:
     """Upscale positions to 4 x 4 pixels in two steps, and multiply them with the weights of m masks.
 
-    (n, positions, channels) and m x (n, channels / 8) -> logits (n, m, 4 height, 4 width).
+    (n, positions, channels) and m x (n, channels / 8) -> logits (n, 16 positions, m).
     """
 
     def upscale(x: Node, layer: int) -> Node:
@@ -205,11 +221,8 @@ def _upscaled(image: Node, masks: list[Node], weights: Weights, height: int, wid
         return product(x, part.constant("matrix", matrix), part.constant("biases", lambda: np.tile(part["bias"], 4)))
 
     hidden, channels = (weights.part(layer)["weight"].shape[1] for layer in (0, 3))
-    pixels = reshape(upscale(image, 0), (-1, 4 * height * width, hidden))
+    pixels = _reshape_each(upscale(image, 0), -1, hidden)
     pixels = gelu(upscale(gelu(token_norm(pixels, weights.part(1))), 3))
-    pixels = reshape(pixels, (-1, 16 * height * width, channels))
+    pixels = _reshape_each(pixels, -1, channels)
     weights_of_masks = ops.concat([ops.unsqueeze(mask, integers([2])) for mask in masks], 2)
-    logits = ops.matmul(pixels, weights_of_masks, False, False)
-    # Axes: row and column of the position, then twice row and column within 2 x 2 pixels, then the mask.
-    logits = transpose(reshape(logits, (-1, height, width, 2, 2, 2, 2, len(masks))), (0, 7, 1, 3, 5, 2, 4, 6))
-    return reshape(logits, (-1, len(masks), 4 * height, 4 * width))
+    return ops.matmul(pixels, weights_of_masks, False, False)

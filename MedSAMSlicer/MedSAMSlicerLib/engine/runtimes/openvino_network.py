@@ -13,7 +13,7 @@ import openvino
 from openvino import Model
 
 KEPT_SIZES = 3
-"""Networks that `NetworkSizes` keeps. Each takes 50 MB for LiteMedSAM's encoder and 15 MB for its decoder."""
+"""Networks that `NetworkSizes` keeps. Each takes 50 MB for LiteMedSAM's encoder, and half a second to compile."""
 
 
 @cache
@@ -23,7 +23,7 @@ def core() -> openvino.Core:
 
 
 class CompiledNetwork:
-    """A network that is ready to run.
+    """A network that is ready to run. May be called in several threads.
 
     Args:
         network: the network, or the .xml file that holds it.
@@ -45,11 +45,13 @@ class CompiledNetwork:
         given = str(network) if isinstance(network, Path) else network
         self._compiled = core().compile_model(given, device, options)
         self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the network on one array for each input. Returns a new array for each output."""
-        self._request.infer(dict(enumerate(inputs)), share_inputs=True)
-        return [self._request.get_output_tensor(n).data.copy() for n in range(len(self._compiled.outputs))]
+        with self._lock:
+            self._request.infer(dict(enumerate(inputs)), share_inputs=True)
+            return [self._request.get_output_tensor(n).data.copy() for n in range(len(self._compiled.outputs))]
 
     def release(self) -> None:
         """Free the memory of intermediate results, until the network is run again."""
@@ -71,7 +73,7 @@ class NetworkSizes:
         self._kept: OrderedDict[tuple[int, int], CompiledNetwork] = OrderedDict()
 
     def run(self, height: int, width: int, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Run the network for images or embeddings of this size; see `CompiledNetwork`."""
+        """Run the network for images of this size; see `CompiledNetwork`."""
         with self._lock:
             return self._of((height, width))(inputs)
 

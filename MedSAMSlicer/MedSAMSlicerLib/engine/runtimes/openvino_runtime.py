@@ -1,11 +1,12 @@
 """Runs LiteMedSAM with OpenVINO, without PyTorch: the same results in float32, in half of the time.
 
-Its networks are written with OpenVINO's operators (`openvino_encoder`, `openvino_decoder`) for each size that is needed.
+Its networks are written with OpenVINO's operators: an encoder for each size that is needed, and a decoder for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,17 @@ import openvino
 
 from ..models.litemedsam import PIXELS_PER_TOKEN
 from .devices import OPENVINO_NAMES
-from .openvino_decoder import decoder, positions
+from .openvino_decoder import decoder, ordered, positions
 from .openvino_encoder import encoder
 from .openvino_layers import Weights
 from .openvino_network import CompiledNetwork, NetworkSizes, core
 
 if TYPE_CHECKING:
     from ..models.family import NetworkPrompt
+
+MOST_TOKENS = 8192
+"""Most tokens of embeddings that are decoded in one call, counted for each prompt: two of whole slices, which take 80 MB. Further
+ones in the same call are no faster."""
 
 
 class OpenVINORuntime:
@@ -50,15 +55,10 @@ class OpenVINORuntime:
         weights = Weights(arrays)
         image_encoder = weights.part("image_encoder")
 
-        def decoders(multimask: bool) -> NetworkSizes:
-            return NetworkSizes(
-                lambda height, width: CompiledNetwork(decoder(weights, height, width, input_size, multimask), threads)
-            )
-
         self._encoders = NetworkSizes(
             lambda height, width: CompiledNetwork(encoder(image_encoder, height, width), threads, on, precision)
         )
-        self._decoders = {multimask: decoders(multimask) for multimask in (False, True)}
+        self._decoder_of = cache(lambda multimask: CompiledNetwork(decoder(weights, input_size, multimask), threads))
         self._positions = positions(weights, input_size // PIXELS_PER_TOKEN)
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:
@@ -83,6 +83,12 @@ class OpenVINORuntime:
             raise ValueError("LiteMedSAM takes boxes and nothing else")
         (row, column), (height, width) = origin, embedding.shape[1:]
         part = self._positions[row : row + height, column : column + width]
-        inputs = [embedding[None], part.reshape(1, height * width, -1), np.stack(boxes).astype(np.float32, copy=False)]
-        logits, ious = self._decoders[multimask].run(height, width, inputs)
-        return logits, ious
+        tokens = embedding.reshape(1, len(embedding), -1)
+        position = part.reshape(1, height * width, -1)
+        decode, at_once = self._decoder_of(multimask), max(1, MOST_TOKENS // (height * width))
+        found = [
+            decode([tokens, position, np.stack(boxes[n : n + at_once]).astype(np.float32, copy=False)])
+            for n in range(0, len(boxes), at_once)
+        ]
+        logits, ious = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return ordered(logits, height, width), ious

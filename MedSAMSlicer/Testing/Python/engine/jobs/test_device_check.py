@@ -137,14 +137,14 @@ def test_a_device_with_another_result_is_never_chosen_however_fast(wrong: Callab
 
 def test_a_device_is_compared_on_all_slices() -> None:
     """One that is right on the synthetic slice only is not used."""
-    image, box = phantom_slice()
+    synthetic, box = phantom_slice()
 
     def right_once(image: np.ndarray, box: Box) -> Prediction:
-        return (honest if np.array_equal(image, phantom_slice()[0]) else shifted)(image, box)
+        return (honest if np.array_equal(image, synthetic) else shifted)(image, box)
 
     computer = Computer({"cpu": 0.02, "cuda": 0.0}, {"cpu": honest, "cuda": right_once})
     assert fastest(list(computer.check(["cuda", "cpu"]).values())) == ("cuda", "torch")
-    computer.further = [(255 - image, box)]
+    computer.further = [(255 - synthetic, box)]
     results = computer.check(["cuda", "cpu"])
     assert not results["cuda"].agrees and results["cuda"].dice < 0.99 and results["cpu"].agrees
 
