@@ -68,10 +68,6 @@ class Box:
         """The box with each vertical edge moved outwards by `dx` pixels and each horizontal edge by `dy` pixels."""
         return Box(self.x0 - dx, self.y0 - dy, self.x1 + dx, self.y1 + dy)
 
-    def union(self, other: Box) -> Box:
-        """The smallest box that contains both."""
-        return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
-
     def intersection(self, other: Box) -> Box | None:
         """The part of the box that lies in `other`, or None if the boxes do not overlap."""
         x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)

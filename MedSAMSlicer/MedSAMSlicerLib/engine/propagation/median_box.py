@@ -25,7 +25,6 @@ def predict_with_median_box(
     neighbour_logits: np.ndarray | None,
     settings: MedianBoxSettings,
     margin_factor: float = 1.0,
-    around: Box | None = None,
     context: int | None = None,
 ) -> SliceMask:
     """Predict one slice, a second time if three boxes do not agree on the first prediction.
@@ -40,15 +39,15 @@ def predict_with_median_box(
         neighbour_logits: float32 logits of that mask at the decoder's resolution, if known.
         settings: tolerance and weights.
         margin_factor: margin of the generous box, as a multiple of the model's own margin.
-        around, context: see `SlicePredictor.predict_box`.
+        context: see `SlicePredictor.predict_box`.
     """
-    first = predictor.predict_box(index, generous, margin_factor, around=around, context=context)
+    first = predictor.predict_box(index, generous, margin_factor, context=context)
     found = Box.from_mask(first.mask)
     nearby = found if neighbour is None else Box.from_mask(neighbour)
     median = median_box([nearby or expected, found or expected, expected])
     if found is not None and largest_edge_distance(median, found) <= settings.tolerance:
         return first
-    second = predictor.predict_box(index, median, neighbour_logits=neighbour_logits, around=around, context=context)
+    second = predictor.predict_box(index, median, neighbour_logits=neighbour_logits, context=context)
     return predictor.mixed(second, first, settings.first_weight)
 
 

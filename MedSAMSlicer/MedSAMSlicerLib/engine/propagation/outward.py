@@ -138,7 +138,7 @@ def propagate_outward(
         box = Box.from_mask(previous)
         if box is None or (find_end and distance > start.half_length_mm):
             return
-        mask, seen = _best_mask(predictor, index, start.index, box, previous, logits, known, outward)
+        mask, seen = _best_mask(predictor, index, box, previous, logits, known, outward)
         if seen is None or (find_end and _has_ended(mask, seen, previous, known, start, outward)):
             if find_end:
                 return
@@ -151,7 +151,6 @@ def propagate_outward(
 def _best_mask(
     predictor: SlicePredictor,
     index: int,
-    context: int,
     box: Box,
     previous: np.ndarray,
     logits: np.ndarray | None,
@@ -159,9 +158,9 @@ def _best_mask(
     settings: OutwardSettings,
 ) -> tuple[SliceMask, Appearance | None]:
     """The better mask of the loose and the close box, and its appearance; None for an empty mask."""
-    candidates = [predictor.predict_box(index, box, settings.loose_margin, logits, context=context)]
+    candidates = [predictor.predict_box(index, box, settings.loose_margin, logits)]
     if not _is_sure(candidates[0], previous, settings):
-        candidates.append(predictor.predict_box(index, box, settings.close_margin, logits, context=context))
+        candidates.append(predictor.predict_box(index, box, settings.close_margin, logits))
     rated = []
     for candidate in candidates:
         if candidate.mask.any():

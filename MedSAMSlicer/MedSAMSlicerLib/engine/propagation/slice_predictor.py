@@ -86,7 +86,6 @@ class SlicePredictor:
         box: Box,
         margin_factor: float = 1.0,
         neighbour_logits: np.ndarray | None = None,
-        around: Box | None = None,
         context: int | None = None,
     ) -> SliceMask:
         """Predict the mask of the object in a box.
@@ -98,17 +97,18 @@ class SlicePredictor:
                 `Family.with_margin`.
             neighbour_logits: float32 logits of the neighbouring slice's mask at the decoder's resolution. They are part
                 of the prompt if the model was trained with mask prompts, and are ignored otherwise.
-            around: with `context`, the part of the slice around this box is encoded, and around `box` where that extends
-                beyond it; None for `box`. In a 3D box it is that of the 3D box, on all slices.
-            context: slice that shows the surroundings of that part; see `Predictor.predict_prompts`. None to encode the
-                whole slice.
+            context: slice that shows the surroundings of the 3D box; then only the part of this slice around the 3D box is
+                encoded, see `Predictor.predict_prompts`. None to encode the whole slice.
         """
         prompt = SlicePrompt(box=self._with_margin(box, margin_factor))
         if neighbour_logits is not None and "mask" in self.predictor.prompts:
             prompt = replace(prompt, mask=MaskPrompt(logits=neighbour_logits))
         image = self.image(index)
-        part = None if context in (None, index) else self._part_around(box, around)
-        surroundings = None if part is None or context is None else self.image(context)
+        part, surroundings = None, None
+        if context not in (None, index) and self.box3d is not None:
+            # The same on all slices of the box.
+            part = self.predictor.part_around(self.box3d, self.rows, self.columns)
+            surroundings = self.image(context)
         self._encode_ahead(index, image, part)
         return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings))
 
@@ -158,11 +158,6 @@ class SlicePredictor:
         if self.box3d is None:
             return enlarged
         return enlarged.intersection(family.with_margin(self.box3d, self.rows, self.columns, 0)) or enlarged
-
-    def _part_around(self, box: Box, around: Box | None) -> InputPart | None:
-        # Boxes that are prompted on the same slice shall share a part: each part is encoded.
-        around = self.box3d or (box if around is None else box.union(around))
-        return self.predictor.part_around(around, self.rows, self.columns)
 
     def _encode_ahead(self, index: int, image: np.ndarray, part: InputPart | None) -> None:
         if not self._upcoming:

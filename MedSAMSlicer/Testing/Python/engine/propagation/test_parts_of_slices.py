@@ -49,8 +49,8 @@ def segmented(predictor: Predictor, prompt: StackPrompt, source: SliceSource = S
     return mask
 
 
-def rectangle(index: int) -> Box:
-    box = Box.from_mask(BALL[index])
+def rectangle(index: int, ball: np.ndarray = BALL) -> Box:
+    box = Box.from_mask(ball[index])
     assert box is not None
     return box
 
@@ -71,31 +71,27 @@ def test_a_short_box_is_encoded_whole(predictor: Predictor, sizes: list[tuple[in
     assert sizes == 3 * [WHOLE]
 
 
-def test_key_slices_are_encoded_whole_and_the_others_around_them(
-    predictor: Predictor, sizes: list[tuple[int, int]]
-) -> None:
-    mask = segmented(predictor, StackPrompt({2: rectangle(2), 6: rectangle(6)}, (0, 8)))
-    assert sorted(sizes) == 7 * [PART] + 2 * [WHOLE]
-    assert dice(mask, BALL) > 0.9
+def test_from_key_slices_whole_slices_are_encoded(predictor: Predictor, sizes: list[tuple[int, int]]) -> None:
+    """Without a box errors pass on from slice to slice: parts cost too much accuracy."""
+    segmented(predictor, StackPrompt({2: rectangle(2), 5: rectangle(5)}, (1, 6)))
+    assert sizes == 6 * [WHOLE]
 
 
 @pytest.mark.parametrize(
-    ("centre", "radii"), [((112, 112), (11, 10)), ((236, 10), (22, 18))], ids=["inside", "at the edge of the slice"]
+    ("centre", "radii"), [((112, 112), (11, 10)), ((236, 10), (22, 18))], ids=["inside", "at the corner of the slice"]
 )
 def test_masks_are_those_of_whole_slices(
     centre: tuple[int, int], radii: tuple[int, int], predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ball = ellipsoid(SHAPE, (4, *centre), (4.6, *radii))
     source = stack_of(ball, (1.0, 1.0, 5.0))
-    box = Box.from_mask(ball[4])
-    assert box is not None
-    prompt = StackPrompt({4: box}, (2, 6))
+    prompt = StackPrompt.from_box3d(2, 7, rectangle(4, ball))
     in_parts = segmented(predictor, prompt, source)
     monkeypatch.setattr(OpenVINORuntime, "encodes_parts", False)
     whole = segmented(predictor, prompt, source)
-    assert predictor.timings.encoder_calls == 5 + 4, "the key slice was encoded whole already"
-    scores = [dice(found[2:7], ball[2:7]) for found in (in_parts, whole)]
-    assert scores[0] > scores[1] - 0.05 and scores[0] > 0.9, scores
+    assert predictor.timings.encoder_calls == 6 + 5, "the first slice was encoded whole already"
+    scores = [dice(found[2:8], ball[2:8]) for found in (in_parts, whole)]
+    assert scores[0] > scores[1] - 0.03 and scores[0] > 0.9, scores
 
 
 def test_a_preview_decodes_a_part_of_the_slice_that_is_encoded_once(
