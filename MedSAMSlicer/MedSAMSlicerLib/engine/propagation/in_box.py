@@ -90,7 +90,8 @@ class _BoxWalk:
         self._first, self._last = indices[0], indices[-1]
         middle = (self._first + self._last) // 2
         self._start = min(indices, key=lambda index: abs(index - middle))
-        self._context = self._start if len(indices) >= settings.fewest_in_parts else None
+        fewest = settings.fewest_in_parts
+        self._context = None if fewest is None or len(indices) < fewest else self._start
         self._prior = EllipsoidPrior(box3d, self._first, self._last, settings, len(indices))
         slices = predictor.source.shape[0]
         self._cut_off_below, self._cut_off_above = self._first == 0, self._last == slices - 1

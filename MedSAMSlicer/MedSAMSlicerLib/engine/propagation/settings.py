@@ -35,7 +35,7 @@ class InBoxSettings:
         largest_shear: largest shear of the ellipsoid, in half widths of the box; below 1, where the sections vanish.
             0.8 to 0.99.
         fewest_in_parts: number of predicted slices from which only the first of them is encoded whole, and of the others
-            the part around the box. 3 to 10.
+            the part around the box: faster, not always as accurate. None to encode all slices whole. 3 to 10.
         median_box: when and how slices are predicted a second time.
     """
 
@@ -43,7 +43,7 @@ class InBoxSettings:
     generous_width: float = 1.2
     upright_weight: float = 0.05
     largest_shear: float = 0.95
-    fewest_in_parts: int = 6
+    fewest_in_parts: int | None = None
     median_box: MedianBoxSettings = MedianBoxSettings()
 
 

@@ -1,4 +1,4 @@
-"""Which part of which slice is encoded, and that the masks are those of whole slices but for a few pixels at their edges."""
+"""Which part of which slice is encoded, and how near the masks are to those of whole slices."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.propagation.settings import InBoxSettings, PropagationSettings
 from MedSAMSlicerLib.engine.runtimes.openvino_runtime import OpenVINORuntime
 from MedSAMSlicerLib.engine.stack import SliceSource
 from support.shapes import ellipsoid, stack_of
@@ -20,6 +21,7 @@ from support.shapes import ellipsoid, stack_of
 SHAPE = (9, 256, 256)
 BALL = ellipsoid(SHAPE, (4, 112, 112), (4.6, 11, 10))
 SOURCE = stack_of(BALL, (1.0, 1.0, 5.0))
+IN_PARTS = PropagationSettings(in_box=InBoxSettings(fewest_in_parts=6))
 WHOLE, PART = (256, 256), (168, 168)
 
 
@@ -42,9 +44,14 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return found
 
 
-def segmented(predictor: Predictor, prompt: StackPrompt, source: SliceSource = SOURCE) -> np.ndarray:
+def segmented(
+    predictor: Predictor,
+    prompt: StackPrompt,
+    source: SliceSource = SOURCE,
+    settings: PropagationSettings = IN_PARTS,
+) -> np.ndarray:
     mask = np.zeros(source.shape, bool)
-    for result in propagate(source, prompt, predictor):
+    for result in propagate(source, prompt, predictor, settings):
         mask[result.index] = result.mask
     return mask
 
@@ -77,21 +84,13 @@ def test_from_key_slices_whole_slices_are_encoded(predictor: Predictor, sizes: l
     assert sizes == 6 * [WHOLE]
 
 
-@pytest.mark.parametrize(
-    ("centre", "radii"), [((112, 112), (11, 10)), ((236, 10), (22, 18))], ids=["inside", "at the corner of the slice"]
-)
-def test_masks_are_those_of_whole_slices(
-    centre: tuple[int, int], radii: tuple[int, int], predictor: Predictor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ball = ellipsoid(SHAPE, (4, *centre), (4.6, *radii))
-    source = stack_of(ball, (1.0, 1.0, 5.0))
-    prompt = StackPrompt.from_box3d(2, 7, rectangle(4, ball))
-    in_parts = segmented(predictor, prompt, source)
-    monkeypatch.setattr(OpenVINORuntime, "encodes_parts", False)
-    whole = segmented(predictor, prompt, source)
-    assert predictor.timings.encoder_calls == 6 + 5, "the first slice was encoded whole already"
-    scores = [dice(found[2:8], ball[2:8]) for found in (in_parts, whole)]
-    assert scores[0] > scores[1] - 0.03 and scores[0] > 0.9, scores
+def test_by_default_whole_slices_are_encoded(predictor: Predictor, sizes: list[tuple[int, int]]) -> None:
+    prompt = StackPrompt.from_box3d(1, 6, rectangle(4))
+    whole = segmented(predictor, prompt, settings=PropagationSettings())
+    assert sizes == 6 * [WHOLE]
+    in_parts = segmented(predictor, prompt)
+    assert sizes[6:] == 5 * [PART]
+    assert dice(in_parts, whole) > 0.85
 
 
 def test_a_preview_decodes_a_part_of_the_slice_that_is_encoded_once(
