@@ -72,7 +72,7 @@ def cold_starts(rounds: int) -> dict[str, Any]:
         for runtime, found in seconds.items():
             begin = time.time()
             measured = _run(_READY, runtime)
-            # Not in the first round, which reads files from disk and may convert the model.
+            # Not in the first round, which reads files from disk.
             if n:
                 found.append(measured["ready"] - begin - measured["imported"])
                 if runtime == "torch":
