@@ -144,7 +144,7 @@ def load_model(
         Key of the catalogue: "litemedsam", "medsam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h".
     weights : str or Path, optional
         Weights file. By default the installed or imported one; nothing is downloaded.
-    device : {"auto", "cpu", "cuda", "mps", "intel-gpu", "intel-npu"}
+    device : {"auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu", "intel-npu"}
     runtime : {"auto", "torch", "openvino"}
     embeddings_mb : int
         Memory for embeddings in megabytes. An embedding of LiteMedSAM takes 4 MB.

@@ -12,8 +12,17 @@ from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .stack import SliceSource
 
-DEVICE_NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "MPS", "intel-gpu": "Intel GPU", "intel-npu": "Intel NPU"}
-INTEL_DEVICES = ("intel-gpu", "intel-npu")
+FASTER_CPU = "cpu-bf16"
+"""The processor, which encodes in bfloat16: half of the time, and a little less accurate. Never chosen but by name."""
+DEVICE_NAMES = {
+    "cpu": "CPU",
+    FASTER_CPU: "CPU, faster (bfloat16)",
+    "cuda": "CUDA",
+    "mps": "MPS",
+    "intel-gpu": "Intel GPU",
+    "intel-npu": "Intel NPU",
+}
+OPENVINO_DEVICES = ("intel-gpu", "intel-npu", FASTER_CPU)
 """Devices on which OpenVINO runs the encoder of LiteMedSAM, and PyTorch nothing."""
 RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 DEVICES = ("auto", *DEVICE_NAMES)

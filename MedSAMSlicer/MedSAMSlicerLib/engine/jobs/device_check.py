@@ -26,7 +26,7 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import lower_priority, share_processor
 from ..errors import WeightsError, as_user_error
 from ..masks import dice
-from ..model_choice import INTEL_DEVICES, ModelChoice, Service
+from ..model_choice import FASTER_CPU, OPENVINO_DEVICES, ModelChoice, Service
 from ..models.catalogue import DEFAULT_MODEL, find_model
 from ..models.weights import find_weights, verify_weights
 from ..optional_packages import openvino_installed, torch_installed
@@ -85,7 +85,8 @@ def list_backends(devices: Sequence[str], needs_torch: bool = True) -> list[Back
     on_processor = [("cpu", "torch")] if torch_installed() else []
     if openvino_installed() and (torch_installed() or not needs_torch):
         on_processor.append(("cpu", "openvino"))
-    others = [(device, "openvino" if device in INTEL_DEVICES else "torch") for device in devices if device != "cpu"]
+    compared = [device for device in devices if device not in ("cpu", FASTER_CPU)]
+    others = [(device, "openvino" if device in OPENVINO_DEVICES else "torch") for device in compared]
     if needs_torch:
         others = [(device, runtime) for device, runtime in others if runtime == "torch"]
     return [*on_processor, *others]

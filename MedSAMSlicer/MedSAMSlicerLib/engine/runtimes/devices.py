@@ -8,21 +8,21 @@ from pathlib import Path
 
 from ..environment import computing_threads, processor_name
 from ..errors import InputError
-from ..model_choice import DEVICES, INTEL_DEVICES
+from ..model_choice import DEVICES, FASTER_CPU, OPENVINO_DEVICES
 from ..optional_packages import check_torch, openvino_installed, torch_installed
 
 # Device files of the drivers of NVIDIA (including Jetson), of AMD and of the Windows Subsystem for Linux.
 _LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
-OPENVINO_NAMES = {"cpu": "CPU", **{device: device.removeprefix("intel-").upper() for device in INTEL_DEVICES}}
+OPENVINO_NAMES = {"cpu": "CPU", FASTER_CPU: "CPU", "intel-gpu": "GPU", "intel-npu": "NPU"}
 """What OpenVINO calls a device."""
 
 
 def available_devices() -> list[str]:
     """Devices that can be used; the first one is the one to use as long as nothing is known about them.
 
-    These are graphics devices that PyTorch can use, "cpu", and what OpenVINO finds of `INTEL_DEVICES`.
+    These are graphics devices that PyTorch can use, "cpu", and what OpenVINO finds of `OPENVINO_DEVICES`.
     """
-    return [*_torch_devices(), "cpu", *_intel_devices()]
+    return [*_torch_devices(), "cpu", *_openvino_devices()]
 
 
 def _torch_devices() -> list[str]:
@@ -37,14 +37,17 @@ def _torch_devices() -> list[str]:
     return found
 
 
-def _intel_devices() -> list[str]:
+def _openvino_devices() -> list[str]:
     if not openvino_installed():
         return []
     from .openvino_network import core
 
     # Several devices of a kind are called GPU.0, GPU.1 and so on, and "GPU" is the first of them.
     there = {name.partition(".")[0] for name in core().available_devices}
-    return [device for device in INTEL_DEVICES if OPENVINO_NAMES[device] in there]
+    if "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        # It would be emulated, or float32 be used instead.
+        there.discard("CPU")
+    return [device for device in OPENVINO_DEVICES if OPENVINO_NAMES[device] in there]
 
 
 def may_have_accelerator() -> bool:
@@ -87,7 +90,7 @@ def name_of_device(device: str) -> str:
         return str(torch.cuda.get_device_name(0))
     if device == "mps":
         return f"{processor_name()} (Metal)"
-    if device in INTEL_DEVICES:
+    if device in ("intel-gpu", "intel-npu"):
         from .openvino_network import core
 
         return str(core().get_property(OPENVINO_NAMES[device], "FULL_DEVICE_NAME"))

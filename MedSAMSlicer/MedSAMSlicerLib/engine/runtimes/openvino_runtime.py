@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openvino
 
+from ..model_choice import FASTER_CPU
 from ..models.litemedsam import PIXELS_PER_TOKEN
 from .devices import OPENVINO_NAMES
 from .openvino_decoder import decoder, ordered, positions
@@ -22,6 +23,7 @@ from .openvino_network import CompiledNetwork, NetworkSizes, core
 if TYPE_CHECKING:
     from ..models.family import NetworkPrompt
 
+_PRECISIONS = {"cpu": "f32", FASTER_CPU: "bf16"}
 MOST_TOKENS = 8192
 """Most tokens of embeddings that are decoded in one call, counted for each prompt: two of whole slices, which take 80 MB. Further
 ones in the same call are no faster."""
@@ -34,8 +36,9 @@ class OpenVINORuntime:
         arrays: parameters, as `weight_arrays.read_arrays` returns them.
         input_size: side of the square that coordinates of boxes refer to, in pixels.
         threads: number of processor threads.
-        device: "cpu", or one of `INTEL_DEVICES` to run the encoder there, in the precision that suits the device. The
-            decoder, a small part of the work, always runs on the processor in float32, because its logits become contours.
+        device: "cpu" for float32, or one of `OPENVINO_DEVICES` to run the encoder there, in the precision that suits the
+            device. The decoder, a small part of the work, always runs on the processor in float32, because its logits become
+            contours.
 
     Raises:
         RuntimeError: OpenVINO does not know the device.
@@ -47,11 +50,11 @@ class OpenVINORuntime:
     slices_at_once = 1
 
     def __init__(self, arrays: Mapping[str, np.ndarray], input_size: int, threads: int, device: str = "cpu") -> None:
-        on, precision = OPENVINO_NAMES[device], "f32" if device == "cpu" else None
+        on, precision = OPENVINO_NAMES[device], _PRECISIONS.get(device)
         # Loads the code for the device, so that it fails here if it cannot be used.
         core().get_property(on, "FULL_DEVICE_NAME")
-        self.device = device
-        self.version = f"{openvino.get_version()} {'float32' if device == 'cpu' else on}"
+        self.device = "cpu" if on == "CPU" else device
+        self.version = f"{openvino.get_version()} {precision or on}"
         weights = Weights(arrays)
         image_encoder = weights.part("image_encoder")
 

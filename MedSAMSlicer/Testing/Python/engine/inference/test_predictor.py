@@ -85,7 +85,7 @@ def test_a_bright_disc_is_found(litemedsam: Predictor) -> None:
 def test_unknown_models_devices_and_runtimes_are_refused_with_the_known_ones(litemedsam_weights: Path) -> None:
     for choice, words in (
         (ModelChoice(model="unet"), "litemedsam"),
-        (ModelChoice(device="tpu"), "auto, cpu, cuda, mps"),
+        (ModelChoice(device="tpu"), "auto, cpu, cpu-bf16, cuda, mps"),
         (ModelChoice(runtime="tensorrt"), "torch"),
     ):
         with pytest.raises(InputError, match=words):
@@ -117,8 +117,13 @@ def test_torch_is_asked_for_devices_only_where_a_driver_is(
 def test_devices_of_openvino_are_chosen_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     network = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_network", reason="needs openvino")
     monkeypatch.setattr(devices, "may_have_accelerator", lambda: False)
-    monkeypatch.setattr(network, "core", lambda: SimpleNamespace(available_devices=["CPU", "GPU.0", "GPU.1", "GNA"]))
+    capabilities = ["FP32", "INT8"]
+    core = SimpleNamespace(available_devices=["CPU", "GPU.0", "GPU.1", "GNA"], get_property=lambda *_: capabilities)
+    monkeypatch.setattr(network, "core", lambda: core)
     assert devices.available_devices() == ["cpu", "intel-gpu"]
+    capabilities.append("BF16")
+    assert devices.available_devices() == ["cpu", "intel-gpu", "cpu-bf16"]
+    capabilities.remove("BF16")
     assert (devices.choose_device("auto"), devices.choose_device("intel-gpu")) == ("cpu", "intel-gpu")
     with pytest.raises(InputError, match="'intel-npu' is not available on this computer: choose cpu or intel-gpu"):
         devices.choose_device("intel-npu")

@@ -164,6 +164,18 @@ def test_intel_devices_run_the_written_networks_and_nothing_else(litemedsam: Net
         make_runtime("auto", "intel-gpu", NetworkFile(spec, spec.load_family(), litemedsam.path, "0" * 64))
 
 
+def test_the_processor_in_bfloat16_is_told_and_goes_into_the_cache_apart(
+    litemedsam: NetworkFile, runtimes: tuple[Runtime, Runtime], prepared: np.ndarray
+) -> None:
+    """Where the processor lacks bfloat16, OpenVINO computes in float32: then the numbers are equal."""
+    runtime, notes = make_runtime("auto", "cpu-bf16", litemedsam)
+    assert notes == ["Encoder in bfloat16: faster, and a little less accurate"]
+    assert runtime.device == "cpu" and runtime.version != runtimes[0].version
+    part = prepared[:, :112, :112]
+    exact = runtimes[0].encode(part)
+    assert np.abs(runtime.encode(part) - exact).max() < 0.15 * np.abs(exact).max()
+
+
 def test_where_openvino_fails_pytorch_takes_over_and_says_so(
     litemedsam_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
