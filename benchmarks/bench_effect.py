@@ -54,6 +54,10 @@ class Loop:
         self.turns.append(time.perf_counter() - begin)
         self.work.append(time.thread_time() - work)
 
+    def close(self) -> None:
+        """Leave the clock as it was."""
+        del self.host.clock.process
+
     def clear(self) -> None:
         self.turns, self.work, self.renders = [], [], []
 
@@ -109,8 +113,10 @@ def main() -> None:
         from demo_data import demo_case
 
         options.image = demo_case().image
-    table: dict[str, Any] = {"engine": options.engine, "import ms": import_milliseconds()}
-    print(f"import of the effect: {table['import ms']:.0f} ms")
+    table: dict[str, Any] = {"engine": options.engine}
+    if not options.preview_only:
+        table["import ms"] = import_milliseconds()
+        print(f"import of the effect: {table['import ms']:.0f} ms")
 
     from _pytest.fixtures import FixtureFunctionDefinition
 
@@ -149,6 +155,15 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
         effect.make_transport = lambda: QProcessTransport(command, environment)
     effect.scriptedEffect.setParameter("EncodeAhead", "0")
     loop = Loop(host)
+    try:
+        found = respond(host, effect, loop, options)
+    finally:
+        loop.close()
+    effect.cleanup()
+    return found
+
+
+def respond(host: Any, effect: Any, loop: Loop, options: argparse.Namespace) -> dict[str, Any]:
     found = preview(host, effect, loop, options.moves)
     if not options.preview_only:
         found.update(run_and_cancel(host, effect, loop))
@@ -157,7 +172,6 @@ def measure(host: Any, options: argparse.Namespace) -> dict[str, Any]:
         found["apply ms"] = 1000 * (time.perf_counter() - begin)
         print(f"apply: {found['apply ms']:.0f} ms")
         found.update(run_with_slow_rendering(host, effect, loop, options.slow_rendering))
-    effect.cleanup()
     return found
 
 
@@ -263,34 +277,31 @@ def run_and_cancel(host: Any, effect: Any, loop: Loop) -> dict[str, Any]:
 def run_with_slow_rendering(host: Any, effect: Any, loop: Loop, seconds: float) -> dict[str, Any]:
     """Runs on slices that are encoded already, whose results come one upon the other, and cancels some of them.
 
-    A click on 'Cancel' is an event like others: it waits for the turn of the event loop that goes on. It is over when no
-    run is shown any more.
+    The user clicks 'Cancel' when the rendering of a view has just begun, so that the click waits for its end: that is the
+    longest time. The cancel is over when no run is shown any more.
     """
     contouring, ui = effect.contouring, effect._frame.ui
+    clicked: list[float] = []
     cancelled: list[float] = []
 
+    def click() -> None:
+        host.user.click(ui.cancelButton)
+        assert not contouring.running and not ui.progressFrame.visible
+        cancelled.append(time.perf_counter() - clicked[-1])
+
     def render(_view: Any) -> None:
-        time.sleep(seconds)
         loop.renders[-1] += 1
+        progress = contouring.progress
+        if progress is not None and progress.done >= 3 and len(clicked) == len(cancelled) < 5:
+            clicked.append(time.perf_counter())
+            host.clock.post(click)
+        time.sleep(seconds)
 
     host.rendering.work = render
     loop.clear()
-    for done in (1, 3, 5, 7, 9):
+    for number in range(1, 6):
         effect.run()
-        loop.until(lambda done=done: contouring.progress is not None and contouring.progress.done >= done)
-        clicks: list[float] = []
-
-        def click(clicks: list[float] = clicks) -> None:
-            host.user.click(ui.cancelButton)
-            assert not contouring.running and not ui.progressFrame.visible
-            clicks.append(time.perf_counter())
-
-        # The user clicks while a view is rendered, if one is.
-        begin = time.perf_counter()
-        loop.host.clock.post(click)
-        loop.until(lambda clicks=clicks: clicks)
-        cancelled.append(clicks[0] - begin)
-        loop.until(lambda: not contouring.busy)
+        loop.until(lambda number=number: len(cancelled) == number and not contouring.busy)
     effect.run()
     loop.until(lambda: not contouring.running)
     host.rendering.work = None
