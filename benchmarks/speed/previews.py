@@ -23,9 +23,10 @@ TIMEOUT = 300.0
 def time_previews(repeats: int) -> dict[str, Any]:
     """Seconds from a moved rectangle to its mask, alternately with LiteMedSAM and with a service that responds at once.
 
-    Includes windowing of the slice, but not drawing of the mask; bench_effect.py measures previews in the effect.
+    As in the effect, the slice is read and sent once. Drawing of the mask is not included; bench_effect.py measures previews
+    in the effect.
     """
-    source = demo_stack(30)
+    image = demo_stack(30).slice_uint8(20)
     transports = {
         "mouse to mask": SubprocessTransport(worker_command()),
         "pipes alone": SubprocessTransport(worker_command("speed.prompt_service:PromptService"), BENCHMARKS),
@@ -34,13 +35,13 @@ def time_previews(repeats: int) -> dict[str, Any]:
     try:
         seconds: dict[str, list[float]] = {name: [] for name in transports}
         for client in clients.values():
-            _preview(client, source, BOX)
+            _preview(client, image, BOX)
         first = {name: (transport.written, transport.read) for name, transport in transports.items()}
         for n in range(repeats):
             box = Box(BOX.x0 + n % 8, BOX.y0, BOX.x1, BOX.y1 + n % 8)
             for name, client in clients.items():
                 begin = time.perf_counter()
-                _preview(client, source, box)
+                _preview(client, image, box)
                 seconds[name].append(time.perf_counter() - begin)
         table: dict[str, Any] = {
             name: {**quartiles(values), "p95": float(np.percentile(values, 95))} for name, values in seconds.items()
@@ -55,10 +56,10 @@ def time_previews(repeats: int) -> dict[str, Any]:
             client.close()
 
 
-def _preview(client: SubprocessClient, source: Any, box: Box) -> Prediction:
+def _preview(client: SubprocessClient, image: np.ndarray, box: Box) -> Prediction:
     predictions: list[Prediction] = []
     errors: list[Exception] = []
-    client.preview(CHOICE, source.slice_uint8(20), box, predictions.append, errors.append)
+    client.preview(CHOICE, image, box, predictions.append, errors.append)
     end = time.monotonic() + TIMEOUT
     while not predictions:
         if errors:
