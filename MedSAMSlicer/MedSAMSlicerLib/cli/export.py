@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from ..engine.errors import InputError
-from ..handoff.read_segments import read_segments, renamed, values_of_series
+from ..handoff.read_segments import origin_notes, read_segments, renamed, values_of_series
 from ..handoff.segments import KINDS, Review
 from ..handoff.write_dicom import check_dicom_outputs, dicom_writers
 from ..io.output_files import write_together
@@ -86,6 +86,8 @@ def run(options: argparse.Namespace) -> None:
     if not any(outputs.values()):
         raise InputError("no output is chosen: give --rtstruct, --seg or --sr")
     check_dicom_outputs(options.seg, options.sr)
+    if options.anatomy and not options.seg:
+        raise InputError("--anatomy stands in DICOM SEG and reports only: add --seg, or leave it out")
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
     review = Review(True, options.reviewed_by, options.reviewed_on)
     reviewed = options.reviewed or bool(options.reviewed_by or options.reviewed_on)
@@ -111,6 +113,7 @@ def run(options: argparse.Namespace) -> None:
     )
     write_together(writers)
     if not options.quiet:
-        print_notes([*found.notes, *(values.notes if values else ()), *name_warnings(segments)])
+        value_notes = values.notes if values else ()
+        print_notes([*found.notes, *value_notes, *origin_notes(segments), *name_warnings(segments)])
         names = ", ".join(f"{segment.name} ({segment.kind}, {segment.review})" for segment in segments)
         print_line(f"Written: {', '.join(writers)}: {names}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.uid import generate_uid
 
 from .. import __version__
 from ..engine.diagnostics.log import get_logger
@@ -90,7 +91,9 @@ def build_seg(series: SourceSeries, segments: Sequence[Segment]) -> hd.seg.Segme
             source_images=complete_headers(series),
             pixel_array=np.stack([segment.mask for segment in segments], axis=-1).view(np.uint8),
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-            segment_descriptions=[_description(number, segment) for number, segment in enumerate(segments, start=1)],
+            segment_descriptions=[
+                _description(number, segment, series) for number, segment in enumerate(segments, start=1)
+            ],
             series_instance_uid=hd.UID(),
             series_number=SERIES_NUMBER,
             sop_instance_uid=hd.UID(),
@@ -131,10 +134,23 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
     for n, one in enumerate(seg.SegmentSequence):
         name = str(one.SegmentLabel)
         algorithm = one.get("SegmentationAlgorithmIdentificationSequence") or [{}]
-        provenance, review = provenance_of(str(algorithm[0].get("AlgorithmParameters") or ""))
+        stated = one.get("SegmentDescription") or algorithm[0].get("AlgorithmParameters") or ""
+        provenance, review = provenance_of(str(stated))
         mask = voxels[..., n].astype(bool)
         kind = _kind(one, name)
-        segments.append(Segment(name, mask, kind, _colour(one), provenance, review, anatomy=_anatomy(one, kind)))
+        tracking_uid = str(one.get("TrackingUID") or "")
+        segments.append(
+            Segment(
+                name,
+                mask,
+                kind,
+                _colour(one),
+                provenance,
+                review,
+                anatomy=_anatomy(one, kind),
+                tracking_uid=tracking_uid,
+            )
+        )
     return segments
 
 
@@ -181,29 +197,39 @@ def _colour(description: Dataset) -> tuple[float, float, float]:
     return (red / 255, green / 255, blue / 255)
 
 
-def _description(number: int, segment: Segment) -> hd.seg.SegmentDescription:
+def _description(number: int, segment: Segment, series: SourceSeries) -> hd.seg.SegmentDescription:
     import highdicom as hd
     from pydicom.sr.codedict import codes
 
     anatomy = anatomy_code(segment.anatomy)
     category, kind = _TYPES.get(segment.kind, ("AnatomicalStructure", None))
-    return hd.seg.SegmentDescription(
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name="MedSAMSlicer",
+        family=codes.cid7162.ArtificialIntelligence,
+        version=__version__,
+        parameters={"provenance": segment.description},
+    )
+    types = hd.seg.SegmentAlgorithmTypeValues
+    # Without a record of a model none is claimed; DICOM wants a type, and this is the one without an algorithm.
+    description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=segment.name[:64],
         segmented_property_category=getattr(codes.SCT, category),
         segmented_property_type=getattr(codes.SCT, kind) if kind else anatomy or codes.SCT.Organ,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name="MedSAMSlicer",
-            family=codes.cid7162.ArtificialIntelligence,
-            version=__version__,
-            parameters={"provenance": segment.description},
-        ),
-        tracking_uid=hd.UID(),
+        algorithm_type=types.SEMIAUTOMATIC if segment.provenance else types.MANUAL,
+        algorithm_identification=algorithm if segment.provenance else None,
+        tracking_uid=segment.tracking_uid or _tracking_uid(series, segment),
         tracking_id=segment.name[:64],
         anatomic_regions=[anatomy] if kind and anatomy else None,
         display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in segment.colour)),
     )
+    description.SegmentDescription = segment.description
+    return description
+
+
+def _tracking_uid(series: SourceSeries, segment: Segment) -> str:
+    """The same UID whenever a segment of this name is written for this series."""
+    return str(generate_uid(entropy_srcs=["MedSAMSlicer", str(series.first.SeriesInstanceUID), segment.name]))
 
 
 def anatomy_code(name: str) -> Any:

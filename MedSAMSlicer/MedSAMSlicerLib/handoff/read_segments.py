@@ -119,6 +119,15 @@ def resampling_notes(segments: Iterable[Segment]) -> list[str]:
     ]
 
 
+def origin_notes(segments: Iterable[Segment]) -> list[str]:
+    """What a user should read of segments that nothing is known of: labelmaps, and what other programs have written."""
+    return [
+        f"{one.name} has no record of model and prompts: the files say 'origin not recorded'"
+        for one in segments
+        if not one.provenance
+    ]
+
+
 def _is_dicom(path: Path) -> bool:
     return path.name.lower().endswith(_DICOM_ENDINGS)
 

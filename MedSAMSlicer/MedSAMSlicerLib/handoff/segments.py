@@ -23,7 +23,7 @@ COLOURS = ((1.0, 0.75, 0.0), (0.9, 0.1, 0.2), (0.1, 0.6, 1.0), (0.2, 0.8, 0.3), 
 _LONGEST_NAME = 64
 _LONGEST_DESCRIPTION = 1024
 _DESCRIPTION = re.compile(
-    r"MedSAMSlicer [^:;]+(: (?P<provenance>.*?))?(; resampled to the series)?; (computer-generated, )?"
+    r"(MedSAMSlicer [^:;]+(: (?P<provenance>.*?))?|origin not recorded)(; resampled to the series)?; (computer-generated, )?"
     r"(not reviewed|(?P<reviewed>reviewed)( by (?P<by>.+?))?( on (?P<on>\S*\d\S*))?)\s*$"
 )
 # Centres put a letter before the target: iGTV (internal), pCTV, rGTV, and z before what serves planning only.
@@ -74,6 +74,7 @@ class Segment:
         anatomy: where it lies, see `dicom_seg.anatomy_code`; empty: not stated. DICOM SEG stores it.
         contours: index of the slice -> closed contours, (N, 3) LPS mm, to be written as they are; empty: those of the mask.
         notes: what a user should know about how it was read, one line each; what was left out, above all.
+        tracking_uid: that of the DICOM SEG it was read from; empty: one is derived from series and name.
     """
 
     name: str
@@ -86,11 +87,13 @@ class Segment:
     anatomy: str = ""
     contours: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    tracking_uid: str = ""
 
     @property
     def description(self) -> str:
         """Where the segment comes from and whether it was reviewed, in English: it is read by other programs' users."""
-        made = f"MedSAMSlicer {__version__}" + (f": {self.provenance}" if self.provenance else "")
+        # A mask that anybody may have drawn is not claimed to be ours.
+        made = f"MedSAMSlicer {__version__}: {self.provenance}" if self.provenance else "origin not recorded"
         resampled = "; resampled to the series" if self.resampled else ""
         status = f"{resampled}; {'computer-generated, ' if self.provenance else ''}{self.review}"
         room = _LONGEST_DESCRIPTION - len(status)

@@ -107,9 +107,9 @@ def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measu
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
+    # No surface: the only code for it, of IBSI, is that of a mesh, and ours is Crofton's estimate.
     shape = (
         (codes.SCT.Volume, 1000 * measured.volume_ml, codes.UCUM.CubicMillimeter),
-        (codes.IBSI.SurfaceAreaOfMesh, measured.surface_mm2, codes.UCUM.SquareMillimeter),
         (codes.cid7470.LongAxis, measured.longest_mm, codes.UCUM.Millimeter),
         (codes.cid7470.PerpendicularAxis, measured.perpendicular_mm, codes.UCUM.Millimeter),
     )

@@ -25,7 +25,7 @@ def check_dicom_outputs(seg: str | Path | None, report: str | Path | None) -> No
         InputError: a report is wanted without the segmentation that it refers to; highdicom is missing.
     """
     if report and not seg:
-        raise InputError(_("a report refers to a DICOM segmentation: write that, too"))
+        raise InputError(_("a report (--sr) refers to a DICOM segmentation: add --seg, which writes it"))
     if seg:
         require_highdicom()
 
@@ -82,7 +82,7 @@ def write_dicom(
         segments: on its grid.
         rtstruct: RT structure set, unapproved.
         seg: DICOM segmentation; needs highdicom.
-        report: structured report of volume, diameters, surface and the values of the series; needs `seg`.
+        report: structured report of volume, diameters and the values of the series; needs `seg`.
 
     Raises:
         InputError: a segment cannot be written (empty, without a name, of an unknown kind, of a name that is taken), a file

@@ -76,7 +76,12 @@ def test_segments_are_exported_with_names_and_types(
     files = ["--rtstruct", out / "rs.dcm", "--seg", out / "seg.dcm", "--sr", out / "sr.dcm"]
     result = medsam_slicer("export", both, "--dicom", series, *options, *files)
     assert result.status == 0, result.err
-    assert "GTVp (GTV, not reviewed), Heart (ORGAN, not reviewed)" in result.out and "Note" not in result.out
+    assert "GTVp (GTV, not reviewed), Heart (ORGAN, not reviewed)" in result.out
+    notes = [line for line in result.out.splitlines() if line.startswith("Note")]
+    assert len(notes) == 2 and all("no record of model and prompts" in note for note in notes)
+    assert "GTVp" in notes[0] and "Heart" in notes[1]
+    description = pydicom.dcmread(out / "rs.dcm").StructureSetROISequence[0].ROIDescription
+    assert description == "origin not recorded; not reviewed"
     tumour, heart = read_rtstruct(out / "rs.dcm", read_source_series(series))
     np.testing.assert_array_equal(tumour.mask, BALL)
     np.testing.assert_array_equal(heart.mask, OTHER)
@@ -365,7 +370,8 @@ def test_bad_input_is_refused_in_one_line(
     to_rs = ["--dicom", series, "--rtstruct", rs]
     for arguments, mentions in (
         (("export", both, "--dicom", series), ("--rtstruct, --seg or --sr",)),
-        (("export", both, "--dicom", series, "--sr", rs), ("segmentation: write that, too",)),
+        (("export", both, "--dicom", series, "--sr", rs), ("--sr", "add --seg")),
+        (("export", both, *to_rs, "--anatomy", "Heart=Heart"), ("--anatomy", "add --seg")),
         (("export", both, "--dicom", gap, "--rtstruct", rs), ("misses 1 slice",)),
         (("export", both, "--dicom", tmp_path / "absent", "--rtstruct", rs), ("absent is not a folder",)),
         (("export", both, "--dicom", series, "--rtstruct", series / "rs.dcm"), ("lies in the folder that is read",)),

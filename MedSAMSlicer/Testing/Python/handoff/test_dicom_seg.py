@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,37 @@ def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: 
     assert len({one.TrackingUID for one in (tumour, liver, target)}) == 3
 
 
+def test_no_algorithm_is_claimed_without_a_record(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    rs = out.with_name("rs.dcm")
+    write_dicom(source(), SEGMENTS, seg=out, rtstruct=rs)
+    structures = pydicom.dcmread(rs).StructureSetROISequence
+    for segment, written, structure in zip(SEGMENTS, hd.seg.segread(out).SegmentSequence, structures, strict=True):
+        known = bool(segment.provenance)
+        assert written.SegmentAlgorithmType == ("SEMIAUTOMATIC" if known else "MANUAL")
+        assert ("SegmentationAlgorithmIdentificationSequence" in written) == known
+        assert structure.ROIGenerationAlgorithm == ("SEMIAUTOMATIC" if known else "")
+        assert structure.ROIDescription == written.SegmentDescription == segment.description
+        assert ("MedSAMSlicer" in segment.description) == known
+    assert SEGMENTS[3].description == "origin not recorded; not reviewed"
+    assert standard_errors(out) == standard_errors(rs) == []
+
+
+def test_a_segment_keeps_its_tracking_uid(source: Callable[..., SourceSeries], out: Path) -> None:
+    def uids(series: SourceSeries, segments: list[Segment]) -> list[str]:
+        write_dicom(series, segments, seg=out)
+        return [str(one.TrackingUID) for one in hd.seg.segread(out).SegmentSequence]
+
+    series = source()
+    first = uids(series, SEGMENTS)
+    assert uids(series, SEGMENTS) == first, "the same in every export"
+    assert not set(uids(source("oblique"), SEGMENTS)) & set(first)
+    write_dicom(series, SEGMENTS, seg=out)
+    again = [replace(one, name=f"{one.name}_2") for one in read_seg(out, series)]
+    assert uids(series, again) == first, "also under another name, once it was read from a file that states it"
+
+
 @pytest.mark.parametrize(
     ("category", "kind", "region", "anatomy"),
     [
@@ -113,6 +145,7 @@ def test_the_report_holds_the_measurements(
             for item in group.get_measurements()
         }
         assert values["Volume", ""] == pytest.approx(1000 * one.volume_ml, rel=1e-5)
+        assert not any("urface" in name for name, _derivation in values), "there is no code for what is measured"
         assert values["Long axis", ""] == pytest.approx(one.longest_mm, rel=1e-5)
         assert one.values is not None
         assert values["Attenuation Coefficient", "Mean"] == pytest.approx(one.values.mean, rel=1e-5)
