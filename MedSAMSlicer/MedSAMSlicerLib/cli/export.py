@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..engine.errors import InputError
 from ..handoff.read_segments import origin_notes, read_segments, renamed, values_of_series
-from ..handoff.segments import KINDS, Review
+from ..handoff.segments import KINDS, Review, review_date
 from ..handoff.write_dicom import check_dicom_outputs, dicom_writers
 from ..io.output_files import write_together
 from .console import print_line
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a person has looked at every slice that needs it (default: as the segmentation says)",
     )
     options.add_argument("--reviewed-by", default="", metavar="NAME", help="who has, if it is to stand in the file")
-    options.add_argument("--reviewed-on", default="", metavar="DATE", help="when, if it is to stand in the file")
+    options.add_argument("--reviewed-on", default="", metavar="YYYY-MM-DD", help="when, if it is to stand in the file")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     add_log_options(parser)
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     if options.anatomy and not options.seg:
         raise InputError("--anatomy stands in DICOM SEG and reports only: add --seg, or leave it out")
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
-    review = Review(True, options.reviewed_by, options.reviewed_on)
+    review = Review(True, options.reviewed_by, review_date(options.reviewed_on))
     reviewed = options.reviewed or bool(options.reviewed_by or options.reviewed_on)
     series = series_of_options(options)
     assert series is not None  # --dicom is required

@@ -11,6 +11,7 @@ from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.margins import at_edge, grow, margin_text
 from ..handoff.read_segments import read_segments
+from ..handoff.roi_names import warning
 from ..handoff.segments import COLOURS, kind_of
 from ..io.image import Image
 from ..io.output_files import check_output
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
     colour = COLOURS[{"CTV": 1, "PTV": 2}.get(kind_of(options.name), 3)]
     write_segmentation(options.output, grown, geometry, options.name, colour, {PROVENANCE_TAG: provenance})
     if not options.quiet:
-        print_notes(found.notes)
+        print_notes([*found.notes, *([text] if (text := warning(options.name)) else [])])
         if at_edge(grown):
             print_notes([f"{options.name} reaches the edge of the image: its margin may be cut off there"])
         before, after = (np.count_nonzero(mask) * found.grid.voxel_ml for mask in (segment.mask, grown))

@@ -107,7 +107,9 @@ def mended(name: str) -> str:
     """The nearest name that breaks no rule: a proposal for the user to accept."""
     if not problem_of(name) or len(_sides(name)) > 1:
         return name
-    for candidate in (_mended_target(name), _mended_organ(name), _mended_text(name)):
+    # The names of organs have no number, which tells two structures apart.
+    organ = "" if re.search(r"\d", name) else _mended_organ(name)
+    for candidate in (_mended_target(name), organ, _mended_text(name)):
         if candidate and not problem_of(candidate):
             return candidate
     return name if name in _PAIRED else "Structure"  # the side is not ours to guess
@@ -136,20 +138,32 @@ def _mended_target(name: str) -> str:
     if not match:
         return ""
     internal, target, rest = match.group(1).upper(), match.group(2).upper(), match.group(3).strip()
+    grade = ""
     dose = _DOSE.search(rest)
+    level = re.search(r"(?i)(?<![a-z])(high|mid|low)(\d\d)?(?![a-z\d])", rest)
     if dose:
         centigrays = float(dose.group(1)) * (1 if dose.group(2) else 100)
-        return f"{internal}{target}_{centigrays:.0f}"
-    level = re.search(r"(?i)\b(high|mid|low)(\d\d)?\b", rest)
-    if level:
-        return f"{internal}{target}_{level.group(1).capitalize()}{level.group(2) or ''}"
+        grade = f"_{centigrays:.0f}"
+    elif level:
+        grade = f"_{level.group(1).capitalize()}{level.group(2) or ''}"
+    graded = dose or level
+    if graded:
+        rest = f"{rest[: graded.start()]} {rest[graded.end() :]}".strip(" _-")
     kind = re.match(r"(?i)(primary|prim|p|nodal|nodes?|n)(?![a-z])", rest)
     letter = kind.group(1)[0].lower() if kind else ""
-    more = re.fullmatch(r"[\s_-]*(\d{1,2})?[\s_-]*([A-Za-z]*)", rest[kind.end() :] if kind else rest)
-    if more is None or more.group(2).lower() not in ("", *_SIDES):
-        return f"{internal}{target}{letter}"
-    side = _SIDES.get(more.group(2).lower(), "").replace("_", "^")
-    return f"{internal}{target}{letter}{more.group(1) or ''}{side}"
+    words = re.findall(r"[A-Za-z0-9.]+", rest[kind.end() :] if kind else rest)
+    side = "".join(dict.fromkeys(_SIDES[word.lower()][1:] for word in words if word.lower() in _SIDES))
+    words = [word for word in words if word.lower() not in _SIDES]
+    number = ""
+    if words and re.fullmatch(r"\d{1,2}", words[-1]):
+        number = words.pop()
+    elif words and re.fullmatch(r"\d{1,2}", words[0]) and words[1].lower() not in ("mm", "cm"):
+        number = words.pop(0)
+    base = f"{internal}{target}{letter}{number}{grade}"
+    # TG-263 lets anything follow "^": the site, above all. The number and the side come before what has to be cut.
+    tail = f"_{side}" if side and words else side
+    site = "_".join(words)[: max(0, LONGEST - 1 - len(base) - len(tail))].rstrip("_.")
+    return f"{base}^{site}{tail}" if site or tail else base
 
 
 def _sides(name: str) -> set[str]:
@@ -180,7 +194,11 @@ def _mended_organ(name: str) -> str:
 
 def _mended_text(name: str) -> str:
     text = re.sub(r"[^A-Za-z0-9_~^!+.\-]", "", re.sub(r"\s+", "_", name.strip()))
-    text = re.sub(r"_+", "_", text)
+    text = re.sub(r"_+", "_", text).strip("_-.")
     if not re.match(r"[A-Za-z_]", text):
         text = f"_{text}" if text else ""
-    return text[:LONGEST].rstrip("_-.")
+    if len(text) <= LONGEST:
+        return text
+    end = re.search(r"_(\d{1,3}|[LR]|left|right)$", text, re.IGNORECASE)  # tells it apart from others
+    tail = end.group() if end else ""
+    return text[: LONGEST - len(tail)].rstrip("_-.") + tail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 
@@ -100,6 +101,31 @@ class Segment:
         if len(made) > room:  # the end of the provenance holds the checksum of the weights
             made = f"{made[: room // 2]} ... {made[5 + room // 2 - room :]}"
         return made + status
+
+
+def review_date(text: str) -> str:
+    """The date of a review as YYYY-MM-DD; '' for ''.
+
+    Args:
+        text: YYYY-MM-DD or YYYYMMDD, not in the future.
+
+    Raises:
+        InputError: it is something else.
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    try:
+        # fromisoformat alone also takes weeks and, in older Pythons, YYYY-MM-DD only.
+        match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)", text, re.ASCII)
+        day = date(*(int(part) for part in match.groups() if part)) if match else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise InputError(_("{text} is no date of a review: give YYYY-MM-DD").format(text=one_line(text)))
+    if day > date.today():
+        raise InputError(_("{text} is in the future: give the day of the review").format(text=text))
+    return day.isoformat()
 
 
 def provenance_of(description: str) -> tuple[str, Review]:

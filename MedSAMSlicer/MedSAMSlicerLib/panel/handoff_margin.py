@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError
+from ..handoff.roi_names import warning
 from .handoff_nodes import SegmentEntry
 
 
@@ -57,6 +58,8 @@ class MarginRow:
         avoid, inside = self._chosen(ui.handoffAvoidComboBox), self._chosen(ui.handoffInsideComboBox)
         cut = handoff_work.add_margin(segmentation_node, entry, volume_node, margin, name, avoid, inside)
         text = _("{name} added to the segmentation.").format(name=name)
+        if problem := warning(name):
+            text += f" {problem}."
         if cut:
             text += " " + _("It reaches the edge of the volume: its margin may be cut off there.")
         return text

@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import InputError, MedSAMError, as_user_error
 from ..handoff.roi_names import mended, suggestions, warning
-from ..handoff.segments import KINDS, Review
+from ..handoff.segments import KINDS, Review, review_date
 from ..io.output_files import check_output
 from . import handoff_nodes as nodes
 from .handoff_margin import MarginRow
@@ -79,7 +79,7 @@ class HandoffSection:
         fill_table(
             ui.handoffTable,
             [_row(one) for one in self._entries],
-            [_("Segment {name}").format(name=one.segment_name) for one in self._entries],
+            [_tooltip(one) for one in self._entries],
         )
         self._margin.show(self._entries)
         if self._entries and not 0 <= ui.handoffTable.currentRow() < len(self._entries):
@@ -153,19 +153,33 @@ class HandoffSection:
         ui.handoffMendButton.visible = bool(name) and better != name
 
     def _name_changed(self, _text: str = "") -> None:
+        self._choice_changed()
         if not self._showing:
-            self._keep()
             self._show_name()
 
     def _choice_changed(self, _value: object = None) -> None:
-        if not self._showing:
+        if self._showing:
+            return
+        try:
             self._keep()
+        except InputError as error:
+            show_error(self._ui.handoffMessage, str(error))
 
     def _keep(self) -> None:
-        """Keep the choice for the selected segment, and show it in the table."""
+        """Keep the choice for the selected segment, and show it in the table.
+
+        Raises:
+            InputError: the date of the review is none; the one before is kept, and everything else.
+        """
         ui, entry = self._ui, self._selected()
         if entry is None:
             return
+        reviewed_on, problem = str(ui.handoffReviewedOnEdit.text), None
+        if reviewed_on != entry.review.on:
+            try:
+                reviewed_on = review_date(reviewed_on)
+            except InputError as error:
+                reviewed_on, problem = entry.review.on, error
         self._showing = True
         try:
             nodes.keep_choice(
@@ -176,16 +190,20 @@ class HandoffSection:
                 review=Review(
                     bool(ui.handoffReviewedCheckBox.checked),
                     str(ui.handoffReviewedByEdit.text),
-                    str(ui.handoffReviewedOnEdit.text),
+                    reviewed_on,
                 ),
             )
             self._entries = nodes.entries(ui.handoffSegmentationSelector.currentNode())
             kept = self._entries[ui.handoffTable.currentRow()]
             for column, text in enumerate(_row(kept)):
-                ui.handoffTable.item(ui.handoffTable.currentRow(), column).setText(text)
+                item = ui.handoffTable.item(ui.handoffTable.currentRow(), column)
+                item.setText(text)
+                item.setToolTip(_tooltip(kept))
             self._show_review(kept)
         finally:
             self._showing = False
+        if problem is not None:
+            raise problem
 
     def _mend(self) -> None:
         self._ui.handoffNameEdit.text = mended(str(self._ui.handoffNameEdit.text))
@@ -264,7 +282,9 @@ class HandoffSection:
         segmentation_node, volume_node = self._nodes()
         from . import handoff_work
 
-        measured, notes = handoff_work.measure_segments(segmentation_node, self._entries, volume_node)
+        measured, notes = handoff_work.measure_segments(
+            segmentation_node, self._entries, volume_node, "" if self._files_known else self._series_folder
+        )
         table_node, self._csv = handoff_work.add_table(measured)
         self._outputs_changed()
         summary = "; ".join(f"{one.name}: {one.volume_ml:.3g} ml, {one.longest_mm:.1f} mm" for one in measured)
@@ -306,6 +326,13 @@ class HandoffSection:
             qt.QApplication.restoreOverrideCursor()
 
 
+def _tooltip(entry: nodes.SegmentEntry) -> str:
+    """What a row of the table tells besides: the segment's own name, and what is wrong with that for DICOM."""
+    text = _("Segment {name}").format(name=entry.segment_name)
+    return f"{text}\n{warning(entry.name)}" if warning(entry.name) else text
+
+
 def _row(entry: nodes.SegmentEntry) -> list[str]:
     """Texts of a segment in the table."""
-    return [entry.name, entry.kind, entry.margin, _("yes") if entry.review.reviewed else _("no")]
+    name = f"\N{WARNING SIGN} {entry.name}" if warning(entry.name) else entry.name
+    return [name, entry.kind, entry.margin, _("yes") if entry.review.reviewed else _("no")]

@@ -21,6 +21,7 @@ from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.grid import Grid, move_mask
 from ..handoff.margins import at_edge, grow, margin_text
 from ..handoff.measure import Measurements, measure
+from ..handoff.roi_names import warning
 from ..handoff.segments import Segment
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.suv import suv_factor
@@ -51,8 +52,8 @@ def write_files(
         paths: "rtstruct", "seg" and "report" -> file to write.
 
     Returns:
-        What the user should read: names of the segments that are empty and were left out, and of those that were resampled to
-        the voxels of the series.
+        What the user should read: names of the segments that are empty and were left out, of those that were resampled to
+        the voxels of the series, of those without a record of how they were made, and names that break TG-263.
 
     Raises:
         InputError: all segments are empty, or as `series_of`, `segments_on_grid` and `write_dicom` do.
@@ -70,7 +71,13 @@ def write_files(
                 names=", ".join(resampled)
             )
         )
-    return notes
+    if unknown := [segment.name for segment in segments if not segment.provenance]:
+        notes.append(
+            _("No record of model and prompts, the files say 'origin not recorded': {names}.").format(
+                names=", ".join(unknown)
+            )
+        )
+    return notes + [f"{text}." for segment in segments if (text := warning(segment.name))]
 
 
 def series_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, folder: str) -> SourceSeries:
@@ -264,14 +271,19 @@ def measure_segments(
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     chosen: Iterable[SegmentEntry],
     volume_node: slicer.vtkMRMLScalarVolumeNode,
+    folder: str = "",
 ) -> tuple[list[Measurements], list[str]]:
     """Measure segments, and the volume's values in them, on the slices of the volume.
+
+    Args:
+        folder: as for `series_of`; its headers tell the unit of the values.
 
     Returns:
         Measurements, and a note on the segments that are empty and were left out.
 
     Raises:
-        InputError: the volume has no voxels, all segments are empty, or as `segments_on_grid` does.
+        InputError: the volume has no voxels, all segments are empty, or as `segments_on_grid` does, and with a folder
+            as `series_of` does.
     """
     grid, voxels = grid_of_volume(volume_node), voxels_of(volume_node)
     if voxels.ndim > 3:
@@ -280,14 +292,14 @@ def measure_segments(
                 volume_node=label(volume_node)
             )
         )
-    unit, factor = _unit(volume_node)
+    unit, factor = _unit(volume_node, folder)
     filled, notes = _without_empty(segmentation_node, chosen)
     axis = "K" if instance_uids(volume_node) else None  # Slicer loads slices of DICOM along K
     segments = segments_on_grid(segmentation_node, filled, volume_node, grid)
     return [measure(one.name, one.mask, grid, voxels, unit, factor, axis) for one in segments], notes
 
 
-def _unit(volume_node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, float]:
+def _unit(volume_node: slicer.vtkMRMLScalarVolumeNode, folder: str) -> tuple[str, float]:
     """Unit of the volume's values times a factor, and that factor."""
     units = volume_node.GetVoxelValueUnits()
     code = str(units.GetCodeValue() or "") if units is not None else ""
@@ -296,8 +308,8 @@ def _unit(volume_node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, float]:
     if code.startswith("g/ml{SUV"):
         return "SUV (g/ml)", 1.0
     files = series_files(volume_node)
-    if files:
-        header = pydicom.dcmread(files[0], stop_before_pixels=True)
+    if files or folder:
+        header = pydicom.dcmread(files[0], stop_before_pixels=True) if files else series_of(volume_node, folder).first
         if header.get("Modality") == "CT":
             return "HU", 1.0
         factor = suv_factor(header) if header.get("Modality") == "PT" else None

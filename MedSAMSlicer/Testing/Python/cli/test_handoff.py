@@ -103,12 +103,14 @@ def test_names_that_break_rules_are_kept_and_warned_of(
         tmp_path / "rs.dcm",
         "--reviewed-by",
         "Doe",
+        "--reviewed-on",
+        "20260301",
     )
     assert result.status == 0
     assert "Note: 'Lung tumour' has spaces (TG-263): Lung_tumour would do" in result.out
     ds = pydicom.dcmread(tmp_path / "rs.dcm")
     [roi] = ds.StructureSetROISequence
-    assert roi.ROIName == "Lung tumour" and roi.ROIDescription.endswith("reviewed by Doe")
+    assert roi.ROIName == "Lung tumour" and roi.ROIDescription.endswith("reviewed by Doe on 2026-03-01")
 
 
 def test_the_review_that_slicer_saved_is_exported(
@@ -172,6 +174,9 @@ def test_a_margin_leaves_out_other_segments(
     assert "PTV_6000" in result.out and "reaches the edge of the image" in result.out
     image = sitk.ReadImage(str(out))
     grown = sitk.GetArrayFromImage(image).astype(bool)
+    assert "TG-263" not in result.out
+    spaced = medsam_slicer("margin", both, *arguments[:-1], "PTV 60 Gy", "--output", out)
+    assert "Note: 'PTV 60 Gy' has spaces (TG-263): PTV_6000 would do" in spaced.out
     assert grown[BALL].all() and not (grown & bone & ~BALL).any()
     assert grown[5, 19, 21 - 12 - 5] and not grown[5, 19, 21 - 12 - 7]  # 5 mm are 5.6 pixels
     assert "Lung tumour with a margin of 5 mm" in image.GetMetaData("Segment0_Tags")
@@ -371,6 +376,9 @@ def test_bad_input_is_refused_in_one_line(
     for arguments, mentions in (
         (("export", both, "--dicom", series), ("--rtstruct, --seg or --sr",)),
         (("export", both, "--dicom", series, "--sr", rs), ("--sr", "add --seg")),
+        (("export", both, *to_rs, "--reviewed-on", "soon"), ("soon", "YYYY-MM-DD")),
+        (("export", both, *to_rs, "--reviewed-on", "2026-02-30"), ("YYYY-MM-DD",)),
+        (("export", both, *to_rs, "--reviewed-on", "29990101"), ("in the future",)),
         (("export", both, *to_rs, "--anatomy", "Heart=Heart"), ("--anatomy", "add --seg")),
         (("export", both, "--dicom", gap, "--rtstruct", rs), ("misses 1 slice",)),
         (("export", both, "--dicom", tmp_path / "absent", "--rtstruct", rs), ("absent is not a folder",)),

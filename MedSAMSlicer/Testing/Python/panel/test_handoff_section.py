@@ -102,7 +102,7 @@ def select(ui: Any, row: int) -> None:
 
 def test_segments_are_listed_with_what_files_will_say(scene: Any, ui: Any) -> None:
     assert rows_of(ui.handoffTable) == [
-        ["Lung tumour", "GTV", "", "no"],
+        ["\N{WARNING SIGN} Lung tumour", "GTV", "", "no"],
         ["Heart", "ORGAN", "", "no"],
     ]
     scene.segmentation.GetSegmentation().GetSegment("Heart").SetName("Rib")
@@ -113,13 +113,14 @@ def test_segments_are_listed_with_what_files_will_say(scene: Any, ui: Any) -> No
 
 def test_names_are_warned_of_and_mended_only_by_the_user(host: Any, scene: Any, ui: Any) -> None:
     select(ui, 0)
-    assert "has spaces" in ui.handoffNameHint.text
+    assert "has spaces" in ui.handoffNameHint.text and "has spaces" in ui.handoffTable.item(0, 0).toolTip()
     host.user.click(ui.handoffMendButton)
     assert ui.handoffNameEdit.text == "Lung_tumour"
     ui.handoffNameEdit.text = "GTV"
     assert "GTVp" in ui.handoffNameHint.text, "names are suggested while typing"
     ui.handoffNameEdit.text = "GTVp"
     assert not ui.handoffMendButton.visible
+    assert rows_of(ui.handoffTable)[0][0] == "GTVp" and "TG-263" not in ui.handoffTable.item(0, 0).toolTip()
     assert scene.segmentation.GetSegmentation().GetSegment("Lung tumour").GetName() == "Lung tumour"
 
 
@@ -185,6 +186,14 @@ def test_who_reviewed_and_when_is_said_only_if_it_is_entered(
         edit.editingFinished.emit()
     assert ui.handoffReviewedByEdit.text == "Dr Doe", "the sign separates tags in files"
     assert description().endswith("reviewed by Dr Doe on 2026-03-01")
+    for wrong, problem in (("3.4.26", "YYYY-MM-DD"), ("2999-01-01", "future")):
+        ui.handoffReviewedOnEdit.text = wrong
+        ui.handoffReviewedOnEdit.editingFinished.emit()
+        assert problem in ui.handoffMessage.text and ui.handoffReviewedOnEdit.text == "2026-03-01"
+        ui.handoffReviewedOnEdit.text = wrong  # as on a Mac, where a click does not end the editing
+        files = sorted(out.iterdir())
+        host.user.click(ui.handoffExportButton)
+        assert problem in ui.handoffMessage.text and sorted(out.iterdir()) == files
     host.user.click(ui.handoffReviewedCheckBox)
     host.user.click(ui.handoffReviewedCheckBox)
     assert description().endswith("computer-generated, reviewed"), "what was taken back is forgotten"
@@ -359,11 +368,16 @@ def test_empty_segments_are_left_out_and_named(
     ui.handoffFolderButton.directory, ui.handoffSeriesButton.directory = str(tmp_path), str(series.folder)
     host.user.click(ui.handoffExportButton)
     assert "left out: Rib." in ui.handoffMessage.text, ui.handoffMessage.text
+    assert "has spaces (TG-263): Lung_tumour would do" in ui.handoffMessage.text
+    assert "No record of model and prompts" in ui.handoffMessage.text
     [written] = tmp_path.glob("RTSTRUCT-*.dcm")
     assert [one.name for one in read_rtstruct(written, read_source_series(series.folder))] == ["Lung tumour", "Heart"]
     host.user.click(ui.handoffMeasureButton)
     assert "left out: Rib." in ui.handoffMessage.text
-    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode").GetNumberOfRows() == 2
+    table = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLTableNode")
+    assert table.GetNumberOfRows() == 2
+    units = table.GetTable().GetColumnByName("unit")
+    assert units.GetValue(0) == "HU", "the folder of the series tells the unit, too"
 
 
 def test_the_series_of_the_volume_is_found_among_others(
