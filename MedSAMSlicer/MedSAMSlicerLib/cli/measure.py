@@ -68,11 +68,18 @@ def run(options: argparse.Namespace) -> None:
         for segment in chosen(found, options.segment)
     ]
     rows = [measurement_row(one) for one in measured]
+    entries = [measurement_json(one) for one in measured]
+    columns = list(MEASURE_COLUMNS)
+    if series is not None and axis == "K":  # viewers and reports name slices by it
+        columns.insert(columns.index("slice") + 1, "instance")
+        for one, row, entry in zip(measured, rows, entries, strict=True):
+            entry["instance"] = series.instance_number(one.slice)
+            row["instance"] = "" if entry["instance"] is None else str(entry["instance"])
     if options.output and options.output.lower().endswith(".json"):
-        text = json.dumps([measurement_json(one) for one in measured], indent=2, allow_nan=False) + "\n"
+        text = json.dumps(entries, indent=2, allow_nan=False) + "\n"
         write_atomically(options.output, lambda path: path.write_text(text, encoding="utf-8"))
     elif options.output:
-        write_table(options.output, MEASURE_COLUMNS, rows)
+        write_table(options.output, columns, rows)
     if not options.quiet:
         print_notes([*found.notes, *(values.notes if values else ())])
-        print_line(text_table(MEASURE_COLUMNS, rows))
+        print_line(text_table(columns, rows))

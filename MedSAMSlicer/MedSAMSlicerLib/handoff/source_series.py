@@ -50,6 +50,11 @@ class SourceSeries:
         """DICOM modality, such as "CT"."""
         return str(self.first.get("Modality", ""))
 
+    def instance_number(self, index: int) -> int | None:
+        """Instance number of a slice, given its index from 0; None if it has none."""
+        number = self.slices[index].get("InstanceNumber")
+        return None if number is None else int(number)
+
 
 def read_source_series(
     folder: Path | str,
@@ -121,9 +126,10 @@ def _check_references(folder: Path, slices: tuple[pydicom.Dataset, ...]) -> None
             )
     if len({str(one.SOPInstanceUID) for one in slices}) < len(slices):
         raise InputError(
-            _("{folder} has slices with the same SOP instance UID: export the series again from the archive").format(
-                folder=folder
-            )
+            _(
+                "{folder} has slices with the same SOPInstanceUID, so no file can refer to one of them: "
+                "export the series again from the archive"
+            ).format(folder=folder)
         )
     if len({str(one.FrameOfReferenceUID) for one in slices}) > 1:
         raise InputError(

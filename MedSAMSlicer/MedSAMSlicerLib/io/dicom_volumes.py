@@ -114,7 +114,7 @@ def find_volume(path: Path, wanted: str | None, files: Sequence[Path] | None = N
 
 
 def _read_all(files: Iterable[Path]) -> _Found:
-    found, seen = _Found(), set[str]()
+    found, seen = _Found(), set[tuple[str, tuple[float, ...]]]()
     for file in files:
         if not file.is_file() or file.name.upper() == "DICOMDIR":  # a link that leads nowhere; a list of the files
             continue
@@ -126,12 +126,17 @@ def _read_all(files: Iterable[Path]) -> _Found:
             continue
         if not headers:
             found.without_image += 1
-        elif headers[0].uid and headers[0].uid in seen:
+        elif headers[0].uid and _identity(headers[0]) in seen:
             found.copies += 1
         else:
-            seen.add(headers[0].uid)
+            seen.add(_identity(headers[0]))
             found.headers += headers
     return found
+
+
+def _identity(header: FrameHeader) -> tuple[str, tuple[float, ...]]:
+    """What copies of an image share. Slices of broken exports share their UID, too, but do not lie in one place."""
+    return header.uid, () if header.position is None else tuple(float(mm) for mm in header.position)
 
 
 def _files(path: Path) -> list[Path]:

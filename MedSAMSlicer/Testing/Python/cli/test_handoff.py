@@ -194,9 +194,11 @@ def test_measurements_are_written_as_csv_and_json(
     assert (tumour["unit"], float(tumour["mean"]), float(tumour["sd"])) == ("HU", 60, 0)
     assert float(tumour["longest_mm"]) == pytest.approx(2 * 12 * 0.9, abs=0.9)
     assert "below 10 mm" in heart["notes"]
+    numbered = read_source_series(series).slices[int(tumour["slice"])].InstanceNumber
+    assert tumour["instance"] == str(numbered) and "instance" in result.out
     assert medsam_slicer("measure", both, "--segment", "Heart", "--output", numbers, "--quiet").out == ""
     [entry] = json.loads(numbers.read_text())
-    assert entry["segment"] == "Heart" and entry["parts"] == 1 and "mean" not in entry
+    assert entry["segment"] == "Heart" and entry["parts"] == 1 and "mean" not in entry and "instance" not in entry
 
 
 def test_two_segmentations_are_compared(

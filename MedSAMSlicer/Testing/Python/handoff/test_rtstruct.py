@@ -485,3 +485,14 @@ def test_another_program_reads_the_same_voxels(
     )  # fmt: skip
     assert not resampled
     np.testing.assert_array_equal(moved, mask)
+
+
+def test_slices_that_share_a_uid_are_refused(source: Callable[..., SourceSeries], refused: Any) -> None:
+    """They are no copies of one image: each lies elsewhere."""
+    series = source(shape=(5, 8, 8))
+    for header in series.headers[1:]:
+        ds = pydicom.dcmread(header.file)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = series.first.SOPInstanceUID
+        ds.save_as(header.file)
+    with refused(series.folder, "same SOPInstanceUID", "export the series again"):
+        read_source_series(series.folder)
