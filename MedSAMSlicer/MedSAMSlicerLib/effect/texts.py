@@ -232,8 +232,8 @@ def result_text(editor: ContourEditor) -> str:
         state = _("Outdated")
     elif current.undone:
         state = _("Undone, not in the segment")
-    else:
-        took = seconds_text(current.run.seconds) if current.run is not None else ""
+    elif current.run is not None and editor.problem is None:  # a problem needs the room
+        took = seconds_text(current.run.seconds)
     text = _("{state}: {slices}, {review}.").format(
         state=state,
         slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),

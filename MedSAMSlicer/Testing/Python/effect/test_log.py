@@ -147,8 +147,9 @@ def test_an_error_that_names_nodes_is_logged_by_its_place_in_the_code(
     break_it(patient, scene_builder)
     patient.finish()
     assert patient.ui.problemLabel.text
+    # What the inference process has logged comes through another pipe than its answer, perhaps later.
+    patient.host.wait_until(lambda: any(record.exc_text for record in caplog.records))
     failures = [record for record in caplog.records if record.exc_text]
-    assert failures, caplog.text
     assert any("MedSAMSlicerLib." in (record.exc_text or "") for record in failures)
     text = copied(patient)
     assert "Last error:\nnone" not in text and "Traceback (most recent call last):" in text
