@@ -59,7 +59,7 @@ def paths(settings: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
             yield from paths(value, f"{prefix}{field.name}.")
-        else:
+        elif value is not None:  # None: off by default, with nothing below it
             yield f"{prefix}{field.name}", value
 
 

@@ -196,8 +196,8 @@ def run_check(*arguments: str, sent: bytes = b"", **environment: str) -> tuple[i
 
 @pytest.mark.slow
 def test_the_real_model_on_this_computer(litemedsam_weights: Path) -> None:
-    sent = b"".join(slice_message(textured_slice(96, 128, seed), Box(25, 24, 85, 76)) for seed in (1, 2))
-    status, lines = run_check("--slices", "2", sent=sent)
+    sent = b"".join(slice_message(textured_slice(96, 128, seed), Box(25, 24, 85, 76)) for seed in (1,))
+    status, lines = run_check("--slices", "1", sent=sent)
     assert status == 0
     assert [line["kind"] for line in lines[:1]] == ["started"]
     assert lines[0]["backends"][0] == {"device": "cpu", "runtime": "torch"}
