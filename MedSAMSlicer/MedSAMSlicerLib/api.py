@@ -141,7 +141,7 @@ def load_model(
     Parameters
     ----------
     model : str
-        Key of the catalogue: "litemedsam", "medsam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h".
+        Key of the catalogue: "litemedsam", "medsam", "mobile_sam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h".
     weights : str or Path, optional
         Weights file. By default the installed or imported one; nothing is downloaded.
     device : {"auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu", "intel-npu"}

@@ -57,9 +57,8 @@ class PackagesSection:
             _("PyTorch is installed: graphics cards and all models can be used.")
             if with_torch
             else _(
-                "SAM, MedSAM, SAM-Med2D and graphics cards need PyTorch; LiteMedSAM on the CPU does not. It takes 200 MB to"
-                " 3 GB, depending on the GPU; the PyTorch extension asks before it downloads. Slicer does not respond while"
-                " PyTorch is being installed."
+                "Graphics cards and models other than LiteMedSAM need PyTorch. It takes 200 MB to 3 GB, depending on the GPU;"
+                " the PyTorch extension asks before it downloads. Slicer does not respond while PyTorch is being installed."
             )
         )
 

@@ -168,6 +168,25 @@ CATALOGUE: dict[str, ModelSpec] = {
             marks={_POSITIONS: (1, 64, 64, 768)},
         ),
         ModelSpec(
+            key="mobile_sam",
+            title="MobileSAM",
+            family="mobile_sam",
+            input_size=1024,
+            prompts=ALL_PROMPTS,
+            parameters=10_130_092,
+            licence="Apache-2.0",
+            citation="Zhang et al., Faster Segment Anything, arXiv:2306.14289 (2023)",
+            weights=WeightsFile(
+                filename="mobile_sam.pt",
+                size=40_728_226,
+                # The authors publish no checksum. This is the one with which others verify the file, such as micro-sam.
+                sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+                url="https://github.com/ChaoningZhang/MobileSAM/raw/34bbbfdface3c18e5221aa7de6032d7220c6c6a1/weights/"
+                "mobile_sam.pt",
+            ),
+            marks={"image_encoder.patch_embed.seq.0.c.weight": (32, 3, 3, 3)},
+        ),
+        ModelSpec(
             key="sam_vit_b",
             title="SAM ViT-B",
             family="sam:SAM_VIT_B",

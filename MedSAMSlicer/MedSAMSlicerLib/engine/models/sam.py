@@ -32,15 +32,13 @@ DRAWN_MASK_CERTAINTY = 0.999
 
 
 class PromptedByAll(Family):
-    """Base class of SAM and SAM-Med2D, which take prompts of every kind, scaled with the slice.
+    """Base class of SAM, MobileSAM and SAM-Med2D, which take prompts of every kind, scaled with the slice.
 
     Args:
-        size: size of the image encoder.
         input_size: side of the square network input in pixels.
     """
 
-    def __init__(self, size: VitSize, input_size: int) -> None:
-        self.size = size
+    def __init__(self, input_size: int) -> None:
         self.input_size = input_size
 
     @property
@@ -51,9 +49,6 @@ class PromptedByAll(Family):
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
         """Height and width of a slice of `rows` x `columns` pixels in the network's input."""
         raise NotImplementedError
-
-    def build_network(self) -> PromptableNetwork:
-        return vit_network(self.size, self.input_size)
 
     def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
         """Unchanged up to a factor of 1: the authors prompt with boxes as they are drawn, without a margin."""
@@ -105,11 +100,8 @@ def coverage_to_logits(coverage: np.ndarray) -> np.ndarray:
     return np.log(share / (1 - share)).astype(np.float32)
 
 
-class Sam(PromptedByAll):
-    """SAM with an image encoder of any size, which resizes the longest side of a slice and pads the other."""
-
-    def __init__(self, size: VitSize, input_size: int = INPUT_SIZE) -> None:
-        super().__init__(size, input_size)
+class PreparedAsSam(PromptedByAll):
+    """Base class of SAM and MobileSAM, which resize the longest side of a slice and pad the other."""
 
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
         return longest_side_size(rows, columns, self.input_size)
@@ -133,6 +125,22 @@ class Sam(PromptedByAll):
         # Like the authors, in two steps; one step from the logits to the slice would change the contour.
         whole = scores_resize(logits, self.input_size, self.input_size)
         return masks_resize(whole[:, :height, :width], rows, columns)
+
+
+class Sam(PreparedAsSam):
+    """SAM.
+
+    Args:
+        size: size of the image encoder.
+        input_size: side of the square network input in pixels.
+    """
+
+    def __init__(self, size: VitSize, input_size: int = INPUT_SIZE) -> None:
+        super().__init__(input_size)
+        self.size = size
+
+    def build_network(self) -> PromptableNetwork:
+        return vit_network(self.size, self.input_size)
 
 
 SAM_VIT_B = Sam(VIT_B)

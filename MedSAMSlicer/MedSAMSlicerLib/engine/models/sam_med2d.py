@@ -45,7 +45,8 @@ class SamMed2D(PromptedByAll):
     """
 
     def __init__(self, size: VitSize = VIT_B, input_size: int = INPUT_SIZE, colour_order: str = "BGR") -> None:
-        super().__init__(size, input_size)
+        super().__init__(input_size)
+        self.size = size
         self._channels = slice(None, None, {"RGB": 1, "BGR": -1}[colour_order])
 
     def build_network(self) -> PromptableNetwork:

@@ -1,9 +1,9 @@
-"""TinyViT image encoder of LiteMedSAM, for inference only.
+"""TinyViT image encoder of MobileSAM and LiteMedSAM, for inference only.
 
 Architecture: Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers", ECCV 2022; the
-variant with 1x1 patch embedding, a last stage without downsampling and SAM's neck is that of LiteMedSAM
-(Ma et al., "Segment anything in medical images", 2024; branch LiteMedSAM of the authors' repository).
-Parameter names are those of the authors' weights file.
+variant with a last stage without downsampling and SAM's neck is that of MobileSAM (Zhang et al., "Faster Segment
+Anything", 2023); LiteMedSAM (Ma et al., "Segment anything in medical images", 2024; branch LiteMedSAM of the authors'
+repository) embeds patches of a single pixel instead of 4 x 4. Parameter names are those of the authors' weights files.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ class ConvNorm(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-    """Two 1x1 convolutions; LiteMedSAM keeps the full 256x256 resolution in its first stage."""
+    """Two convolutions, each with the given kernel and stride."""
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.seq = nn.Sequential(ConvNorm(3, outputs // 2), nn.GELU(), ConvNorm(outputs // 2, outputs))
+        self.seq = nn.Sequential(
+            ConvNorm(3, outputs // 2, kernel, stride), nn.GELU(), ConvNorm(outputs // 2, outputs, kernel, stride)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.seq(x)
@@ -194,15 +196,23 @@ class Stage(nn.Module):
 
 
 class TinyViT(nn.Module):
-    """LiteMedSAM's image encoder: float32 (batch, 3, h, w) in [0, 1] -> (batch, 256, h / 4, w / 4).
+    """Image encoder: float32 (batch, 3, h, w) -> (batch, 256, h / p, w / p), p = 4 * `stride`^2 pixels per token.
 
-    It was trained with 256 x 256 pixels; h and w may be any multiples of 4.
+    The default is LiteMedSAM's encoder for values in [0, 1], which was trained with 256 x 256 pixels. `mobile_sam` makes
+    MobileSAM's. h and w may be any multiples of p.
+
+    Args:
+        kernel, stride: of both convolutions of the patch embedding.
+        classes: number of classes of a classifier whose parameters are in the weights file. It is never run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: int = 1, stride: int = 1, classes: int = 0) -> None:
         super().__init__()
-        self.patch_embed = PatchEmbedding(EMBED_DIMS[0])
+        self.patch_embed = PatchEmbedding(EMBED_DIMS[0], kernel, stride)
         self.layers = nn.Sequential(*(Stage(index) for index in range(len(EMBED_DIMS))))
+        if classes:
+            self.norm_head = nn.LayerNorm(EMBED_DIMS[-1])
+            self.head = nn.Linear(EMBED_DIMS[-1], classes)
         self.neck = nn.Sequential(
             nn.Conv2d(EMBED_DIMS[-1], OUT_CHANNELS, 1, bias=False),
             LayerNorm2d(OUT_CHANNELS),
@@ -214,9 +224,14 @@ class TinyViT(nn.Module):
         return self.neck(self.layers(self.patch_embed(image)))
 
     def fold(self) -> TinyViT:
-        """Merge normalizations into convolutions and expand the position biases. To be called after loading weights."""
+        """Merge normalizations into convolutions, expand the position biases and drop the classifier.
+
+        To be called after the weights are loaded.
+        """
         with torch.no_grad():
             for module in list(self.modules()):
                 if isinstance(module, ConvNorm | WindowAttention):
                     module.fold()
+        for name in ("norm_head", "head"):
+            self._modules.pop(name, None)
         return self

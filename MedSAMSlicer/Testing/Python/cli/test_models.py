@@ -77,7 +77,7 @@ class TestListAndVerify:
             assert f"input {spec.input_size} x {spec.input_size}" in first
             assert f"licence: {spec.licence}; weights from {spec.weights.origin}" in second
             assert spec.citation in third
-        assert out.count("prompts: box, points, mask;") == 4 and out.count("prompts: box;") == 2
+        assert out.count("prompts: box, points, mask;") == 5 and out.count("prompts: box;") == 2
         assert "get sam-med2d_b.pth from https://github.com/OpenGVLab/SAM-Med2D (no checksum is published)" in out
 
     def test_weights_that_are_here_are_listed_as_verified_or_as_not_to_be_used(

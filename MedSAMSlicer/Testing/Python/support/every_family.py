@@ -9,7 +9,7 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, PROMPT_KINDS
 from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt
 
 EVERY = pytest.mark.parametrize("key", list(CATALOGUE))
-ONE_OF_EACH_FAMILY = pytest.mark.parametrize("key", ["litemedsam", "medsam", "sam_vit_b", "sam_med2d"])
+ONE_OF_EACH_FAMILY = pytest.mark.parametrize("key", ["litemedsam", "medsam", "mobile_sam", "sam_vit_b", "sam_med2d"])
 TAKING_POINTS = pytest.mark.parametrize("key", [key for key, spec in CATALOGUE.items() if "points" in spec.prompts])
 
 

@@ -1,7 +1,8 @@
 """Every family of the catalogue as small as it can be, with weights made by a rule.
 
 The families' own code runs: the same classes with narrower and shallower encoders at a smaller input, the real prompt
-encoder and decoder; LiteMedSAM's encoder at a smaller input. What they find means nothing, but every way through them is taken.
+encoder and decoder; the encoders of LiteMedSAM and MobileSAM at a smaller input. What they find means nothing, but every
+way through them is taken.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, sam, sam_med2d
+from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, mobile_sam, sam, sam_med2d
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
 from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.family import Family
@@ -36,6 +37,7 @@ def small(size: VitSize) -> VitSize:
 SMALL_FAMILIES: dict[str, Family] = {
     "litemedsam": litemedsam.LiteMedSAM(SIDE // 2),
     "medsam": medsam.MedSAM(small(VIT_B), SIDE),
+    "mobile_sam": mobile_sam.MobileSAM(SIDE),
     "sam_vit_b": sam.Sam(small(VIT_B), SIDE),
     "sam_vit_l": sam.Sam(small(VIT_L), SIDE),
     "sam_vit_h": sam.Sam(small(VIT_H), SIDE),
