@@ -26,8 +26,8 @@ from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
 from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
 from .engine.finite import check_finite_in_prompt
 from .engine.intensity import Window, WindowedStack, choose_window, window_option
-from .engine.model_choice import LoadedModel, ModelChoice, RunInfo
-from .engine.models.catalogue import DEFAULT_MODEL, find_model
+from .engine.model_choice import DEFAULT_MODEL, LoadedModel, ModelChoice, RunInfo
+from .engine.models.catalogue import find_model
 from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.provenance import PROVENANCE_TAG, provenance_text
 from .engine.results import SliceResult, StackResult
@@ -107,7 +107,7 @@ class Model:
     Attributes
     ----------
     loaded : LoadedModel
-        Key of the model, SHA-256 of its weights, device and runtime.
+        Key of the model, SHA-256 of its weights and of its adapter, device and runtime.
     """
 
     def __init__(self, service: SegmentationService, choice: ModelChoice, loaded: LoadedModel) -> None:
@@ -117,7 +117,7 @@ class Model:
     @property
     def prompts(self) -> frozenset[str]:
         """Kinds of prompt that the model was trained for, among "box", "points" and "mask"."""
-        return find_model(self.loaded.model).prompts
+        return find_model(self._choice.model).prompts
 
     def forget_embeddings(self) -> None:
         """Free the memory and the disk space of stored embeddings; the model stays loaded."""
@@ -141,7 +141,8 @@ def load_model(
     Parameters
     ----------
     model : str
-        Key of the catalogue: "litemedsam", "medsam", "mobile_sam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h".
+        Key of the catalogue: "litemedsam", "medsam", "mobile_sam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h";
+        key of an imported adapter; or path of an adapter file (``.medsam``).
     weights : str or Path, optional
         Weights file. By default the installed or imported one; nothing is downloaded.
     device : {"auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu", "intel-npu"}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from ..engine.model_choice import DEFAULT_MODEL
+
 
 def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     """Add --model, --weights, --device and --runtime."""
-    parser.add_argument("--model", default="litemedsam", metavar="KEY", help="see 'medsam-slicer models'")
+    parser.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="KEY", help="see 'medsam-slicer models'; or a .medsam file"
+    )
     parser.add_argument("--weights", metavar="FILE", help="weights file to use instead of the one that is found")
     add_device_arguments(parser)
 

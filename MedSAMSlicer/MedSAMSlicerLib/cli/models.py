@@ -6,12 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..engine.errors import WeightsError
+from ..engine.errors import InputError, WeightsError
+from ..engine.jobs.adapter_import import import_adapter
 from ..engine.jobs.device_check import seconds_per_slice
-from ..engine.model_choice import ModelChoice
-from ..engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, PROMPT_KINDS, ModelSpec, find_model
+from ..engine.model_choice import DEFAULT_MODEL, ModelChoice
+from ..engine.models.adapter import ENDING
+from ..engine.models.catalogue import PROMPT_KINDS, ModelSpec, all_models, find_model
 from ..engine.models.downloads import download_weights
-from ..engine.models.weights import find_weights, import_weights, verify_weights
+from ..engine.models.model_files import verified_files
+from ..engine.models.weights import find_weights, import_weights
 from .console import print_line
 from .log_options import add_log_options
 from .measurements import keep_measurement, known_measurements
@@ -29,9 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     measuring.add_argument("key", nargs="?", metavar="KEY", help="this model only")
     add_device_arguments(measuring)
     actions.add_parser("verify", help="compute the checksums of all weights that are here")
-    importing = actions.add_parser("import", help="copy a weights file into the cache folder")
+    importing = actions.add_parser("import", help="copy a weights file or an adapter into the cache folder")
     importing.add_argument("file", metavar="FILE")
-    importing.add_argument("--as", dest="key", required=True, metavar="KEY", help="the model that the file belongs to")
+    importing.add_argument(
+        "--as",
+        dest="key",
+        metavar="KEY",
+        help=f"the model that the file belongs to; of an adapter ({ENDING}) its name (default: that of the file)",
+    )
     importing.add_argument(
         "--own",
         action="store_true",
@@ -46,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the requested action; without one, list the models. Raises MedSAMError."""
     if options.action == "import":
-        _import(find_model(options.key), Path(options.file), options.own)
+        _import(options)
     elif options.action == "download":
         _download(find_model(options.key))
     elif options.action == "measure":
@@ -58,12 +66,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    for spec in CATALOGUE.values():
+    for spec in all_models():
         default = " (default)" if spec.key == DEFAULT_MODEL else ""
         prompts = ", ".join(kind for kind in PROMPT_KINDS if kind in spec.prompts)
         size = f"{spec.input_size} x {spec.input_size}"
-        print_line(f"{spec.key}{default}: {spec.title}, {spec.parameters / 1e6:.1f} M parameters, input {size}")
+        adapted = f", adapted from {spec.base_spec.title}" if spec.base else ""
+        print_line(
+            f"{spec.key}{default}: {spec.title}{adapted}, {spec.parameters / 1e6:.1f} M parameters, input {size}"
+        )
         print_line(f"  prompts: {prompts}; licence: {spec.licence}; weights from {spec.weights.origin}")
+        if spec.description:
+            print_line(f"  {spec.description}")
         print_line(f"  cite: {spec.citation}")
         presence, sha256 = _presence(spec)
         print_line(f"  weights: {presence}")
@@ -78,10 +91,11 @@ def _presence(spec: ModelSpec) -> tuple[str, str | None]:
     except WeightsError:
         return f"not here; {spec.how_to_get}", None
     try:
-        sha256 = verify_weights(spec, path)
+        files = verified_files(spec)
     except WeightsError as error:
         return f"{path}, not to be used: {error}", None
-    return f"{path}, verified", sha256
+    adapter = f", with {files.adapter.path}, verified" if files.adapter is not None else ""
+    return f"{path}, verified{adapter}", files.sha256
 
 
 def _seconds_of(spec: ModelSpec, sha256: str) -> str:
@@ -94,7 +108,7 @@ def _seconds_of(spec: ModelSpec, sha256: str) -> str:
 def _measure(options: argparse.Namespace) -> None:
     from ..engine.serving.service import SegmentationService
 
-    specs = list(CATALOGUE.values()) if options.key is None else [find_model(options.key)]
+    specs = all_models() if options.key is None else [find_model(options.key)]
     for spec in specs:
         try:
             find_weights(spec)
@@ -110,9 +124,18 @@ def _measure(options: argparse.Namespace) -> None:
         print_line(f"{spec.key}: {seconds:.2g} s a slice on {loaded.device} with {loaded.runtime}")
 
 
-def _import(spec: ModelSpec, source: Path, own: bool) -> None:
-    placed = import_weights(spec, source, own)
-    if spec.weights.checksum is None or own:
+def _import(options: argparse.Namespace) -> None:
+    source = Path(options.file)
+    if source.suffix == ENDING:
+        spec = import_adapter(source, options.key)
+        assert spec.adapter is not None
+        print_line(f"Imported as model {spec.key}, checksum recorded: {spec.adapter.path}")
+        return
+    if options.key is None:
+        raise InputError(f"which model {source} belongs to is not said: give its key with --as")
+    spec = find_model(options.key)
+    placed = import_weights(spec, source, options.own)
+    if spec.weights.checksum is None or options.own:
         print_line(f"Imported, checksum recorded: {placed}")
     else:
         print_line(f"Imported and verified: {placed}")
@@ -121,14 +144,16 @@ def _import(spec: ModelSpec, source: Path, own: bool) -> None:
 def _verify() -> None:
     """Checksums of all weights that are here; the first wrong one is the error, after all have been looked at."""
     wrong: list[WeightsError] = []
-    for spec in CATALOGUE.values():
+    for spec in all_models():
         try:
             path = find_weights(spec)
         except WeightsError:
             print_line(f"{spec.key}: not here")
             continue
         try:
-            print_line(f"{spec.key}: verified, sha256 {verify_weights(spec, path)}, {path}")
+            files = verified_files(spec)
+            adapter = f", adapter sha256 {files.adapter.sha256}" if files.adapter is not None else ""
+            print_line(f"{spec.key}: verified, sha256 {files.sha256}{adapter}, {path}")
         except WeightsError as error:
             print_line(f"{spec.key}: WRONG, {path}")
             wrong.append(error)

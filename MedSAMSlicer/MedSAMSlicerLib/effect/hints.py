@@ -7,7 +7,7 @@ from typing import NamedTuple
 import slicer
 from slicer.i18n import tr as _
 
-from ..engine.models.catalogue import CATALOGUE
+from ..engine.models.catalogue import known_model, model_title
 from .option_choices import Available
 
 
@@ -28,9 +28,9 @@ def hint_of(node: slicer.vtkMRMLSegmentEditorNode, model: str, available: Availa
     """
     if available.missing_packages:
         return Hint(_("Python packages are missing: install them in the module MedSAMSlicer."), True)
-    if model in CATALOGUE and model not in available.models:
+    if known_model(model) is not None and model not in available.models:
         text = _("{model} is not installed: install it in the module MedSAMSlicer.")
-        return Hint(text.format(model=CATALOGUE[model].title), True)
+        return Hint(text.format(model=model_title(model)), True)
     if node.GetSourceVolumeNode() is None:
         return Hint(_("No image is selected: choose the source volume above."))
     segmentation_node = node.GetSegmentationNode()

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from ..engine.errors import MedSAMError
 from ..engine.intensity import CT_PRESETS
 from ..engine.model_choice import DEVICE_NAMES, RUNTIME_NAMES
-from ..engine.models.catalogue import CATALOGUE
+from ..engine.models.catalogue import model_title
 from ..scene.state.effect_parameters import DEFAULTS, EffectParameters, level_and_width
 
 CUSTOM_WINDOW = "custom"
@@ -112,10 +112,9 @@ def _windows() -> tuple[tuple[str, str], ...]:
 
 
 def _models(chosen: str, available: Available) -> Choice:
-    items = [(key, CATALOGUE[key].title) for key in available.models]
+    items = [(key, model_title(key)) for key in available.models]
     if chosen not in available.models:
-        title = CATALOGUE[chosen].title if chosen in CATALOGUE else chosen
-        items.append((chosen, _("{model} (not installed)").format(model=title)))
+        items.append((chosen, _("{model} (not installed)").format(model=model_title(chosen))))
     return Choice(tuple(items), chosen)
 
 

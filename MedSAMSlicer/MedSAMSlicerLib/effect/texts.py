@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
-from ..engine.models.catalogue import CATALOGUE
+from ..engine.models.catalogue import CATALOGUE, model_title
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.modes import Mode
 from ..scene.state.prompts import KeySlice, Origin
@@ -122,7 +122,7 @@ def refused_click_text(editor: ContourEditor) -> str:
         return ""
     with_points = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
     return _("{model} does not accept clicks: drag a rectangle, or choose {models}.").format(
-        model=CATALOGUE[editor.parameters.get("Model")].title, models=", ".join(with_points)
+        model=model_title(editor.parameters.get("Model")), models=", ".join(with_points)
     )
 
 

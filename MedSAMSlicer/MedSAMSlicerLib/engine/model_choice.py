@@ -26,6 +26,8 @@ OPENVINO_DEVICES = ("intel-gpu", "intel-npu", FASTER_CPU)
 """Devices on which OpenVINO runs the encoder of LiteMedSAM, and PyTorch nothing."""
 RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 DEVICES = ("auto", *DEVICE_NAMES)
+DEFAULT_MODEL = "litemedsam"
+"""Key of the model that is used unless another one is chosen."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ class ModelChoice:
     """Choice of a model and of the device that runs it.
 
     Attributes:
-        model: key of the model in the catalogue.
+        model: key of the model, or path of an adapter file; see `models.catalogue.find_model`.
         weights: path of a weights file; None to search the weights folders.
         device: one of `DEVICES`.
         runtime: "auto", "torch" or "openvino".
     """
 
-    model: str = "litemedsam"
+    model: str = DEFAULT_MODEL
     weights: str | None = None
     device: str = "auto"
     runtime: str = "auto"
@@ -63,16 +65,18 @@ class LoadedModel:
     """Model that was loaded for a `ModelChoice`.
 
     Attributes:
-        model: key of the model in the catalogue.
+        model: key of the model.
         weights_sha256: checksum of its weights file.
         device: one of `DEVICE_NAMES`.
         runtime: "torch" or "openvino".
+        adapter_sha256: checksum of the adapter that changes these weights; empty if there is none.
     """
 
     model: str
     weights_sha256: str
     device: str
     runtime: str
+    adapter_sha256: str = ""
 
 
 @dataclass

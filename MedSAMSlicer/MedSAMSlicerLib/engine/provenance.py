@@ -13,11 +13,13 @@ _MOST_SLICES = 20
 
 
 def provenance_text(model: LoadedModel, prompt: StackPrompt, slices_to_review: Sequence[int]) -> str:
-    """How a segment was made, in one line: model, checksum of its weights, prompts, and slices that need review."""
+    """How a segment was made, in one line: model, checksums of its weights and its adapter, prompts, and slices that need review."""
     kinds = ", ".join(sorted(prompt.kinds)).replace("mask", "rough mask")
     review = f", slices that need review: {_listed(slices_to_review)}" if slices_to_review else ""
     extent = f" within slices {prompt.slice_range[0]} to {prompt.slice_range[1]}" if prompt.slice_range else ""
     weights = f"weights SHA-256 {model.weights_sha256}"
+    if model.adapter_sha256:
+        weights += f", adapter SHA-256 {model.adapter_sha256}"
     return f"model {model.model}, {weights}, prompts: {kinds} on slices {_listed(list(prompt.slices))}{extent}{review}"
 
 

@@ -25,6 +25,8 @@ from .metrics import Agreement, agreement
 from .simulated_prompts import PromptKind, prompt_from_truth
 
 METHODS = ("ours", "reference")
+REFERENCE_MODEL = "litemedsam"
+"""Model of the method "reference"."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class Task:
             raise InputError(f"method {self.method!r} is unknown: choose {' or '.join(METHODS)}")
         if self.method == "reference" and self.kind.name != "box3d":
             raise InputError(f"the authors' algorithm knows only 3D boxes: choose --prompt box3d, not {self.kind}")
-        if self.method == "reference" and self.choice.model != "litemedsam":
-            raise InputError("the authors' 3D algorithm is LiteMedSAM's: choose --model litemedsam")
+        if self.method == "reference" and self.choice.model != REFERENCE_MODEL:
+            raise InputError(f"the authors' 3D algorithm is LiteMedSAM's: choose --model {REFERENCE_MODEL}")
         if self.jitter < 0 or self.seed < 0:
             raise InputError("--jitter and --seed must not be negative")
 

@@ -56,6 +56,7 @@ def build_report(
         "image": str(image.path),
         "model": info.loaded.model,
         "weights_sha256": info.loaded.weights_sha256,
+        "adapter_sha256": info.loaded.adapter_sha256 or None,
         "device": info.loaded.device,
         "runtime": info.loaded.runtime,
         "window": {"name": window.name, "lower": window.lower, "upper": window.upper},

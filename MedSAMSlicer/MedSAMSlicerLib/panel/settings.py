@@ -10,7 +10,7 @@ import qt
 
 from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, WEIGHTS_VARIABLE
 from ..engine.jobs.check_conditions import computer_key
-from ..engine.models.catalogue import DEFAULT_MODEL
+from ..engine.model_choice import DEFAULT_MODEL
 from .setup.embedding_caches import set_limit
 
 _GROUP = "MedSAMSlicer"

@@ -101,11 +101,13 @@ def test_the_next_build_finds_new_and_deleted_files(repository: Path, slicer_bui
     run_cmake("-S", copy, "-B", build, f"-DSlicer_DIR={slicer_build}")
     (copy / "MedSAMSlicer" / "MedSAMSlicerLib" / "engine" / "novelty.py").touch()
     (copy / "MedSAMSlicer" / "Resources" / "Icons" / "Novelty.png").touch()
+    (copy / "MedSAMSlicer" / "MedSAMSlicerLib" / "engine" / "models" / "novelty.medsam").touch()
     (copy / "MedSAMSlicer" / "MedSAMSlicerLib" / "engine" / "errors.py").unlink()
     rebuilt = run_cmake("--build", build)
     scripts, resources = (rebuilt[f"MODULE_{part}"].split(";") for part in ("SCRIPTS", "RESOURCES"))
     assert "MedSAMSlicerLib/engine/novelty.py" in scripts and "MedSAMSlicerLib/engine/errors.py" not in scripts
     assert "Resources/Icons/Novelty.png" in resources
+    assert "MedSAMSlicerLib/engine/models/novelty.medsam" in resources
 
 
 def test_catalogue_entry_holds_what_the_extensions_index_asks_for(repository: Path) -> None:

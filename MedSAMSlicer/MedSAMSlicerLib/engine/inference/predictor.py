@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..diagnostics.log import get_logger
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
-from ..models.checkpoints import NetworkFile
 from ..models.family import Family, NetworkPrompt
 from ..models.input_part import InputPart
-from ..models.weights import find_weights, verify_weights
+from ..models.model_files import verified_files
 from ..prompts import Box, SlicePrompt
 from ..results import Prediction
 from ..runtimes.choose import check_runtime, runtime_with_fallback
@@ -36,10 +36,11 @@ class Predictor:
     Args:
         family: preprocessing of slices and prompts, and postprocessing of masks.
         runtime: the network, ready to run, optionally with devices to fall back on.
-        identity: identifies the model and its weights in the cache.
+        identity: identifies the encoder and its weights in the cache.
         cache: cache of embeddings, which may be shared with other predictors; None for a new one.
         title: name of the model in messages.
         prompts: kinds of prompt that the model was trained with; see `ModelSpec.prompts`.
+        changed_settings: settings of the propagation that this model's adapter changes, see `AdapterMetadata.settings`.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Predictor:
         *,
         title: str = "the model",
         prompts: Collection[str] = ("box",),
+        changed_settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.family = family
         self._fallback = runtime if isinstance(runtime, DeviceFallback) else DeviceFallback.of(runtime)
         self.cache = EmbeddingCache() if cache is None else cache
         self.title = title
         self.prompts = frozenset(prompts)
+        self.changed_settings = dict(changed_settings or {})
         self.timings = Timings()
         self._identity = identity
         self._ahead = BackgroundEncoder()
@@ -299,20 +302,33 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     device = choose_device(choice.device)
     check_runtime(choice.runtime, device)
     begin = time.perf_counter()
-    path = find_weights(spec, choice.weights)
-    sha256 = verify_weights(spec, path)
-    family = spec.load_family()
-    runtime = runtime_with_fallback(choice.runtime, device, NetworkFile(spec, family, path, sha256))
-    predictor = Predictor(family, runtime, f"{spec.key}|{sha256}", cache, title=spec.title, prompts=spec.prompts)
+    network = verified_files(spec, choice.weights)
+    adapter = network.adapter
+    predictor = Predictor(
+        network.family,
+        runtime_with_fallback(choice.runtime, device, network),
+        network.encoder_identity,
+        cache,
+        title=spec.title,
+        prompts=spec.prompts,
+        changed_settings=None if adapter is None else adapter.metadata.settings,
+    )
     predictor.timings.load = time.perf_counter() - begin
-    loaded = LoadedModel(spec.key, sha256, predictor.runtime.device, predictor.runtime.name)
+    loaded = LoadedModel(
+        spec.key,
+        network.sha256,
+        predictor.runtime.device,
+        predictor.runtime.name,
+        "" if adapter is None else adapter.sha256,
+    )
     _log.info(
-        "model loaded: %s on %s with %s %s in %.2f s, weights sha256 %.16s",
+        "model loaded: %s on %s with %s %s in %.2f s, weights sha256 %.16s%s",
         loaded.model,
         loaded.device,
         loaded.runtime,
         predictor.runtime.version,
         predictor.timings.load,
-        sha256,
+        network.sha256,
+        f", adapter sha256 {loaded.adapter_sha256:.16}" if loaded.adapter_sha256 else "",
     )
     return predictor, loaded

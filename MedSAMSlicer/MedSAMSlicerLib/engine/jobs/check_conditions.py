@@ -18,7 +18,12 @@ def computer_key() -> str:
 
 
 def conditions(devices: Sequence[str], model: str, weights_sha256: str) -> str:
-    """All that a check depends on, as text: `computer_key`, the devices, and the weights that it was made with."""
+    """All that a check depends on, as text: `computer_key`, the devices, and the weights that it was made with.
+
+    Args:
+        model: key of the base model: an adapter changes neither the time that a device takes nor its errors.
+        weights_sha256: checksum of its weights.
+    """
     return f"{computer_key()}; {', '.join(devices)}; {model} {weights_sha256}"
 
 

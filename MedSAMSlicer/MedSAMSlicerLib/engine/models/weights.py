@@ -2,6 +2,8 @@
 
 A file counts as verified if its checksum is the one that the model's authors publish. If they publish none, or if the
 file is the user's own, the user's import vouches for it: its checksum is recorded beside it and verified from then on.
+
+A model with an adapter has the weights file of its base model, and messages speak of that one.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def find_weights(spec: ModelSpec, explicit: str | Path | None = None) -> Path:
     Raises:
         WeightsError: there is no such file; the message says which file to get, from where, with which checksum.
     """
+    spec = spec.base_spec
     if explicit is not None:
         path = Path(explicit)
         if not path.is_file():
@@ -72,6 +75,7 @@ def verify_weights(spec: ModelSpec, path: Path) -> str:
     Raises:
         WeightsError: the file cannot be read, is not the model's file, or has no checksum yet.
     """
+    spec = spec.base_spec
     digests = _digests(spec, path)
     if _is_published(spec, digests):
         return digests["sha256"]
@@ -102,6 +106,7 @@ def import_weights(spec: ModelSpec, source: Path, own: bool = False) -> Path:
         WeightsError: the file is missing, is not the model's, or cannot be copied.
         MissingPackage: PyTorch has to open the file, and is not installed.
     """
+    spec = spec.base_spec
     path = find_weights(spec, source)
     digests = _digests(spec, path)
     if _is_published(spec, digests):
@@ -192,7 +197,7 @@ def _is_published(spec: ModelSpec, digests: dict[str, str]) -> bool:
 
 def _published_as(digests: dict[str, str]) -> list[str]:
     """Titles of the models whose authors publish a file of this checksum: one or none."""
-    return [spec.title for spec in CATALOGUE.values() if _is_published(spec, digests)]
+    return [spec.title for spec in CATALOGUE.values() if not spec.base and _is_published(spec, digests)]
 
 
 def _wrong_file(spec: ModelSpec, path: Path, digests: dict[str, str], known_as: list[str]) -> WeightsError:

@@ -9,6 +9,7 @@ from ..inference.predictor import Predictor
 from ..prompts import StackPrompt
 from ..results import SliceResult
 from ..stack import SliceSource
+from .adapted_settings import adapted_settings
 from .between_keys import order_between, propagate_between
 from .confidence import key_result
 from .in_box import propagate_in_box
@@ -22,7 +23,7 @@ def propagate(
     source: SliceSource,
     prompt: StackPrompt,
     predictor: Predictor,
-    settings: PropagationSettings = PropagationSettings(),
+    settings: PropagationSettings | None = None,
 ) -> Iterator[SliceResult]:
     """Segment one object, slice by slice.
 
@@ -35,7 +36,7 @@ def propagate(
         source: slices as the model sees them.
         prompt: prompts of the object.
         predictor: loaded model.
-        settings: settings of the propagation.
+        settings: settings of the propagation; None for the defaults with what the model's adapter changes.
 
     Yields:
         Each segmented slice once: key slices first, the others from the slice in view outward as far as they do not
@@ -43,7 +44,10 @@ def propagate(
 
     Raises:
         InputError: the prompt lies outside the stack.
+        WeightsError: the adapter changes a setting that there is not.
     """
+    if settings is None:
+        settings = adapted_settings(predictor.changed_settings)
     prompt.checked_for(source.shape)
     slice_predictor = SlicePredictor(source, predictor, settings.confidence.stability_offset, prompt.box3d)
     if prompt.slice_range is not None and prompt.box3d is not None:

@@ -42,7 +42,8 @@ def accelerated_runtime(
         return TorchRuntime(file.build(), device, precision, memory, notes)
 
     verdicts = VerdictStore()
-    subject = f"r{REVISION}|{file.spec.key}|{file.sha256}|{torch.__version__}|{device}|{device_name}|{half}"
+    weights = file.sha256 if file.adapter is None else f"{file.sha256}+{file.adapter.sha256}"
+    subject = f"r{REVISION}|{file.spec.key}|{weights}|{torch.__version__}|{device}|{device_name}|{half}"
     verdict, runtime = verdicts.get(subject), None
     if verdict is None:
         # Build one network after the other, so that the device holds one at a time.

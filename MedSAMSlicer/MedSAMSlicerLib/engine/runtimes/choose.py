@@ -149,7 +149,9 @@ def _written(network: NetworkFile, device: str) -> Runtime:
     from ..models.weight_arrays import read_arrays
     from .openvino_runtime import OpenVINORuntime
 
-    return OpenVINORuntime(read_arrays(network), network.family.input_size, computing_threads(), device)
+    return OpenVINORuntime(
+        read_arrays(network), network.family.input_size, computing_threads(), device, network.encoder_identity
+    )
 
 
 def _is_ready_for_openvino(network: NetworkFile) -> bool:

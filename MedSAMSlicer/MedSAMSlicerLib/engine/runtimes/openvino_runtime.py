@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 import openvino
@@ -23,6 +24,9 @@ from .openvino_network import CompiledNetwork, NetworkSizes, core
 if TYPE_CHECKING:
     from ..models.family import NetworkPrompt
 
+_encoders: WeakValueDictionary[tuple[str, str, int], NetworkSizes] = WeakValueDictionary()
+"""Encoders in use, by weights, device and number of threads: whoever goes from a model to one with another decoder compiles
+none."""
 _PRECISIONS = {"cpu": "f32", FASTER_CPU: "bf16"}
 MOST_TOKENS = 8192
 """Most tokens of embeddings that are decoded in one call, counted for each prompt: two of whole slices, which take 80 MB. Further
@@ -39,6 +43,8 @@ class OpenVINORuntime:
         device: "cpu" for float32, or one of `OPENVINO_DEVICES` to run the encoder there, in the precision that suits the
             device. The decoder, a small part of the work, always runs on the processor in float32, because its logits become
             contours.
+        encoder_identity: name of the encoder's weights: a runtime of the same name that exists shares its compiled encoders;
+            empty to share none.
 
     Raises:
         RuntimeError: OpenVINO does not know the device.
@@ -49,7 +55,14 @@ class OpenVINORuntime:
     # One slice uses all cores.
     slices_at_once = 1
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], input_size: int, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        input_size: int,
+        threads: int,
+        device: str = "cpu",
+        encoder_identity: str = "",
+    ) -> None:
         on, precision = OPENVINO_NAMES[device], _PRECISIONS.get(device)
         # Loads the code for the device, so that it fails here if it cannot be used.
         core().get_property(on, "FULL_DEVICE_NAME")
@@ -58,9 +71,12 @@ class OpenVINORuntime:
         weights = Weights(arrays)
         image_encoder = weights.part("image_encoder")
 
-        self._encoders = NetworkSizes(
+        shared = (encoder_identity, device, threads)
+        self._encoders = (_encoders.get(shared) if encoder_identity else None) or NetworkSizes(
             lambda height, width: CompiledNetwork(encoder(image_encoder, height, width), threads, on, precision)
         )
+        if encoder_identity:
+            _encoders[shared] = self._encoders
         self._decoder_of = cache(lambda multimask: CompiledNetwork(decoder(weights, input_size, multimask), threads))
         self._positions = positions(weights, input_size // PIXELS_PER_TOKEN)
 

@@ -8,7 +8,7 @@ from ..diagnostics.log import RUN_LOGGER, get_logger, log_error
 from ..errors import Cancelled, MedSAMError, as_user_error
 from ..i18n import tr as _
 from ..model_choice import ModelChoice, RunInfo
-from ..models.catalogue import CATALOGUE
+from ..models.catalogue import known_model
 from ..prompts import StackPrompt
 from ..stack import SliceSource
 
@@ -87,4 +87,4 @@ class RunLog:
     @property
     def _model(self) -> str:
         """Key of the model. An unknown key is text that the user typed and is not logged."""
-        return self._choice.model if self._choice.model in CATALOGUE else "an unknown model"
+        return self._choice.model if known_model(self._choice.model) else "an unknown model"

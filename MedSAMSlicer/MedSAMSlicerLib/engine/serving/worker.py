@@ -46,7 +46,7 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import lower_priority, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
 from ..model_choice import ModelChoice, RunInfo, Service
-from ..models.catalogue import CATALOGUE
+from ..models.catalogue import known_model
 from ..results import SliceResult
 from . import codec
 from .framing import PROTOCOL_VERSION, Message, encode, read_messages
@@ -165,7 +165,7 @@ class Worker:
             choice, codec.read_image(request), codec.read_slice_prompt(request, "prompt")
         )
         # Logits are as large as the slice. Only models that take masks can go on from them.
-        spec = CATALOGUE.get(choice.model)
+        spec = known_model(choice.model)
         fields, arrays = codec.prediction_parts(prediction, spec is not None and "mask" in spec.prompts)
         return Message("prediction", {"job": job, **fields}, arrays)
 

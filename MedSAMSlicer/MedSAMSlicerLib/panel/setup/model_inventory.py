@@ -1,4 +1,4 @@
-"""Models on this computer and the state of their weights."""
+"""Models on this computer and the state of their files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from ...engine.environment import weights_folders
 from ...engine.errors import MedSAMError, WeightsError
 from ...engine.i18n import tr as _
-from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelSpec
+from ...engine.model_choice import DEFAULT_MODEL
+from ...engine.models.catalogue import ModelSpec, all_models, known_model
 from ...engine.models.weights import find_weights
 
 
@@ -37,12 +38,12 @@ class WeightsSource(Enum):
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the catalogue and the state of its weights.
+    """A model, of the catalogue or imported, and the state of its files.
 
     Attributes:
-        spec: entry of the catalogue.
+        spec: the model.
         presence: state of the weights.
-        path: weights file; None if it is missing.
+        path: weights file, which models with an adapter share with their base; None if it is missing.
         size: bytes of the weights file; estimated if it is missing and its size is not published.
         message: error message if the weights are wrong, else ''.
     """
@@ -83,20 +84,21 @@ class ModelInventory:
         self._wrong: dict[str, tuple[str, str]] = {}
 
     def models(self) -> list[Model]:
-        """All models of the catalogue, in its order. Reads the size and date of files, not their content.
+        """All models of the catalogue, in its order, then the imported ones. Reads the size and date of files, not their content.
 
         Raises:
             MedSAMError: a package is missing that determines the folder for weights.
         """
         _check_folder_known()
-        return [self._model(spec) for spec in CATALOGUE.values()]
+        return [self._model(spec) for spec in all_models()]
 
     def update(self, line: Mapping[str, Any]) -> None:
         """Update the state of a model from a ``verified`` or ``wrong`` line of `engine.jobs.weights_job`."""
         key = str(line.get("model", ""))
-        if line.get("kind") not in ("verified", "wrong") or key not in CATALOGUE:
+        spec = known_model(key)
+        if line.get("kind") not in ("verified", "wrong") or spec is None:
             return
-        fingerprint = _fingerprint(Path(str(line.get("path", ""))))
+        fingerprint = _fingerprint(spec, Path(str(line.get("path", ""))))
         self._verified.pop(key, None)
         self._wrong.pop(key, None)
         if fingerprint is None:
@@ -111,7 +113,7 @@ class ModelInventory:
             path = find_weights(spec)
         except WeightsError:
             return Model(spec, Presence.MISSING, None, expected_bytes(spec))
-        fingerprint = _fingerprint(path)
+        fingerprint = _fingerprint(spec, path)
         size = path.stat().st_size if fingerprint else expected_bytes(spec)
         if fingerprint is not None and self._verified.get(spec.key) == fingerprint:
             return Model(spec, Presence.VERIFIED, path, size)
@@ -150,9 +152,13 @@ def _check_folder_known() -> None:
         raise MedSAMError(_("the folder for models cannot be determined: install the packages first")) from error
 
 
-def _fingerprint(path: Path) -> str | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return f"{path}|{status.st_size}|{status.st_mtime_ns}"
+def _fingerprint(spec: ModelSpec, weights: Path) -> str | None:
+    """What changes when a file of the model changes; None if one cannot be read."""
+    parts = []
+    for path in [weights] if spec.adapter is None else [weights, spec.adapter.path]:
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        parts.append(f"{path}|{status.st_size}|{status.st_mtime_ns}")
+    return "|".join(parts)

@@ -5,7 +5,7 @@ Scripts set them by `scriptedEffect.setParameter("Reach", "slice")`, or as attri
 ================ ============================================================================ ==========
 name             values                                                                       default
 ================ ============================================================================ ==========
-Model            key of the catalogue                                                         litemedsam
+Model            key of the catalogue, or of an imported model                                litemedsam
 Device           auto (chosen by the check of this computer), cpu, cuda, mps                  auto
 Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
 Reach            object (as far as it extends), slice (the key slice only), range             object
@@ -38,8 +38,8 @@ import slicer
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
-from ...engine.model_choice import DEVICES, ModelChoice
-from ...engine.models.catalogue import CATALOGUE, DEFAULT_MODEL, find_model
+from ...engine.model_choice import DEFAULT_MODEL, DEVICES, ModelChoice
+from ...engine.models.catalogue import all_models, find_model, known_model
 from .modes import MODES, Mode
 
 EFFECT_NAME = "MedSAM"
@@ -60,7 +60,6 @@ DEFAULTS = {
     "Prompts": "none",
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
-    "Model": tuple(CATALOGUE),
     "Device": DEVICES,
     "Reach": REACHES,
     "Mode": MODES,
@@ -216,6 +215,12 @@ class EffectParameters:
             raise InputError(
                 _("option {name} is {value!r}: choose one of {choices}").format(
                     name=name, value=value, choices=", ".join(_CHOICES[name])
+                )
+            )
+        if name == "Model" and known_model(value) is None:
+            raise InputError(
+                _("option {name} is {value!r}: choose one of {choices}").format(
+                    name=name, value=value, choices=", ".join(spec.key for spec in all_models())
                 )
             )
         if name in ("ReachStart", "ReachEnd") and not value.removeprefix("-").isdecimal():

@@ -13,7 +13,7 @@ from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import WorkerError, one_line
 from ...engine.i18n import tr as _
 from ...engine.model_choice import ModelChoice
-from ...engine.models.catalogue import CATALOGUE
+from ...engine.models.catalogue import known_model
 from ...engine.serving import codec
 from ...engine.serving.framing import PROTOCOL_VERSION, Message, MessageReader, encode
 from .transport import Transport, TransportListener
@@ -46,7 +46,7 @@ def response_timeout(requested: Iterable[ModelChoice], loaded: ModelChoice | Non
     """
     if any(choice != loaded for choice in requested):
         return maximum
-    spec = None if loaded is None else CATALOGUE.get(loaded.model)
+    spec = None if loaded is None else known_model(loaded.model)
     if spec is None:
         return maximum
     return min(maximum, SLICE_TIMEOUT + SECONDS_PER_MILLION_PARAMETERS * spec.parameters / 1e6)

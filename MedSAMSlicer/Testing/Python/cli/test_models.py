@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, DEFAULT_MODEL
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.small_families import use_small_families, write_small_weights
 
 CONTENT = b"numbers that were learnt" * 100_000

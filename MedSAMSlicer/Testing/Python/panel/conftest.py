@@ -23,6 +23,7 @@ EVERYTHING = {
     "openvino": "2026.4.1",
     "platformdirs": "4.3",
     "pooch": "1.9",
+    "safetensors": "0.8",
     "segment-anything": "1.0",
 }
 

@@ -42,7 +42,14 @@ def pip(installed: dict[str, str], widget: Any, monkeypatch: pytest.MonkeyPatch)
     def ensure(requirements: Any, **_: Any) -> None:
         asked.append([requirement.name for requirement in requirements])
         installed.update(
-            {"cachetools": "6.0", "contourpy": "1.3", "openvino": "2026.4.1", "platformdirs": "4.3", "pooch": "1.9"}
+            {
+                "cachetools": "6.0",
+                "contourpy": "1.3",
+                "openvino": "2026.4.1",
+                "platformdirs": "4.3",
+                "pooch": "1.9",
+                "safetensors": "0.8",
+            }
             if len(requirements) > 1
             else {"segment-anything": "1.0"}
         )
@@ -70,7 +77,9 @@ def test_one_click_installs_all_and_leads_to_the_next_step(
     fresh: None, host: Any, ui: Any, requests_of_torch: list[Any], pip: list[Any]
 ) -> None:
     host.user.click(ui.installPackagesButton)
-    assert requests_of_torch == [] and pip == [["cachetools", "contourpy", "openvino", "platformdirs", "pooch"]]
+    assert requests_of_torch == [] and pip == [
+        ["cachetools", "contourpy", "openvino", "platformdirs", "pooch", "safetensors"]
+    ]
     assert ui.packagesSection.text == "1. Packages (ready)" and ui.packagesSection.collapsed
     assert "All packages are installed" in ui.packagesMessage.text
     assert not ui.installPackagesButton.enabled
@@ -160,6 +169,7 @@ def test_the_logic_lists_missing_packages(fresh: None, widget: Any) -> None:
         "openvino",
         "platformdirs",
         "pooch",
+        "safetensors",
     ]
     assert logic.usableModels() == []
     assert logic.device() == "auto"

@@ -133,6 +133,7 @@ VERSIONS = {
     "openvino": "2026.4.1",
     "platformdirs": "4.3.8",
     "pooch": "1.9.0",
+    "safetensors": "0.8.0",
     "segment-anything": "1.0",
 }
 PANEL_STATES: dict[str, Callable[[Any, Panel], None]] = {

@@ -67,7 +67,7 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
     Args:
         files: weights of some of them, whose checksums are known then.
     """
-    monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.key])
+    monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.base_spec.key])
     # Another process would know nothing of them.
     if importlib.util.find_spec("openvino"):
         monkeypatch.setattr("MedSAMSlicerLib.engine.runtimes.openvino_models.convert_in_process", _convert_here)

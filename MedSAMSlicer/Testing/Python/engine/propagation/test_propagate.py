@@ -10,6 +10,7 @@ from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import array_axis
 from support.shapes import ellipsoid, stack_of
@@ -295,3 +296,10 @@ def test_each_slice_is_encoded_once(predictor: Predictor, lesion: np.ndarray) ->
     assert predictor.timings.encoder_calls == LAST - FIRST + 1
     run(predictor, lesion, box3d(lesion))
     assert predictor.timings.encoder_calls == LAST - FIRST + 1, "a second run finds every embedding in the cache"
+
+
+def test_settings_of_the_model_apply_unless_others_are_given(predictor: Predictor, lesion: np.ndarray) -> None:
+    predictor.changed_settings = {"confidence": {"review_below": 1.1}}
+    source, prompt = stack_of(lesion), box3d(lesion)
+    assert all(result.needs_review for result in propagate(source, prompt, predictor))
+    assert not all(result.needs_review for result in propagate(source, prompt, predictor, PropagationSettings()))

@@ -14,7 +14,7 @@ import pytest
 from host import slicer_python
 from MedSAMSlicerLib.panel.setup import packages
 
-REQUIRED = ["cachetools", "contourpy", "openvino", "platformdirs", "pooch"]
+REQUIRED = ["cachetools", "contourpy", "openvino", "platformdirs", "pooch", "safetensors"]
 PYTORCH = ["torch", "torchvision", "segment-anything"]
 
 
@@ -37,7 +37,7 @@ class Computer:
         if self.pip_fails_with is not None:
             raise self.pip_fails_with
         there = {"cachetools": "6.0", "contourpy": "1.3", "openvino": "2026.4.1", "platformdirs": "4.3", "pooch": "1.9"}
-        there["segment-anything"] = "1.0"
+        there |= {"safetensors": "0.8", "segment-anything": "1.0"}
         self.versions |= {name: there[name] for name in map(_name, requirements) if name in there}
 
     def ensure(self, requirements: Any, **options: Any) -> None:
@@ -95,7 +95,8 @@ def test_in_a_fresh_slicer_all_listed_packages_are_missing(computer: Computer) -
 
 def test_a_version_outside_the_range_counts_as_missing(computer: Computer) -> None:
     computer.versions |= {"openvino": "2026.4.1", "cachetools": "4.2.4", "torch": "2.14.1+cu130"}
-    computer.versions |= {"contourpy": "1.3", "platformdirs": "4.3.6", "pooch": "1.9", "torchvision": "0.16.0"}
+    computer.versions |= {"contourpy": "1.3", "platformdirs": "4.3.6", "pooch": "1.9", "safetensors": "0.8"}
+    computer.versions |= {"torchvision": "0.16.0"}
     assert names(packages.missing(packages.required_packages())) == ["cachetools"]
     assert names(packages.missing(packages.torch_packages())) == ["torchvision", "segment-anything"]
 
@@ -108,7 +109,7 @@ def test_checking_packages_imports_none_of_them(repository: Any) -> None:
     finished = subprocess.run(
         [sys.executable, "-c", code], cwd=repository / "MedSAMSlicer", capture_output=True, text=True, check=True
     )
-    assert finished.stdout.strip() == "8 []"
+    assert finished.stdout.strip() == "9 []"
 
 
 class TestInstalling:
