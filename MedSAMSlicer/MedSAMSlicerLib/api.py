@@ -28,13 +28,13 @@ from .engine.finite import check_finite_in_prompt
 from .engine.intensity import Window, WindowedStack, choose_window, window_option
 from .engine.model_choice import DEFAULT_MODEL, LoadedModel, ModelChoice, RunInfo
 from .engine.models.catalogue import find_model
-from .engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from .engine.prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.provenance import PROVENANCE_TAG, provenance_text
 from .engine.results import SliceResult, StackResult
 from .engine.serving.run_log import RunLog
 from .engine.stack import ArrayStack, SliceSource, default_axis, from_slices_first
 from .engine.volume.oriented_box import roi_boxes
-from .engine.volume.volume_prompt import BoxArgument, KeySliceArgument, VolumePrompt, volume_prompt
+from .engine.volume.volume_prompt import BoxArgument, KeyMasksArgument, KeySliceArgument, VolumePrompt, volume_prompt
 from .handoff.compare import Comparison, SetComparison, compare
 from .handoff.margins import grow
 from .handoff.measure import Measurements
@@ -60,6 +60,7 @@ __all__ = [
     "Comparison",
     "Image",
     "InputError",
+    "KeyMask",
     "MaskPrompt",
     "Measurements",
     "MedSAMError",
@@ -193,6 +194,7 @@ def make_prompt(
     points: Sequence[Sequence[float]] | np.ndarray | None = None,
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    key_masks: KeyMasksArgument | None = None,
     slice_range: Sequence[int] | None = None,
     axis: str | None = None,
 ) -> VolumePrompt:
@@ -223,6 +225,7 @@ def make_prompt(
         points=points,
         point_labels=point_labels,
         mask=mask,
+        key_masks=key_masks,
         slice_range=slice_range,
     )
 
@@ -236,6 +239,7 @@ def segment(
     points: Sequence[Sequence[float]] | np.ndarray | None = None,
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    key_masks: KeyMasksArgument | None = None,
     slice_range: Sequence[int] | None = None,
     axis: str | None = None,
     prompt: VolumePrompt | None = None,
@@ -258,7 +262,7 @@ def segment(
         From `read_image` or `Image.from_array`. It is not changed.
     box : ((i0, i1), (j0, j1), (k0, k1)), optional
         3D box around the object: voxel ranges along I, J, K, both ends included. No voxel outside becomes part of the
-        result.
+        result, but those of key masks.
     roi : str or Path, optional
         The same as a Markups file of Slicer (``.mrk.json``) with one ROI, which may be rotated.
     key_slices : mapping of int to (x0, y0, x1, y1), mapping, Box or SlicePrompt, optional
@@ -270,6 +274,10 @@ def segment(
         For each point, whether it lies in the object. By default all do.
     mask : (K, J, I) ndarray of bool, optional
         Rough mask. On every slice on which it is not empty, the model starts from it.
+    key_masks : (K, J, I) ndarray or mapping of int to (rows, columns) ndarray, optional
+        Final masks of slices, such as corrected ones: a labelmap, of which every slice that holds something counts, or
+        slice index -> mask, which may be empty where the object is not. They are part of the result voxel for voxel,
+        and guide the slices around them. For every model. Nothing else may be given on their slices.
     slice_range : (int, int), optional
         First and last slice that may show the object, both included. Not together with `box` or `roi`, which say it.
     axis : {"I", "J", "K"}, optional
@@ -329,6 +337,7 @@ def segment(
         "points": points,
         "point_labels": point_labels,
         "mask": mask,
+        "key_masks": key_masks,
         "slice_range": slice_range,
         "axis": axis,
     }
@@ -360,7 +369,7 @@ def segment(
     for result in _results(model, source, prompt.stack, info):
         limited = prompt.limited(result, image.ijk_to_ras)
         found.add(limited)
-        if consensus and limited.box is not None:
+        if consensus and limited.box is not None and limited.index not in prompt.stack.key_masks:
             agreement[limited.index] = _consensus(model, source.slice_uint8(limited.index), limited.box, consensus)
         if on_slice is not None:
             on_slice(limited)

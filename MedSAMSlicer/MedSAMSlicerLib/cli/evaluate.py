@@ -19,7 +19,7 @@ from ..evaluation.cases import Case, read_cases
 from ..evaluation.evaluate import evaluate
 from ..evaluation.evaluate_case import CaseScore, Task
 from ..evaluation.result_tables import RESULT_COLUMNS, SLICE_COLUMNS, result_row, slice_rows, summary
-from ..evaluation.simulated_prompts import PromptKind
+from ..evaluation.simulated_prompts import KINDS, PromptKind
 from ..io.output_files import Writer, cannot_write, check_apart, check_output, write_together
 from ..io.tables import write_table
 from .console import print_line
@@ -32,7 +32,7 @@ DESCRIPTION = "Segments the cases of a table with prompts derived from the truth
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
     parser.add_argument("cases", metavar="CASES.csv", help="columns id,modality,image,label,value,axis,window")
-    parser.add_argument("--prompt", required=True, metavar="KIND", help="box3d, midslice, keyslices:N or keyslices:all")
+    parser.add_argument("--prompt", required=True, metavar="KIND", help=KINDS)
     parser.add_argument("--output", required=True, metavar="RESULTS.csv", help="one line for each case")
     parser.add_argument("--method", default="ours", help="ours, or reference: the authors' own 3D algorithm")
     parser.add_argument("--jitter", type=int, default=0, metavar="PX", help="move each box edge by up to PX pixels")

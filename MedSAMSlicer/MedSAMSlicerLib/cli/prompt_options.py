@@ -52,6 +52,17 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="labelmap on the image's grid: its part on --slice is a rough mask; for models that take masks",
     )
+    prompt.add_argument(
+        "--key-mask",
+        metavar="FILE",
+        help="labelmap on the image's grid: its part on every slice that holds something is final, and guides the slices "
+        "around it; alone or with another prompt; for every model",
+    )
+    prompt.add_argument(
+        "--key-mask-slices",
+        metavar="N,N,...",
+        help="only these slices of --key-mask; one that is empty there says that the object is not on it",
+    )
 
 
 def check_prompt_options(options: argparse.Namespace) -> None:
@@ -71,9 +82,12 @@ def check_prompt_options(options: argparse.Namespace) -> None:
         given.append(f"--{on_slice[0]}")
     elif options.point and not given:
         given.append("--point")
+    _listed_slices(options)
+    if not given and options.slice is None and not options.key and options.key_mask is not None:
+        return
     if len(given) != 1:
         found = f"{', '.join(given[:-1])} and {given[-1]} were given" if given else "none was given"
-        raise InputError(f"one prompt is needed, {found}: give --box, --roi, or --slice with --rect")
+        raise InputError(f"one prompt is needed, {found}: give --box, --roi, --key-mask, or --slice with --rect")
     if options.slice is None and on_slice:
         raise InputError(f"--slice and --{on_slice[0]} belong together: give both")
     if options.slice is not None and not on_slice and not unplaced:
@@ -89,7 +103,7 @@ def check_prompt_options(options: argparse.Namespace) -> None:
 
 
 def prompt_kinds(options: argparse.Namespace) -> set[str]:
-    """Kinds of prompt that the options give, among "box", "points" and "mask"."""
+    """Kinds of prompt that the options give to a model, among "box", "points" and "mask"."""
     boxes = options.box is not None or options.roi is not None or options.rect is not None or options.key
     return {
         name for name, given in (("box", boxes), ("points", options.point), ("mask", options.mask is not None)) if given
@@ -111,6 +125,7 @@ def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumeProm
     across = AXES.index(axis)
     columns, rows = (n for n in range(3) if n != across)
     mask = None if options.mask is None else _mask_on_slice(options, image, axis)
+    key_masks = None if options.key_mask is None else _key_masks(options, image, axis)
     roi, box = _boxes(options, image)
     key_slices: dict[int, Box] = {}
     for option, index, (a0, a1, b0, b1) in _rectangles(options):
@@ -143,6 +158,7 @@ def prompt_from_options(options: argparse.Namespace, image: Image) -> VolumeProm
         points=points or None,
         point_labels=labels or None,
         mask=mask,
+        key_masks=key_masks,
     )
 
 
@@ -177,6 +193,29 @@ def _mask_on_slice(options: argparse.Namespace, image: Image, axis: str) -> np.n
     part = np.zeros_like(whole)
     np.moveaxis(part, array_axis(axis), 0)[options.slice] = slices[options.slice]
     return part
+
+
+def _key_masks(options: argparse.Namespace, image: Image, axis: str) -> dict[int, np.ndarray]:
+    """Slice index -> (rows, columns) part of --key-mask on the slices that are listed, or that hold something."""
+    whole = read_label(options.key_mask, None, like=image)
+    slices = np.moveaxis(whole, array_axis(axis), 0)
+    listed = _listed_slices(options)
+    for index in listed or []:
+        _check_range(f"--key-mask-slices: slice {index}", index, index, AXES.index(axis), image.dimensions)
+    return {index: slices[index] for index in (occupied_slices(slices).tolist() if listed is None else listed)}
+
+
+def _listed_slices(options: argparse.Namespace) -> list[int] | None:
+    """The slices of --key-mask-slices; None without it."""
+    text = options.key_mask_slices
+    if text is None:
+        return None
+    if options.key_mask is None:
+        raise InputError("--key-mask-slices and --key-mask belong together: give both")
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--key-mask-slices {text!r} cannot be read: write slices with commas, for example 12,15,20")
+    return [int(part) for part in parts]
 
 
 def _check_range(

@@ -238,7 +238,7 @@ def _check_before_reading(options: argparse.Namespace) -> None:
         raise InputError(f"--frame {options.frame} is no frame: give a number from 0, or all")
     spec = find_model(options.model)
     spec.check_prompts(prompt_kinds(options))
-    read = (options.image, options.roi, options.mask, options.weights, options.dicom)
+    read = (options.image, options.roi, options.mask, options.key_mask, options.weights, options.dicom)
     inputs: list[Path | str] = [path for path in read if path]
     named = {option: getattr(options, option) for option in ("output", "report", "preview", "rtstruct", "seg")}
     check_apart({f"--{option}": path for option, path in named.items()})

@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import InputError
 from .i18n import tr as _
-from .prompts import Box, StackPrompt
+from .prompts import Box, SlicePrompt, StackPrompt
 from .stack import ValueSource
 
 
@@ -58,6 +58,8 @@ def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
     first, last = prompt.slice_range or (min(prompt.slices), max(prompt.slices))
     for index in range(first, last + 1):
         given = prompt.slices.get(index)
+        if given is not None and given.key_mask is not None:
+            continue  # no model sees the slice
         boxes = [prompt.box3d] if prompt.box3d is not None else _rectangles_near(prompt, index)
         if given is not None and given.points is not None:
             boxes += [Box(x, y, x, y) for x, y in given.points.coordinates]
@@ -87,7 +89,7 @@ def check_finite_in_prompt(values: ValueSource, prompt: StackPrompt) -> None:
 
 def _rectangles_near(prompt: StackPrompt, index: int) -> list[Box]:
     """The rectangle of a slice, or those of the nearest key slices on both sides."""
-    keys = sorted(key for key, given in prompt.slices.items() if given.box is not None)
+    keys = {key: box for key, given in prompt.slices.items() if (box := _rectangle(given)) is not None}
     if index in keys:
         near = [index]
     else:
@@ -99,4 +101,8 @@ def _rectangles_near(prompt: StackPrompt, index: int) -> list[Box]:
             )
             if key is not None
         ]
-    return [box for key in near if (box := prompt.slices[key].box) is not None]
+    return [keys[key] for key in near]
+
+
+def _rectangle(given: SlicePrompt) -> Box | None:
+    return given.box if given.key_mask is None else given.key_mask.box

@@ -162,35 +162,67 @@ class MaskPrompt:
             raise InputError(_("the mask prompt is empty on this slice: give a mask that contains the object"))
 
 
+@dataclass(frozen=True, eq=False)
+class KeyMask:
+    """Final mask of one slice: drawn, corrected or accepted by the user, and never changed. No model sees it.
+
+    Attributes:
+        mask: bool (rows, columns) of the slice. An empty one says that the object is not on this slice.
+
+    Raises:
+        InputError: the mask has the wrong type or shape.
+    """
+
+    mask: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not (self.mask.ndim == 2 and self.mask.dtype == bool):
+            raise InputError(
+                _("a mask of type {kind} and shape {shape} is no key mask: give bool (rows, columns)").format(
+                    kind=self.mask.dtype, shape=self.mask.shape
+                )
+            )
+
+    @property
+    def box(self) -> Box | None:
+        """Bounding box of the mask, or None if it is empty."""
+        return Box.from_mask(self.mask)
+
+
 @dataclass(frozen=True)
 class SlicePrompt:
-    """Prompt for one object on one slice: any combination of box, points and mask.
+    """Prompt for one object on one slice: any combination of box, points and mask, or a key mask.
 
-    `ModelSpec.prompts` says which of them a model accepts.
+    `ModelSpec.prompts` says which of box, points and mask a model accepts. Key masks go with every model.
 
     Attributes:
         box: box around the object.
         points: points inside and outside of the object.
         mask: approximate mask of the object.
+        key_mask: final mask of the slice, which leaves nothing to predict on it.
 
     Raises:
-        InputError: nothing is given, or only negative points, which do not locate the object.
+        InputError: nothing is given, or only negative points, which do not locate the object; or a key mask and
+            something else.
     """
 
     box: Box | None = None
     points: Points | None = None
     mask: MaskPrompt | None = None
+    key_mask: KeyMask | None = None
 
     def __post_init__(self) -> None:
         if not self.kinds:
             raise InputError(_("the prompt is empty: give a box, points or a mask"))
+        if self.key_mask is not None and len(self.kinds) > 1:
+            raise InputError(_("a key mask is final: give no box, points or rough mask on its slice"))
         if self.kinds == {"points"} and self.points is not None and not any(self.points.positive):
             raise InputError(_("all points are negative: add a positive point, a box or a mask"))
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Kinds of prompt that are given: any of "box", "points" and "mask"."""
-        given = (("box", self.box), ("points", self.points), ("mask", self.mask))
+        """Kinds of prompt that are given: any of "box", "points" and "mask", or "key mask" alone."""
+        given = (("box", self.box), ("points", self.points), ("mask", self.mask), ("key mask", self.key_mask))
         return frozenset(name for name, value in given if value is not None)
 
     @property
@@ -219,13 +251,13 @@ class SlicePrompt:
                         point=(x, y), limits=_limits(rows, columns)
                     )
                 )
-        mask = None if self.mask is None else self.mask.mask
-        if mask is not None and mask.shape != (rows, columns):
-            raise InputError(
-                _("a mask of {shape} pixels does not fit a slice of {expected} pixels").format(
-                    shape=mask.shape, expected=(rows, columns)
+        for given in (self.mask, self.key_mask):
+            if given is not None and given.mask is not None and given.mask.shape != (rows, columns):
+                raise InputError(
+                    _("a mask of {shape} pixels does not fit a slice of {expected} pixels").format(
+                        shape=given.mask.shape, expected=(rows, columns)
+                    )
                 )
-            )
         return self
 
 
@@ -243,16 +275,17 @@ class StackPrompt:
     """Prompts for one object in a stack of slices.
 
     Attributes:
-        slices: slice index -> prompt on that key slice, in increasing order; at least one. A box alone may be passed as
-            a `Box` and is stored as a `SlicePrompt`.
+        slices: slice index -> prompt on that key slice, in increasing order; at least one, and not only empty key masks
+            unless there is a 3D box. A box alone may be passed as a `Box` and is stored as a `SlicePrompt`.
         slice_range: first and last slice that may show the object, inclusive; None to find its extent.
-        box3d: in-plane face of the 3D box, in slice pixels. Masks do not extend beyond it on any slice. None for the
-            whole slice.
+        box3d: in-plane face of the 3D box, in slice pixels. Masks do not extend beyond it on any slice, but key masks
+            may. None for the whole slice.
         in_view: slice that the user looks at. It has no influence on masks: slices near it come first, where the order
             of the propagation allows it.
 
     Raises:
-        InputError: there is no key slice, the slice range is reversed, or a key slice lies outside of it.
+        InputError: there is no key slice, or none that locates the object; the slice range is reversed, or a key slice
+            lies outside of it.
     """
 
     slices: Mapping[int, SlicePrompt]
@@ -270,6 +303,8 @@ class StackPrompt:
         if not slices:
             raise InputError(_("there is no prompt: give a box, points or a mask on at least one slice"))
         given = {index: as_slice_prompt(slices[index]) for index in sorted(slices)}
+        if box3d is None and all(one.key_mask is not None and one.key_mask.box is None for one in given.values()):
+            raise InputError(_("all key masks are empty: give one that holds the object, or another prompt"))
         object.__setattr__(self, "slices", MappingProxyType(given))
         object.__setattr__(self, "slice_range", slice_range)
         object.__setattr__(self, "box3d", box3d)
@@ -292,8 +327,13 @@ class StackPrompt:
 
     @property
     def kinds(self) -> frozenset[str]:
-        """Kinds of prompt that are given on any slice: any of "box", "points" and "mask"."""
+        """Kinds of prompt that are given on any slice: any of "box", "points", "mask" and "key mask"."""
         return frozenset().union(*(given.kinds for given in self.slices.values()))
+
+    @property
+    def key_masks(self) -> dict[int, np.ndarray]:
+        """Slice index -> bool (rows, columns) key mask, in increasing order."""
+        return {index: given.key_mask.mask for index, given in self.slices.items() if given.key_mask is not None}
 
     @classmethod
     def from_box3d(cls, first: int, last: int, box: Box) -> StackPrompt:

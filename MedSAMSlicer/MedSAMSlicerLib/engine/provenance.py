@@ -14,7 +14,7 @@ _MOST_SLICES = 20
 
 def provenance_text(model: LoadedModel, prompt: StackPrompt, slices_to_review: Sequence[int]) -> str:
     """How a segment was made, in one line: model, checksums of its weights and its adapter, prompts, and slices that need review."""
-    kinds = ", ".join(sorted(prompt.kinds)).replace("mask", "rough mask")
+    kinds = ", ".join("rough mask" if kind == "mask" else kind for kind in sorted(prompt.kinds))
     review = f", slices that need review: {_listed(slices_to_review)}" if slices_to_review else ""
     extent = f" within slices {prompt.slice_range[0]} to {prompt.slice_range[1]}" if prompt.slice_range else ""
     weights = f"weights SHA-256 {model.weights_sha256}"

@@ -88,7 +88,7 @@ class CaseScore:
     Attributes:
         case: the case.
         model: key of the model.
-        agreement: metrics of the whole object.
+        agreement: metrics of the whole object; DSC and volume error without the slices of key masks.
         seconds: duration of the segmentation, without reading the image and loading the model.
         timings: time spent in encoder and decoder.
         slices: scores of the segmented slices.
@@ -138,6 +138,9 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
     truth = np.moveaxis(truth, array_axis(axis), 0)
     prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
+    given = list(prompt.key_masks)
+    if not np.delete(truth, given, axis=0).any():
+        raise InputError(f"{task.kind} gives all slices of the object: give fewer key masks")
 
     with RunLog(task.choice, source, prompt) as log:
         begin = time.perf_counter()
@@ -151,7 +154,7 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     return CaseScore(
         case=case,
         model=task.choice.model,
-        agreement=agreement(mask, truth, stack.spacing),
+        agreement=agreement(mask, truth, stack.spacing, given),
         seconds=seconds,
         timings=predictor.timings,
         slices=[_score(result, truth[result.index]) for result in results],

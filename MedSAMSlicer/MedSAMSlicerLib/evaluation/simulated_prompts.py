@@ -9,9 +9,9 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.masks import occupied_slices
-from ..engine.prompts import Box, StackPrompt
+from ..engine.prompts import Box, KeyMask, SlicePrompt, StackPrompt
 
-KINDS = "box3d, midslice, keyslices:N or keyslices:all"
+KINDS = "box3d, midslice, keyslices:N, keyslices:all or keymasks:N"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class PromptKind:
     """Kind of the simulated prompts.
 
     Attributes:
-        name: "box3d", "midslice" or "keyslices".
-        count: number of key slices; None for all.
+        name: "box3d", "midslice", "keyslices" or "keymasks".
+        count: number of key slices or key masks; None for all slices.
     """
 
     name: str
@@ -28,7 +28,7 @@ class PromptKind:
 
     @classmethod
     def parse(cls, text: str) -> PromptKind:
-        """Parse "box3d", "midslice", "keyslices:N" or "keyslices:all".
+        """Parse "box3d", "midslice", "keyslices:N", "keyslices:all" or "keymasks:N".
 
         Raises:
             InputError: the text is none of these.
@@ -36,12 +36,14 @@ class PromptKind:
         if text in ("box3d", "midslice"):
             return cls(text)
         name, _, count = text.partition(":")
-        if name == "keyslices" and (count == "all" or (count.isdecimal() and int(count) >= 1)):
-            return cls(name, None if count == "all" else int(count))
+        if name == "keyslices" and count == "all":
+            return cls(name)
+        if name in ("keyslices", "keymasks") and count.isdecimal() and int(count) >= 1:
+            return cls(name, int(count))
         raise InputError(f"prompt {text!r} is unknown: choose {KINDS}")
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.count or 'all'}" if self.name == "keyslices" else self.name
+        return f"{self.name}:{self.count or 'all'}" if self.name in ("keyslices", "keymasks") else self.name
 
 
 def prompt_from_truth(
@@ -53,6 +55,7 @@ def prompt_from_truth(
     - "midslice": the bounding box on the middle slice of the object, without its extent.
     - "keyslices": the bounding boxes on slices that are evenly distributed over the extent of the object, including both ends,
       which become the slice range. Slices without the object are replaced by the nearest ones with it.
+    - "keymasks": the truth itself on the slices of "keyslices", as key masks, which no jitter changes.
 
     Args:
         truth: bool (slices, rows, columns), not empty.
@@ -83,4 +86,6 @@ def prompt_from_truth(
         held if kind.count is None else np.linspace(first, last, kind.count) if kind.count > 1 else [(first + last) / 2]
     )
     chosen = sorted({int(held[np.abs(held - index).argmin()]) for index in wanted})
+    if kind.name == "keymasks":
+        return StackPrompt({n: SlicePrompt(key_mask=KeyMask(truth[n].astype(bool))) for n in chosen}, (first, last))
     return StackPrompt({index: moved(Box.from_mask(truth[index])) for index in chosen}, (first, last))

@@ -196,7 +196,11 @@ def _write_texts(
     write(0.99, 0.5, right, va="center", ha="right")
     write(0.5, 0.99, top, va="top", ha="center")
     write(0.5, 0.01, bottom, va="bottom", ha="center")
-    kinds = "" if given is None else " and ".join(kind for kind in ("box", "points", "mask") if kind in given.kinds)
+    kinds = (
+        ""
+        if given is None
+        else " and ".join(kind for kind in ("box", "points", "mask", "key mask") if kind in given.kinds)
+    )
     write(0.02, 1.02, f"slice {index}" + (f", {kinds} given" if kinds else ""), va="bottom")
     if result is None or not result.mask.any():
         write(

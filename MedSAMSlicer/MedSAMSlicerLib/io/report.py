@@ -101,6 +101,8 @@ def _key(index: int, given: SlicePrompt) -> dict[str, Any]:
         entry["points"] = [{"x": x, "y": y, "positive": positive} for (x, y), positive in signed]
     if given.mask is not None and given.mask.mask is not None:
         entry["mask_pixels"] = int(given.mask.mask.sum())
+    if given.key_mask is not None:
+        entry["key_mask_pixels"] = int(given.key_mask.mask.sum())
     return entry
 
 

@@ -98,6 +98,16 @@ class TestPrompts:
     ) -> None:
         np.testing.assert_array_equal(segment(key_slices={3: rectangle}).mask, RIGHT)
 
+    def test_key_masks_are_kept_voxel_for_voxel(self, segment: Callable[..., medsam.Segmentation]) -> None:
+        corrected = np.zeros(SHAPE, np.uint8)
+        corrected[3, 20:30, 60:80], corrected[5, 0, 89] = 4, 1
+        result = segment(key_masks=corrected, model="litemedsam")
+        np.testing.assert_array_equal(result.mask[[3, 5]], corrected[[3, 5]] > 0)
+        assert result.slices_to_review == [] or not {3, 5} & set(result.slices_to_review)
+        ended = segment(box=BOX_RIGHT, key_masks={2: RIGHT[2], 4: RIGHT[0]}, consensus=2)
+        assert not ended.mask[4:].any() and ended.mask[3].any()
+        assert not {2, 4} & set(ended.consensus)
+
     def test_a_slice_range_ends_the_propagation(self, segment: Callable[..., medsam.Segmentation]) -> None:
         result = segment(key_slices={3: (51, 16, 79, 44)}, slice_range=(2, 4))
         expected = RIGHT.copy()

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..diagnostics.log import get_logger
+from ..errors import InputError
+from ..i18n import tr as _
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
 from ..models.family import Family, NetworkPrompt
@@ -164,8 +166,10 @@ class Predictor:
         """Check that the model was trained with prompts of this kind.
 
         Raises:
-            InputError: it was not. The message names the model and the kinds that it accepts.
+            InputError: it was not; the message names the model and the kinds that it accepts. Or the prompt is a key mask.
         """
+        if prompt.key_mask is not None:
+            raise InputError(_("a key mask is final: nothing is predicted on its slice"))
         check_kinds(prompt.kinds, self.title, self.prompts)
 
     def predict(self, image: np.ndarray, box: Box) -> Prediction:
@@ -228,7 +232,7 @@ class Predictor:
             groups.setdefault((several, network_prompt.composition), []).append(n)
             network_prompts.append(network_prompt)
         answers: dict[int, Prediction] = {}
-        for (several, _), members in groups.items():
+        for (several, _composition), members in groups.items():
             asked = [network_prompts[n] for n in members]
             logits, ious = self.decode_prompts(image, asked, several, part, surroundings)
             masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)

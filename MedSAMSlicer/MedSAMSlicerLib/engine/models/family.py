@@ -45,6 +45,20 @@ class NetworkPrompt:
         return (self.box is not None, 0 if self.points is None else len(self.points), self.mask is not None)
 
 
+@dataclass(frozen=True)
+class LogitsGrid:
+    """Pixels of the decoder's logits. The first one begins at the upper left corner of the slice.
+
+    Attributes:
+        side: rows and columns of the logits, of which the last ones may lie beyond the slice.
+        down, across: size of a slice pixel in pixels of the logits, along rows and columns.
+    """
+
+    side: int
+    down: float
+    across: float
+
+
 class Family(ABC):
     """A model family. It has no state: the weights are in the network that `build_network` returns.
 
@@ -122,6 +136,10 @@ class Family(ABC):
     def is_ambiguous(self, prompt: SlicePrompt) -> bool:
         """Whether the authors predict several masks for this kind of prompt and take the one with the best predicted IoU."""
         return False
+
+    @abstractmethod
+    def logits_grid(self, rows: int, columns: int) -> LogitsGrid:
+        """Where the decoder's logits of a slice of `rows` x `columns` pixels lie on the slice."""
 
     @abstractmethod
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..prompts import Box
 from ..resize import area_resize, longest_side_size, masks_resize
-from .family import Family, min_max, rgb
+from .family import Family, LogitsGrid, min_max, rgb
 from .input_part import InputPart
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ class LiteMedSAM(Family):
         part = InputPart(down[0], across[0], down[1], across[1], PIXELS_PER_TOKEN)
         everything = self.input_size // PIXELS_PER_TOKEN
         return None if (part.rows, part.columns) == (everything, everything) else part
+
+    def logits_grid(self, rows: int, columns: int) -> LogitsGrid:
+        height, width = longest_side_size(rows, columns, self.input_size)
+        return LogitsGrid(self.input_size, height / rows, width / columns)
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = longest_side_size(rows, columns, self.input_size)

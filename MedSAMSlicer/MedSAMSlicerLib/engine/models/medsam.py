@@ -12,8 +12,8 @@ from scipy.special import expit
 
 from ..prompts import Box
 from ..resize import masks_resize, spline_resize
-from .family import Family, min_max, rgb
-from .vit import VIT_B, VitSize, vit_network
+from .family import Family, LogitsGrid, min_max, rgb
+from .vit import VIT_B, VitSize, logits_side, vit_network
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -51,6 +51,10 @@ class MedSAM(Family):
     def with_margin(self, box: Box, rows: int, columns: int, factor: float = 1.0) -> Box:
         margin = factor * MARGIN
         return box.padded(margin * columns, margin * rows).intersection(Box.of_slice(rows, columns)) or box
+
+    def logits_grid(self, rows: int, columns: int) -> LogitsGrid:
+        side = logits_side(self.input_size)
+        return LogitsGrid(side, side / rows, side / columns)
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         # Like the authors, interpolate probabilities instead of logits, which changes the contour.

@@ -12,8 +12,8 @@ import numpy as np
 from ..errors import InputError
 from ..prompts import Box, MaskPrompt, Points, SlicePrompt
 from ..resize import longest_side_size, masks_resize, scores_resize
-from .family import Family, rgb
-from .vit import PATCH_SIZE, VIT_B, VIT_H, VIT_L, VitSize, vit_network
+from .family import Family, LogitsGrid, rgb
+from .vit import VIT_B, VIT_H, VIT_L, VitSize, logits_side, vit_network
 
 if TYPE_CHECKING:
     from .network import PromptableNetwork
@@ -22,8 +22,6 @@ INPUT_SIZE = 1024
 # Statistics of ImageNet for values from 0 to 255, in the order R, G, B.
 PIXEL_MEAN = np.array([123.675, 116.28, 103.53], np.float32)
 PIXEL_STD = np.array([58.395, 57.12, 57.375], np.float32)
-# Pixels of the decoder's logits per token of the encoder, along each side.
-LOGITS_PER_TOKEN = 4
 # Margin per unit of `factor` above 1, as a share of the slice's longer side. With the factor of the loose box in
 # `propagation.outward` that is 3 pixels of 256, as for LiteMedSAM.
 EXTRA_MARGIN = 2 / 256
@@ -44,7 +42,7 @@ class PromptedByAll(Family):
     @property
     def logits_size(self) -> int:
         """Side of the decoder's logits and of mask prompts."""
-        return self.input_size // PATCH_SIZE * LOGITS_PER_TOKEN
+        return logits_side(self.input_size)
 
     def resized(self, rows: int, columns: int) -> tuple[int, int]:
         """Height and width of a slice of `rows` x `columns` pixels in the network's input."""
@@ -64,6 +62,11 @@ class PromptedByAll(Family):
     def _scaled(self, xy: np.ndarray, rows: int, columns: int) -> np.ndarray:
         height, width = self.resized(rows, columns)
         return (xy * np.array([width / columns, height / rows])).astype(np.float32)
+
+    def logits_grid(self, rows: int, columns: int) -> LogitsGrid:
+        height, width = self.resized(rows, columns)
+        share = self.logits_size / self.input_size
+        return LogitsGrid(self.logits_size, height / rows * share, width / columns * share)
 
     def network_mask(self, mask: MaskPrompt, rows: int, columns: int) -> np.ndarray:
         if mask.mask is not None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PATCH_SIZE = 16
 WINDOW_SIZE = 14
+# Pixels of the decoder's logits per token of the encoder, along each side.
+LOGITS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class VitSize:
 VIT_B = VitSize(768, 12, 12, (2, 5, 8, 11))
 VIT_L = VitSize(1024, 24, 16, (5, 11, 17, 23))
 VIT_H = VitSize(1280, 32, 16, (7, 15, 23, 31))
+
+
+def logits_side(input_size: int) -> int:
+    """Side of the decoder's logits, in pixels, for a square input of `input_size` pixels."""
+    return input_size // PATCH_SIZE * LOGITS_PER_TOKEN
 
 
 def vit_network(size: VitSize, input_size: int) -> PromptableNetwork:

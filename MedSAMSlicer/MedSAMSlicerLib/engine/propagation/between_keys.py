@@ -2,7 +2,8 @@
 
 Each slice is predicted as in a 3D box, by a vote of three boxes (`median_box`). The expected box lies between the boxes
 of the two key slices. Where the model doubts its mask the object may be bent: then the neighbouring mask's box is prompted
-too, and the better prediction is kept.
+too, and the better prediction is kept. Between two key masks, predictions are bent towards the shape expected there
+(`key_shapes`).
 
 Meeting in the middle follows micro-sam (`multi_dimensional_segmentation.py`).
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 
 from ..prompts import Box
 from ..results import SliceResult
 from .confidence import smoothed_result
+from .key_shapes import KeyShapes
 from .median_box import predict_with_median_box
 from .settings import BetweenKeysSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
@@ -23,37 +26,50 @@ from .smoothing import StackSmoother
 
 
 def propagate_between(
-    predictor: SlicePredictor, lower: SliceResult, upper: SliceResult, settings: PropagationSettings
+    predictor: SlicePredictor,
+    lower: SliceResult,
+    upper: SliceResult,
+    shapes: KeyShapes,
+    settings: PropagationSettings,
 ) -> Iterator[SliceResult]:
     """Segment the slices between two key slices.
 
     Args:
         predictor: predictor of the stack.
         lower, upper: results on the key slices, both with a box.
+        shapes: shapes of the key masks.
         settings: settings of the propagation.
 
     Yields:
         Every slice between them, as soon as the slices that it is smoothed with are predicted.
     """
     smoother = StackSmoother(lower.index, upper.index, predictor.spacing_mm, settings.smoothing)
+    lower, upper = (
+        key if key.low_res_logits is not None else replace(key, low_res_logits=shapes.logits_on(key.index))
+        for key in (lower, upper)
+    )
     for key in (lower, upper):
-        if key.low_res_logits is not None:
-            # Key slices influence their neighbours but keep their own masks.
-            smoother.add(key.index, key.low_res_logits, key.predicted_iou)
+        assert key.low_res_logits is not None
+        # Key slices influence their neighbours but keep their own masks.
+        smoother.add(key.index, key.low_res_logits, key.predicted_iou)
     predicted: dict[int, SliceMask] = {}
-    for index, mask in _predictions(predictor, lower, upper, settings.between_keys):
+    for index, mask in _predictions(predictor, lower, upper, shapes, settings.between_keys):
         predicted[index] = mask
         for ready, logits in smoother.add(index, mask.logits, mask.reliability):
             if ready not in predicted:
                 continue
             own = predicted.pop(ready)
-            # Neighbours do not add an object where the model finds none.
+            # Neighbours do not add an object where neither the model nor key masks find one.
             final = predictor.with_logits(own, logits) if own.mask.any() else own
             yield smoothed_result(predictor, ready, final, settings.confidence)
 
 
 def _predictions(
-    predictor: SlicePredictor, lower: SliceResult, upper: SliceResult, settings: BetweenKeysSettings
+    predictor: SlicePredictor,
+    lower: SliceResult,
+    upper: SliceResult,
+    shapes: KeyShapes,
+    settings: BetweenKeysSettings,
 ) -> Iterator[tuple[int, SliceMask]]:
     """Index and mask of the slices, alternately from the lower and the upper key slice until both meet in the middle."""
     assert lower.box is not None and upper.box is not None
@@ -71,6 +87,7 @@ def _predictions(
             followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits)
             if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
                 mask = followed
+        mask = shapes.guided(index, mask)
         ends[direction] = (mask.mask, mask.logits)
         yield index, mask
 

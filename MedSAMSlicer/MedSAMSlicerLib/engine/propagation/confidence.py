@@ -52,6 +52,19 @@ def key_result(index: int, mask: SliceMask, prompt: SlicePrompt, settings: Confi
     )
 
 
+def key_mask_result(index: int, mask: np.ndarray) -> SliceResult:
+    """Result of a slice with a key mask: the mask itself, bool (rows, columns), which nobody has to review."""
+    return SliceResult(
+        index=index,
+        mask=mask,
+        box=Box.from_mask(mask),
+        predicted_iou=1.0,
+        confidence=1.0,
+        needs_review=False,
+        key=True,
+    )
+
+
 def smoothed_result(
     predictor: SlicePredictor, index: int, mask: SliceMask, settings: ConfidenceSettings
 ) -> SliceResult:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from ..prompts import Box, StackPrompt
+from ..prompts import Box, SlicePrompt, StackPrompt
 from ..results import SliceResult
-from .confidence import key_result, smoothed_result
+from .confidence import key_mask_result, key_result, smoothed_result
 from .ellipsoid_prior import EllipsoidPrior
+from .key_shapes import KeyShapes
 from .median_box import predict_with_median_box
 from .settings import InBoxSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
@@ -28,7 +29,8 @@ def propagate_in_box(
     """Segment every slice of a 3D box. Masks do not leave the box.
 
     Key slices with a prompt of their own (another box, points or a mask) are predicted from that prompt. They are not
-    smoothed, and guide the slices around them.
+    smoothed, and guide the slices around them. Key masks do so too; they may leave the box. An empty one below or above all
+    others ends the box: slices beyond it are not segmented.
 
     Args:
         predictor: predictor of the stack, restricted to the 3D box.
@@ -39,14 +41,21 @@ def propagate_in_box(
         Every slice, as soon as the slices that it is smoothed with are predicted.
     """
     assert prompt.slice_range is not None and prompt.box3d is not None
-    first, last = prompt.slice_range
+    given = {index: one for index, one in prompt.slices.items() if one.box_alone != prompt.box3d}
+    given_masks = prompt.key_masks
+    shapes = KeyShapes(predictor, {index: given_masks.get(index) for index in given}, settings)
+    first, last = _without_ends(prompt.slice_range, given)
+    for index in given:
+        if not first <= index <= last:
+            yield key_mask_result(index, given_masks[index])
     key_masks = {
-        index: predictor.predict_as_given(index, given)
-        for index, given in prompt.slices.items()
-        if given.box_alone != prompt.box3d
+        index: shapes.key(index) if index in given_masks else predictor.predict_as_given(index, one)
+        for index, one in given.items()
+        if first <= index <= last
     }
-    indices = predicted_slices(first, last, predictor.spacing_mm, settings.skipping, prompt.slices)
-    walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, settings.in_box)
+    prompted = [index for index in prompt.slices if first <= index <= last]
+    indices = predicted_slices(first, last, predictor.spacing_mm, settings.skipping, prompted)
+    walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, shapes, settings.in_box)
     smoother = StackSmoother(first, last, predictor.spacing_mm, settings.smoothing, indices)
     skipped = SkippedSlices(predictor, indices, settings)
     predicted: dict[int, SliceMask] = {}
@@ -55,7 +64,9 @@ def propagate_in_box(
         skipped.observe(index, mask)
         for ready, logits in smoother.add(index, mask.logits, mask.reliability):
             own = predicted.pop(ready, None)
-            if own is None:
+            if ready in given_masks:
+                yield key_mask_result(ready, given_masks[ready])
+            elif own is None:
                 yield skipped.result(ready, logits)
             elif ready in key_masks:
                 yield key_result(ready, own, prompt.slices[ready], settings.confidence)
@@ -66,6 +77,16 @@ def propagate_in_box(
                 yield replace(result, box=prompt.box3d, key=True) if ready in prompt.slices else result
 
 
+def _without_ends(slice_range: tuple[int, int], given: Mapping[int, SlicePrompt]) -> tuple[int, int]:
+    """The slice range without the slices from an empty key mask on, beyond all key slices that may show the object."""
+    first, last = slice_range
+    empty = [index for index, one in given.items() if one.key_mask is not None and one.key_mask.box is None]
+    held = [index for index in given if index not in empty] or [(first + last) // 2]
+    below = [index for index in empty if index < held[0]]
+    above = [index for index in empty if index > held[-1]]
+    return max(below, default=first - 1) + 1, min(above, default=last + 1) - 1
+
+
 class _BoxWalk:
     """Predictions from the middle of a 3D box towards both of its ends.
 
@@ -73,7 +94,8 @@ class _BoxWalk:
         predictor: predictor of the stack.
         box3d: the box on each slice, in slice pixels.
         indices: slices to predict, in increasing order, from the first to the last of the box.
-        key_masks: masks of slices that are predicted already.
+        key_masks: masks of slices that are given or predicted already.
+        shapes: shapes of the key masks that were given.
         settings: settings of the propagation in a box.
     """
 
@@ -83,10 +105,11 @@ class _BoxWalk:
         box3d: Box,
         indices: Sequence[int],
         key_masks: Mapping[int, SliceMask],
+        shapes: KeyShapes,
         settings: InBoxSettings,
     ) -> None:
         self._predictor, self._box3d, self._indices, self._key_masks = predictor, box3d, indices, key_masks
-        self._settings = settings
+        self._shapes, self._settings = shapes, settings
         self._first, self._last = indices[0], indices[-1]
         middle = (self._first + self._last) // 2
         self._start = min(indices, key=lambda index: abs(index - middle))
@@ -124,10 +147,13 @@ class _BoxWalk:
     def _predict(self, index: int, neighbour: SliceMask | None) -> SliceMask:
         if index in self._key_masks:
             return self._key_masks[index]
-        expected = self._prior.section(index, self._settings.expected_width)
         cut_off = self._is_cut_off(index)
+        expected = self._prior.section(index, self._settings.expected_width)
         generous = self._box3d if cut_off else self._prior.section(index, self._settings.generous_width)
-        return predict_with_median_box(
+        between = self._shapes.box_between(index)
+        if between is not None:
+            expected = between.intersection(self._box3d) or expected
+        mask = predict_with_median_box(
             self._predictor,
             index,
             generous,
@@ -138,6 +164,7 @@ class _BoxWalk:
             margin_factor=0,
             context=self._context,
         )
+        return self._shapes.guided(index, mask)
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:
         if index not in self._key_masks:

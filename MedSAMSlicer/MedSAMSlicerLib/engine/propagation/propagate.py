@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from ..inference.predictor import Predictor
@@ -11,8 +12,9 @@ from ..results import SliceResult
 from ..stack import SliceSource
 from .adapted_settings import adapted_settings
 from .between_keys import order_between, propagate_between
-from .confidence import key_result
+from .confidence import key_mask_result, key_result
 from .in_box import propagate_in_box
+from .key_shapes import KeyShapes
 from .nearest_first import Walk, nearest_first
 from .outward import StartSlice, propagate_outward
 from .settings import PropagationSettings
@@ -31,6 +33,8 @@ def propagate(
     - Key slices: each is predicted from its own prompt, the slices between them by `between_keys`, and those beyond the
       outermost ones by `outward`: to the ends of the slice range, or as far as the object extends. Masks do not
       leave the 3D box, if there is one.
+    - Key masks are key slices whose masks are results as they are. At an empty one the object has ended: between it and the
+      nearest key slice that holds the object, the end is found by `outward`. Other slices beyond it are not segmented.
 
     Args:
         source: slices as the model sees them.
@@ -60,42 +64,65 @@ def _propagate_from_keys(
     predictor: SlicePredictor, prompt: StackPrompt, settings: PropagationSettings
 ) -> Iterator[SliceResult]:
     in_view = next(iter(prompt.slices)) if prompt.in_view is None else prompt.in_view
-    found = []
+    key_masks = prompt.key_masks
+    shapes = KeyShapes(predictor, {index: key_masks.get(index) for index in prompt.slices}, settings)
+    found: dict[int, SliceResult] = {}
     for index in sorted(prompt.slices, key=lambda index: abs(index - in_view)):
         given = prompt.slices[index]
-        key = key_result(index, predictor.predict_as_given(index, given), given, settings.confidence)
+        if index in key_masks:
+            key = key_mask_result(index, key_masks[index])
+        else:
+            key = key_result(index, predictor.predict_as_given(index, given), given, settings.confidence)
         yield key
         # A key slice with points and an empty mask says nothing about its neighbours.
-        if key.box is not None:
-            found.append(key)
-    if not found:
+        if key.box is not None or index in key_masks:
+            found[index] = key
+    keys = [found[index] for index in sorted(found)]
+    held = [key.index for key in keys if key.box is not None]
+    if not held:
         return
-    found.sort(key=lambda key: key.index)
     between = [
-        Walk(order_between(lower.index, upper.index), propagate_between(predictor, lower, upper, settings))
-        for lower, upper in pairwise(found)
+        Walk(order_between(lower.index, upper.index), propagate_between(predictor, lower, upper, shapes, settings))
+        for lower, upper in pairwise(keys)
+        if lower.box is not None and upper.box is not None
     ]
-    find_end = prompt.slice_range is None
-    parts = [(between, True), (_outward(predictor, found, prompt, settings), not find_end)]
-    if not found[0].index <= in_view <= found[-1].index:
+    outward = _outward(predictor, keys, shapes, prompt, settings)
+    certain = not any(find_end for _walk, find_end in outward)
+    parts = [(between, True), ([walk for walk, _find_end in outward], certain)]
+    if not held[0] <= in_view <= held[-1]:
         parts.reverse()
-    for walks, certain in parts:
-        results = nearest_first(predictor, walks, in_view, certain)
+    for walks, sure in parts:
+        results = nearest_first(predictor, walks, in_view, sure)
         yield from (result for result in results if result.index not in prompt.slices)
 
 
 def _outward(
-    predictor: SlicePredictor, keys: list[SliceResult], prompt: StackPrompt, settings: PropagationSettings
-) -> list[Walk]:
-    """Propagations beyond the outermost of the key slices, which are in increasing order."""
-    first, last = prompt.slice_range or (0, predictor.source.shape[0] - 1)
+    predictor: SlicePredictor,
+    keys: list[SliceResult],
+    shapes: KeyShapes,
+    prompt: StackPrompt,
+    settings: PropagationSettings,
+) -> list[tuple[Walk, bool]]:
+    """Propagations beyond the outermost key slices and towards empty key masks, and whether each has to find the end.
+
+    Args:
+        keys: results of the key slices, in increasing order.
+    """
+    slices = predictor.source.shape[0]
+    first, last = prompt.slice_range or (0, slices - 1)
+    starts: list[tuple[SliceResult, range, bool]] = []
+    # Where the slice range ends, the object is known to end; before an empty key mask, it ends somewhere.
+    for lower, upper in pairwise([None, *keys, None]):
+        above = range(0 if lower is None else lower.index + 1, last + 1 if upper is None else upper.index)
+        below = range(first if lower is None else lower.index + 1, 0 if upper is None else upper.index)
+        if lower is not None and lower.box is not None and (upper is None or upper.box is None):
+            starts.append((lower, above, upper is not None or prompt.slice_range is None))
+        if upper is not None and upper.box is not None and (lower is None or lower.box is None):
+            starts.append((upper, below[::-1], lower is not None or prompt.slice_range is None))
     walks = []
-    for key, indices in (
-        (keys[-1], range(keys[-1].index + 1, last + 1)),
-        (keys[0], range(keys[0].index - 1, first - 1, -1)),
-    ):
-        start = StartSlice.from_result(key, predictor, settings.outward)
+    for key, indices, find_end in reversed(starts):
+        logits = shapes.logits_on(key.index) if key.low_res_logits is None else key.low_res_logits
+        start = StartSlice.from_result(replace(key, low_res_logits=logits), predictor, settings.outward)
         if start is not None:
-            find_end = prompt.slice_range is None
-            walks.append(Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)))
+            walks.append((Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)), find_end))
     return walks

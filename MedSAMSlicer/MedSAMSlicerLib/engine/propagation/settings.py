@@ -67,6 +67,20 @@ class BetweenKeysSettings:
 
 
 @dataclass(frozen=True)
+class KeyMaskSettings:
+    """Slices near key masks; see `key_shapes`.
+
+    Attributes:
+        slope: logits per pixel of the decoder at the contour of a key mask. 0.5 to 3.
+        doubt_weight: weight of the expected section's logits where the model's mask is not reliable at all; it falls to 0
+            where the mask is fully reliable, and never exceeds 1. 1 to 3.
+    """
+
+    slope: float = 1.5
+    doubt_weight: float = 2.0
+
+
+@dataclass(frozen=True)
 class OutwardSettings:
     """Propagation beyond the outermost key slices; see `outward`.
 
@@ -188,6 +202,7 @@ class PropagationSettings:
 
     in_box: InBoxSettings = InBoxSettings()
     between_keys: BetweenKeysSettings = BetweenKeysSettings()
+    key_masks: KeyMaskSettings = KeyMaskSettings()
     outward: OutwardSettings = OutwardSettings()
     smoothing: SmoothingSettings = SmoothingSettings()
     skipping: SkippingSettings = SkippingSettings()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError, one_line
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
-from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from ..prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import Prediction, SliceResult
 from .framing import MAX_ARRAY_BYTES, Message
 
@@ -45,12 +45,16 @@ def read_box(message: Message, name: str) -> Box | None:
 
 
 def slice_prompt_parts(name: str, prompt: SlicePrompt) -> tuple[Fields, Arrays]:
-    """Box and points as the field `name`, a mask or its logits as the array ``name.mask`` or ``name.logits``."""
+    """Box and points as the field `name`, a mask as the array ``name.mask``, ``name.logits`` or ``name.key_mask``."""
     points = None
     if prompt.points is not None:
         pairs = zip(prompt.points.coordinates, prompt.points.positive, strict=True)
         points = [[_plain(x), _plain(y), int(positive)] for (x, y), positive in pairs]
     fields = {name: {**box_fields("box", prompt.box), "points": points}}
+    if prompt.key_mask is not None:
+        # Packed: there may be one on each of hundreds of slices.
+        fields[name]["key_mask"], packed = mask_parts(prompt.key_mask.mask)
+        return fields, {f"{name}.key_mask": packed["mask"]}
     if prompt.mask is None:
         return fields, {}
     if prompt.mask.logits is not None:
@@ -60,7 +64,7 @@ def slice_prompt_parts(name: str, prompt: SlicePrompt) -> tuple[Fields, Arrays]:
 
 def read_slice_prompt(message: Message, name: str) -> SlicePrompt:
     prompt = message.part(name)
-    box, points, mask = read_box(prompt, "box"), None, None
+    box, points, mask, key_mask = read_box(prompt, "box"), None, None, None
     if prompt.fields.get("points", "") is not None:
         triples = [Message(f"{name}.points", {"point": item}).numbers("point", 3) for item in prompt.items("points")]
         points = Points(tuple((x, y) for x, y, _ in triples), tuple(positive > 0 for _, _, positive in triples))
@@ -68,7 +72,10 @@ def read_slice_prompt(message: Message, name: str) -> SlicePrompt:
         mask = MaskPrompt(logits=message.array(f"{name}.logits", "float32", 2))
     elif f"{name}.mask" in message.arrays:
         mask = MaskPrompt(mask=message.array(f"{name}.mask", "uint8", 2) > 0)
-    return SlicePrompt(box, points, mask)
+    if f"{name}.key_mask" in message.arrays:
+        packed = {"mask": message.array(f"{name}.key_mask", "uint8", 1)}
+        key_mask = KeyMask(read_mask(Message(f"{name}.key_mask", prompt.part("key_mask").fields, packed)))
+    return SlicePrompt(box, points, mask, key_mask)
 
 
 def stack_prompt_parts(prompt: StackPrompt) -> tuple[Fields, Arrays]:

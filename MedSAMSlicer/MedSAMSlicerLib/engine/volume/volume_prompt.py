@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import InputError, shown
 from ..i18n import tr as _
 from ..masks import bounding_box, occupied_slices
-from ..prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from ..prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from ..results import SliceResult
 from ..stack import AXES, array_axis, slice_to_ijk
 from .oriented_box import IndexBox, OrientedBox
@@ -26,6 +26,8 @@ BoxArgument = Sequence[Sequence[int]]
 """((i0, i1), (j0, j1), (k0, k1)): first and last voxel along I, J and K, included."""
 KeySliceArgument = Box | SlicePrompt | Sequence[float] | Mapping[str, Any]
 """(x0, y0, x1, y1), edges included; a mapping with "box", "points" and "mask"; or a `Box` or `SlicePrompt`."""
+KeyMasksArgument = np.ndarray | Mapping[int, np.ndarray]
+"""Labelmap (k, j, i), nonzero in the object, or slice index -> (rows, columns) mask."""
 
 _KINDS = ("box", "points", "mask")
 # Between two phases of breathing, tumours move by some millimetres.
@@ -47,12 +49,13 @@ class VolumePrompt:
     oriented_box: OrientedBox | None = None
 
     def limited(self, result: SliceResult, ijk_to_world: np.ndarray) -> SliceResult:
-        """The result of a slice with its mask cut to the oriented box, if there is one.
+        """The result of a slice with its mask cut to the oriented box, if there is one. Key masks are not cut.
 
         Args:
             ijk_to_world: (4, 4) from voxel indices to the world in which the box lies, RAS mm.
         """
-        if self.oriented_box is None:
+        given = self.stack.slices.get(result.index)
+        if self.oriented_box is None or (given is not None and given.key_mask is not None):
             return result
         return self.oriented_box.limited(result, ijk_to_world @ slice_to_ijk(self.axis, result.index))
 
@@ -67,6 +70,7 @@ def volume_prompt(
     points: Sequence[Sequence[float]] | np.ndarray | None = None,
     point_labels: Sequence[bool] | np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    key_masks: KeyMasksArgument | None = None,
     slice_range: Sequence[int] | None = None,
 ) -> VolumePrompt:
     """Combine prompts for one object.
@@ -81,12 +85,14 @@ def volume_prompt(
         points: (N, 3) points (i, j, k). A point belongs to the nearest slice.
         point_labels: (N,) True for a point in the object, False for one outside; None: all lie in the object.
         mask: bool (k, j, i) rough mask: on every slice where it is not empty, it becomes the mask prompt.
+        key_masks: final masks of slices: those of a (k, j, i) labelmap that hold something, or by index along `axis`,
+            of which some may be empty.
         slice_range: first and last slice that may show the object, included, if there is no box; None: the extent is
             found.
 
     Raises:
         InputError: no prompt is given, a part has another form or lies outside the volume, a positive point lies outside
-            the box, a slice gets two masks, or `slice_range` or `roi` is given with a box.
+            the box, a slice gets two masks, or a key mask and something else, or `slice_range` or `roi` is given with a box.
     """
     across = 2 - array_axis(axis)
     columns, rows = (n for n in range(3) if n != across)
@@ -111,6 +117,8 @@ def volume_prompt(
         _add_point(slices.setdefault(index, {}), point[columns], point[rows], positive)
     if mask is not None:
         _add_masks(slices, mask, dimensions, axis)
+    if key_masks is not None:
+        _add_key_masks(slices, key_masks, dimensions, axis)
 
     if whole is None:
         if not slices:
@@ -120,7 +128,8 @@ def volume_prompt(
         stack = whole
     else:
         for parts in slices.values():
-            parts["box"] = parts.get("box") or whole.box3d
+            if "key_mask" not in parts:
+                parts["box"] = parts.get("box") or whole.box3d
         stack = StackPrompt({n: SlicePrompt(**parts) for n, parts in slices.items()}, whole.slice_range, whole.box3d)
         _check_points(stack)
     return VolumePrompt(axis, stack.checked_for(shape), oriented_box)
@@ -166,7 +175,7 @@ def _key_slices(key_slices: Mapping[int, KeySliceArgument]) -> dict[int, dict[st
 def _on_slice(value: KeySliceArgument) -> dict[str, Any]:
     """Arguments of a `SlicePrompt`."""
     if isinstance(value, SlicePrompt):
-        return {name: getattr(value, name) for name in _KINDS}
+        return {name: given for name in (*_KINDS, "key_mask") if (given := getattr(value, name)) is not None}
     if not isinstance(value, Mapping):
         value = {"box": value}
     unknown = [name for name in value if name not in _KINDS]
@@ -241,6 +250,38 @@ def box_around(mask: np.ndarray, spacing_ijk: tuple[float, float, float]) -> Ind
 def _add_masks(
     slices: dict[int, dict[str, Any]], mask: np.ndarray, dimensions: tuple[int, int, int], axis: str
 ) -> None:
+    for index, on_slice in _occupied(mask, dimensions, axis).items():
+        parts = slices.setdefault(index, {})
+        if parts.get("mask") is not None:
+            raise InputError(_("slice {index} has two masks: give one").format(index=index))
+        parts["mask"] = MaskPrompt(mask=on_slice)
+
+
+def _add_key_masks(
+    slices: dict[int, dict[str, Any]], masks: KeyMasksArgument, dimensions: tuple[int, int, int], axis: str
+) -> None:
+    try:
+        given = (
+            {_whole(index): np.asarray(mask) != 0 for index, mask in masks.items()}
+            if isinstance(masks, Mapping)
+            else _occupied(masks if not isinstance(masks, np.ndarray) else masks != 0, dimensions, axis)
+        )
+    except (TypeError, ValueError):
+        raise InputError(
+            _("key masks {given} cannot be read: give a labelmap, or a mapping of slice indices to masks").format(
+                given=shown(masks)
+            )
+        ) from None
+    for index, on_slice in given.items():
+        if index in slices:
+            raise InputError(
+                _("slice {index} has a key mask, which is final: give no other prompt on it").format(index=index)
+            )
+        slices[index] = {"key_mask": KeyMask(np.ascontiguousarray(on_slice))}
+
+
+def _occupied(mask: np.ndarray, dimensions: tuple[int, int, int], axis: str) -> dict[int, np.ndarray]:
+    """Slice index -> (rows, columns) part of a bool (k, j, i) mask, of the slices along `axis` that hold something."""
     if not isinstance(mask, np.ndarray):
         raise InputError(
             _("a mask of type {kind} is not an array: give bool (k, j, i)").format(kind=type(mask).__name__)
@@ -255,11 +296,7 @@ def _add_masks(
     held = occupied_slices(slices_first)
     if not held.size:
         raise InputError(_("the mask is empty: give a mask that holds the object"))
-    for index in held.tolist():
-        parts = slices.setdefault(index, {})
-        if parts.get("mask") is not None:
-            raise InputError(_("slice {index} has two masks: give one").format(index=index))
-        parts["mask"] = MaskPrompt(mask=np.ascontiguousarray(slices_first[index]))
+    return {index: np.ascontiguousarray(slices_first[index]) for index in held.tolist()}
 
 
 def _check_points(prompt: StackPrompt) -> None:

@@ -109,6 +109,28 @@ def test_a_mask_is_a_first_guess(segment: Any, tmp_path: Path) -> None:
     assert report["prompts"]["keys"] == [{"slice": 3, "mask_pixels": 50}]
 
 
+def test_key_masks_alone_are_final_on_their_slices_and_guide_the_others(segment: Any, tmp_path: Path) -> None:
+    final = np.where(RIGHT, 2, 0).astype(np.uint8)
+    final[[1, 3, 5]] = 0
+    final[2, 20:25, 40:50] = 1
+    file = written(tmp_path / "final.nrrd", final)
+    mask, report = segment("--key-mask", file, model="litemedsam")
+    assert np.array_equal(mask[[2, 4]], final[[2, 4]] > 0) and np.array_equal(mask[[3, 5]], RIGHT[[3, 5]])
+    assert [key["slice"] for key in report["prompts"]["keys"]] == [2, 4]
+    assert report["prompts"]["keys"][0]["key_mask_pixels"] == np.count_nonzero(final[2])
+    assert [one["confidence"] for one in report["slices"] if one["index"] in (2, 4)] == [1, 1]
+
+
+def test_listed_slices_of_a_key_mask_may_be_empty_and_go_with_a_3d_box(segment: Any, tmp_path: Path) -> None:
+    final = np.where(LEFT, 1, 0).astype(np.uint8)
+    final[5] = 0
+    final[3, 30:] = 0
+    file = written(tmp_path / "final.nrrd", final)
+    mask, _ = segment("--box", 5, 40, 10, 50, 1, 5, "--key-mask", file, "--key-mask-slices", "3,5")
+    assert np.array_equal(mask[3], final[3] > 0)
+    assert not mask[5].any() and mask[4].any() and mask[2].any()
+
+
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
@@ -121,6 +143,12 @@ def test_a_mask_is_a_first_guess(segment: Any, tmp_path: Path) -> None:
         (["--point", "9:4,4,+"], "slice 9 lies outside the volume"),
         (["--slice", "3", "--point", "10,10,-"], "all points are negative"),
         (["--slice", "3"], "belong together"),
+        (["--key-mask", "MASK", "--key-mask-slices", "3;4"], "cannot be read: write slices with commas"),
+        (["--key-mask", "MASK", "--key-mask-slices", "7"], "slice 7 lies outside the volume: K runs from 0 to 6"),
+        (["--key-mask", "MASK", "--key-mask-slices", "6"], "all key masks are empty"),
+        (["--key-mask", "MASK", "--slice", "3", "--rect", "5", "85", "10", "50"], "slice 3 has a key mask"),
+        (["--key-mask-slices", "3"], "belong together"),
+        (["--key-mask", "MASK", "--key", "3:5,85,10,50"], "one prompt is needed"),
         (["--box", "5", "85", "10", "50", "1", "5", "--slice", "3"], "--box and --slice were given"),
         (["--box", "5", "85", "10", "50", "1", "5", "--mask", "MASK"], "--slice and --mask belong together"),
         (

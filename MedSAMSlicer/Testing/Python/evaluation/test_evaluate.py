@@ -70,6 +70,16 @@ def test_a_clear_case_scores_high_with_every_prompt(cases: list[Case]) -> None:
         assert found.extent == (2, 10)
 
 
+def test_key_masks_count_for_nothing_on_their_own_slices(cases: list[Case]) -> None:
+    found = score(cases[1], "keymasks:3")
+    given = [one for one in found.slices if one.key]
+    assert [(one.index, one.dsc, one.confidence) for one in given] == [(2, 1.0, 1.0), (6, 1.0, 1.0), (10, 1.0, 1.0)]
+    others = [one.dsc for one in found.slices if not one.key]
+    assert min(others) <= found.agreement.dsc <= max(others) < 1
+    with pytest.raises(InputError, match="case clear: keymasks:9 gives all slices of the object"):
+        score(cases[0], "keymasks:9")
+
+
 def test_what_the_authors_algorithm_does_not_know_is_refused_before_any_case() -> None:
     with pytest.raises(InputError, match="^the authors' algorithm knows only 3D boxes.*, not midslice"):
         Task(PromptKind.parse("midslice"), method="reference")

@@ -38,3 +38,12 @@ def test_volume_error_has_a_sign() -> None:
 def test_an_empty_result_is_as_bad_as_can_be() -> None:
     found = agreement(np.zeros_like(block()), block(), (1.0, 1.0, 1.0))
     assert (found.dsc, found.nsd_2mm, found.hd95_mm, found.volume_error_pct) == (0, 0, math.inf, -100)
+
+
+def test_given_slices_count_neither_for_the_coefficient_nor_for_the_volume() -> None:
+    result = block()
+    result[[12, 13]] = False
+    whole, others = agreement(result, block(), (3.0, 1.0, 1.0)), agreement(result, block(), (3.0, 1.0, 1.0), [12, 13])
+    assert whole.dsc < 1 and whole.volume_error_pct < 0
+    assert (others.dsc, others.volume_error_pct) == (1.0, 0.0)
+    assert (others.nsd_2mm, others.hd95_mm) == (whole.nsd_2mm, whole.hd95_mm)

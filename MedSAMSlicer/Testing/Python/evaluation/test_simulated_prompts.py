@@ -75,3 +75,13 @@ def test_unknown_prompts_are_refused_with_the_known_ones(text: str) -> None:
 def test_names_survive_the_round_trip() -> None:
     for text in ("box3d", "midslice", "keyslices:3", "keyslices:all"):
         assert str(PromptKind.parse(text)) == text
+
+
+def test_keymasks_are_the_truth_on_the_slices_of_keyslices() -> None:
+    given = prompt("keymasks:3", jitter=5)
+    assert list(given.slices) == [4, 10, 16] and given.slice_range == (4, 16) and given.kinds == {"key mask"}
+    assert all(np.array_equal(mask, TRUTH[index]) for index, mask in given.key_masks.items())
+    assert str(PromptKind.parse("keymasks:3")) == "keymasks:3"
+    for text in ("keymasks", "keymasks:0", "keymasks:all"):
+        with pytest.raises(InputError, match="keymasks:N"):
+            PromptKind.parse(text)

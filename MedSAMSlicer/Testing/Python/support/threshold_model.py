@@ -13,7 +13,7 @@ import numpy as np
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice
-from MedSAMSlicerLib.engine.models.family import Family, NetworkPrompt
+from MedSAMSlicerLib.engine.models.family import Family, LogitsGrid, NetworkPrompt
 from MedSAMSlicerLib.engine.prompts import Box
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class ThresholdFamily(Family):
 
     def network_box(self, box: Box, rows: int, columns: int) -> np.ndarray:
         return np.array(box.xyxy, np.float32)
+
+    def logits_grid(self, rows: int, columns: int) -> LogitsGrid:
+        return LogitsGrid(SIDE, 1.0, 1.0)
 
     def slice_masks(self, logits: np.ndarray, rows: int, columns: int) -> np.ndarray:
         return logits[:, :rows, :columns] > 0

@@ -13,7 +13,7 @@ import pytest
 
 from MedSAMSlicerLib.engine.errors import Cancelled, InputError, MedSAMError, WeightsError, WorkerError
 from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo, Timings
-from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import Prediction, SliceResult
 from MedSAMSlicerLib.engine.serving import codec, framing
 from MedSAMSlicerLib.engine.serving.framing import Message, MessageReader, encode, read_messages
@@ -363,3 +363,15 @@ def test_a_slice_is_grey_or_red_green_and_blue() -> None:
             codec.image_arrays(wrong)
         with pytest.raises(WorkerError, match="in place of the .D uint8 array"):
             codec.read_image(Message("slice", {}, {"image": wrong}))
+
+
+def test_key_masks_are_decoded_bit_for_bit_and_need_little_room() -> None:
+    mask = np.zeros((512, 512), bool)
+    mask[100:181, 50:173] = np.random.default_rng(5).random((81, 123)) > 0.5
+    empty = np.zeros((512, 512), bool)
+    slices = {4: SlicePrompt(key_mask=KeyMask(mask)), 7: SlicePrompt(key_mask=KeyMask(empty)), 9: Box(1, 2, 3, 4)}
+    message = Message("segment", *codec.stack_prompt_parts(StackPrompt(slices, (1, 12))))
+    assert sum(array.nbytes for array in message.arrays.values()) < 2000
+    found = codec.read_stack_prompt(sent_and_received(message))
+    assert np.array_equal(found.key_masks[4], mask) and np.array_equal(found.key_masks[7], empty)
+    assert found.slices[9] == SlicePrompt(Box(1, 2, 3, 4)) and found.slice_range == (1, 12)

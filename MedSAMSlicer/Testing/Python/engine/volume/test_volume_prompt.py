@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.prompts import Box, MaskPrompt, Points, SlicePrompt, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import slice_to_ijk
 from MedSAMSlicerLib.engine.volume.oriented_box import OrientedBox
@@ -190,3 +190,58 @@ def test_what_cannot_be_meant_is_refused(prompt: dict[str, Any], words: str) -> 
 def test_an_unknown_axis_is_refused() -> None:
     with pytest.raises(InputError, match="choose I, J or K"):
         volume_prompt(DIMENSIONS, "Z", box=BOX)
+
+
+@pytest.mark.parametrize("axis", "IJK")
+def test_key_masks_are_the_slices_of_a_labelmap_that_hold_something(axis: str) -> None:
+    labelmap = np.zeros(DIMENSIONS[::-1], np.uint8)
+    slices = np.moveaxis(labelmap, "KJI".index(axis), 0)
+    slices[2, 3:6, 4:8], slices[7, 5, 5] = 3, 1
+    prompt = volume_prompt(DIMENSIONS, axis, key_masks=labelmap).stack
+    assert list(prompt.slices) == [2, 7] and prompt.kinds == {"key mask"}
+    for index, mask in prompt.key_masks.items():
+        assert mask.dtype == bool and np.array_equal(mask, slices[index] > 0)
+    by_index = volume_prompt(DIMENSIONS, axis, key_masks={index: slices[index] for index in (7, 2)}).stack
+    assert all(np.array_equal(by_index.key_masks[index], mask) for index, mask in prompt.key_masks.items())
+
+
+def test_key_masks_go_with_other_prompts_on_other_slices() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[6:9, 4:20] = True
+    prompt = volume_prompt(DIMENSIONS, "K", box=BOX, key_masks={4: mask, 5: mask & False}).stack
+    assert (prompt.box3d, prompt.slice_range) == (Box(3, 4, 8, 9), (1, 5))
+    assert list(prompt.key_masks) == [4, 5] and not prompt.key_masks[5].any()
+    beside = volume_prompt(DIMENSIONS, "K", key_slices={2: (1, 2, 3, 4)}, key_masks={4: mask}).stack
+    assert list(beside.slices) == [2, 4] and list(beside.key_masks) == [4]
+    again = volume_prompt(DIMENSIONS, "K", key_slices=dict(beside.slices)).stack
+    assert np.array_equal(again.key_masks[4], mask)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"key_masks": {4: np.ones((20, 30))}, "key_slices": {4: (1, 2, 3, 4)}}, "slice 4 has a key mask"),
+        ({"key_masks": {4: np.ones((20, 30))}, "points": [(5, 5, 4)]}, "slice 4 has a key mask"),
+        ({"key_masks": np.zeros((10, 20, 30), bool)}, "the mask is empty"),
+        ({"key_masks": np.ones((10, 30, 20), bool)}, "shape"),
+        ({"key_masks": {4: np.zeros((20, 30))}}, "all key masks are empty"),
+        ({"key_masks": {4: np.ones((30, 20))}}, "does not fit a slice"),
+        ({"key_masks": {10: np.ones((20, 30))}}, "outside the volume"),
+        ({"key_masks": {4: np.ones((20, 30))}, "slice_range": (5, 8)}, "lies outside slices 5 to 8"),
+        ({"key_masks": {"four": np.ones((20, 30))}}, "cannot be read"),
+        ({"key_masks": "labels.nrrd"}, "not an array"),
+    ],
+)
+def test_key_masks_that_cannot_be_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        volume_prompt(DIMENSIONS, "K", **given)
+
+
+def test_a_rotated_roi_cuts_no_key_mask() -> None:
+    mask = np.ones((20, 30), bool)
+    stack = StackPrompt({3: SlicePrompt(key_mask=KeyMask(mask))})
+    small = OrientedBox((1.0, 0.0, 0.0, -5.0, 0.0, 1.0, 0.0, -5.0, 0.0, 0.0, 1.0, 0.0))
+    prompt = VolumePrompt("K", stack, small)
+    for index, kept in ((3, mask), (2, None)):
+        found = prompt.limited(SliceResult(index, mask, None, 1.0, 1.0, False), np.eye(4)).mask
+        assert np.array_equal(found, mask) == (kept is not None)
