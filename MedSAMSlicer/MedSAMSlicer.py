@@ -145,7 +145,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         sliceRange=None,
         axis=None,
         window="auto",
-        model="litemedsam",
+        model=None,
         device="auto",
         mode="add",
         progress=None,
@@ -170,7 +170,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             axis: index axis across the slices, "I", "J" or "K"; None: the axis with the largest spacing. On slices across
                 K, x and y are voxel indices along I and J; across J, along I and K; across I, along J and K.
             window: "auto", "display" (as the volume is displayed), a CT preset such as "lung", or (level, width).
-            model: key of the model, one of `usableModels`.
+            model: key of the model, one of `usableModels`; None: the default model.
             device: "auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu" or "intel-npu".
             mode: "add" the object to the segment, "replace" the segment by it, or "remove" it from the segment.
             progress: called with a `scene.worker.progress.Progress` for each stage and each slice.

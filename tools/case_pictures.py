@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer")]
 
 import MedSAMSlicerLib.api as medsam  # noqa: E402
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL  # noqa: E402
 from MedSAMSlicerLib.engine.stack import array_axis, default_axis  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.evaluation.metrics import agreement  # noqa: E402
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--prompt", default="box3d", metavar="KIND")
     parser.add_argument("--case", action="append", required=True, metavar="ID")
-    parser.add_argument("--model", default="litemedsam", metavar="KEY")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="KEY")
     options = parser.parse_args()
     cases = {case.id: case for case in read_cases(options.cases)}
     model = medsam.load_model(options.model)

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from ..engine.errors import InputError, MedSAMError, WorkerError, shown
 from ..engine.intensity import window_option
-from ..engine.model_choice import DEVICES, ModelChoice
+from ..engine.model_choice import DEFAULT_MODEL, DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.volume.volume_prompt import volume_prompt
 from ..panel import settings
@@ -58,7 +58,7 @@ class SegmentationRunner:
         *,
         axis: str | None,
         window: str | Sequence[float],
-        model: str,
+        model: str | None,
         device: str,
         mode: str,
         progress: Callable[[Progress], None] | None,
@@ -85,6 +85,7 @@ class SegmentationRunner:
         stack = SliceStack(volume_node, default_axis_of(volume_node) if axis is None else axis)
         roi = None if roi_node is None else roi_to_boxes(roi_node, stack.ijk_to_world, stack.dimensions)
         prompt = volume_prompt(stack.dimensions, stack.axis, roi, **prompts)
+        model = DEFAULT_MODEL if model is None else model
         find_model(model).check_prompts(prompt.stack.kinds)
         # Inference processes read the settings from environment variables.
         settings.apply()

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from ..engine.models.catalogue import model_title
 from .setup import packages
 from .setup.model_inventory import Model, Presence, WeightsSource, format_bytes
 from .texts import escaped
+
+
+def name_text(model: Model) -> str:
+    """Name of the model, as shown in the table of models."""
+    title = model_title(model.spec.key)
+    return (
+        _("{model}, adapted from {base}").format(model=title, base=model.spec.base_spec.title)
+        if model.spec.base
+        else title
+    )
 
 
 def presence_text(model: Model) -> str:
@@ -24,11 +35,13 @@ def details_text(model: Model) -> str:
     spec = model.spec
     lines = [
         _("{model}: accepts {prompts}; {parameters} million parameters.").format(
-            model=f"<b>{escaped(spec.title)}</b>",
+            model=f"<b>{escaped(name_text(model))}</b>",
             prompts=_prompts_text(spec.prompts),
             parameters=f"{spec.parameters / 1e6:.0f}",
         )
     ]
+    if spec.description:
+        lines.append(escaped(spec.description))
     if model.is_default:
         lines.append(_("Recommended to start with: small, and fast without a GPU."))
     if model.spec.needs_torch and packages.missing(packages.torch_packages()):
@@ -37,6 +50,8 @@ def details_text(model: Model) -> str:
         lines.append(f"<b>{escaped(model.message)}</b>")
     elif model.path:
         lines.append(escaped(str(model.path)))
+        if spec.adapter is not None:
+            lines.append(escaped(str(spec.adapter.path)))
     elif model.weights_source is WeightsSource.FILE_ONLY:
         page = spec.weights.page or ""
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import qt
@@ -10,9 +11,10 @@ from slicer.i18n import tr as _
 
 from ..engine.diagnostics.log import get_logger, log_error
 from ..engine.errors import MedSAMError
+from ..engine.models.adapter import ENDING
 from ..processes.job_process import JobProcess, Line
 from . import settings
-from .model_texts import consent_text, details_text, presence_text
+from .model_texts import consent_text, details_text, name_text, presence_text
 from .setup import packages
 from .setup.model_inventory import Model, ModelInventory, Presence, WeightsSource, format_bytes
 from .tables import fill_table, prepare_table
@@ -71,7 +73,7 @@ class ModelsSection:
         fill_table(
             ui.modelsTable,
             [
-                [model.spec.title, presence_text(model), format_bytes(model.size), model.spec.licence]
+                [name_text(model), presence_text(model), format_bytes(model.size), model.spec.licence]
                 for model in self.models
             ],
             [str(model.path or "") or presence_text(model) for model in self.models],
@@ -143,9 +145,15 @@ class ModelsSection:
             self._ui.modelsSection,
             _("Weights of {model}").format(model=model.spec.title),
             "",
-            _("Weights (*.pth *.pt);;All files (*)"),
+            _("Weights and adapters (*.pth *.pt *.medsam);;All files (*)"),
         )
-        if file:
+        if file.endswith(ENDING):
+            self._start(
+                ["import", file],
+                _("Checking and copying {file}…").format(file=file),
+                _("{file} is imported and can be chosen in the effect.").format(file=Path(file).name),
+            )
+        elif file:
             own = ["--own"] if self._ui.ownCheckpointCheckBox.checked else []
             self._start(
                 ["import", file, "--as", model.spec.key, *own],

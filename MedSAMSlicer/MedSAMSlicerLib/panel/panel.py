@@ -9,6 +9,8 @@ from slicer.i18n import tr as _
 
 from .. import __version__
 from ..engine.diagnostics.details import record_events
+from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.models.catalogue import model_title
 from . import settings
 from .computer_check import ComputerCheck
 from .copy_details import copy_details
@@ -78,7 +80,7 @@ class Panel:
         if not self.packages.complete:
             text = _("Next: install the packages (step 1).")
         elif not ready:
-            text = _("Next: install a model (step 2). Start with LiteMedSAM.")
+            text = _("Next: install a model (step 2). Start with {model}.").format(model=model_title(DEFAULT_MODEL))
         elif settings.device() == "auto":
             text = _("Ready. To use the fastest device, check this computer (step 3).")
         else:

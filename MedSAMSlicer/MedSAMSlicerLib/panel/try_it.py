@@ -9,6 +9,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..engine.errors import InputError
+from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.models.catalogue import model_title
 from ..engine.volume.affine import transform_points
 from ..scene.display.drag_hint import DragHint
 from ..scene.state.effect_parameters import EFFECT_NAME, EffectParameters
@@ -33,7 +35,8 @@ def missing_step(packages_complete: bool, usable_models: Sequence[str]) -> str:
     if not packages_complete:
         return _("First install the packages (step 1).")
     if not usable_models:
-        return _("First install a model (step 2): select LiteMedSAM and press Download.")
+        text = _("First install a model (step 2): select {model} and press Download.")
+        return text.format(model=model_title(DEFAULT_MODEL))
     return ""
 
 

@@ -22,7 +22,7 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import weights_folders
 from ..errors import WeightsError
 from ..models.adapter import ENDING
-from ..models.catalogue import ModelSpec, find_model
+from ..models.catalogue import ModelSpec, all_models, find_model
 from ..models.downloads import download_from_package, download_weights
 from ..models.model_files import verified_files
 from ..models.weights import find_weights, import_weights
@@ -66,6 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             path = download_weights(spec, _ProgressLines(send))
         _send_verified(spec, path, send)
+        # Models with an adapter have the file of their base.
+        for other in all_models():
+            if other.base_spec == spec.base_spec and other.key != spec.key:
+                verify(other, send)
 
     return run_job(work, options.attached)
 

@@ -365,9 +365,9 @@ def checked_key(key: str) -> str:
         raise InputError(_("{key} is a model of this version: choose another name").format(key=key))
     if not is_key(key):
         raise InputError(
-            _("{key} cannot be the name of a model: take up to 40 lower-case letters, digits, '-' and '_'").format(
-                key=shown(key)
-            )
+            _(
+                "{key} cannot be the name of a model: name it with up to 40 lower-case letters, digits, '-' and '_'"
+            ).format(key=shown(key))
         )
     return key
 

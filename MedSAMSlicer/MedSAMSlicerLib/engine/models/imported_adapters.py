@@ -50,13 +50,8 @@ def is_key(text: str) -> bool:
 
 def imported_adapters() -> list[ImportedAdapter]:
     """All imported adapters, sorted by key. Of two with the same key, the one that is found first."""
-    try:
-        folders = weights_folders()
-    except ImportError:
-        # In Slicer before its packages are installed: then nothing can have been imported.
-        return []
     found: dict[str, ImportedAdapter] = {}
-    for folder in folders:
+    for folder in _folders():
         for path in folder.glob(f"*{_RECORD_ENDING}"):
             record = _read(path)
             if record is not None:
@@ -66,7 +61,16 @@ def imported_adapters() -> list[ImportedAdapter]:
 
 def find_imported(key: str) -> ImportedAdapter | None:
     """The imported adapter with this key; None if there is none."""
-    return next((one for one in imported_adapters() if one.key == key), None)
+    records = (_read(folder / f"{key}{_RECORD_ENDING}") for folder in _folders()) if is_key(key) else ()
+    return next((record for record in records if record is not None), None)
+
+
+def _folders() -> list[Path]:
+    try:
+        return weights_folders()
+    except ImportError:
+        # In Slicer before its packages are installed: then nothing can have been imported.
+        return []
 
 
 def imported_path(key: str) -> Path:

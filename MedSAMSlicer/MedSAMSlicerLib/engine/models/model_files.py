@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import WeightsError
-from .adapter import Adapter, not_an_adapter, read_adapter
+from .adapter import Adapter, read_adapter
 from .catalogue import CATALOGUE, ModelSpec
 from .checkpoints import NetworkFile
 from .weight_arrays import read_table
@@ -57,10 +57,14 @@ def check_adapter(adapter: Adapter, base: ModelSpec, weights_sha256: str) -> Non
         WeightsError: it does not.
     """
     if adapter.metadata.base_sha256 != weights_sha256:
-        raise not_an_adapter(
-            adapter.path,
-            f"it was made for weights of {base.title} with sha256 {adapter.metadata.base_sha256}, "
-            f"and those on this computer have {weights_sha256}",
+        wanted, published = adapter.metadata.base_sha256, base.weights.sha256
+        remedy, brief = "choose another file", "Choose another file"
+        if wanted == published:
+            remedy, brief = base.how_to_get, f"Install {base.title} again in the module MedSAMSlicer"
+        raise WeightsError(
+            f"{adapter.path} was made for weights of {base.title} with sha256 {wanted}, and these have "
+            f"{weights_sha256}; {remedy}",
+            f"{adapter.path.name} was made for other weights of {base.title} than those on this computer. {brief}",
         )
     table = base.load_family().tensor_table
     assert table is not None

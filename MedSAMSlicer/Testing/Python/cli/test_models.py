@@ -15,6 +15,7 @@ import requests
 
 from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from support.adapters import adapter_file, imported_adapter
 from support.small_families import use_small_families, write_small_weights
 
 CONTENT = b"numbers that were learnt" * 100_000
@@ -125,6 +126,35 @@ class TestImport:
         assert placed.read_bytes() == mine.read_bytes()
         assert list(placed.parent.iterdir()) == [placed]
         assert f"weights: {placed}" in medsam_slicer("models", "list").out
+
+    def test_an_adapter_is_a_model_from_then_on(
+        self, medsam_slicer: Callable, cache: Path, litemedsam_weights: Path, tmp_path: Path
+    ) -> None:
+        adapter = adapter_file(tmp_path / "livers.medsam", description="From 12 patients")
+        ran = medsam_slicer("models", "import", adapter.path)
+        placed = cache / "weights" / "livers.medsam"
+        assert (ran.status, ran.out, ran.err) == (0, f"Imported as model livers, checksum recorded: {placed}\n", "")
+        assert medsam_slicer("models", "import", adapter.path, "--as", "kidneys").status == 0
+        listed = medsam_slicer("models").out
+        assert "livers: Our livers, adapted from LiteMedSAM, " in listed and "\n  From 12 patients\n" in listed
+        assert f"weights: {litemedsam_weights}, verified, with {placed}, verified" in listed
+        verified = medsam_slicer("models", "verify").out
+        sha256 = CATALOGUE["litemedsam"].weights.sha256
+        assert f"kidneys: verified, sha256 {sha256}, adapter sha256 {adapter.sha256}" in verified
+
+    def test_an_adapter_that_was_changed_is_wrong(
+        self, medsam_slicer: Callable, litemedsam_weights: Path, cache: Path
+    ) -> None:
+        imported_adapter("livers")
+        adapter_file(cache / "weights" / "livers.medsam", title="Other livers")
+        ran = medsam_slicer("models", "verify")
+        assert ran.status == 3 and f"livers: WRONG, {litemedsam_weights}" in ran.out
+        assert "livers.medsam is not the adapter of Our livers: its sha256" in ran.err
+        assert "livers.medsam is not the adapter" in medsam_slicer("models").out
+
+    def test_a_weights_file_needs_a_model(self, refused: Callable, tmp_path: Path) -> None:
+        with refused("which model", "--as", status=2) as run:
+            run("models", "import", tmp_path / "other.pth")
 
     def test_another_file_is_refused_and_not_kept(self, refused: Callable, cache: Path, tmp_path: Path) -> None:
         (tmp_path / "other.pth").write_bytes(CONTENT)

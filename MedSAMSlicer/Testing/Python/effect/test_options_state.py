@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from MedSAMSlicerLib.effect.option_choices import CUSTOM_WINDOW, Available
 from MedSAMSlicerLib.effect.options_state import OptionsState, options_state
 from MedSAMSlicerLib.effect.result_summary import KEY_MARK, NO_RESULT, REVIEW_MARK, color_of, summary_of
 from MedSAMSlicerLib.effect.texts import finished_text, progress_text
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.models.imported_adapters import imported_path
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.serving import service as engine_service
 from MedSAMSlicerLib.scene.worker.active_run import Stage
 from MedSAMSlicerLib.scene.worker.progress import Progress
+from support.adapters import imported_adapter
 from support.component_model import load_component_model
 from support.component_service import RecordingService
 from support.contour_editor_fixture import ContourEditorFixture
@@ -315,6 +319,24 @@ def test_a_window_of_its_own(editor_fixture: ContourEditorFixture) -> None:
     editor_fixture.parameters.set("Window", "brain")
     editor_fixture.wait(lambda: editor_fixture.contouring.reader.window is not None)
     assert shown(editor_fixture).window_in_use == "In use: CT brain (level 40, width 80)"
+
+
+def test_models_that_the_user_has_imported(
+    editor_fixture: ContourEditorFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    imported_adapter("livers", title="Our livers")
+    available = Available(models=("litemedsam", "livers"))
+    editor_fixture.parameters.set("Model", "livers")
+    found = shown(editor_fixture, available=available)
+    assert found.choices is not None and not found.hint.set_up and found.clicks is None
+    assert found.choices.combos["Model"].items == (("litemedsam", "LiteMedSAM"), ("livers", "Our livers (livers)"))
+    hint = shown(editor_fixture).hint
+    assert hint.set_up and hint.text.startswith("Our livers (livers) is not installed")
+    imported_path("livers").unlink()
+    assert choices(editor_fixture).combos["Model"].text == "livers (not installed)"
+    with pytest.raises(InputError, match="option Model is 'livers': choose one of litemedsam, "):
+        editor_fixture.parameters.get("Model")
 
 
 def test_models(editor_fixture: ContourEditorFixture) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from support.adapters import adapter_file
 from support.panel_views import rows_of
 from support.weights_site import MEDSAM_AT, WeightsSite
 from support.weights_wheel import NAME, wheel_with
@@ -225,6 +226,32 @@ class TestImport:
         assert "Error:" in text and "x-ray.png is not the weights file of MedSAM (ViT-B): " in text
         assert len(text) < 150 and not any(word in text for word in ("sha256", "md5", "pip", "medsam-slicer", "$"))
         assert not list(cache.rglob("*.pth"))
+
+    def test_an_adapter_becomes_a_model_of_its_own(
+        self, host: Any, ui: Any, widget: Any, litemedsam_weights: Path, tmp_path: Path
+    ) -> None:
+        adapter_file(tmp_path / "livers.medsam", title="Our <livers>", description="From 12 patients")
+        host.answers.append(str(tmp_path / "livers.medsam"))
+        host.user.click(ui.importModelButton)
+        wait(host, widget)
+        assert rows_of(ui.modelsTable)[-1][:2] == ["Our <livers> (livers), adapted from LiteMedSAM", "installed"]
+        assert ui.modelsMessage.text == "livers.medsam is imported and can be chosen in the effect."
+        ui.modelsTable.selectRow(len(CATALOGUE))
+        assert "Our &lt;livers&gt; (livers), adapted from" in ui.modelDetails.text.replace("\u200b", "")
+        assert "From 12 patients" in ui.modelDetails.text
+
+    def test_an_adapter_of_other_weights_is_rejected_with_the_reason(
+        self, host: Any, ui: Any, widget: Any, litemedsam_weights: Path, tmp_path: Path
+    ) -> None:
+        adapter_file(tmp_path / "livers.medsam", base_sha256="ab" * 32)
+        host.answers.append(str(tmp_path / "livers.medsam"))
+        host.user.click(ui.importModelButton)
+        wait(host, widget)
+        text = ui.modelsMessage.text.replace("\u200b", "")
+        assert (
+            "livers.medsam was made for other weights of LiteMedSAM than those on this computer. Choose another" in text
+        )
+        assert len(rows_of(ui.modelsTable)) == len(CATALOGUE)
 
     def test_closing_the_dialog_changes_nothing(self, host: Any, ui: Any, widget: Any) -> None:
         host.answers.append("")

@@ -10,6 +10,7 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.models.adapter import Adapter, AdapterMetadata, write_adapter
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
+from MedSAMSlicerLib.engine.models.imported_adapters import ImportedAdapter, imported_path, write_record
 
 UPSCALING, TOKENS = "mask_decoder.output_upscaling.0.weight", "prompt_encoder.point_embeddings.2.weight"
 MLP = "mask_decoder.transformer.layers.0.mlp.lin1.weight"
@@ -42,3 +43,13 @@ def metadata(**changed: Any) -> AdapterMetadata:
 def adapter_file(path: Path, tensors: Mapping[str, np.ndarray] | None = None, **changed: Any) -> Adapter:
     """Write an adapter with these tensors; by default one that changes nothing."""
     return write_adapter(path, changes(0.0) if tensors is None else tensors, metadata(**changed))
+
+
+def imported_adapter(key: str, **changed: Any) -> Adapter:
+    """An adapter in the cache folder with its record, as if the user had imported it."""
+    path = imported_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    adapter = adapter_file(path, **changed)
+    said = adapter.metadata
+    write_record(ImportedAdapter(key, said.base, adapter.sha256, said.title, said.licence, said.description, path))
+    return adapter

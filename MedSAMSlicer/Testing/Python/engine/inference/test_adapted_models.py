@@ -174,7 +174,7 @@ class TestSmall:
             ("Our livers", {}, "'Our livers' cannot be the name of a model"),
             ("a", {"base": "medsam"}, "its base is 'medsam', and adapters of litemedsam can be used"),
             ("a", {"base": "livers"}, "its base is 'livers'"),
-            ("a", {"base_sha256": "ab" * 32}, f"for weights of LiteMedSAM with sha256 {'ab' * 32}, and those on this"),
+            ("a", {"base_sha256": "ab" * 32}, f"for weights of LiteMedSAM with sha256 {'ab' * 32}, and these have"),
             ("a", {"confidence": {"mean": 1.0}}, "its setting confidence.mean is unknown"),
             ("a", {"tensors": {"mask_decoder.x.delta": np.zeros(1, np.float32)}}, "which the decoder does not have"),
         ]
