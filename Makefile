@@ -13,6 +13,7 @@ WEIGHTS := MedSAMSlicer/Resources/requirements-weights.txt
 EXTRAS := test
 # Of the tests; each computes with one thread, and takes up to 3 GB. With three of them two cores were not reliably faster.
 PROCESSES := 2
+SHARED := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 BENCHES := $(addprefix benchmarks/,bench_effect.py bench_apply.py bench_large_volume.py bench_speed.py)
 CODE := MedSAMSlicer tools $(wildcard benchmarks)
 
@@ -39,11 +40,11 @@ demo: env
 	$(BIN)/python tools/demo.py
 
 test: lint types
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest $(SHARED)
 
 # Without the application, the real models and whatever else is marked slow.
 test-fast: env
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow"
 
 lint: env
 	$(BIN)/ruff format --check $(CODE)

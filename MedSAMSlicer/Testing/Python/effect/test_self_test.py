@@ -63,7 +63,7 @@ def test_the_self_test_passes_in_the_host(story: Any) -> None:
 
 def test_the_self_test_draws_in_small_slow_views_that_change_all_the_time(story: Any, host: Host) -> None:
     def render_slowly() -> None:
-        time.sleep(0.03)
+        time.sleep(0.005)
         host.clock.advance(200)
 
     sizes = itertools.cycle([(90, 130), (60, 50), (170, 48)])

@@ -170,7 +170,7 @@ def test_an_empty_result_does_not_break_the_summary(cases: list[Case]) -> None:
 @pytest.mark.slow
 def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]) -> None:
     """With a real network, small and with made-up weights: what it finds means nothing, but every digit is computed."""
-    task = Task(PromptKind.parse("keyslices:3"), jitter=2, seed=5)
+    task = Task(PromptKind.parse("keyslices:3"), jitter=2, seed=5, choice=ModelChoice("medsam"))
     alone, together = (
         {one.case.id: one for one in evaluate.evaluate(cases, task, processes, load_small)} for processes in (1, 2)
     )

@@ -22,6 +22,7 @@ from MedSAMSlicerLib.engine.models import catalogue, litemedsam, medsam, mobile_
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE, ModelSpec
 from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
 from MedSAMSlicerLib.engine.models.family import Family
+from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.models.vit import VIT_B, VIT_H, VIT_L, VitSize
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from support.seeded_weights import fill_with_seeded_weights
@@ -61,13 +62,35 @@ def shapes(key: str) -> Mapping[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+@cache
+def checksum(path: Path) -> str:
+    """SHA-256 of a file that does not change."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+_build = NetworkFile.build
+_built: dict[tuple[str, Path], PromptableNetwork] = {}
+
+
 def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) -> None:
     """Have the catalogue load the small families and know them by their marks.
 
     Args:
-        files: weights of some of them, whose checksums are known then.
+        files: weights of some of them, whose checksums are known then. Files that do not change, and are run on the
+            processor in float32: the network of each is built once in this process.
     """
+    shared = set(files.values())
+
+    def build_once(file: NetworkFile) -> PromptableNetwork:
+        if file.path not in shared or file.adapter is not None:
+            return _build(file)
+        name = (file.spec.key, file.path)
+        if name not in _built:
+            _built[name] = _build(file)
+        return _built[name]
+
     monkeypatch.setattr(ModelSpec, "load_family", lambda spec: SMALL_FAMILIES[spec.base_spec.key])
+    monkeypatch.setattr(NetworkFile, "build", build_once)
     # Another process would know nothing of them.
     if importlib.util.find_spec("openvino"):
         monkeypatch.setattr("MedSAMSlicerLib.engine.runtimes.openvino_models.convert_in_process", _convert_here)
@@ -75,8 +98,7 @@ def use_small_families(monkeypatch: pytest.MonkeyPatch, files: dict[str, Path]) 
         spec = CATALOGUE[key]
         spec = replace(spec, marks={name: shapes(key)[name] for name in spec.marks})
         if key in files:
-            digest = sha256(files[key].read_bytes()).hexdigest()
-            spec = replace(spec, weights=replace(spec.weights, sha256=digest, md5=None))
+            spec = replace(spec, weights=replace(spec.weights, sha256=checksum(files[key]), md5=None))
         monkeypatch.setitem(catalogue.CATALOGUE, key, spec)
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 from MedSAMSlicerLib.engine.environment import child_environment
 from MedSAMSlicerLib.scene.worker.transport import Transport, TransportListener, worker_command
 from MedSAMSlicerLib.scene.worker.worker_client import WorkerClient
+from support.forked_worker import ForkedWorker, start_process
 from support.threshold_service import FOLDER
 
 _CHUNK = 1 << 18
@@ -34,7 +35,7 @@ class SubprocessTransport:
 
     def __init__(self, command: Sequence[str], folder: Path = FOLDER) -> None:
         self._command, self._environment = list(command), child_environment([folder])
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedWorker | None = None
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.written = self.read = 0
@@ -45,9 +46,8 @@ class SubprocessTransport:
         return None if self._process is None else self._process.pid
 
     def start(self, listener: TransportListener) -> None:
-        pipe = subprocess.PIPE
         try:
-            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment)
+            process = start_process(self._command, self._environment)
         except OSError:
             listener.on_exit(None)
             return
@@ -81,7 +81,7 @@ class SubprocessTransport:
                 self._process.wait(1.0)
         self.kill()
 
-    def _receive(self, process: subprocess.Popen[bytes], listener: TransportListener) -> None:
+    def _receive(self, process: subprocess.Popen[bytes] | ForkedWorker, listener: TransportListener) -> None:
         assert process.stdout is not None and process.stderr is not None
         os.set_blocking(process.stderr.fileno(), False)
         with selectors.DefaultSelector() as selector, process.stdout, process.stderr:

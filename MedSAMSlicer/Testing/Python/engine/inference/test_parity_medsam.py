@@ -1,11 +1,13 @@
 """MedSAM (ViT-B) gives what the authors' own code gives, with weights filled by the rule of the reference data.
 
-The network takes half a minute for a slice: one image goes through it each time, all with `MEDSAM_SLICER_REFERENCE_ALL=1`.
-How images and boxes enter the network is compared for all of them each time.
+The network takes half a minute for a slice: `MEDSAM_SLICER_REFERENCE_ALL=1 pytest -k parity_medsam` has images go through
+it. Each time it is checked that it is SAM's ViT-B, which `test_parity_sam` computes with the same weights, and how images
+and boxes enter it.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.models.medsam import FAMILY, INPUT_SIZE
+from MedSAMSlicerLib.engine.models.sam import SAM_VIT_B
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.resize import spline_resize
 from support.parity import ALL, embedding_difference
@@ -23,7 +26,6 @@ from support.seeded_weights import seeded_predictor
 pytestmark = pytest.mark.slow
 
 INPUTS = ("ct_sarcoma", "mr_brain", "mr_hippo", "rgb_fundus")
-ALWAYS = ("ct_sarcoma",)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,18 @@ def test_images_and_boxes_enter_the_network_as_the_authors_have_them(shared_dir:
     assert np.abs(FAMILY.network_box(box, *image.shape[:2]) - reference["box_1024"]).max() <= 1e-4
 
 
+def test_the_network_and_its_reference_weights_are_those_of_sam(shared_dir: Path) -> None:
+    folder, (ours, sams) = shared_dir / "reference", ("medsam_vit_b", "sam_vit_b")
+    for suffix in ("state_dict", "weights_crc32"):
+        assert json.loads((folder / f"{ours}__{suffix}.json").read_text()) == json.loads(
+            (folder / f"{sams}__{suffix}.json").read_text()
+        )
+    assert FAMILY.size == SAM_VIT_B.size and FAMILY.input_size == SAM_VIT_B.input_size
+
+
+@ALL
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in ALWAYS else ALL) for name in INPUTS])
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_slice_gives_the_authors_numbers(shared_dir: Path, predictor: Predictor, name: str) -> None:
     reference = np.load(shared_dir / "reference" / f"medsam_vit_b__{name}.npz")
     image, box = reference["image"], Box(*reference["box"].tolist())

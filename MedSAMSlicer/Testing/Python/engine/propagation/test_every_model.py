@@ -12,7 +12,7 @@ import pytest
 from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.engine.inference.embedding_cache import DEFAULT_BYTES
 from MedSAMSlicerLib.engine.inference.embedding_store import EmbeddingStore
-from MedSAMSlicerLib.engine.inference.predictor import load_predictor
+from MedSAMSlicerLib.engine.inference.predictor import Predictor, load_predictor
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.prompts import Box, Points, SlicePrompt, StackPrompt
@@ -44,9 +44,8 @@ def run(
     return found, info
 
 
-def predicted(choice: ModelChoice, image: np.ndarray, prompt: SlicePrompt) -> Prediction:
+def predicted(predictor: Predictor, image: np.ndarray, prompt: SlicePrompt) -> Prediction:
     """What the model says of a slice, with the margin around boxes that key slices get."""
-    predictor = load_predictor(choice)[0]
     if prompt.box is not None:
         prompt = replace(prompt, box=predictor.family.with_margin(prompt.box, *image.shape))
     return predictor.predict_prompt(image, prompt)
@@ -54,12 +53,12 @@ def predicted(choice: ModelChoice, image: np.ndarray, prompt: SlicePrompt) -> Pr
 
 @ONE_OF_EACH_FAMILY
 def test_every_combination_of_prompts_goes_through_a_stack_that_is_encoded_once(key: str, choice: ModelChoice) -> None:
-    service = SegmentationService()
+    service, alone = SegmentationService(), load_predictor(choice)[0]
     encodings = []
     for name, prompt in combinations(key, BOX, CLICKS, BALL[2]).items():
         found, info = run(choice, StackPrompt({2: prompt}, (0, 4)), service=service)
         encodings.append(info.timings.encoder_calls)
-        expected = predicted(choice, SOURCE.slice_uint8(2), prompt)
+        expected = predicted(alone, SOURCE.slice_uint8(2), prompt)
         assert found[2].key and np.array_equal(found[2].mask, expected.mask), name
         assert len(found) == (5 if expected.mask.any() else 1), name
         for result in found.values():
@@ -82,10 +81,11 @@ def test_key_slices_of_different_kinds_meet(key: str, choice: ModelChoice) -> No
 def test_a_volume_stored_along_another_axis_gives_the_same_masks(key: str, axis: str, choice: ModelChoice) -> None:
     """Whichever axis the slices lie along, and whichever end they are counted from."""
     prompt = StackPrompt.from_box3d(0, 4, BOX)
-    upright, _ = run(choice, prompt)
+    service = SegmentationService()
+    upright, _ = run(choice, prompt, service=service)
     spacing = {"I": (3.0, 0.8, 1.3), "J": (0.8, 3.0, 1.3)}[axis]
     stored = np.moveaxis(BALL, 0, {"I": 2, "J": 1}[axis])
-    found, _ = run(choice, prompt, stack_of(stored, spacing, axis))
+    found, _ = run(choice, prompt, stack_of(stored, spacing, axis), service)
     for index, result in upright.items():
         assert np.array_equal(found[index].mask, result.mask)
         assert found[index].confidence == pytest.approx(result.confidence, abs=1e-6)

@@ -7,6 +7,8 @@ import time
 import weakref
 from typing import Any
 
+from support.forked_worker import start_process
+
 from ..clock import clock
 from ..doubles import Double, double, implements
 from .objects import is_a
@@ -39,14 +41,18 @@ class Process(Double):
         self._become(double("QProcess").Starting)
         channels = {1: subprocess.STDOUT, 2: None, 4: None}
         try:
-            state["_process"] = process = subprocess.Popen(
-                [state["_program"], *state["_arguments"]],
-                stdin=subprocess.PIPE,
-                stdout=None if state["_channels"] == 2 else subprocess.PIPE,
-                stderr=channels.get(state["_channels"], subprocess.PIPE),
-                cwd=state["_folder"] or None,
-                env=state["_environment"],
-            )
+            command, environment = [state["_program"], *state["_arguments"]], state["_environment"]
+            if state["_channels"]:
+                state["_process"] = process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=None if state["_channels"] == 2 else subprocess.PIPE,
+                    stderr=channels.get(state["_channels"], subprocess.PIPE),
+                    cwd=state["_folder"] or None,
+                    env=environment,
+                )
+            else:
+                state["_process"] = process = start_process(command, environment, state["_folder"] or None)
         except OSError:
             clock.post(lambda: self._failed(double("QProcess").FailedToStart, to_start=True))
             return
