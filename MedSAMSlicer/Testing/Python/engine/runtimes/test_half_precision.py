@@ -6,7 +6,9 @@ There is no such device where these tests run: a processor, which has half preci
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ import torch
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.checkpoints import NetworkFile
+from MedSAMSlicerLib.engine.models.family import Family
+from MedSAMSlicerLib.engine.models.network import PromptableNetwork
 from MedSAMSlicerLib.engine.runtimes import accelerated
 from MedSAMSlicerLib.engine.runtimes.accelerated import accelerated_runtime
 from MedSAMSlicerLib.engine.runtimes.half_precision import CheckResult, judge
@@ -29,16 +33,21 @@ pytestmark = pytest.mark.slow
 BUILT: list[str] = []
 
 
+@cache
+def seeded_network(family: Family) -> PromptableNetwork:
+    network = family.build_network()
+    fill_with_seeded_weights(network)
+    family.fold(network)
+    return network.eval().requires_grad_(False)
+
+
 @dataclass(frozen=True)
 class SeededWeightsFile(NetworkFile):
     """A small family with weights made by a rule; what it is built for is written down in `BUILT`."""
 
     def build(self):  # type: ignore[no-untyped-def]
         BUILT.append(self.sha256)
-        network = self.family.build_network()
-        fill_with_seeded_weights(network)
-        self.family.fold(network)
-        return network.eval().requires_grad_(False)
+        return deepcopy(seeded_network(self.family))
 
 
 @pytest.fixture(autouse=True)
