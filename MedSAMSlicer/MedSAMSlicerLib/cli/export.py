@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..engine.errors import InputError
 from ..handoff.read_segments import origin_notes, read_segments, renamed, values_of_series
-from ..handoff.segments import KINDS, Review, review_date
+from ..handoff.segments import KINDS, Review
 from ..handoff.write_dicom import check_dicom_outputs, dicom_writers
 from ..io.output_files import write_together
 from .console import print_line
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
     if options.anatomy and not options.seg:
         raise InputError("--anatomy stands in DICOM SEG and reports only: add --seg, or leave it out")
     check_outputs(outputs, [*options.segmentation, options.dicom], dict.fromkeys(outputs, (".dcm",)))
-    review = Review(True, options.reviewed_by, review_date(options.reviewed_on))
+    review = Review(True, options.reviewed_by, options.reviewed_on)
     reviewed = options.reviewed or bool(options.reviewed_by or options.reviewed_on)
     series = series_of_options(options)
     assert series is not None  # --dicom is required

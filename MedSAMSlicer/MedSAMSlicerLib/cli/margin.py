@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
-from ..handoff.margins import at_edge, grow, margin_text
+from ..handoff.margins import at_edge, grow, margin_provenance
 from ..handoff.read_segments import read_segments
 from ..handoff.roi_names import warning
 from ..handoff.segments import COLOURS, kind_of
@@ -78,8 +78,7 @@ def run(options: argparse.Namespace) -> None:
     x, y, z = (float(mm) for mm in matrix[:3, 3])
     direction = matrix[:3, :3] / np.array([i_mm, j_mm, k_mm])
     geometry = Image(grown, (i_mm, j_mm, k_mm), (x, y, z), direction, None, Path(options.segmentation[0]))
-    origin = margin_text(segment.name, options.margin, options.avoid, options.inside)
-    provenance = f"{origin}; {segment.provenance}" if segment.provenance else origin
+    provenance = margin_provenance(segment, options.margin, options.avoid, options.inside)
     colour = COLOURS[{"CTV": 1, "PTV": 2}.get(kind_of(options.name), 3)]
     write_segmentation(options.output, grown, geometry, options.name, colour, {PROVENANCE_TAG: provenance})
     if not options.quiet:

@@ -52,12 +52,18 @@ _ORGANS = (
         "Uterus",
     ),
 )
+# Sequence with the code of a region or organ -> sequence in it with the code of its side.
+_MODIFIERS = {
+    "AnatomicRegionSequence": "AnatomicRegionModifierSequence",
+    "SegmentedPropertyTypeCodeSequence": "SegmentedPropertyTypeModifierCodeSequence",
+}
 # Kind -> category and type of what was segmented.
 _TYPES = {
     "GTV": ("MorphologicallyAbnormalStructure", "Neoplasm"),
     "CTV": ("SpatialAndRelationalConcept", "ClinicalTargetVolume"),
     "PTV": ("SpatialAndRelationalConcept", "PlanningTargetVolume"),
 }
+_SIDES = ("Left", "Right", "Bilateral")
 SERIES_NUMBER = 901
 _log = get_logger(__name__)
 
@@ -148,6 +154,7 @@ def read_seg(path: Path, series: SourceSeries) -> list[Segment]:
                 provenance,
                 review,
                 anatomy=_anatomy(one, kind),
+                side=_side(one),
                 tracking_uid=tracking_uid,
             )
         )
@@ -180,6 +187,14 @@ def _anatomy(description: Dataset, kind: str) -> str:
     region = anatomy_name(_value(description, "AnatomicRegionSequence"))
     organ = anatomy_name(_value(description, "SegmentedPropertyTypeCodeSequence")) if kind == "ORGAN" else ""
     return region or organ
+
+
+def _side(description: Dataset) -> str:
+    """The side of the region or organ that a stored segment states."""
+    for place, modifier in _MODIFIERS.items():
+        if description.get(place) and (side := side_name(_value(description[place][0], modifier))):
+            return side
+    return ""
 
 
 def _value(description: Dataset, keyword: str) -> str:
@@ -216,14 +231,18 @@ def _description(number: int, segment: Segment, series: SourceSeries) -> hd.seg.
         segment_label=segment.name[:64],
         segmented_property_category=getattr(codes.SCT, category),
         segmented_property_type=getattr(codes.SCT, kind) if kind else anatomy or codes.SCT.Organ,
-        algorithm_type=types.SEMIAUTOMATIC if segment.provenance else types.MANUAL,
-        algorithm_identification=algorithm if segment.provenance else None,
+        algorithm_type=types.SEMIAUTOMATIC if segment.recorded else types.MANUAL,
+        algorithm_identification=algorithm if segment.recorded else None,
         tracking_uid=segment.tracking_uid or _tracking_uid(series, segment),
         tracking_id=segment.name[:64],
         anatomic_regions=[anatomy] if kind and anatomy else None,
         display_color=hd.color.CIELabColor.from_rgb(*(round(255 * part) for part in segment.colour)),
     )
     description.SegmentDescription = segment.description
+    if anatomy and segment.side:
+        side = hd.sr.CodedConcept.from_code(side_code(segment.side))
+        place = "AnatomicRegionSequence" if kind else "SegmentedPropertyTypeCodeSequence"
+        setattr(description[place][0], _MODIFIERS[place], [side])
     return description
 
 
@@ -258,6 +277,18 @@ def anatomy_name(code: str) -> str:
     from pydicom.sr.codedict import codes
 
     return next((keyword for keyword in _regions() if code and getattr(codes.SCT, keyword).value == code), "")
+
+
+def side_code(name: str) -> Any:
+    """SNOMED CT code of `Segment.side`; None for ''."""
+    from pydicom.sr.codedict import codes
+
+    return getattr(codes.SCT, name) if name else None
+
+
+def side_name(code: str) -> str:
+    """Side that `side_code` knows, given its SNOMED CT code; '' if there is none."""
+    return next((name for name in _SIDES if side_code(name).value == code), "")
 
 
 def _regions() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ..engine.errors import InputError
 from ..engine.i18n import tr as _
 from ..engine.masks import bounding_box
 from .grid import Grid
+from .segments import UNRECORDED, Segment
 
 LARGEST_MM = 100.0
 # A direction without margin still reaches this share of a voxel, so that oblique neighbours beside it are not lost.
@@ -77,10 +78,15 @@ def at_edge(mask: np.ndarray) -> bool:
     return any(bool(mask.take([0, -1], axis=dimension).any()) for dimension in range(3))
 
 
-def margin_text(name: str, margin_mm: Sequence[float], avoid: Sequence[str] = (), inside: Sequence[str] = ()) -> str:
-    """How a segment was made by `grow`, for its provenance, given the names of the segments."""
+def margin_provenance(
+    segment: Segment, margin_mm: Sequence[float], avoid: Sequence[str] = (), inside: Sequence[str] = ()
+) -> str:
+    """Provenance of what `grow` made of a segment, given the names of the segments that limit it."""
     limits = [f", outside of {one}" for one in avoid] + [f", inside of {one}" for one in inside]
-    return f"{name} with a margin of {' '.join(f'{mm:g}' for mm in margin_mm)} mm{''.join(limits)}"
+    grown = f"{segment.name} with a margin of {' '.join(f'{mm:g}' for mm in margin_mm)} mm{''.join(limits)}"
+    if segment.recorded:
+        return f"{grown}; {segment.provenance}"
+    return f"{UNRECORDED}; {grown}{segment.provenance.removeprefix(UNRECORDED)}"
 
 
 def _six(margin_mm: float | Sequence[float]) -> np.ndarray:

@@ -21,7 +21,7 @@ from .rtstruct_reader import read_rtstruct
 from .segments import COLOURS, Review, Segment, kind_of
 from .source_series import SourceSeries
 from .suv import suv_factor
-from .terminology import TERMINOLOGY_TAG, anatomy_of_terminology
+from .terminology import TERMINOLOGY_TAG, anatomy_of_terminology, side_of_terminology
 
 _DICOM_ENDINGS = (".dcm", ".ima")
 
@@ -124,7 +124,7 @@ def origin_notes(segments: Iterable[Segment]) -> list[str]:
     return [
         f"{one.name} has no record of model and prompts: the files say 'origin not recorded'"
         for one in segments
-        if not one.provenance
+        if not one.recorded
     ]
 
 
@@ -157,6 +157,7 @@ def _read_file(path: Path) -> tuple[list[Segment], Grid]:
             one.tags.get(PROVENANCE_TAG, ""),
             _review(one.tags),
             anatomy=anatomy_of_terminology(one.tags.get(TERMINOLOGY_TAG, "")),
+            side=side_of_terminology(one.tags.get(TERMINOLOGY_TAG, "")),
         )
         for one in stored
     ]
@@ -167,7 +168,7 @@ def _review(tags: Mapping[str, str]) -> Review:
     def tag_of(key: str) -> str:
         return tags.get(key, "")
 
-    return Review(is_reviewed(tag_of), tag_of(REVIEWED_BY_TAG), tag_of(REVIEWED_ON_TAG))
+    return Review.stored(is_reviewed(tag_of), tag_of(REVIEWED_BY_TAG), tag_of(REVIEWED_ON_TAG))
 
 
 def grid_of(image: Image) -> Grid:
@@ -200,6 +201,7 @@ def renamed(
             name=names.get(segment.name, segment.name),
             kind=kinds.get(segment.name) or (kind_of(names[segment.name]) if segment.name in names else segment.kind),
             anatomy=anatomy.get(segment.name, segment.anatomy),
+            side="" if segment.name in anatomy else segment.side,
         )
         for segment in segments
     ]

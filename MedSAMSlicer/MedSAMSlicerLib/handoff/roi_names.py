@@ -5,15 +5,6 @@ from __future__ import annotations
 import re
 
 LONGEST = 16
-_TARGET = re.compile(
-    r"""(I?GTV|I?CTV|ITV|PTV!?)       # type of target
-        (n|p|sb|par|v|vas)?           # class: nodal, primary, surgical bed, ...
-        (\d{1,2})?                    # number
-        (_[A-Z]{2}\d?[A-Z]*\d*)?      # image
-        (_(High|Low|Mid)(\d\d)?|_\d{3,5}|_\d+(\.\d+|p\d+)?Gy)?  # dose
-        (x\d+)?(-\d{1,2})?(\^\S+)?""",
-    re.VERBOSE,
-)
 _SIDES = {"left": "_L", "lt": "_L", "l": "_L", "right": "_R", "rt": "_R", "r": "_R"}
 _DOSE = re.compile(r"(\d+(?:\.\d+)?)\s*(c?)gy\b", re.IGNORECASE)
 # Names of the report for what is contoured most, and how they are written elsewhere.
@@ -81,6 +72,21 @@ SUGGESTIONS = (
     ),
 )
 """Names that are suggested while the user types."""
+# Beside the organs: what else of the report's list stands in the names of targets, and the classes of its further names.
+_INDICATORS = "|".join(sorted({*SUGGESTIONS[len(_TARGETS) :], "Boost", "Eval", "Preop"}, key=len, reverse=True))
+_CLASSES = "A|Bone|CN|Glnd|LN|Musc|N|Spc|V|VB"
+_TARGET = re.compile(
+    rf"""(I?GTV|I?CTV|ITV|PTV!?)       # type of target
+        (n|p|sb|par|v|vas)?           # class: nodal, primary, surgical bed, ...
+        (\d{{1,2}})?                   # number
+        (_((CT|PT|MR|SP)\d{{0,2}})+)?  # images
+        (_({_INDICATORS}|({_CLASSES})(_[A-Za-z0-9]+)+?))?  # what it lies in, or is for
+        (_(High|Low|Mid)(\d\d)?|_\d{{3,5}}(x\d+)?|_\d+([.p]\d+)?Gy(x\d+)?)?  # dose
+        (-\d\d)?                      # millimetres that it keeps from the skin
+        (\^\S+)?                      # anything else""",
+    re.VERBOSE,
+)
+"""Section 8 of the report of AAPM's Task Group 263, without its last resort for names that are too long."""
 
 
 def problem_of(name: str) -> str:
@@ -159,8 +165,12 @@ def _mended_target(name: str) -> str:
         number = words.pop()
     elif words and re.fullmatch(r"\d{1,2}", words[0]) and words[1].lower() not in ("mm", "cm"):
         number = words.pop(0)
-    base = f"{internal}{target}{letter}{number}{grade}"
-    # TG-263 lets anything follow "^": the site, above all. The number and the side come before what has to be cut.
+    base = f"{internal}{target}{letter}{number}"
+    organ = _mended_organ(" ".join([*words, side]))
+    if organ.endswith(f"_{side}" if side else organ) and 0 < len(organ) <= LONGEST - len(f"{base}_{grade}"):
+        return f"{base}_{organ}{grade}"
+    base += grade
+    # TG-263 lets anything follow "^". The number and the side come before what has to be cut.
     tail = f"_{side}" if side and words else side
     site = "_".join(words)[: max(0, LONGEST - 1 - len(base) - len(tail))].rstrip("_.")
     return f"{base}^{site}{tail}" if site or tail else base

@@ -61,7 +61,7 @@ def build_rtstruct(series: SourceSeries, segments: Sequence[Segment], label: str
         roi.ReferencedFrameOfReferenceUID = series.first.FrameOfReferenceUID
         roi.ROIName = segment.name[:64]
         roi.ROIDescription = segment.description
-        roi.ROIGenerationAlgorithm = "SEMIAUTOMATIC" if segment.provenance else ""
+        roi.ROIGenerationAlgorithm = "SEMIAUTOMATIC" if segment.recorded else ""
         ds.StructureSetROISequence.append(roi)
         contours = pydicom.Dataset()
         contours.ROIDisplayColor = [round(255 * part) for part in segment.colour]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .dicom_header import complete_headers
-from .dicom_seg import anatomy_code, refusals_of_highdicom, require_highdicom
+from .dicom_seg import anatomy_code, refusals_of_highdicom, require_highdicom, side_code
 from .measure import Measurements
 from .segments import Segment
 from .source_series import SourceSeries
 
 if TYPE_CHECKING:
     import highdicom as hd
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
 
 SERIES_NUMBER = 902
 _PROCEDURES = {
@@ -21,8 +22,18 @@ _PROCEDURES = {
     "MR": "MRIUnspecifiedBodyRegion",
     "PT": "PETUnspecifiedBodyRegion",
 }
-_PERCENTILES = {5: ("371888009", "Fifth percentile"), 95: ("371889001", "Ninety-fifth percentile")}
-"""Percentiles that have a code of SNOMED CT, besides the median; the quartiles have none."""
+SCHEME = "99MEDSAM"
+"""Designator of the codes of this project, for what no public scheme has a code: DICOM, SNOMED CT and IBSI name no quartile of
+a region and no number of parts, and IBSI's surface (C0JK) is that of a mesh, where ours is estimated without one."""
+_SURFACE = ("SurfaceCrofton", SCHEME, "Surface area by Crofton's formula")
+_PARTS = ("Parts", SCHEME, "Number of connected parts")
+_PERCENTILES = {
+    5: ("371888009", "SCT", "Fifth percentile"),
+    25: ("Percentile25", SCHEME, "Twenty-fifth percentile"),
+    75: ("Percentile75", SCHEME, "Seventy-fifth percentile"),
+    95: ("371889001", "SCT", "Ninety-fifth percentile"),
+}
+"""Codes of the percentiles besides the median."""
 
 
 def build_report(
@@ -75,7 +86,16 @@ def build_report(
             is_complete=True,
             is_final=False,
             series_description="MedSAM measurements",
+            coding_schemes=[_scheme()],
         )
+
+
+def _scheme() -> CodingSchemeIdentificationItem:
+    from highdicom.coding_schemes import CodingSchemeIdentificationItem
+
+    return CodingSchemeIdentificationItem(
+        SCHEME, "Measurements of MedSAMSlicer", version=__version__, responsible_organization="MedSAMSlicer"
+    )
 
 
 def _group(
@@ -94,7 +114,7 @@ def _group(
             source_series=hd.sr.SourceSeriesForSegmentation(series.first.SeriesInstanceUID),
         ),
         finding_type=description.segmented_property_type,
-        finding_sites=[hd.sr.FindingSite(region)] if region is not None else None,
+        finding_sites=[hd.sr.FindingSite(region, side_code(segment.side))] if region is not None else None,
         algorithm_id=hd.sr.AlgorithmIdentification(
             name="MedSAMSlicer", version=__version__, parameters=[segment.description]
         ),
@@ -107,11 +127,12 @@ def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measu
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
-    # No surface: the only code for it, of IBSI, is that of a mesh, and ours is Crofton's estimate.
     shape = (
         (codes.SCT.Volume, 1000 * measured.volume_ml, codes.UCUM.CubicMillimeter),
         (codes.cid7470.LongAxis, measured.longest_mm, codes.UCUM.Millimeter),
         (codes.cid7470.PerpendicularAxis, measured.perpendicular_mm, codes.UCUM.Millimeter),
+        (Code(*_SURFACE), measured.surface_mm2, codes.UCUM.SquareMillimeter),
+        (Code(*_PARTS), measured.parts, codes.UCUM.NoUnits),
     )
     for name, value, unit in shape:
         yield hd.sr.Measurement(name=name, value=_rounded(value), unit=unit)
@@ -125,7 +146,7 @@ def _measurements(measured: Measurements, modality: str) -> Iterator[hd.sr.Measu
         (codes.SCT.Minimum, values.minimum),
         (codes.SCT.Maximum, values.maximum),
         (codes.SCT.Median, values.percentiles[50]),
-        *((Code(code, "SCT", meaning), values.percentiles[n]) for n, (code, meaning) in _PERCENTILES.items()),
+        *((Code(*code), values.percentiles[n]) for n, code in _PERCENTILES.items()),
     ):
         yield hd.sr.Measurement(name=name, value=_rounded(value), unit=unit, derivation=derivation)
 

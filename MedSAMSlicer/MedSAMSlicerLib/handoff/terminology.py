@@ -1,8 +1,8 @@
-"""The region or organ that a segment's terminology in Slicer names."""
+"""The region or organ that a segment's terminology in Slicer names, and its side."""
 
 from __future__ import annotations
 
-from .dicom_seg import anatomy_name
+from .dicom_seg import anatomy_name, side_name
 
 TERMINOLOGY_TAG = "TerminologyEntry"
 """Tag of Slicer's segments: context~category~type~modifier~anatomic context~region~modifier, each of them scheme^code^meaning."""
@@ -18,9 +18,20 @@ def anatomy_of_terminology(text: str) -> str:
     Returns:
         '' if none was chosen, or one that `anatomy_code` does not know.
     """
-    _context, category, kind, _modifier, _regions, region, *_rest = [*text.split("~"), *[""] * 6]
-    organ = kind if _code(category) in _ANATOMICAL_STRUCTURE else ""
-    return anatomy_name(_code(region) or _code(organ))
+    return anatomy_name(_place(text)[0])
+
+
+def side_of_terminology(text: str) -> str:
+    """Side of that region or organ, for `Segment.side`; '' if none was chosen."""
+    return side_name(_place(text)[1]) if anatomy_of_terminology(text) else ""
+
+
+def _place(text: str) -> tuple[str, str]:
+    """Codes of the region, or of the organ that the segment is, and of the modifier."""
+    _context, category, kind, kinds, _regions, region, regions, *_rest = [*text.removesuffix("|").split("~"), *[""] * 7]
+    if _code(region):
+        return _code(region), _code(regions)
+    return (_code(kind), _code(kinds)) if _code(category) in _ANATOMICAL_STRUCTURE else ("", "")
 
 
 def _code(entry: str) -> str:

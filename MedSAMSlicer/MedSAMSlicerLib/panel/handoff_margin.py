@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ..engine.errors import InputError
 from ..handoff.roi_names import warning
 from .handoff_nodes import SegmentEntry
+from .texts import show_message
 
 
 class MarginRow:
@@ -23,6 +24,21 @@ class MarginRow:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._entries: tuple[SegmentEntry, ...] = ()
+        ui.handoffMarginNameEdit.connect("textChanged(QString)", self._show_name)
+        self._show_name()
+
+    def _show_name(self, _text: str = "") -> None:
+        """Say which rule the name breaks, while it is typed."""
+        name = self._name
+        taken = _("There is a segment {name} already.").format(name=name)
+        show_message(self._ui.handoffMarginNameHint, taken if self._is_taken(name) else warning(name))
+
+    @property
+    def _name(self) -> str:
+        return str(self._ui.handoffMarginNameEdit.text).strip() or "PTV"
+
+    def _is_taken(self, name: str) -> bool:
+        return any(one.segment_name == name for one in self._entries)
 
     def show(self, entries: Sequence[SegmentEntry]) -> None:
         """Offer segments as limits; those that are chosen stay chosen."""
@@ -36,6 +52,7 @@ class MarginRow:
             combo.clear()
             combo.addItems([_("none"), *(one.segment_name for one in entries)])
             combo.currentIndex = ids.index(before_id) if before_id in ids else 0
+        self._show_name()
 
     def add(self, segmentation_node: Any, volume_node: Any, entry: SegmentEntry | None) -> str:
         """Add the new segment. Returns what the user should read.
@@ -50,8 +67,8 @@ class MarginRow:
             margin = [float(mm) for mm in re.split(r"[\s;]+", str(ui.handoffMarginEdit.text).strip().replace(",", "."))]
         except ValueError as error:
             raise InputError(_("the margin is not a number: give one, or six (L R A P S I), in mm")) from error
-        name = str(ui.handoffMarginNameEdit.text).strip() or "PTV"
-        if any(one.segment_name == name for one in self._entries):
+        name = self._name
+        if self._is_taken(name):
             raise InputError(_("there is a segment {name} already: give another name").format(name=name))
         from . import handoff_work
 

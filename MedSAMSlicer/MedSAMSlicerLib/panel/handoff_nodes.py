@@ -67,7 +67,7 @@ def entries(segmentation_node: slicer.vtkMRMLSegmentationNode | None) -> list[Se
 
 def _review(segment: slicer.vtkSegment) -> Review:
     reviewed = is_reviewed(lambda key: tag_of(segment, key))
-    return Review(reviewed, tag_of(segment, REVIEWED_BY_TAG), tag_of(segment, REVIEWED_ON_TAG))
+    return Review.stored(reviewed, tag_of(segment, REVIEWED_BY_TAG), tag_of(segment, REVIEWED_ON_TAG))
 
 
 def keep_choice(

@@ -187,7 +187,7 @@ class HandoffSection:
                 entry.segment_id,
                 name=str(ui.handoffNameEdit.text),
                 kind=KINDS[ui.handoffTypeComboBox.currentIndex],
-                review=Review(
+                review=Review.stored(
                     bool(ui.handoffReviewedCheckBox.checked),
                     str(ui.handoffReviewedByEdit.text),
                     reviewed_on,

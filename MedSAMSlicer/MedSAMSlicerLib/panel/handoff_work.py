@@ -19,14 +19,14 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..engine.errors import InputError
 from ..engine.provenance import PROVENANCE_TAG
 from ..handoff.grid import Grid, move_mask
-from ..handoff.margins import at_edge, grow, margin_text
+from ..handoff.margins import at_edge, grow, margin_provenance
 from ..handoff.measure import Measurements, measure
 from ..handoff.roi_names import warning
 from ..handoff.segments import Segment
 from ..handoff.source_series import SourceSeries, read_source_series
 from ..handoff.suv import suv_factor
 from ..handoff.tables import MEASURE_COLUMNS, measurement_row
-from ..handoff.terminology import TERMINOLOGY_TAG, anatomy_of_terminology
+from ..handoff.terminology import TERMINOLOGY_TAG, anatomy_of_terminology, side_of_terminology
 from ..handoff.write_dicom import write_dicom
 from ..io.dicom_headers import read_headers
 from ..io.tables import csv_text
@@ -71,7 +71,7 @@ def write_files(
                 names=", ".join(resampled)
             )
         )
-    if unknown := [segment.name for segment in segments if not segment.provenance]:
+    if unknown := [segment.name for segment in segments if not segment.recorded]:
         notes.append(
             _("No record of model and prompts, the files say 'origin not recorded': {names}.").format(
                 names=", ".join(unknown)
@@ -179,6 +179,7 @@ def segments_on_grid(
                 entry.review,
                 resampled,
                 anatomy_of_terminology(tag_of(segment, TERMINOLOGY_TAG)),
+                side_of_terminology(tag_of(segment, TERMINOLOGY_TAG)),
             )
         )
     return found
@@ -260,8 +261,8 @@ def add_margin(
     made.AddRepresentation("Binary labelmap", make_labelmap(reference, placed.box, placed.voxels))
     margin = " ".join(f"{mm:g}" for mm in margin_mm)
     made.SetTag(MARGIN_TAG, _("{margin} mm").format(margin=margin))
-    origin = margin_text(entry.name, margin_mm, *([one.name] if one is not None else [] for one in (avoid, inside)))
-    made.SetTag(PROVENANCE_TAG, f"{origin}; {segment.provenance}".rstrip("; "))
+    limits = ([one.name] if one is not None else [] for one in (avoid, inside))
+    made.SetTag(PROVENANCE_TAG, margin_provenance(segment, margin_mm, *limits))
     segmentation = segmentation_node.GetSegmentation()
     segmentation.AddSegment(made, segmentation.GenerateUniqueSegmentID(name))
     return at_edge(grown)

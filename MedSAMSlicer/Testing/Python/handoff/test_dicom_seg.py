@@ -15,24 +15,28 @@ import pytest
 from MedSAMSlicerLib.handoff import dicom_seg
 from MedSAMSlicerLib.handoff.dicom_header import save
 from MedSAMSlicerLib.handoff.dicom_seg import build_seg, read_seg
-from MedSAMSlicerLib.handoff.measure import measure
-from MedSAMSlicerLib.handoff.segments import Review, Segment
+from MedSAMSlicerLib.handoff.margins import margin_provenance
+from MedSAMSlicerLib.handoff.measure import PERCENTILES, measure
+from MedSAMSlicerLib.handoff.segments import Review, Segment, provenance_of
 from MedSAMSlicerLib.handoff.source_series import SourceSeries
 from MedSAMSlicerLib.handoff.structured_report import build_report
-from MedSAMSlicerLib.handoff.terminology import anatomy_of_terminology
+from MedSAMSlicerLib.handoff.terminology import anatomy_of_terminology, side_of_terminology
 from MedSAMSlicerLib.handoff.write_dicom import write_dicom
 from support.patient_series import objects
 
 hd = pytest.importorskip("highdicom")
 OBJECTS = objects()
 SEGMENTS = [
-    Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, box", anatomy="lung"),
+    Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, box", anatomy="lung", side="Left"),
     Segment("Liver", OBJECTS["ball of 15 px"], anatomy="Liver"),  # overlaps
     Segment(
         "PTV_6000", OBJECTS["first and last slice"], "PTV", (0.1, 0.2, 0.9), review=Review(True, "Doe", "2026-03-01")
     ),
     Segment("Mass", OBJECTS["one slice"], "GTV"),
 ]
+SEGMENTS.append(
+    Segment("PTV", OBJECTS["ball of 5 px"], "PTV", provenance=margin_provenance(SEGMENTS[3], [5.0], inside=["Body"]))
+)
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_segments_lie_on_the_slices_of_the_series(
         np.testing.assert_allclose(again.colour, segment.colour, atol=0.02)
         np.testing.assert_array_equal(again.mask, segment.mask)
         assert again.provenance == segment.provenance
-        assert again.anatomy.casefold() == segment.anatomy.casefold()
+        assert (again.anatomy.casefold(), again.side) == (segment.anatomy.casefold(), segment.side)
     shared = seg.SharedFunctionalGroupsSequence[0]
     np.testing.assert_allclose(
         shared.PlaneOrientationSequence[0].ImageOrientationPatient, series.first.ImageOrientationPatient
@@ -69,10 +73,11 @@ def test_segments_lie_on_the_slices_of_the_series(
 
 def test_each_segment_says_what_it_is(source: Callable[..., SourceSeries], out: Path) -> None:
     write_dicom(source(), SEGMENTS, seg=out)
-    tumour, liver, target, _mass = hd.seg.segread(out).SegmentSequence
+    tumour, liver, target, _mass, _grown = hd.seg.segread(out).SegmentSequence
     assert tumour.SegmentLabel == "GTVp" and tumour.SegmentAlgorithmType == "SEMIAUTOMATIC"
     assert tumour.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Neoplasm"
     assert tumour.AnatomicRegionSequence[0].CodeMeaning == "Lung"
+    assert tumour.AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
     assert "litemedsam, box" in str(tumour.SegmentationAlgorithmIdentificationSequence[0].AlgorithmParameters)
     assert liver.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Liver"
     assert target.SegmentedPropertyTypeCodeSequence[0].CodeMeaning.startswith("Planning target volume")
@@ -86,13 +91,19 @@ def test_no_algorithm_is_claimed_without_a_record(
     write_dicom(source(), SEGMENTS, seg=out, rtstruct=rs)
     structures = pydicom.dcmread(rs).StructureSetROISequence
     for segment, written, structure in zip(SEGMENTS, hd.seg.segread(out).SegmentSequence, structures, strict=True):
-        known = bool(segment.provenance)
+        known = segment is SEGMENTS[0]
         assert written.SegmentAlgorithmType == ("SEMIAUTOMATIC" if known else "MANUAL")
         assert ("SegmentationAlgorithmIdentificationSequence" in written) == known
         assert structure.ROIGenerationAlgorithm == ("SEMIAUTOMATIC" if known else "")
         assert structure.ROIDescription == written.SegmentDescription == segment.description
         assert ("MedSAMSlicer" in segment.description) == known
     assert SEGMENTS[3].description == "origin not recorded; not reviewed"
+    grown = "origin not recorded; Mass with a margin of 5 mm, inside of Body"
+    assert SEGMENTS[4].description == f"{grown}; not reviewed"
+    again = replace(SEGMENTS[4], name="CTV", resampled=True)
+    assert provenance_of(again.description) == (grown, Review())
+    twice = margin_provenance(again, [3.0])
+    assert twice == "origin not recorded; CTV with a margin of 3 mm; Mass with a margin of 5 mm, inside of Body"
     assert standard_errors(out) == standard_errors(rs) == []
 
 
@@ -122,7 +133,38 @@ def test_a_segment_keeps_its_tracking_uid(source: Callable[..., SourceSeries], o
 def test_the_anatomy_is_that_of_the_terminology_in_slicer(category: str, kind: str, region: str, anatomy: str) -> None:
     text = f"Segmentation category and type~{category}~{kind}~^^~Anatomic codes~{region}~^^|"
     assert anatomy_of_terminology(text) == anatomy
-    assert anatomy_of_terminology("") == ""
+    assert anatomy_of_terminology("") == side_of_terminology("") == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "side"), [("7771000", "Left"), ("24028007", "Right"), ("51440002", "Bilateral"), ("1", "")]
+)
+def test_the_side_is_that_of_the_organ_or_of_the_region(code: str, side: str) -> None:
+    organ, modifier = "SCT^64033007^Kidney", f"SCT^{code}^any"
+    structure, tumour = "SCT^123037004^Anatomical Structure", "SCT^49755003^Morphologically Altered Structure"
+    kidney = f"any~{structure}~{organ}~{modifier}~Anatomic codes~^^~^^|"
+    mass = f"any~{tumour}~SCT^4147007^Mass~SCT^7771000^Left~Anatomic codes~{organ}~{modifier}|"
+    assert anatomy_of_terminology(kidney) == anatomy_of_terminology(mass) == "Kidney"
+    assert side_of_terminology(kidney) == side_of_terminology(mass) == side
+
+
+def test_the_side_of_an_organ_is_written_and_read(
+    source: Callable[..., SourceSeries], out: Path, standard_errors: Callable[[Path], list[str]]
+) -> None:
+    series, report = source(), out.with_name("sr.dcm")
+    write_dicom(
+        series, [Segment("Kidney", OBJECTS["one slice"], anatomy="Kidney", side="Right")], seg=out, report=report
+    )
+    [kidney] = hd.seg.segread(out).SegmentSequence
+    assert (
+        kidney.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Right"
+    )
+    [again] = read_seg(out, series)
+    assert (again.anatomy, again.side) == ("Kidney", "Right")
+    [group] = hd.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    [site] = group.finding_sites
+    assert (site.value.meaning, site.laterality.meaning) == ("Kidney", "Right")
+    assert standard_errors(out) == standard_errors(report) == []
 
 
 def test_the_report_holds_the_measurements(
@@ -136,8 +178,10 @@ def test_the_report_holds_the_measurements(
     assert standard_errors(out) == []
     report = hd.sr.srread(out)
     assert report.VerificationFlag == "UNVERIFIED"
+    [scheme] = report.CodingSchemeIdentificationSequence
+    assert scheme.CodingSchemeDesignator == "99MEDSAM", "as every private scheme that its codes are of"
     groups = report.content.get_volumetric_roi_measurement_groups()
-    assert [group.tracking_identifier for group in groups] == ["GTVp", "Liver", "PTV_6000", "Mass"]
+    assert [group.tracking_identifier for group in groups] == ["GTVp", "Liver", "PTV_6000", "Mass", "PTV"]
     for group, segment, one in zip(groups, seg.SegmentSequence, measured, strict=True):
         assert group.tracking_uid == segment.TrackingUID
         values = {
@@ -145,11 +189,13 @@ def test_the_report_holds_the_measurements(
             for item in group.get_measurements()
         }
         assert values["Volume", ""] == pytest.approx(1000 * one.volume_ml, rel=1e-5)
-        assert not any("urface" in name for name, _derivation in values), "there is no code for what is measured"
+        assert values["Surface area by Crofton's formula", ""] == pytest.approx(one.surface_mm2, rel=1e-5)
+        assert values["Number of connected parts", ""] == one.parts
         assert values["Long axis", ""] == pytest.approx(one.longest_mm, rel=1e-5)
         assert one.values is not None
         assert values["Attenuation Coefficient", "Mean"] == pytest.approx(one.values.mean, rel=1e-5)
-        for percent, meaning in {5: "Fifth percentile", 50: "Median", 95: "Ninety-fifth percentile"}.items():
+        meanings = ("Fifth percentile", "Twenty-fifth percentile", "Median", "Seventy-fifth percentile")
+        for percent, meaning in zip(PERCENTILES, (*meanings, "Ninety-fifth percentile"), strict=True):
             expected = one.values.percentiles[percent]
             assert values["Attenuation Coefficient", meaning] == pytest.approx(expected, rel=1e-5)
 

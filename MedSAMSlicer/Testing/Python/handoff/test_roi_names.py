@@ -16,6 +16,25 @@ def test_names_that_keep_the_rules(name: str) -> None:
     assert mended(name) == name
 
 
+OF_THE_REPORT = """
+GTV CTV ITV IGTV ICTV PTV PTV! PTVn GTVp CTVsb GTVpar CTVv CTVvas PTV1 GTVp2 PTVp1_CT1PT1 GTV_CT2 CTV_A_Aorta
+CTV_A_Celiac GTV_Preop PTV_Boost PTV_Eval PTV_MR2_Prostate PTV_High CTV_Low GTV_Mid PTV_Mid01 PTV_5040 PTV_50.4Gy
+PTV_50p4Gy PTV_Liver_2000x3 PTV_Liver_20Gyx3 PTV_Eval_7000-08 PTV-03 CTVp2-05 PTV^Physician1 GTV_Liver^ICG
+"""
+
+
+def test_the_examples_of_the_report_keep_the_rules() -> None:
+    """Section 8.2 of TG-263's report, its rules 1 to 9."""
+    assert [name for name in OF_THE_REPORT.split() if problem_of(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["GTV_n", "PTVx", "PTV_liver", "PTV_Liver_Eval", "GTV_XY1", "PTV_Mid1", "PTV-3", "CTVp^"]
+)
+def test_targets_that_are_built_otherwise_break_them(name: str) -> None:
+    assert problem_of(name) == "is not built like the name of a target"
+
+
 @pytest.mark.parametrize(
     ("name", "proposal"),
     [
@@ -36,7 +55,9 @@ def test_names_that_keep_the_rules(name: str) -> None:
         ("CTVn lung", "CTVn^lung"),
         ("PTV posterior", "PTV^posterior"),
         ("PTV 5 mm", "PTV^5_mm"),
-        ("GTV liver 2", "GTV2^liver"),
+        ("GTV liver 2", "GTV2_Liver"),
+        ("PTV 60 Gy liver", "PTV_Liver_6000"),
+        ("GTV lung left", "GTV_Lung_L"),
         ("GTV 2 liver left", "GTV2^liver_L"),
         ("GTV_Mass_CT", "GTV^Mass_CT"),
         ("PTV 60 Gy lung 3", "PTV3_6000^lung"),

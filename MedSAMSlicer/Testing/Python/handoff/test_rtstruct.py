@@ -14,6 +14,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from MedSAMSlicerLib.engine.errors import InputError
 from MedSAMSlicerLib.handoff.grid import Grid, move_mask
 from MedSAMSlicerLib.handoff.read_segments import read_segments
 from MedSAMSlicerLib.handoff.rtstruct import write_rtstruct
@@ -163,10 +164,23 @@ def test_where_structures_come_from_is_kept_when_they_are_read_and_written_again
     assert [one.review.reviewed for one in found] == [False, True, False]
 
 
+@pytest.mark.parametrize("on", ["tomorrow", "2026-02-30", "3026-01-01", "1.3.2026"])
+def test_the_date_of_a_review_is_checked(on: str) -> None:
+    with pytest.raises(InputError, match=on):
+        Review(True, "Doe", on)
+    assert Review(True, on="20260301") == Review(True, on="2026-03-01")
+
+
 @pytest.mark.parametrize("provenance", ["", "litemedsam, SHA-256 79d8", "GTV + 1 mm; " * 120 + "SHA-256 79d8"])
 @pytest.mark.parametrize(
     "review",
-    [Review(), Review(True), Review(True, "Dr X", "2026-03-01"), Review(True, "A on B"), Review(True, on="3.4.26")],
+    [
+        Review(),
+        Review(True),
+        Review(True, "Dr X", "2026-03-01"),
+        Review(True, "A on B"),
+        Review.stored(True, "", "3.4.26"),
+    ],
 )
 def test_the_review_is_kept_when_it_is_read_and_written_again(
     source: Callable[..., SourceSeries], out: Path, provenance: str, review: Review

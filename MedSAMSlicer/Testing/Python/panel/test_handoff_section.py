@@ -282,8 +282,16 @@ def test_a_margin_becomes_a_segment_that_may_overlap(host: Any, scene: Any, ui: 
     assert dice(grown.astype(bool), ball(SHAPE, (5, 19, 21), 10 + 5 / 0.9, 3 / 0.9)) > 0.9
     kept = slicer.util.arrayFromSegmentBinaryLabelmap(scene.segmentation, "Lung tumour", scene.volume)
     np.testing.assert_array_equal(kept.astype(bool), BALL)
+    assert "already" in ui.handoffMarginNameHint.text, "before the button is clicked"
     host.user.click(ui.handoffMarginButton)
     assert "already" in ui.handoffMessage.text
+
+
+def test_the_name_of_a_margin_is_checked_while_it_is_typed(ui: Any) -> None:
+    assert not ui.handoffMarginNameHint.visible
+    for name, hint in (("PTV 60 Gy", "has spaces (TG-263): PTV_6000 would do"), ("PTV_6000", ""), ("", "")):
+        ui.handoffMarginNameEdit.text = name
+        assert hint in ui.handoffMarginNameHint.text and ui.handoffMarginNameHint.visible == bool(hint)
 
 
 def test_a_margin_avoids_a_segment_and_stays_inside_of_another(host: Any, scene: Any, ui: Any) -> None:
