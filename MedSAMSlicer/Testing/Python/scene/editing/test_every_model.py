@@ -24,7 +24,7 @@ from support.in_process_client import InProcessClient
 PROMPT = StackPrompt.from_box3d(1, 7, BOX)
 # Every geometry with one family, and every family in one geometry: neither knows of the other.
 PLACES = [("medsam", name) for name in ("axes permuted", "left-handed and oblique", "chain of parents with shear")]
-PLACES += [(key, "oblique") for key in ("litemedsam", "medsam", "sam_vit_b", "sam_med2d")]
+PLACES += [(key, "oblique") for key in ("litemedsam", "medsam", "mobile_sam", "sam_vit_b", "sam_med2d")]
 
 
 @pytest.fixture
