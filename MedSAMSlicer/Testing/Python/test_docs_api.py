@@ -56,11 +56,18 @@ def test_the_snippets_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    loaded: list[Any] = []
+
     def load(choice: ModelChoice, cache: Any = None) -> Any:
-        """PyTorch starts faster than OpenVINO; for SAM-Med2D, whose weights are not installed, another model stands in."""
+        """PyTorch starts faster than OpenVINO; for SAM-Med2D, whose weights are not installed, another model stands in.
+
+        All snippets share one LiteMedSAM and its embeddings.
+        """
         if choice.model == "sam_med2d":
             return load_component_model(choice, cache)
-        return load_predictor(replace(choice, device="cpu", runtime="torch"), cache)
+        if not loaded:
+            loaded.append(load_predictor(replace(choice, device="cpu", runtime="torch")))
+        return loaded[0]
 
     monkeypatch.setattr(service, "load_predictor", load)
     found = snippets((repository / "docs" / "api.md").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
-from support.every_family import EVERY
+from support.every_family import ONE_OF_EACH_FAMILY
 
 SLICES, ROWS, COLUMNS = 5, 40, 52
 TURNED = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
@@ -36,7 +36,7 @@ def written(path: Path, voxels: np.ndarray) -> Path:
     return path
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_volume_is_segmented_with_what_the_model_takes(
     key: str, scan: Path, tmp_path: Path, medsam_slicer: Callable[..., Any], small_choice: Callable[[str], ModelChoice]
 ) -> None:

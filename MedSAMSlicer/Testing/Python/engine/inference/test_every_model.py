@@ -1,6 +1,7 @@
 """No family is a second-class citizen: each does everything that the engine promises, down to its refusals.
 
-The families run small, with weights made by a rule; that they equal their authors' code is tested elsewhere.
+The families run small, with weights made by a rule; that they equal their authors' code is tested elsewhere. SAM's larger
+encoders are its smallest one with other numbers, and do once what the others do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from MedSAMSlicerLib.engine.propagation.settings import OutwardSettings
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.scene.worker.active_run import RunListener
-from support.every_family import EVERY, TAKING_POINTS, combinations
+from support.every_family import EVERY, ONE_OF_EACH_FAMILY, TAKING_POINTS, combinations
 from support.in_process_client import InProcessClient
 from support.shapes import ellipsoid, stack_of, textured_slice
 from support.small_families import SMALL_FAMILIES
@@ -61,7 +62,7 @@ def test_every_combination_of_prompts_is_answered_from_one_encoding(key: str, pr
     assert predictor.timings.encoder_calls == 1
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_every_part_of_a_prompt_counts(key: str, predictor: Predictor) -> None:
     """Another box, another point, another sign or another mask gives another answer."""
     asked = list(prompts_of(key).values())
@@ -77,7 +78,7 @@ def test_every_part_of_a_prompt_counts(key: str, predictor: Predictor) -> None:
         assert all(np.abs(one - other).max() > 1e-6 for other in answers[:n])
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_box_at_the_edges_and_slices_of_one_row_or_column_are_answered(key: str, predictor: Predictor) -> None:
     assert predictor.predict(IMAGE, Box.of_slice(ROWS, COLUMNS)).mask.shape == (ROWS, COLUMNS)
     assert predictor.predict(IMAGE, Box(COLUMNS - 1, ROWS - 1, COLUMNS - 1, ROWS - 1)).mask.shape == (ROWS, COLUMNS)
@@ -86,7 +87,7 @@ def test_a_box_at_the_edges_and_slices_of_one_row_or_column_are_answered(key: st
         assert predictor.predict(image, Box.of_slice(*shape)).mask.shape == shape
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_prompts_of_different_make_up_asked_together_give_what_they_give_alone(key: str, predictor: Predictor) -> None:
     asked = [*prompts_of(key).values(), SlicePrompt(box=Box(5, 5, 50, 40))]
     for together, prompt in zip(predictor.predict_prompts(IMAGE, asked), asked, strict=True):
@@ -95,7 +96,7 @@ def test_prompts_of_different_make_up_asked_together_give_what_they_give_alone(k
         assert abs(together.predicted_iou - alone.predicted_iou) < 1e-6
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_of_several_masks_the_one_of_which_the_model_thinks_best_is_taken(key: str, predictor: Predictor) -> None:
     several = predictor.predict_prompt(IMAGE, SlicePrompt(box=BOX), multimask=True)
     assert len(several.candidates) == 3
@@ -114,7 +115,7 @@ def test_a_single_click_is_ambiguous_and_two_are_not_to_sam(key: str, predictor:
     assert len(two.candidates) == (3 if key == "sam_med2d" else 0)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_prediction_may_be_refined_from_its_own_logits(key: str, predictor: Predictor) -> None:
     first = predictor.predict(IMAGE, BOX)
     correction = SlicePrompt(BOX, mask=MaskPrompt(logits=first.low_res_logits))
@@ -151,7 +152,7 @@ def test_what_a_model_was_not_trained_for_is_refused_with_its_name(key: str, kin
         next(iter(service.segment(choice, stack_of(np.stack([DISC] * 3)), keyed, RunInfo())))
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_prompt_outside_the_slice_is_refused(key: str, choice: ModelChoice) -> None:
     service = SegmentationService()
     outside = [SlicePrompt(box=Box(0, 0, COLUMNS, 5))]
@@ -162,7 +163,7 @@ def test_a_prompt_outside_the_slice_is_refused(key: str, choice: ModelChoice) ->
             service.preview(choice, IMAGE, prompt)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_three_slices_are_propagated_each_once_and_encoded_once(key: str, choice: ModelChoice) -> None:
     source = stack_of(ellipsoid((3, 48, 56), (1, 24, 28), (2.5, 12, 14)))
     prompt = StackPrompt.from_box3d(0, 2, Box(12, 10, 44, 38))
@@ -183,7 +184,7 @@ def test_three_slices_are_propagated_each_once_and_encoded_once(key: str, choice
     assert all(np.array_equal(repeated[index].mask, results[index].mask) for index in results)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_cancelled_run_ends_at_the_next_slice_and_another_may_follow(key: str, choice: ModelChoice) -> None:
     source = stack_of(ellipsoid((3, 48, 56), (1, 24, 28), (2.5, 12, 14)))
     prompt = StackPrompt.from_box3d(0, 2, Box(12, 10, 44, 38))
@@ -218,7 +219,7 @@ def test_damaged_weights_and_those_of_every_other_family_are_refused_in_one_line
         assert CATALOGUE[key].title in str(caught.value) and "\n" not in str(caught.value)
 
 
-@EVERY
+@ONE_OF_EACH_FAMILY
 def test_a_loose_rectangle_is_wider_than_a_close_one_and_stays_in_the_input(key: str, predictor: Predictor) -> None:
     close, loose = (predictor.family.with_margin(BOX, ROWS, COLUMNS, factor) for factor in FACTORS)
     wider = np.subtract(loose.xyxy, close.xyxy)

@@ -164,3 +164,5 @@ class Process(Double):
             process.kill()
             process.wait()
             self.__dict__["_process"] = None
+            # Its thread would wait for more as long as the tests run.
+            self.__dict__["_feeder"].close()
