@@ -4,25 +4,48 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from MedSAMSlicerLib.cli import segment as segment_command
+from MedSAMSlicerLib.engine.model_choice import LoadedModel, ModelChoice, RunInfo
+from MedSAMSlicerLib.engine.prompts import StackPrompt
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.results import SliceResult
+from MedSAMSlicerLib.engine.serving import service
+from MedSAMSlicerLib.engine.stack import SliceSource
+from support.threshold_model import threshold_predictor
 
 BOX = ("--box", 18, 42, 19, 49, 1, 5)
 
 
+class BrightService:
+    """Segments what is bright: what is written matters here, not what is found."""
+
+    def load(self, choice: ModelChoice) -> LoadedModel:
+        return LoadedModel(choice.model, "0" * 64, "cpu", "plain")
+
+    def segment(
+        self, choice: ModelChoice, source: SliceSource, prompt: StackPrompt, info: RunInfo
+    ) -> Iterator[SliceResult]:
+        info.loaded = self.load(choice)
+        yield from propagate(source, prompt, threshold_predictor())
+
+
 @pytest.fixture
-def everything(segment: Callable, image_file: Path, tmp_path: Path) -> Callable[[], Any]:
+def everything(
+    medsam_slicer: Callable, image_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Any]:
     """The command with all three outputs; older ones are there already."""
+    monkeypatch.setattr(service, "SegmentationService", lambda *_, **__: BrightService())
     names = {"--output": "out.seg.nrrd", "--preview": "preview.png", "--report": "report.json"}
     for name in names.values():
         (tmp_path / name).write_text("older")
     files = [part for option, name in names.items() for part in (option, tmp_path / name)]
-    return lambda: segment(image_file, *files, *BOX)
+    return lambda: medsam_slicer("segment", image_file, *files, *BOX, "--window", "350,400")
 
 
 def on_storing(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
@@ -42,7 +65,7 @@ def on_storing(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseExceptio
 STORED = ("out.seg.nrrd", "out.seg.nrrd", "preview.png", "preview.png", "report.json", "report.json")
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(STORED, start=1))
+@pytest.mark.parametrize(("number", "name"), list(enumerate(STORED, start=1)))
 def test_a_disk_that_is_full_when_any_of_the_files_is_stored(
     everything: Callable, files_of: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, name: str
 ) -> None:
@@ -109,19 +132,18 @@ def test_ctrl_c_at_every_step(
 )
 def test_an_engine_that_fails_is_one_line_too(
     everything: Callable,
-    engine: Any,
     files_of: Callable,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
     words: str,
 ) -> None:
-    found = engine.segment
+    found = BrightService.segment
 
     def failing(*arguments: Any) -> Any:
         yield next(found(*arguments))
         raise error
 
-    monkeypatch.setattr(engine, "segment", failing)
+    monkeypatch.setattr(BrightService, "segment", failing)
     before = files_of()
     ran = everything()
     assert (ran.status, ran.out) == (1, "")
