@@ -99,7 +99,9 @@ CHANGES: dict[str, Changes] = {
     "keymasks": {
         "between_keys.bulge": (0.5, 1.0),
         "key_masks.slope": (0.75, 3.0),
-        "key_masks.doubt_weight": (1.0, 3.0),
+        "key_masks.doubt_weight": (1.0, 2.0),
+        "key_masks.least_agreement": (0.1, 0.5),
+        "key_masks.full_agreement": (0.4, 0.8),
         **SMOOTHING,
     },
 }

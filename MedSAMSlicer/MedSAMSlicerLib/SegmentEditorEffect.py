@@ -114,7 +114,7 @@ class SegmentEditorEffect(Commands, AbstractScriptedSegmentEditorEffect):
         self._overlays.attach()
         self._unapplied.watch()
         self._editor = segment_editor_of(self.scriptedEffect)
-        keys = {"N": self.goToNextReview, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}
+        keys = {"N": self.goToNextReview, "K": self.keepSlice, "Ctrl+Return": self.apply, "Ctrl+Enter": self.apply}
         self._shortcuts = Shortcuts(self._editor, keys, self.escape)
         slicer.app.connect("focusChanged(QWidget*,QWidget*)", self._focus_changed)
         self._in_use.take()

@@ -81,6 +81,10 @@ class Commands:
         """Make the segment's mask on the slice in view the start of the next prediction, with models that take masks."""
         self._attempt(self._start_from_segment)
 
+    def keepSlice(self) -> None:
+        """Make the object's mask on the slice in view final: later runs start from it and leave it as it is."""
+        self._attempt(self._keep_slice)
+
     def goToSlice(self, index: int) -> None:
         """Show a slice of the result, or a key slice, in the slice views."""
         self._attempt(lambda editor: self._go_to(editor, index))
@@ -209,6 +213,13 @@ class Commands:
         if view is not None:
             editor.state.check_nodes()
             editor.points.start_from_segment(view)
+
+    def _keep_slice(self, editor: ContourEditor) -> None:
+        view = self._view_geometry()
+        if view is not None:
+            index = editor.keep_slice(view)
+            if self._controller.writer is not None:
+                self._controller.writer.look_at(index)  # whoever keeps a slice has reviewed it
 
     def _set_range_end(self, editor: ContourEditor, name: Literal["ReachStart", "ReachEnd"]) -> None:
         view = self._view_geometry()

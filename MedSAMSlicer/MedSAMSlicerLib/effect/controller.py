@@ -152,7 +152,8 @@ class EffectController:
         if suspended is not None:
             suspended.close()
         state = SegmentState(*wanted, EffectParameters(node, self._preferred))
-        self.editor, self.writer = ContourEditor(state, self.client, self._on_result), ResultWriter(state)
+        self.writer = ResultWriter(state)
+        self.editor = ContourEditor(state, self.client, self._on_result, self.writer)
         state.changed.connect(self._changed)
         state.views = lambda: [geometry_of(view) for view in slice_views()]
         state.redrawn.connect(lambda: self._redrawn(False))

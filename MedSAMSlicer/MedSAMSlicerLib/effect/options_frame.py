@@ -61,6 +61,7 @@ class OptionsFrame:
             (ui.applyButton, actions.apply),
             (ui.discardButton, actions.discard),
             (ui.nextReviewButton, actions.goToNextReview),
+            (ui.keepSliceButton, actions.keepSlice),
             (ui.framesButton, actions.contourAllFrames),
             (ui.fromHereButton, lambda: actions.setReachEnd("ReachStart")),
             (ui.toHereButton, lambda: actions.setReachEnd("ReachEnd")),
@@ -111,6 +112,7 @@ class OptionsFrame:
             ui.resultLabel.visible = state.progress is None
             ui.nextReviewButton.enabled = state.result.can_go_to_review
             ui.applyButton.enabled = state.result.can_apply
+            ui.keepSliceButton.enabled = state.result.can_apply
             ui.framesButton.visible, ui.framesButton.enabled = state.result.has_frames, state.result.can_contour_frames
             self._show_strip(state.result.summary.cells, state.result.summary.first_slice)
         self._show_keys(state.keys, state.keys_title)

@@ -36,6 +36,8 @@ def help_text() -> str:
                 _("<b>Click</b> inside the object, <b>Ctrl+click</b> (Cmd+click on macOS) outside it, with models that"
                   " accept points: refine the mask on that slice, starting from its rectangle or its result."
                   " Clicks do not start a run: press <b>Enter</b> or 'Contour'."),
+                _("<b>Keep this slice</b> (<b>K</b>): its mask is final, and the next run starts from it. Slices of an applied"
+                  " result that you edit with another tool are final too. 'Remove' in the list of key slices lets them go."),
                 _("<b>Backspace</b> or 'Undo prompt': take back the last rectangle, click, ROI, removal or discard, with the"
                   " result that there was before it."),
                 _("<b>Esc</b>: drop the rectangle, or cancel the run that it started, or drop the clicks since the last"
@@ -87,6 +89,8 @@ def origin_text(origin: Origin) -> str:
         "roi": _("from ROI"),
         "clicked": _("clicked"),
         "segment": _("from segment"),
+        "kept": _("kept, final"),
+        "edited": _("edited, final"),
     }
     return names[origin]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from ..masks import dice
 from ..models.family import LogitsGrid
 from ..prompts import Box
 from .settings import PropagationSettings
@@ -127,9 +128,7 @@ class KeyShapes:
     def box_between(self, index: int) -> Box | None:
         """Bounding box of the shape expected on a slice; None as for `between`, or if nothing is left of the shape."""
         expected = self.between(index)
-        predictor = self._predictor
-        found = None if expected is None else predictor.predictor.mask_of(expected, predictor.rows, predictor.columns)
-        return None if found is None else Box.from_mask(found)
+        return None if expected is None else Box.from_mask(self._mask_of(expected))
 
     def between(self, index: int) -> np.ndarray | None:
         """float32 (h, w) logits of the shape expected on a slice; None if the key slices next to it have no key masks."""
@@ -144,15 +143,28 @@ class KeyShapes:
         return self._logits(shape_between(self._shapes[low], self._shapes[high], share, bulge))
 
     def guided(self, index: int, mask: SliceMask) -> SliceMask:
-        """The prediction of a slice, bent towards the shape expected between key masks where the model is not sure."""
+        """The prediction of a slice, bent towards the shape expected between key masks where the model is not sure.
+
+        Where the prediction is empty, the shape takes its place.
+        """
         expected = self.between(index)
         if expected is None:
             return mask
         largest = self._settings.smoothing.largest_logit
-        doubt = 1 - min(1.0, max(0.0, mask.reliability))
-        weight = min(1.0, self._settings.key_masks.doubt_weight * doubt)
+        weight = self._weight(mask, self._mask_of(expected)) if mask.mask.any() else 1.0
         logits = (1 - weight) * np.clip(mask.logits, -largest, largest) + weight * expected
         return replace(mask, mask=self._predictor.with_logits(mask, logits).mask, logits=logits)
+
+    def _weight(self, mask: SliceMask, expected: np.ndarray) -> float:
+        """Weight of the expected shape, 0..1: the model doubts its mask, but the mask lies where the shape does."""
+        settings = self._settings.key_masks
+        doubt = 1 - min(1.0, max(0.0, mask.reliability))
+        room = settings.full_agreement - settings.least_agreement
+        agreement = (dice(mask.mask, expected) - settings.least_agreement) / room
+        return min(1.0, settings.doubt_weight * doubt) * min(1.0, max(0.0, agreement))
+
+    def _mask_of(self, logits: np.ndarray) -> np.ndarray:
+        return self._predictor.predictor.mask_of(logits, self._predictor.rows, self._predictor.columns)
 
     def _logits(self, distance: np.ndarray) -> np.ndarray:
         largest = self._settings.smoothing.largest_logit

@@ -73,11 +73,16 @@ class KeyMaskSettings:
     Attributes:
         slope: logits per pixel of the decoder at the contour of a key mask. 0.5 to 3.
         doubt_weight: weight of the expected section's logits where the model's mask is not reliable at all; it falls to 0
-            where the mask is fully reliable, and never exceeds 1. 1 to 3.
+            where the mask is fully reliable, and never exceeds 1. 1 to 2.
+        least_agreement: Dice coefficient of the model's mask and the expected section up to which the section does not
+            count: the object is bent, and the section lies beside it. 0.1 to 0.5.
+        full_agreement: coefficient from which the section counts in full. 0.4 to 0.8.
     """
 
     slope: float = 1.5
-    doubt_weight: float = 2.0
+    doubt_weight: float = 1.5
+    least_agreement: float = 0.3
+    full_agreement: float = 0.6
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
 from .frame_controller import FrameController
+from .key_masks import EditedObject, keep_slice
 from .mouse_interaction import MouseInteraction
 from .point_tool import PointTool
 from .prefetch import Prefetcher
@@ -52,6 +53,7 @@ class ContourEditor:
         state: the segment; closed with the editor.
         client: runs the model. May be shared with other editors; it stays open.
         on_result: called when a run has finished.
+        edited: tells what the user has edited in the segment; None: slices are not compared.
         clock: monotonic seconds.
     """
 
@@ -60,6 +62,7 @@ class ContourEditor:
         state: SegmentState,
         client: WorkerClient,
         on_result: Callable[[], None] = lambda: None,
+        edited: EditedObject | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
@@ -67,9 +70,9 @@ class ContourEditor:
         self.preview = SlicePreview(state, self.reader, client, clock)
         self.rectangle = RectangleTool(state, self.preview)
         self.points = PointTool(state, self.rectangle, self.preview)
-        self._client, self._on_result = client, on_result
+        self._client, self._on_result, self._edited = client, on_result, edited
         self.runs = RunController(
-            state, self.reader, client, self._slice_found, self._run_finished, self._run_failed, clock
+            state, self.reader, client, self._slice_found, self._run_finished, self._run_failed, edited, clock
         )
         self.frames = FrameController(state, client, self._wanted_window)
         self._prefetch = Prefetcher(state, self.reader, client, clock)
@@ -135,11 +138,25 @@ class ContourEditor:
         state.change_prompts(prompts)
         self._run(before=[before])
 
+    def keep_slice(self, view: ViewGeometry) -> int:
+        """Make the mask on the slice in view final, and return the slice; see `key_masks.keep_slice`.
+
+        Raises:
+            InputError: the key slices lie in another plane, or there is nothing to keep.
+        """
+        self.state.check_nodes()
+        index = keep_slice(self.state, self._edited, view)
+        self.points.refresh()
+        self.state.changed.emit()
+        return index
+
     def remove_key(self, index: int) -> None:
         """Make a key slice an ordinary slice; the slices between its neighbours are run again."""
         prompts = self.state.prompts
         if prompts is None or index not in prompts.keys:
             return
+        if prompts.keys[index].key_mask is not None:
+            self.state.current.released.add(index)
         remaining = prompts.without_key(index)
         if remaining is None:
             self.discard()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import Cancelled, MedSAMError, as_user_error
@@ -18,6 +19,7 @@ from ..volume.content import Content
 from ..volume.slice_reader import SliceReader
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
+from .key_masks import EditedObject, with_edited_slices
 from .segmentation_run import SegmentationRun
 
 _log = get_logger(__name__)
@@ -37,6 +39,7 @@ class RunController:
         on_slice: called with each slice whose run still has the segment's prompts.
         on_finished: called when `current` has the result of a run.
         on_failed: called when a run has ended without a result, before the state's `problem` is set.
+        edited: tells which slices the user has edited in the segment since the last run; None if nobody can.
         clock: monotonic seconds.
     """
 
@@ -48,10 +51,12 @@ class RunController:
         on_slice: Callable[[SliceResult], None],
         on_finished: Callable[[], None],
         on_failed: Callable[[], None],
+        edited: EditedObject | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state, self._reader, self._client, self._clock = state, reader, client, clock
         self._on_slice, self._on_finished, self._on_failed = on_slice, on_finished, on_failed
+        self._edited = edited
         self._run: SegmentationRun | None = None
         self._since = clock()
         self._first_seconds: float | None = None
@@ -110,8 +115,11 @@ class RunController:
             return
         try:
             state.check_nodes()
-            slice_range, choice = prompts.slice_range, state.parameters.choice
             stack = state.stack(prompts.plane)
+            prompts = with_edited_slices(state, self._edited, prompts, stack)
+            if prompts is not state.prompts:
+                state.amend_prompts(prompts)
+            slice_range, choice = prompts.slice_range, state.parameters.choice
             if slice_range is None:
                 slice_range = chosen_slice_range(state.parameters, prompts.plane, stack, prompts.keys)
             in_view = state.index_in_view(prompts.plane)
@@ -132,8 +140,8 @@ class RunController:
                 oriented_box=prompts.oriented_box,
                 part=part,
                 earlier=state.current.result,
-                on_slice=lambda found: self._show(found, prompts, content),
-                on_finished=lambda result: self._finish(result, prompts, basis, content),
+                on_slice=partial(self._show, prompts=prompts, content=content),
+                on_finished=partial(self._finish, prompts=prompts, basis=basis, content=content),
                 on_failed=self._fail,
             )
         except Exception as error:

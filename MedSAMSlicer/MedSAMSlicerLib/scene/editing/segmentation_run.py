@@ -76,6 +76,7 @@ class SegmentationRun:
         self.info: RunInfo | None = None
         self.error: MedSAMError | None = None
         self._stop_reason: MedSAMError | None = None
+        self._key_masks = prompt.key_masks.keys()
         self.found = StackResult(stack.shape)
         if part is not None:
             prompt = part.prompt_of(prompt)
@@ -113,7 +114,7 @@ class SegmentationRun:
     def _slice_found(self, found: SliceResult) -> None:
         if self._part is not None:
             found = replace(found, index=found.index + self._part.first)
-        if self._oriented_box is not None:
+        if self._oriented_box is not None and found.index not in self._key_masks:
             found = self._oriented_box.limited(found, self._stack.slice_to_world(found.index))
         is_new = self._part is None or self._part.replaces(found.index)
         if is_new:

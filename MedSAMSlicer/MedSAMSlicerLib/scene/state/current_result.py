@@ -72,11 +72,13 @@ class CurrentResult:
         outdated: whether the volume holds other voxels than those that the result was made from. No prediction starts
             from it then.
         seen: slices of the result that the user has looked at since they were contoured.
+        released: slices whose final masks the user has removed since: edits on them do not count.
     """
 
     def __init__(self) -> None:
         self.run: FinishedRun | None = None
         self.seen: frozenset[int] = frozenset()
+        self.released: set[int] = set()
         self.image: StackImage | None = None
         self._drawn: tuple[FinishedRun, StackImage] | None = None
         """A run and the image of its result, to be shown again if the next run ends without one."""
@@ -133,7 +135,9 @@ class CurrentResult:
         before = {index: key.given for index, key in self.run.prompts.keys.items()}
         after = {index: key.given for index, key in prompts.keys.items()}
         slices = self.run.result.shape[0]
-        part = partial_run_for(before, after, slices)
+        # Nothing is segmented beyond an empty key mask: it cannot guide a run.
+        guides = [index for index, key in prompts.keys.items() if key.holds_object]
+        part = partial_run_for(before, after, slices, guides)
         return part if part is None or prompts.box3d is None else part.over_whole_stack(slices)
 
     def content_for(self, stack: Stack, part: PartialRun | None) -> Content:
@@ -165,7 +169,7 @@ class CurrentResult:
         if before is None or before.shape != run.result.shape:
             self.seen = frozenset()
         self.seen = frozenset(index for index in self.seen if before is not None and _same(before, run.result, index))
-        self.run = run
+        self.run, self.released = run, set()
         self._drawn = (run, self.image) if drawn and self.image is not None else None
         self.applied = self.undone = self.outdated = False
 
@@ -216,7 +220,7 @@ class CurrentResult:
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
         self.run = self.image = self._drawn = None
-        self.seen = frozenset()
+        self.seen, self.released = frozenset(), set()
         self.applied = self.undone = self.outdated = False
 
 

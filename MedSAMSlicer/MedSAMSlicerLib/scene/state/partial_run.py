@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,16 +62,20 @@ class PartialRun:
         return StackPrompt(slices, slice_range, prompt.box3d, in_view)
 
 
-def partial_run_for(before: Mapping[int, object], after: Mapping[int, object], slices: int) -> PartialRun | None:
+def partial_run_for(
+    before: Mapping[int, object], after: Mapping[int, object], slices: int, guides: Collection[int] | None = None
+) -> PartialRun | None:
     """The part of a stack of `slices` slices that a change of key slices affects; None if nothing changed.
 
     Args:
         before, after: slice index -> prompt of the key slice, in the earlier run and now.
+        guides: key slices that can guide a run of a part at whose end they lie; None for all of them.
     """
     changed = sorted(index for index in {*before, *after} if before.get(index) != after.get(index))
     if not changed:
         return None
-    unchanged = [index for index in after if before.get(index) == after[index]]
+    guides = after if guides is None else guides
+    unchanged = [index for index in after if before.get(index) == after[index] and index in guides]
     below = max((index for index in unchanged if index < changed[0]), default=None)
     above = min((index for index in unchanged if index > changed[-1]), default=None)
     return PartialRun(

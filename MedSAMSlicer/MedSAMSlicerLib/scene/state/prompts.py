@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
 import slicer
 
 from ...engine.errors import InputError
@@ -16,11 +17,11 @@ from ...engine.volume.oriented_box import OrientedBox
 from ..roi.conversion import roi_to_prompt
 from ..volume.slice_stack import SliceStack, default_axis_of
 from ..volume.view_plane import Plane, Stack
-from .stored_mask import StoredMask
+from .stored_mask import StoredKeyMask, StoredMask
 
-Origin = Literal["drawn", "corrected", "roi", "clicked", "segment"]
-"""How a key slice came about: drawn by hand, marked on a slice that had a result, taken from an ROI, clicked, or started
-from the segment."""
+Origin = Literal["drawn", "corrected", "roi", "clicked", "segment", "kept", "edited"]
+"""How a key slice came about: drawn by hand, marked on a slice that had a result, taken from an ROI, clicked, started
+from the segment; or its mask is final, because the user kept it, or edited it in the segment."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,17 @@ class KeySlice:
         box, points: as in `SlicePrompt`.
         origin: how it came about.
         mask: mask that the model starts from: its own earlier prediction, or the mask of a result or of the segment.
+        key_mask: final mask, which leaves nothing to predict and stands alone.
 
     Raises:
-        InputError: nothing is marked, or only background points.
+        InputError: nothing is marked, or only background points, or a final mask and something else.
     """
 
     box: Box | None
     origin: Origin = "drawn"
     points: Points | None = None
     mask: StoredMask | None = None
+    key_mask: StoredKeyMask | None = None
 
     def __post_init__(self) -> None:
         self.prompt  # noqa: B018  (raises now, not when it is used)
@@ -47,7 +50,8 @@ class KeySlice:
     @property
     def prompt(self) -> SlicePrompt:
         """All of it, for the engine."""
-        return SlicePrompt(self.box, self.points, None if self.mask is None else self.mask.prompt)
+        mask = None if self.mask is None else self.mask.prompt
+        return SlicePrompt(self.box, self.points, mask, None if self.key_mask is None else self.key_mask.key_mask)
 
     def prompt_for(self, model: str) -> SlicePrompt:
         """The prompt for a model, without the logits of another model, which mean nothing to it.
@@ -62,12 +66,17 @@ class KeySlice:
     @property
     def is_box(self) -> bool:
         """Whether there is a box and nothing else."""
-        return self.points is None and self.mask is None
+        return self.points is None and self.mask is None and self.key_mask is None
 
     @property
-    def given(self) -> tuple[Box | None, Points | None, StoredMask | None]:
+    def holds_object(self) -> bool:
+        """Whether the slice shows the object, as far as is known: it has no final mask that is empty."""
+        return self.key_mask is None or self.key_mask.key_mask.box is not None
+
+    @property
+    def given(self) -> tuple[Box | None, Points | None, StoredMask | None, StoredKeyMask | None]:
         """All that a prediction depends on: equal for key slices that differ in nothing but their origin."""
-        return (self.box, self.points, self.mask)
+        return (self.box, self.points, self.mask, self.key_mask)
 
     @property
     def extent(self) -> Box | None:
@@ -152,7 +161,7 @@ class Prompts:
         key = self.keys[index]
         points = None if key.points is None else key.points.without_last()
         mask = key.mask if points is not None or key.origin == "segment" else None
-        if key.box is None and points is None and mask is None:
+        if key.box is None and points is None and mask is None and key.key_mask is None:
             return self.without_key(index)
         return replace(self, keys={**self.keys, index: replace(key, points=points, mask=mask)})
 
@@ -160,6 +169,18 @@ class Prompts:
         """Removes a key slice. None if no other one is left."""
         remaining = {at: key for at, key in self.keys.items() if at != index}
         return replace(self, keys=remaining) if remaining else None
+
+    def with_key_masks(self, masks: Mapping[int, np.ndarray], origin: Origin, stack: Stack) -> Prompts:
+        """Makes slices key slices with final masks, in place of what else was marked on them.
+
+        Args:
+            masks: slice index -> bool (rows, columns) mask.
+            stack: slices of `plane`.
+        """
+        changed = self
+        for index, mask in masks.items():
+            changed = changed.with_key(index, KeySlice(None, origin, key_mask=StoredKeyMask.of(mask)), stack)
+        return changed
 
     def stack_prompt(
         self, model: str, slice_range: tuple[int, int] | None = None, in_view: int | None = None
@@ -227,6 +248,7 @@ def _key_content(key: KeySlice) -> Any:
         "box": None if key.box is None else list(key.box.xyxy),
         "points": points,
         "mask": None if key.mask is None else key.mask.text,
+        "key_mask": None if key.key_mask is None else key.key_mask.text,
         "origin": key.origin,
     }
 
@@ -235,10 +257,16 @@ def _key_from(content: Any) -> KeySlice:
     if isinstance(content, list):
         *edges, origin = content
         content = {"box": edges, "origin": origin}
-    box, points, mask, origin = (content.get(name) for name in ("box", "points", "mask", "origin"))
+    box, points, mask, final, origin = (content.get(name) for name in ("box", "points", "mask", "key_mask", "origin"))
     if origin not in get_args(Origin):
         raise ValueError(origin)
     marked = None
     if points is not None:
         marked = Points(tuple((float(x), float(y)) for x, y, _sign in points), tuple(s > 0 for _x, _y, s in points))
-    return KeySlice(None if box is None else Box(*box), origin, marked, None if mask is None else StoredMask(mask))
+    return KeySlice(
+        None if box is None else Box(*box),
+        origin,
+        marked,
+        None if mask is None else StoredMask(mask),
+        None if final is None else StoredKeyMask(final),
+    )

@@ -171,6 +171,11 @@ class SegmentState:
         self._use(prompts)
         self._store()
 
+    def amend_prompts(self, prompts: Prompts) -> None:
+        """As `change_prompts`, as a part of the last change: it is taken back with it."""
+        self._use(prompts)
+        self._store()
+
     @property
     def can_undo_prompts(self) -> bool:
         """Whether `undo_prompts` has something to take back."""

@@ -1,4 +1,4 @@
-"""A mask prompt as text, so that scenes can store it and prompts can be compared."""
+"""Mask prompts and key masks as text, so that scenes can store them and prompts can be compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...engine.prompts import MaskPrompt
+from ...engine.prompts import KeyMask, MaskPrompt
 from ...engine.results import in_half_precision
 
 _MASK = "mask"
@@ -54,16 +54,52 @@ class StoredMask:
     @cached_property
     def prompt(self) -> MaskPrompt:
         """For the engine; the same object on each access."""
-        kind, rows_text, columns_text, packed = self.text.split(":")
-        rows, columns = int(rows_text), int(columns_text)
-        if not (0 < rows <= _LARGEST_SIDE and 0 < columns <= _LARGEST_SIDE):
-            raise ValueError(f"{kind} of {rows} x {columns}")
-        size = (rows * columns + 7) // 8 if kind == _MASK else 2 * rows * columns
-        unpacked = _unpacked(packed, size)
-        if kind == _MASK:
-            pixels = np.unpackbits(np.frombuffer(unpacked, np.uint8), count=rows * columns)
-            return MaskPrompt(mask=pixels.reshape(rows, columns).astype(bool))
-        return MaskPrompt(logits=np.frombuffer(unpacked, "<f2").reshape(rows, columns).astype(np.float32))
+        kind, values = _read(self.text)
+        return MaskPrompt(mask=values) if kind == _MASK else MaskPrompt(logits=values)
+
+
+@dataclass(frozen=True)
+class StoredKeyMask:
+    """A `KeyMask`, compressed.
+
+    Attributes:
+        text: as that of a `StoredMask` of kind ``mask``; the mask may be empty.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self.key_mask  # noqa: B018  (raises now, not when it is used)
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> StoredKeyMask:
+        """From a bool (rows, columns) mask of the slice."""
+        return cls(_packed(_MASK, mask.shape, np.packbits(mask).tobytes()))
+
+    @cached_property
+    def key_mask(self) -> KeyMask:
+        """For the engine; the same object on each access."""
+        kind, values = _read(self.text)
+        if kind != _MASK:
+            raise ValueError(kind)
+        return KeyMask(values)
+
+
+def _read(text: str) -> tuple[str, np.ndarray]:
+    """Kind, and bool (rows, columns) mask or float32 (h, w) logits."""
+    kind, rows_text, columns_text, packed = text.split(":")
+    rows, columns = int(rows_text), int(columns_text)
+    if not (0 < rows <= _LARGEST_SIDE and 0 < columns <= _LARGEST_SIDE):
+        raise ValueError(f"{kind} of {rows} x {columns}")
+    size = (rows * columns + 7) // 8 if kind == _MASK else 2 * rows * columns
+    unpacked = _unpacked(packed, size)
+    if kind == _MASK:
+        pixels = np.unpackbits(np.frombuffer(unpacked, np.uint8), count=rows * columns)
+        return kind, pixels.reshape(rows, columns).astype(bool)
+    return kind, np.frombuffer(unpacked, "<f2").reshape(rows, columns).astype(np.float32)
 
 
 def _packed(kind: str, shape: tuple[int, ...], data: bytes) -> str:

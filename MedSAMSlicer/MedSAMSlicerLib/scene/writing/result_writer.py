@@ -17,6 +17,7 @@ from ...engine.review import SlicesToReview
 from ...engine.volume.voxel_box import CroppedMask, Index
 from ..state.segment_state import SegmentState
 from ..volume.view_plane import Plane
+from .edited_slices import WrittenObject
 from .segment_editor import SegmentEditor
 from .segment_tags import review_of, slice_names, tag_provenance, tag_review
 from .segment_writer import SegmentChange, SegmentWriter, Written
@@ -96,6 +97,8 @@ class ResultWriter:
         self._state = state
         self._writes: list[_Write] = []
         self._segment_changed = False
+        self._written: tuple[StackResult, WrittenObject] | None = None
+        """The result that was written last, and what the segment held then; None if it only removed voxels."""
         self._checked: StackResult | None = None
         """The current result at the last `check_undo`."""
         self._stop = _observe_changes(state.segmentation_node, self._on_segment_changed)
@@ -132,6 +135,8 @@ class ResultWriter:
             write = _Write(result, current.lineage, change.segment, added, TrackedWrite(change))
             # What was undone cannot be redone any more.
             self._writes = [*(one for one in self._writes if not one.tracked.undone), write][-_REMEMBERED:]
+            held = WrittenObject.now(change.segment, CroppedMask.of(change.mask, change.box.first))
+            self._written = None if held is None or mode == "remove" else (result, held)
         self._tag(result, plane, earlier)
         self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
@@ -165,6 +170,28 @@ class ResultWriter:
         changed = self._segment_changed
         tag_review(segment, SlicesToReview(before.needed, before.seen | seen))
         self._segment_changed = changed  # its voxels are the same
+
+    def edited_slices(self) -> dict[int, np.ndarray]:
+        """Slice index -> bool (rows, columns) mask of the object on slices that were edited since the result was written.
+
+        What other tools of the Segment Editor have drawn counts, and what Undo has taken back does not. Without an applied
+        result there are none.
+        """
+        return self._object_on(None)
+
+    def object_on(self, index: int) -> np.ndarray | None:
+        """bool (rows, columns) mask of the applied result on a slice, with the user's edits; None if none is applied."""
+        return self._object_on([index]).get(index)
+
+    def _object_on(self, indices: list[int] | None) -> dict[int, np.ndarray]:
+        state, current = self._state, self._state.current
+        self.check_undo()
+        if state.gone or not current.applied or current.plane is None or self._written is None:
+            return {}
+        result, written = self._written
+        if result is not current.result:
+            return {}
+        return written.masks_on(state.stack(current.plane), state.segmentation_node, indices)
 
     def check_undo(self) -> None:
         """If it is suspected, find out which writes were undone or redone, and set the flags of the current result."""

@@ -149,6 +149,11 @@ class SegmentVoxels:
         self._segmentation_node, self._segment_id = segmentation_node, segment_id
         self._matrix = image_to_node(grid)
 
+    @property
+    def ijk_to_node(self) -> np.ndarray:
+        """(4, 4) matrix from indices of the grid to the segmentation's coordinates, before its transforms."""
+        return self._matrix
+
     def has_grid_of(self, other: SegmentVoxels) -> bool:
         """Whether an index means the same voxel in both."""
         return np.allclose(self._matrix, other._matrix, atol=1e-6)

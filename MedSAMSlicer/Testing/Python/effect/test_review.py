@@ -166,3 +166,29 @@ def test_shortcuts_work_only_while_the_effect_is_active(effect_fixture: Any) -> 
     effect_fixture.host.editor.setActiveEffect(None)
     with pytest.raises(AssertionError, match="no shortcut of this window"):
         effect_fixture.host.user.shortcut("Ctrl+Return")
+
+
+def test_a_slice_is_kept_by_button_or_key_as_the_segment_holds_it(effect_fixture: Any) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    effect_fixture.host.user.shortcut("K")
+    assert "empty on this slice" in ui.problemLabel.text
+    effect_fixture.drag()
+    user.click(ui.applyButton)
+    edited = effect_fixture.truth.copy()
+    edited[13, :, 40:] = False
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        edited.astype("uint8"), effect_fixture.segmentation, "tumour", effect_fixture.volume
+    )
+    node = user.view("Red").mrmlSliceNode()
+    node.SetSliceOffset(node.GetSliceOffset() + 6)
+    user.click(ui.keepSliceButton)
+    assert [ui.keysTable.item(row, 2).text() for row in range(2)] == ["drawn", "kept, final"]
+    key = effect_fixture.contouring.state.prompts.keys[13].key_mask
+    assert (key.key_mask.mask == edited[13]).all()
+    assert not effect_fixture.contouring.running and 13 in effect_fixture.contouring.state.current.seen
+    user.click(ui.undoPromptButton)
+    user.shortcut("K")
+    ui.keysTable.selectRow(1)
+    user.click(ui.removeKeyButton)
+    effect_fixture.finish()
+    assert ui.keysTable.rowCount == 1
