@@ -248,7 +248,7 @@ def _key_content(key: KeySlice) -> Any:
         "box": None if key.box is None else list(key.box.xyxy),
         "points": points,
         "mask": None if key.mask is None else key.mask.text,
-        "key_mask": None if key.key_mask is None else key.key_mask.text,
+        **({} if key.key_mask is None else {"key_mask": key.key_mask.text}),
         "origin": key.origin,
     }
 
