@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from cli.conftest import BOX, CommandResult, Phantom
 from MedSAMSlicerLib.cli import evaluate as evaluate_command
 from MedSAMSlicerLib.engine.diagnostics import log
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.evaluation.evaluate import evaluate
 from support.threshold_model import load_threshold_model
 
@@ -49,8 +50,8 @@ def test_a_run_is_logged_with_versions_size_and_cost_on_standard_error_and_in_th
     for text in (loud.err, written):
         for part in (
             "MedSAMSlicer 0.", "Python 3.", "torch ", "command segment begins",
-            "run begins: litemedsam on 7 slices of 64 x 64 pixels, spacing 4 x 1.5 x 1.5 mm",
-            "run finished: litemedsam on cpu", "5 slices in", "command segment ended after",
+            f"run begins: {DEFAULT_MODEL} on 7 slices of 64 x 64 pixels, spacing 4 x 1.5 x 1.5 mm",
+            f"run finished: {DEFAULT_MODEL} on cpu", "5 slices in", "command segment ended after",
         ):  # fmt: skip
             assert part in text
         assert not any(part in text for part in PRIVATE)
@@ -140,7 +141,7 @@ def test_processes_that_evaluate_side_by_side_write_into_one_log(
     ran = medsam_slicer("evaluate", cases, "--prompt", "box3d", "--output", tmp_path / "r.csv", "--log", file)
     assert ran.status == 2 and f"case {NAME} 1" in ran.err
     written = file.read_text(encoding="utf-8")
-    assert "run finished: litemedsam; 7 slices of 64 x 64 pixels" in written
+    assert f"run finished: {DEFAULT_MODEL}; 7 slices of 64 x 64 pixels" in written
     assert "WARNING MedSAMSlicer.evaluation.evaluate: a case failed" in written
     assert not any(part in written for part in PRIVATE), written
 

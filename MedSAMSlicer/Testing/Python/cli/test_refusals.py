@@ -37,7 +37,7 @@ class TestUsage:
             (["segment", "ct.nrrd", "--output", "a.nrrd", "--box", 1, 2, 3, 4, 5, 6.5], ["--box", "6.5"]),
             (
                 ["segment", "ct.nrrd", "--output", "a.nrrd"],
-                ["one prompt is needed, none was given: give --box, --roi, or --slice with --rect"],
+                ["one prompt is needed, none was given: give --box, --roi, --key-mask, or --slice with --rect"],
             ),
             (
                 ["segment", "ct.nrrd", "--output", "a.nrrd", *ANY_BOX, *RECT],
@@ -57,8 +57,8 @@ class TestUsage:
             ),
             (["models", "improt"], ["improt", "list"]),
             (["models", "import", "file.pth"], ["--as"]),
-            (["models", "import", "file.pth", "--as", "unet"], ["'unet'", "litemedsam, medsam"]),
-            (["models", "download", "unet"], ["'unet'", "litemedsam, medsam"]),
+            (["models", "import", "file.pth", "--as", "unet"], ["'unet'", "choose one of litemedsam, "]),
+            (["models", "download", "unet"], ["'unet'", "choose one of litemedsam, "]),
         ],
         ids=str,
     )
@@ -206,7 +206,7 @@ class TestOptions:
         ("options", "mentions"),
         [
             (["--axis", "Z"], ["'Z'", "I, J or K"]),
-            (["--model", "unet"], ["'unet'", "litemedsam, medsam"]),
+            (["--model", "unet"], ["'unet'", "choose one of litemedsam, "]),
             (["--window", "fog"], ["'fog'", "soft-tissue", "LEVEL,WIDTH"]),
             (["--window", "-600,0"], ["'-600,0'", "width above 0"]),
             (["--window", "-600,100"], ["shows nothing of this image", "100 to 600"]),

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.source_series import read_source_series
 from support.patient_series import write_patient_series
@@ -60,7 +61,7 @@ class TestTheFirstRun:
     def test_the_report_says_what_was_done(self, first_run: Any, litemedsam_weights: Path) -> None:
         report = first_run.report
         assert report["image"] == str(first_run.image)
-        assert (report["model"], report["axis"]) == ("litemedsam", "K")
+        assert (report["model"], report["axis"]) == (DEFAULT_MODEL, "K")
         assert report["runtime"] in ("torch", "openvino")
         assert report["device"] in ("cpu", "cuda", "mps")
         assert report["weights_sha256"] == "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
@@ -382,5 +383,9 @@ def test_segment_writes_dicom_files(
     np.testing.assert_array_equal(gtv.mask, mask)
     assert gtv.kind == "GTV"
     [roi] = pydicom.dcmread(out[1]).StructureSetROISequence
-    for text in ("model litemedsam, weights SHA-256 79d8c9dca6db", "box on slices", "computer-generated, not reviewed"):
+    for text in (
+        f"model {DEFAULT_MODEL}, weights SHA-256 79d8c9dca6db",
+        "box on slices",
+        "computer-generated, not reviewed",
+    ):
         assert text in roi.ROIDescription

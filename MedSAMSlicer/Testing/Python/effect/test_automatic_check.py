@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+
 BACKENDS = [{"device": "cpu", "runtime": "torch"}, {"device": "cpu", "runtime": "openvino"}]
 RESULTS = [{"kind": "result", **one, "seconds": 0.5 - 0.1 * n, "agrees": True} for n, one in enumerate(BACKENDS)]
 FASTEST = {"kind": "fastest", **BACKENDS[1], "conditions": "as they are"}
@@ -87,7 +89,7 @@ def test_the_fastest_is_found_after_the_first_result_and_said(fixture: Any, chec
     wait_for(fixture, lambda: check.starts)
     assert "Finding the fastest device in the background" in note(fixture)
     [[arguments, shapes]] = check.starts
-    assert arguments == ["--attached", "--model", "litemedsam", "--slices", "3"]
+    assert arguments == ["--attached", "--model", DEFAULT_MODEL, "--slices", "3"]
     assert shapes == [[60, 80]] * 3, "slices of the open volume"
     check.go.touch()
     wait_for(fixture, lambda: not running(fixture))

@@ -9,9 +9,10 @@ import pytest
 
 from MedSAMSlicerLib.effect.hints import Hint, hint_of
 from MedSAMSlicerLib.effect.option_choices import Available
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from support.contour_editor_fixture import ContourEditorFixture
 
-READY = Available(models=("litemedsam",))
+READY = Available(models=(DEFAULT_MODEL,))
 
 
 def hint(fixture: Any, available: Available = READY) -> Hint:
@@ -40,7 +41,7 @@ def test_what_is_to_be_installed_comes_first(chosen: ContourEditorFixture) -> No
     chosen.parameters.set("Model", "medsam")
     model = hint(chosen)
     assert model.text.startswith("MedSAM (ViT-B) is not installed: ") and model.set_up
-    chosen.parameters.set("Model", "litemedsam")
+    chosen.parameters.set("Model", DEFAULT_MODEL)
     assert hint(chosen) == Hint("No image is selected: choose the source volume above.", False)
 
 

@@ -12,6 +12,7 @@ import slicer.util
 
 from effect.conftest import EffectFixture
 from MedSAMSlicerLib.engine.diagnostics import log
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from support.recorded_events import forget_events
 from support.scene_builder import SceneBuilder
 
@@ -53,18 +54,18 @@ def test_a_run_and_its_application_are_logged_without_names(
     patient.effect.apply()
     for part in (
         "inference process starts",
-        "run begins: litemedsam on 20 slices of 60 x 80 pixels, spacing 2 x 1 x 1 mm; key slices: 1; extent: open",
-        "run finished: litemedsam on cpu with test; 20 slices of 60 x 80 pixels",
+        f"run begins: {DEFAULT_MODEL} on 20 slices of 60 x 80 pixels, spacing 2 x 1 x 1 mm; key slices: 1; extent: open",
+        f"run finished: {DEFAULT_MODEL} on cpu with test; 20 slices of 60 x 80 pixels",
         "result written: ",
     ):
         assert part in caplog.text
     assert not any(part in caplog.text for part in PRIVATE)
     patient.effect.copyDetails()
     text = slicer.app.clipboard().text()
-    assert "in 3D Slicer 5.13.0" in text and "Model: litemedsam" in text and "Device: auto, auto" in text
+    assert "in 3D Slicer 5.13.0" in text and f"Model: {DEFAULT_MODEL}" in text and "Device: auto, auto" in text
     assert "Last error:\nnone" in text
     last_run = text.split("Last run:")[1].split("Last error:")[0]
-    assert "run begins: litemedsam on 20 slices" in last_run and "slices in" in last_run
+    assert f"run begins: {DEFAULT_MODEL} on 20 slices" in last_run and "slices in" in last_run
 
 
 def test_a_process_that_dies_is_in_the_details(patient: EffectFixture, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,6 +15,8 @@ from MedSAMSlicerLib.effect.result_summary import KEY_MARK, NO_RESULT, REVIEW_MA
 from MedSAMSlicerLib.effect.texts import finished_text, progress_text
 from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
 from MedSAMSlicerLib.engine.errors import InputError
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.models.catalogue import model_title
 from MedSAMSlicerLib.engine.models.imported_adapters import imported_path
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult
 from MedSAMSlicerLib.engine.serving import service as engine_service
@@ -29,7 +31,7 @@ from support.in_process_client import InProcessClient
 from support.scene_builder import SceneBuilder, new_scene
 from support.two_rod_phantom import FIRST, TwoRodPhantom
 
-AVAILABLE = Available(models=("litemedsam", "medsam"), devices=("cuda", "cpu"))
+AVAILABLE = Available(models=(DEFAULT_MODEL, "medsam"), devices=("cuda", "cpu"))
 
 
 def shown(fixture: Any, k: float = 7, view: Any = None, **more: Any) -> OptionsState:
@@ -340,7 +342,10 @@ def test_models_that_the_user_has_imported(
 
 
 def test_models(editor_fixture: ContourEditorFixture) -> None:
-    assert choices(editor_fixture).combos["Model"].items == (("litemedsam", "LiteMedSAM"), ("medsam", "MedSAM (ViT-B)"))
+    assert choices(editor_fixture).combos["Model"].items == (
+        (DEFAULT_MODEL, model_title(DEFAULT_MODEL)),
+        ("medsam", "MedSAM (ViT-B)"),
+    )
     editor_fixture.parameters.set("Model", "sam_vit_h")
     assert choices(editor_fixture).combos["Model"].text == "SAM ViT-H (not installed)"
     editor_fixture.parameters.node.SetAttribute("MedSAM.Model", "of_another_version")

@@ -16,6 +16,7 @@ import slicer.util
 
 from host.application import Host
 from logic.conftest import SHAPE, LogicFixture
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 
 # From prompt to segment
 
@@ -105,7 +106,7 @@ def test_start_returns_at_once_reports_progress_and_calls_finished_with_the_id(l
     assert outcome == run.segment_id and isinstance(outcome, str) and logic_fixture.outcomes == [outcome]
     assert not run.running and run.error is None
     assert [one.done for one in progress][-1] == len(run.result) and run.progress is progress[-1]
-    assert run.info.loaded.model == "litemedsam" and run.written.voxels == logic_fixture.truth.sum()
+    assert run.info.loaded.model == DEFAULT_MODEL and run.written.voxels == logic_fixture.truth.sum()
 
 
 def test_one_inference_process_serves_all_segmentations(logic_fixture: LogicFixture) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.adapters import adapter_file
 from support.panel_views import rows_of
 from support.weights_site import MEDSAM_AT, WeightsSite
 from support.weights_wheel import NAME, wheel_with
 
-TITLES = [spec.title for spec in CATALOGUE.values()]
+TITLES = [
+    f"{spec.title}, adapted from {spec.base_spec.title}" if spec.base else spec.title for spec in CATALOGUE.values()
+]
 
 
 def select(ui: Any, key: str) -> None:
@@ -70,11 +73,12 @@ class TestList:
         rows = rows_of(ui.modelsTable)
         assert [row[0] for row in rows] == TITLES
         assert rows[0] == ["LiteMedSAM", "not installed", "39 MB", "Apache-2.0"]
-        assert rows[1][2] == "375 MB"
+        assert rows[list(CATALOGUE).index("medsam")][2] == "375 MB"
         assert ui.modelsSection.text == "2. Models (none installed)"
         assert ui.modelsTable.currentRow() == 0
 
     def test_the_selected_model_is_described(self, no_weights_package: None, ui: Any) -> None:
+        select(ui, DEFAULT_MODEL)
         assert (
             "Recommended to start with" in ui.modelDetails.text
             and "accepts rectangles and boxes;" in ui.modelDetails.text

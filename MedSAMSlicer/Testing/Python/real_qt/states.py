@@ -15,6 +15,7 @@ from MedSAMSlicerLib.effect.options_frame import OptionsFrame
 from MedSAMSlicerLib.effect.options_state import ClicksState, OptionsState, options_state
 from MedSAMSlicerLib.effect.texts import help_text
 from MedSAMSlicerLib.engine.errors import as_user_error
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.review import SlicesToReview
 from MedSAMSlicerLib.panel import settings
@@ -56,7 +57,7 @@ def effect_states() -> dict[str, OptionsState]:
     fixture.node.SetAndObserveSegmentationNode(fixture.segmentation)
     fixture.node.SetSelectedSegmentID("tumour")
     fixture.segmentation.CreateDefaultDisplayNodes()
-    available = Available(models=("litemedsam", "medsam"), devices=("cuda", "cpu"))
+    available = Available(models=(DEFAULT_MODEL, "medsam"), devices=("cuda", "cpu"))
 
     def shown(**more: Any) -> OptionsState:
         return options_state(editor, parameters, available, view, **more)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from MedSAMSlicerLib.engine.errors import MedSAMError
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.panel.setup.model_inventory import (
     Model,
@@ -47,7 +48,7 @@ def verified(path: Path) -> dict[str, Any]:
 def test_all_models_of_the_catalogue_are_listed_with_size_and_source(folder: Path) -> None:
     models = {model.spec.key: model for model in ModelInventory({}).models()}
     assert list(models) == list(CATALOGUE)
-    assert models["litemedsam"].is_default and models["litemedsam"].weights_source is WeightsSource.PACKAGE
+    assert models[DEFAULT_MODEL].is_default and models[DEFAULT_MODEL].weights_source is WeightsSource.PACKAGE
     assert models["medsam"].weights_source is WeightsSource.DOWNLOAD
     assert models["sam_med2d"].weights_source is WeightsSource.FILE_ONLY
     assert models["medsam"].presence is Presence.MISSING and not models["medsam"].usable

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from MedSAMSlicerLib.engine.diagnostics import log
-from MedSAMSlicerLib.engine.model_choice import ModelChoice
+from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL, ModelChoice
 from support.in_process_client import InProcessClient
 from support.threshold_service import ThresholdService, noise_stack
 from support.worker_runs import PROMPT, CallbackRecorder, WorkerClientFactory, drive, process_of, run
@@ -34,8 +34,8 @@ def test_a_run_is_logged_with_its_size_its_model_and_its_cost(
     run(make_worker_client() if where == "worker" else InProcessClient(ThresholdService()), noise_stack())
     begin, end = (record.getMessage() for record in caplog.records if record.name == RUN)
     stack = "8 slices of 20 x 30 pixels, spacing 3 x 0.8 x 0.7 mm"
-    assert begin == f"run begins: litemedsam on {stack}; key slices: 1; extent: slices 1 to 6"
-    assert end.startswith(f"run finished: litemedsam on cpu with test; {stack}; 6 slices in ")
+    assert begin == f"run begins: {DEFAULT_MODEL} on {stack}; key slices: 1; extent: slices 1 to 6"
+    assert end.startswith(f"run finished: {DEFAULT_MODEL} on cpu with test; {stack}; 6 slices in ")
     assert " s, the first after " in end
     assert end.endswith("s, 0 calls; decoder 1.50 s, 6 calls)")
 
