@@ -128,7 +128,7 @@ def test_devices_are_asked_for_again_once_there_are_packages(
     host.editor.setActiveEffect(None)
     host.editor.setActiveEffectByName("MedSAM")
     host.wait_until(lambda: available.current.devices, seconds=60)
-    assert available.current.devices[-1] == "cpu"
+    assert "cpu" in available.current.devices
 
 
 def test_automatic_runs_on_what_the_check_of_this_computer_chose(effect_fixture: Any) -> None:
