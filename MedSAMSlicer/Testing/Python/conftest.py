@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests that run side by side must not compete for the cores that they share.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MEDSAM_SLICER_THREADS", "1")
+
+# The compiler of PyTorch, which nothing here uses, brings an LLVM along. If it is loaded after the one with which VTK draws
+# where there is no graphics card, the process ends.
+sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
 
 # A shell's background jobs ignore Ctrl-C, and so would every program that the tests start there.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
