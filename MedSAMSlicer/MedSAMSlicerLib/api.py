@@ -361,7 +361,7 @@ def segment(
         if (weights, device, runtime) != (None, "auto", "auto"):
             raise InputError("weights, device and runtime belong to load_model: the model is loaded already")
     else:
-        find_model(model).check_prompts(prompt.stack.kinds)
+        find_model(model).check_prompts(*(given.kinds for given in prompt.stack.slices.values()))
         model = load_model(model, weights=weights, device=device, runtime=runtime)
 
     source, info, found = WindowedStack(stack, window), RunInfo(), StackResult(stack.shape)

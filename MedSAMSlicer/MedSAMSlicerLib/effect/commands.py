@@ -129,6 +129,13 @@ class Commands:
         """Open the module whose panel installs packages and models."""
         slicer.util.selectModule("MedSAMSlicer")
 
+    def useModel(self, model: str | None) -> None:
+        """Choose the model with this key; None: open the module whose panel installs models."""
+        if model is None:
+            self.setUp()
+        else:
+            self._attempt(lambda editor: editor.parameters.set("Model", model))
+
     def copyDetails(self) -> None:
         """Put on the clipboard what a report of a problem needs; nothing of the patient."""
         contouring, choice = self.contouring, None

@@ -34,6 +34,7 @@ class OptionsFrame:
         self.ui = ui = slicer.util.childWidgetVariables(self.widget)
         self._parameters = parameters
         self._keys: tuple[KeyRow, ...] = ()
+        self._offered: str | None = None
         self._cells: tuple[StripCell, ...] = ()
         self._first_slice = 0
         self._levels: tuple[float, float] | None = None
@@ -56,6 +57,7 @@ class OptionsFrame:
             (ui.runButton, actions.run),
             (ui.cancelButton, actions.cancel),
             (ui.setUpButton, actions.setUp),
+            (ui.offerButton, lambda: actions.useModel(self._offered)),
             (ui.undoPromptButton, actions.undoPrompt),
             (ui.startFromSegmentButton, actions.startFromSegment),
             (ui.applyButton, actions.apply),
@@ -92,6 +94,10 @@ class OptionsFrame:
         ui.problemFrame.visible = bool(state.problem)
         _show_text(ui.hintLabel, state.hint.text)
         ui.setUpButton.visible = state.hint.set_up
+        _show_text(ui.offerLabel, state.offer.text)
+        _assign(ui.offerButton, "text", state.offer.button)
+        ui.offerButton.visible = bool(state.offer.text)
+        self._offered = state.offer.model
         _show_text(ui.noteLabel, state.note)
         _assign(ui.planeLabel, "text", state.plane)
         # Room is short: where a rectangle would lie matters while nothing else is to be read.

@@ -17,6 +17,7 @@ from ..scene.volume.geometry import is_colour
 from ..scene.volume.view_plane import Stack, ViewGeometry, slice_name
 from ..scene.worker.active_run import Stage
 from .hints import Hint, hint_of
+from .model_offer import ModelOffer, model_offer
 from .option_choices import Available, OptionChoices, option_choices, preset_text
 from .result_summary import ResultSummary
 from .texts import (
@@ -27,7 +28,6 @@ from .texts import (
     plane_text,
     position_text,
     progress_text,
-    refused_click_text,
     result_summary,
     result_text,
     run_text,
@@ -77,7 +77,7 @@ class ResultState:
 
 @dataclass(frozen=True)
 class ClicksState:
-    """What the chosen model accepts besides rectangles.
+    """What can be done by clicks.
 
     Attributes:
         accepts_masks: whether the button for these is visible.
@@ -94,13 +94,14 @@ class OptionsState:
     Attributes:
         problem: what went wrong; empty if nothing did.
         hint: what has to be done before anything can be contoured or seen; may be empty.
+        offer: another model, if the chosen one had no use for a click; its text may be empty.
         note: what the user should know besides; may be empty.
         plane: which slices a rectangle drawn in the current view lies on.
         range_ends: first and last slice of the chosen range.
         progress: None unless a run is in progress, or a preview waits for the engine.
         can_cancel: whether a run is in progress, in this frame or in others.
         result: None if there is none.
-        clicks: None if the chosen model accepts neither points nor masks.
+        clicks: None if the chosen model has no use for clicks, or none yet.
         window_in_use: the intensity window that the model sees.
         window_levels: level and width of that window; None while they are unknown.
         can_choose_window: False for a colour image.
@@ -109,6 +110,7 @@ class OptionsState:
 
     problem: str = ""
     hint: Hint = Hint()
+    offer: ModelOffer = ModelOffer()
     note: str = ""
     plane: str = ""
     range_ends: tuple[str, str] = (UNKNOWN, UNKNOWN)
@@ -168,11 +170,11 @@ def options_state(
     window_in_use, window_levels = _window(editor)
     return replace(
         common,
+        offer=model_offer(editor, available),
         note=" ".join(
             filter(
                 None,
                 [
-                    refused_click_text(editor),
                     correction_text(editor),
                     outdated_text() if current.outdated and not current.applied else "",
                     *editor.notes,
@@ -242,7 +244,7 @@ def _key_rows(editor: ContourEditor) -> tuple[KeyRow, ...]:
 
 def _clicks(editor: ContourEditor) -> ClicksState | None:
     kinds = editor.parameters.prompt_kinds
-    if not kinds & {"points", "mask"}:
+    if not kinds & {"points", "mask"} and (not kinds or editor.state.prompts is None):
         return None
     return ClicksState(clicks_text(editor), "mask" in kinds)
 

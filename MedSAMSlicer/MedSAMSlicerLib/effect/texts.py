@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from slicer.i18n import tr as _
 
 from ..engine.errors import MedSAMError
-from ..engine.models.catalogue import CATALOGUE, model_title
 from ..scene.editing.contour_editor import ContourEditor
 from ..scene.state.modes import Mode
 from ..scene.state.prompts import KeySlice, Origin
@@ -110,6 +109,10 @@ def clicks_text(editor: ContourEditor) -> str:
     """How to click, or what was clicked since the last run."""
     prompts, pending = editor.state.prompts, editor.points.pending
     if prompts is None or not pending:
+        if "points" not in editor.parameters.prompt_kinds:
+            return _(
+                "Click where the mask misses the object, or Ctrl+click where it is too large, to correct the slice in view."
+            )
         return _("Click inside the object, or Ctrl+click outside it, to refine the mask on the slice in view.")
     if len(pending) > 1:
         return _("{count} slices refined. Press Enter or 'Contour' to run.").format(count=len(pending))
@@ -117,16 +120,6 @@ def clicks_text(editor: ContourEditor) -> str:
     what = _("from the segment") if points is None else points_text(len(points))
     return _("Slice {name}: {what}. Press Enter or 'Contour' to run.").format(
         name=_name_of_slice(editor, editor.state.plane)(pending[0]), what=what
-    )
-
-
-def refused_click_text(editor: ContourEditor) -> str:
-    """Why the last click had no effect; empty if it had one."""
-    if not editor.points.refused:
-        return ""
-    with_points = [spec.title for spec in CATALOGUE.values() if "points" in spec.prompts]
-    return _("{model} does not accept clicks: drag a rectangle, or choose {models}.").format(
-        model=model_title(editor.parameters.get("Model")), models=", ".join(with_points)
     )
 
 

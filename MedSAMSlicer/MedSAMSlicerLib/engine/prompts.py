@@ -7,7 +7,7 @@ the first pixel. A box includes the pixels of all four edges, so that a box of o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -73,6 +73,12 @@ class Box:
         x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)
         x1, y1 = min(self.x1, other.x1), min(self.y1, other.y1)
         return Box(x0, y0, x1, y1) if x0 <= x1 and y0 <= y1 else None
+
+    @classmethod
+    def around(cls, boxes: Collection[Box]) -> Box:
+        """The smallest box that contains all of `boxes`, at least one."""
+        edges = np.array([box.xyxy for box in boxes])
+        return cls(*edges[:, :2].min(axis=0).tolist(), *edges[:, 2:].max(axis=0).tolist())
 
     @classmethod
     def of_slice(cls, rows: int, columns: int) -> Box:
@@ -193,7 +199,8 @@ class KeyMask:
 class SlicePrompt:
     """Prompt for one object on one slice: any combination of box, points and mask, or a key mask.
 
-    `ModelSpec.prompts` says which of box, points and mask a model accepts. Key masks go with every model.
+    `ModelSpec.prompts` says which of box, points and mask a model accepts. Key masks go with every model, and so do points
+    beside a box.
 
     Attributes:
         box: box around the object.
@@ -229,6 +236,15 @@ class SlicePrompt:
     def box_alone(self) -> Box | None:
         """The box if nothing else is given; otherwise None."""
         return self.box if self.kinds == {"box"} else None
+
+    @property
+    def extent(self) -> Box | None:
+        """Smallest box that contains the box and the positive points; None if there are none of them."""
+        boxes = [] if self.box is None else [self.box]
+        if self.points is not None:
+            pairs = zip(self.points.coordinates, self.points.positive, strict=True)
+            boxes += [Box(x, y, x, y) for (x, y), positive in pairs if positive]
+        return Box.around(boxes) if boxes else None
 
     def checked_for(self, rows: int, columns: int) -> SlicePrompt:
         """Check that the prompt fits a slice of `rows` x `columns`.

@@ -86,7 +86,7 @@ class SegmentationRunner:
         roi = None if roi_node is None else roi_to_boxes(roi_node, stack.ijk_to_world, stack.dimensions)
         prompt = volume_prompt(stack.dimensions, stack.axis, roi, **prompts)
         model = DEFAULT_MODEL if model is None else model
-        find_model(model).check_prompts(prompt.stack.kinds)
+        find_model(model).check_prompts(*(given.kinds for given in prompt.stack.slices.values()))
         # Inference processes read the settings from environment variables.
         settings.apply()
         self._task = SegmentTask(

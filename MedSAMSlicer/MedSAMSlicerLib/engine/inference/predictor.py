@@ -25,6 +25,7 @@ from ..runtimes.devices import choose_device
 from ..runtimes.runtime import Runtime
 from .background_encoder import BackgroundEncoder
 from .embedding_cache import EmbeddingCache
+from .point_corrections import box_alone, correct, mark_points
 
 _log = get_logger(__name__)
 # Logit of pixels outside of the part that was decoded: background, as sure as logits are after clipping
@@ -201,7 +202,9 @@ class Predictor:
     ) -> list[Prediction]:
         """Predict one mask for each prompt on the same slice.
 
-        Prompts of the same composition (`NetworkPrompt.composition`) share a run of the decoder.
+        Prompts of the same composition (`NetworkPrompt.composition`) share a run of the decoder. A model that was not
+        trained for points sees the box alone, enlarged to the positive points, and its answer is corrected to agree with
+        all of them (`point_corrections`).
 
         Args:
             image: uint8 (rows, columns) or (rows, columns, 3) slice.
@@ -224,10 +227,14 @@ class Predictor:
         """
         rows, columns = image.shape[:2]
         groups: dict[tuple[bool, tuple[bool, int, bool]], list[int]] = {}
+        # Points that the model does not see.
+        corrected = {
+            n for n, prompt in enumerate(prompts) if prompt.points is not None and "points" not in self.prompts
+        }
         network_prompts = []
         for n, prompt in enumerate(prompts):
             self.check_prompt(prompt)
-            network_prompt = self.family.network_prompt(prompt, rows, columns)
+            network_prompt = self.family.network_prompt(box_alone(prompt) if n in corrected else prompt, rows, columns)
             several = self.family.is_ambiguous(prompt) if multimask is None else multimask
             groups.setdefault((several, network_prompt.composition), []).append(n)
             network_prompts.append(network_prompt)
@@ -235,9 +242,16 @@ class Predictor:
         for (several, _composition), members in groups.items():
             asked = [network_prompts[n] for n in members]
             logits, ious = self.decode_prompts(image, asked, several, part, surroundings)
+            if corrected.intersection(members):
+                logits = logits.copy()
+            for row, n in enumerate(members):
+                if n in corrected:
+                    logits[row] = correct(logits[row], prompts[n], self.family, rows, columns)
             masks = self.family.slice_masks(logits.reshape(-1, *logits.shape[2:]), rows, columns)
             masks = masks.reshape(*logits.shape[:2], rows, columns)
             for n, *answer in zip(members, masks, ious, logits, strict=True):
+                if n in corrected:
+                    mark_points(answer[0], prompts[n])
                 answers[n] = _best(*answer)
         return [answers[n] for n in range(len(prompts))]
 

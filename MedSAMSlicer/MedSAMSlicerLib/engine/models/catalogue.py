@@ -83,7 +83,7 @@ class ModelSpec:
         title: name in the user interface.
         family: ``module:NAME`` of the `Family` instance, in a module of this folder; NAME defaults to ``FAMILY``.
         input_size: side of the square network input in pixels.
-        prompts: kinds of prompt that the model was trained for: "box", "points", "mask".
+        prompts: kinds of prompt that the model was trained for: "box", "points", "mask". See `refused_kinds`.
         parameters: number of parameters.
         licence: SPDX identifier of the licence of the weights.
         citation: publication to cite.
@@ -119,16 +119,17 @@ class ModelSpec:
             self, key=key, title=title, licence=licence, base=self.key, adapter=adapter, description=description
         )
 
-    def check_prompts(self, kinds: Collection[str]) -> None:
-        """Check that the model was trained for all kinds of a prompt.
+    def check_prompts(self, *prompts: Collection[str]) -> None:
+        """Check that the model takes prompts.
 
         Args:
-            kinds: kinds of prompt, such as `SlicePrompt.kinds` or `StackPrompt.kinds`.
+            prompts: kinds of each prompt, `SlicePrompt.kinds`.
 
         Raises:
-            InputError: it was not; the message lists the kinds that it takes, and models that take the others.
+            InputError: it does not; the message lists the kinds that it takes, and models that take the others.
         """
-        check_kinds(kinds, self.title, self.prompts)
+        for kinds in prompts:
+            check_kinds(kinds, self.title, self.prompts)
 
     @property
     def how_to_get(self) -> str:
@@ -381,9 +382,18 @@ def _with_adapter(found: ImportedAdapter) -> ModelSpec | None:
     return base.adapted(found.key, found.title, found.licence, adapter, found.description)
 
 
+def refused_kinds(kinds: Collection[str], trained_for: Collection[str]) -> list[str]:
+    """Those kinds of a prompt that a model does not take: what it was not trained for, but for points beside a box.
+
+    They correct the mask in the box after the model, see `inference.point_corrections`.
+    """
+    corrections = {"points"} if "box" in kinds and "box" in trained_for else set()
+    return [kind for kind in PROMPT_KINDS if kind in kinds and kind not in trained_for and kind not in corrections]
+
+
 def check_kinds(kinds: Collection[str], title: str, taken: Collection[str]) -> None:
-    """`ModelSpec.check_prompts` for a model that may not be in the catalogue."""
-    refused = [kind for kind in PROMPT_KINDS if kind in kinds and kind not in taken]
+    """`ModelSpec.check_prompts` for one prompt and a model that may not be in the catalogue."""
+    refused = refused_kinds(kinds, taken)
     if refused:
         several = {"box": "boxes", "points": "points", "mask": "masks"}
         listed = " and ".join(several[kind] for kind in PROMPT_KINDS if kind in taken)

@@ -49,7 +49,8 @@ class SegmentationService:
         if checked.box is not None:
             # As a run does on key slices.
             box = predictor.family.with_margin(checked.box, *image.shape[:2])
-            checked, part = replace(checked, box=box), predictor.part_around(box, *image.shape[:2])
+            checked = replace(checked, box=box)
+            part = predictor.part_around(checked.extent or box, *image.shape[:2])
         # The box may be moved at any time: the slice is encoded once for all boxes, and only the part around each is
         # decoded, in a fraction of the time.
         return predictor.predict_prompt(image, checked, part=part)
@@ -66,7 +67,7 @@ class SegmentationService:
         Raises:
             InputError: the model was not trained with prompts of these kinds.
         """
-        find_model(choice.model).check_prompts(prompt.kinds)
+        find_model(choice.model).check_prompts(*(given.kinds for given in prompt.slices.values()))
         predictor, info.loaded = self._load(choice)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         info.notes = predictor.notes

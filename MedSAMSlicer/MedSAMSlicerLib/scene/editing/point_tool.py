@@ -1,7 +1,8 @@
 """Clicks on slices: each one refines the previewed mask of its slice and can be undone; none of them begins a run.
 
 A click is stored in the key slice of its slice, together with the rectangle that the slice may have and, if the slice
-has a result, with the mask that the model found there: so the click corrects that mask.
+has a result, with the mask that the model found there: so the click corrects that mask. With a model that takes neither
+points nor masks, clicks correct what it finds in a rectangle: that of the slice, or the one around the slice's result.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from ...engine.errors import InputError, MedSAMError
 from ...engine.i18n import tr as _
 from ...engine.models.catalogue import find_model
-from ...engine.prompts import Points
+from ...engine.prompts import Box, Points
 from ..state.prompts import KeySlice, Origin, Prompts
 from ..state.segment_state import SegmentState
 from ..state.stored_mask import StoredMask
@@ -60,7 +61,7 @@ class PointTool:
 
     @property
     def refused(self) -> bool:
-        """Whether the last click was ignored because the model, which is still chosen, takes no points."""
+        """Whether the last click was ignored: the model, which is still chosen, takes no points where no rectangle is."""
         return self._refused and "points" not in self._state.parameters.prompt_kinds
 
     @property
@@ -99,7 +100,9 @@ class PointTool:
         self._refused = False
 
     def click(self, plane: Plane, index: int, pixel: tuple[float, float], positive: bool) -> None:
-        """Mark a pixel of a slice as object or background. If the model takes no points, only `refused` changes.
+        """Mark a pixel of a slice as object or background.
+
+        If the model takes no points, and the slice has neither a rectangle nor a result, only `refused` changes.
 
         Args:
             pixel: (column, row) in slice pixels.
@@ -107,15 +110,18 @@ class PointTool:
         Raises:
             InputError: the key slices lie in another plane, or the first click on a slice marks background.
         """
-        if "points" not in self._state.parameters.prompt_kinds:
-            self._refused = True
-            return
         key = self._key(plane, index)
+        box = None if key is None else key.box
+        if "points" not in self._state.parameters.prompt_kinds:
+            box = box or self._around_result(index)
+            if box is None:
+                self._refused = True
+                return
+        self._refused = False
         x, y = pixel
         points = Points(((x, y),), (positive,))
         if key is not None and key.points is not None:
             points = key.points.with_point(x, y, positive)
-        box = None if key is None else key.box
         self._change(plane, index, KeySlice(box, self._origin(index, key), points, self._starting_mask(index, key)))
 
     def start_from_segment(self, view: ViewGeometry) -> None:
@@ -219,7 +225,7 @@ class PointTool:
         """The key slice, if it has clicks or a mask that the model takes and the current result does not know."""
         prompts = self._state.prompts
         key = None if prompts is None else prompts.keys.get(index)
-        if key is None or key.is_box or not key.prompt.kinds <= self._state.parameters.prompt_kinds:
+        if key is None or key.is_box or not self._state.parameters.takes(key.prompt.kinds):
             return None
         return None if self._state.current.given_on(index) == key.given else key
 
@@ -246,6 +252,11 @@ class PointTool:
         if current.given_on(index) is not None or current.found_on(index) is not None:
             return "corrected"
         return "clicked" if key is None or key.origin == "roi" else key.origin
+
+    def _around_result(self, index: int) -> Box | None:
+        """Box around the mask that the slice's result has."""
+        found = self._state.current.found_on(index)
+        return None if found is None else Box.from_mask(found.mask)
 
     def _starting_mask(self, index: int, key: KeySlice | None) -> StoredMask | None:
         """The mask that the prediction starts from: the slice's result; while clicks are pending, the same as before."""

@@ -148,7 +148,7 @@ class RectangleTool:
         key = prompts.keys.get(drag.index)
         if add or key is not None:
             self._base = prompts
-        if key is not None and "points" in self._state.parameters.prompt_kinds:
+        if key is not None and self._state.parameters.takes({"box", "points"}):
             self._points = key.points
 
     def move(self, xy: tuple[float, float], view: ViewGeometry | None = None) -> None:

@@ -30,7 +30,7 @@ Prompts for another volume or segmentation are in ``MedSAM.Prompts2``, ``MedSAM.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Literal, cast
 
 import slicer
@@ -39,7 +39,7 @@ from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
 from ...engine.model_choice import DEFAULT_MODEL, DEVICES, ModelChoice
-from ...engine.models.catalogue import all_models, find_model, known_model
+from ...engine.models.catalogue import all_models, find_model, known_model, refused_kinds
 from .modes import MODES, Mode
 
 EFFECT_NAME = "MedSAM"
@@ -125,6 +125,10 @@ class EffectParameters:
             return find_model(self.get("Model")).prompts
         except InputError:
             return frozenset()
+
+    def takes(self, kinds: Collection[str]) -> bool:
+        """Whether the chosen model takes a prompt of these kinds, see `refused_kinds`; False if the choice is invalid."""
+        return not refused_kinds(kinds, self.prompt_kinds)
 
     @property
     def mode(self) -> Mode:

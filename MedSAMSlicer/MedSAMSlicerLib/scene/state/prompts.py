@@ -81,11 +81,7 @@ class KeySlice:
     @property
     def extent(self) -> Box | None:
         """Smallest box that contains the box and the foreground points; None if there are none of them."""
-        boxes = [] if self.box is None else [self.box]
-        if self.points is not None:
-            pairs = zip(self.points.coordinates, self.points.positive, strict=True)
-            boxes += [Box(x, y, x, y) for (x, y), positive in pairs if positive]
-        return _union(boxes) if boxes else None
+        return self.prompt.extent
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ class Prompts:
         if slice_range is not None:
             slice_range = (min(slice_range[0], index), max(slice_range[1], index))
         if box3d is not None and key.box is not None:
-            box3d = _union([key.box, box3d])
+            box3d = Box.around([key.box, box3d])
         if box3d is not None and extent is not None and extent.intersection(box3d) != extent:
             box3d = None
         oriented_box = self.oriented_box_around(index, key.prompt, stack)
@@ -224,16 +220,6 @@ class Prompts:
             )
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
             raise InputError(_("the key slices in the scene cannot be read: draw the rectangles again")) from None
-
-
-def _union(boxes: list[Box]) -> Box:
-    """The smallest box that contains all of `boxes`."""
-    return Box(
-        min(one.x0 for one in boxes),
-        min(one.y0 for one in boxes),
-        max(one.x1 for one in boxes),
-        max(one.y1 for one in boxes),
-    )
 
 
 def _key_content(key: KeySlice) -> Any:

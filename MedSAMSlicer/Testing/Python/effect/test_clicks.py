@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,18 +143,29 @@ def test_escape_drops_the_clicks_and_is_kept_from_others(effect_fixture: Any) ->
     assert not effect_fixture.effect.escape(), "nothing is left to drop"
 
 
-def test_a_box_model_says_so_in_one_line_and_hides_the_controls(effect_fixture: Any) -> None:
+def test_a_box_model_without_a_rectangle_offers_another_model_and_hides_the_controls(
+    effect_fixture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ui = effect_fixture.ui
     assert ui.clicksFrame.visible and ui.startFromSegmentButton.visible
     effect_fixture.effect.scriptedEffect.setParameter("Model", "litemedsam")
     assert not ui.clicksFrame.visible
     click(effect_fixture, FIRST)
     assert effect_fixture.contouring.state.prompts is None and not effect_fixture.visible("preview")
-    text = ui.noteLabel.text
-    assert text.startswith("LiteMedSAM does not accept clicks") and "SAM-Med2D" in text and "SAM ViT-B" in text
-    assert ui.problemLabel.text == ""
-    effect_fixture.effect.scriptedEffect.setParameter("Model", "sam_vit_b")
-    assert ui.noteLabel.text == "" and ui.clicksFrame.visible
+    only_there = "LiteMedSAM takes clicks only where there is a rectangle or a result: drag a rectangle, or"
+    assert ui.offerLabel.text == f"{only_there} install MobileSAM." and ui.offerButton.text == "Set up"
+    assert ui.problemLabel.text == ui.noteLabel.text == ""
+    opened: list[str] = []
+    monkeypatch.setattr(slicer.util, "selectModule", opened.append)
+    effect_fixture.host.user.click(ui.offerButton)
+    assert opened == ["MedSAMSlicer"]
+    availability = effect_fixture.effect._available
+    monkeypatch.setattr(availability, "current", replace(availability.current, models=("litemedsam", "sam_med2d")))
+    click(effect_fixture, FIRST)
+    assert ui.offerLabel.text == f"{only_there} use SAM-Med2D." and ui.offerButton.text == "Use SAM-Med2D"
+    effect_fixture.host.user.click(ui.offerButton)
+    assert effect_fixture.contouring.parameters.get("Model") == "sam_med2d"
+    assert not ui.offerLabel.visible and not ui.offerButton.visible and ui.clicksFrame.visible
 
 
 def test_other_buttons_and_other_views_click_nothing(effect_fixture: Any) -> None:

@@ -277,9 +277,26 @@ def test_a_refused_click_is_explained(two_rods: TwoRodPhantom) -> None:
     two_rods.click(FIRST)
     state = shown(two_rods)
     assert state.clicks is None and state.keys == ()
-    assert state.note.startswith("LiteMedSAM does not accept clicks: drag a rectangle, or choose ")
+    assert state.note == "" and (state.offer.button, state.offer.model) == ("Set up", None)
+    installed = replace(AVAILABLE, models=("litemedsam", "mobile_sam", "sam_med2d"))
+    assert shown(two_rods, available=installed).offer == (
+        "LiteMedSAM takes clicks only where there is a rectangle or a result: drag a rectangle, or use MobileSAM.",
+        "Use MobileSAM",
+        "mobile_sam",
+    )
     two_rods.parameters.set("Model", "sam_med2d")
-    assert shown(two_rods).note == ""
+    assert shown(two_rods).offer.text == ""
+
+
+def test_with_a_model_of_boxes_clicks_are_explained_once_there_is_something_to_correct(two_rods: TwoRodPhantom) -> None:
+    two_rods.parameters.set("Model", "litemedsam")
+    two_rods.draw_both()
+    clicks = shown(two_rods).clicks
+    assert clicks is not None and clicks.text.startswith("Click where the mask misses the object, or Ctrl+click ")
+    assert not clicks.accepts_masks
+    two_rods.click(FIRST)
+    clicks = shown(two_rods).clicks
+    assert clicks is not None and clicks.text.endswith(": 1 point. Press Enter or 'Contour' to run.")
 
 
 # Options

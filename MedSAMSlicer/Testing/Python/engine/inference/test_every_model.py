@@ -65,7 +65,8 @@ def test_every_combination_of_prompts_is_answered_from_one_encoding(key: str, pr
 @ONE_OF_EACH_FAMILY
 def test_every_part_of_a_prompt_counts(key: str, predictor: Predictor) -> None:
     """Another box, another point, another sign or another mask gives another answer."""
-    asked = list(prompts_of(key).values())
+    # Points that a model was not trained for count where the mask disagrees with them: `test_point_corrections`.
+    asked = [prompt for prompt in prompts_of(key).values() if prompt.kinds <= CATALOGUE[key].prompts]
     if "points" in CATALOGUE[key].prompts:
         asked += [SlicePrompt(BOX, Points(CLICKS.coordinates, (True, True))), SlicePrompt(BOX, CLICKS.without_last())]
         asked += [

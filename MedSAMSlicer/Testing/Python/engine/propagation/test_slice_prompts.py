@@ -122,6 +122,17 @@ def test_a_model_of_boxes_alone_refuses_the_click_and_names_itself() -> None:
         run(StackPrompt({5: click(70, 30)}), threshold_predictor())
 
 
+def test_a_model_of_boxes_alone_obeys_clicks_beside_a_box() -> None:
+    """On the key slice, whose neighbours follow it."""
+    clicks = Points(((70, 30), (25, 45)), (False, True))
+    both, predictor = Box(5, 5, 90, 50), threshold_predictor()
+    plain, corrected = (
+        run(StackPrompt({5: SlicePrompt(both, points)}), predictor)[5].mask for points in (None, clicks)
+    )
+    for (x, y), positive in zip(clicks.coordinates, clicks.positive, strict=True):
+        assert corrected[int(y), int(x)] == positive != plain[int(y), int(x)]
+
+
 def test_a_correction_may_start_from_the_logits_of_a_key_slice() -> None:
     first = run(StackPrompt({5: click(70, 30)}))[5]
     assert first.low_res_logits is not None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.scene.volume.view_plane import Plane
 from support.component_service import RecordingService
 from support.two_rod_phantom import FIRST, SECOND, TwoRodPhantom, same
@@ -130,6 +131,33 @@ def test_a_model_without_points_is_not_asked(two_rods: TwoRodPhantom) -> None:
     assert not clicks.refused
     two_rods.click(FIRST)
     assert same(two_rods.seen(), two_rods.first[7]) and not clicks.refused
+
+
+def test_with_a_model_of_boxes_a_click_corrects_the_rectangle_of_its_slice(two_rods: TwoRodPhantom) -> None:
+    two_rods.draw_both()
+    box = two_rods.keys[7].box
+    two_rods.parameters.set("Model", "litemedsam")
+    two_rods.click(SECOND, negative=True)
+    assert not two_rods.contouring.points.refused and same(two_rods.seen(), two_rods.first[7])
+    assert two_rods.engine.previews[-1] == ("litemedsam", two_rods.keys[7].prompt)
+    assert (two_rods.keys[7].box, two_rods.keys[7].mask, two_rods.keys[7].origin) == (box, None, "corrected")
+    two_rods.run()
+    assert same(two_rods.contouring.result.to_stack(), two_rods.first)
+    assert two_rods.contouring.points.undo() and two_rods.keys[7].points is None and two_rods.keys[7].box == box
+
+
+def test_with_a_model_of_boxes_a_click_corrects_a_result_where_no_rectangle_is(two_rods: TwoRodPhantom) -> None:
+    two_rods.draw_both()
+    two_rods.parameters.set("Model", "litemedsam")
+    two_rods.click(SECOND, negative=True, k=9)
+    assert (
+        two_rods.keys[9].box == Box.from_mask((two_rods.first | two_rods.second)[9]) and two_rods.keys[9].mask is None
+    )
+    assert same(two_rods.seen(), two_rods.first[9])
+    two_rods.click(FIRST, k=13)
+    assert two_rods.contouring.points.refused and list(two_rods.keys) == [7, 9], "nothing was found on that slice"
+    two_rods.click(SECOND, k=9)
+    assert not two_rods.contouring.points.refused and len(two_rods.keys[9].points) == 2
 
 
 def test_a_model_without_points_does_not_preview_clicks_and_names_itself_in_the_run(two_rods: TwoRodPhantom) -> None:
