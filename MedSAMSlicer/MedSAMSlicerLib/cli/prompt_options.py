@@ -45,7 +45,8 @@ def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[N:]A,B,+",
-        help="a point in (+) or outside (-) the object, on --slice or on slice N; repeatable; for models that take points",
+        help="a point in (+) or outside (-) the object, on --slice or on slice N; repeatable; on slices without a rectangle "
+        "for models that take points",
     )
     prompt.add_argument(
         "--mask",

@@ -1,9 +1,9 @@
 """Points as corrections of a mask that a model has found in a box, for models that were not trained for points.
 
-LiteMedSAM's prompt encoder takes points, but its weights do not: given one, it finds worse masks than without
-(docs/development/models.md). So the model sees the box only, and its logits are raised around points that lie inside of the object,
-and lowered around those outside, until the mask agrees with all of them. The change fades with the distance, so that
-the mask's new edge lies where the model was least certain.
+LiteMedSAM's prompt encoder takes points, but its weights do not: given one, it finds worse masks than without. So the
+model sees the box only, and its logits are raised around points that lie inside of the object, and lowered around those
+outside, as far as the mask disagrees with them. The change fades with the distance, so that the mask's new edge lies
+where the model was least certain. What that brings is measured in docs/development/models.md.
 """
 
 from __future__ import annotations
