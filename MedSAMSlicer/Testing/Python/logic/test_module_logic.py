@@ -264,7 +264,7 @@ def test_a_second_call_is_rejected_while_one_is_running(logic_fixture: LogicFixt
         ({"keySlices": {20: (1, 1, 5, 5)}}, "slice 20"),
         ({"keySlices": {10: (1, 1, 5)}}, "no box on a slice"),
         ({"keySlices": {10: {"points": [(20, 15, True)]}}}, "was not trained for points"),
-        ({"points": [(20, 15, 10)]}, "was not trained for points"),
+        ({"points": [(20, 15, 11)]}, "was not trained for points"),
         ({"mask": np.ones(SHAPE, bool)}, "was not trained for masks"),
         ({"keySlices": None, "box": ((8, 32), (3, 27), (4, 16)), "sliceRange": (3, 9)}, "slice range"),
         ({"sliceRange": (11, 15)}, "outside slices 11 to 15"),
