@@ -142,6 +142,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
         points=None,
         pointLabels=None,
         mask=None,
+        keyMasks=None,
         sliceRange=None,
         axis=None,
         window="auto",
@@ -165,6 +166,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             points, pointLabels: (N, 3) voxel indices (i, j, k) and, for each, whether it lies in the object; by
                 default all do.
             mask: bool (K, J, I) array, a rough mask. Models that do not accept points or masks raise an error.
+            keyMasks: (K, J, I) labelmap, or slice index -> (rows, columns) mask: final masks, which every model takes.
             sliceRange: first and last slice that may contain the object; None: the propagation ends where the object ends.
                 With an ROI or a box, the range is that of the box.
             axis: index axis across the slices, "I", "J" or "K"; None: the axis with the largest spacing. On slices across
@@ -192,6 +194,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
             points=points,
             point_labels=pointLabels,
             mask=mask,
+            key_masks=keyMasks,
             slice_range=sliceRange,
             axis=axis,
             window=window,

@@ -262,6 +262,7 @@ def test_a_second_call_is_rejected_while_one_is_running(logic_fixture: LogicFixt
         ({"roiNode": "R", "keySlices": None}, "roiNode is a str"),
         ({"keySlices": None, "box": ((8, 32), (3, 27), (4, 20))}, "K runs from 0 to 19"),
         ({"keySlices": {20: (1, 1, 5, 5)}}, "slice 20"),
+        ({"keyMasks": {10: np.ones((30, 40), bool)}}, "slice 10 has a key mask"),
         ({"keySlices": {10: (1, 1, 5)}}, "no box on a slice"),
         ({"keySlices": {10: {"points": [(20, 15, True)]}}}, "was not trained for points"),
         ({"points": [(20, 15, 11)]}, "was not trained for points"),

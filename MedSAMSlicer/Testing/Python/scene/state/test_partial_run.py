@@ -64,3 +64,10 @@ def test_a_part_is_a_stack_of_its_own() -> None:
     assert (part.slice_values(4) == voxels[9]).all()
     with pytest.raises(IndexError):
         part.slice_values(5)
+
+
+def test_a_run_does_not_begin_at_a_key_slice_that_cannot_guide_it() -> None:
+    """Slice 8 says that the object is not there: from it alone nothing could be segmented."""
+    before, after = {5: "a", 8: "empty", 12: "b"}, {5: "a", 8: "empty"}
+    assert partial_run_for(before, after, 20) == PartialRun(8, 19, below=True)
+    assert partial_run_for(before, after, 20, guides=[5]) == PartialRun(5, 19, below=True)
