@@ -87,9 +87,9 @@ def _predictions(
             followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits)
             if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
                 mask = followed
-        mask = shapes.guided(index, mask)
+        # The next slice follows the model's own mask: a bent object would soon be lost beside the expected shapes.
         ends[direction] = (mask.mask, mask.logits)
-        yield index, mask
+        yield index, shapes.guided(index, mask)
 
 
 def order_between(lower: int, upper: int) -> list[int]:

@@ -132,14 +132,15 @@ class _BoxWalk:
         pairs = list(zip_longest(above, below))
         self._predictor.announce([start, *(index for pair in pairs for index in pair if index is not None)])
         mask = self._predict(start, None)
-        yield start, mask
+        yield start, self._guided(start, mask)
         self._observe_once(start, mask)
         ends = [mask, mask]
         for pair in pairs:
             reached = [(direction, index) for direction, index in enumerate(pair) if index is not None]
             for direction, index in reached:
                 ends[direction] = self._predict(index, ends[direction])
-                yield index, ends[direction]
+                # The next slice follows the model's own mask, as between key slices.
+                yield index, self._guided(index, ends[direction])
             # After both directions: a flipped volume gives the same masks.
             for direction, index in reached:
                 self._observe_once(index, ends[direction])
@@ -153,7 +154,7 @@ class _BoxWalk:
         between = self._shapes.box_between(index)
         if between is not None:
             expected = between.intersection(self._box3d) or expected
-        mask = predict_with_median_box(
+        return predict_with_median_box(
             self._predictor,
             index,
             generous,
@@ -164,7 +165,9 @@ class _BoxWalk:
             margin_factor=0,
             context=self._context,
         )
-        return self._shapes.guided(index, mask)
+
+    def _guided(self, index: int, mask: SliceMask) -> SliceMask:
+        return mask if index in self._key_masks else self._shapes.guided(index, mask)
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:
         if index not in self._key_masks:
