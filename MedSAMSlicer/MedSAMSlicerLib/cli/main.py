@@ -30,6 +30,7 @@ COMMANDS = {
     "measure": "volume, diameters, surface and image values of segments",
     "compare": "two segmentations of a patient; response by RECIST 1.1",
     "evaluate": "agreement with the truth on a table of cases",
+    "adapt": "a model that has learned from the contours of a table of cases",
     "models": "which models are there; import, verify, download or measure them",
 }
 # Options whose one value may begin with a minus sign, which argparse would take for an option.

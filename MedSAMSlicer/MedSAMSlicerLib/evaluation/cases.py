@@ -10,6 +10,7 @@ from ..engine.errors import InputError
 from ..engine.stack import array_axis
 
 COLUMNS = ("id", "modality", "image", "label", "value", "axis", "window")
+OPTIONAL_COLUMNS = ("patient", "structure")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Case:
         value: values of the object in the label file: "1", or "1+3" for the union of two.
         axis: axis of propagation: I, J or K; empty for the default of the image.
         window: intensity window, as on the command line.
+        patient: patient that the image is of: the column "patient", or the text of the id before its first "_".
+        structure: what the object is: the column "structure", or its values in the label file.
     """
 
     id: str
@@ -32,10 +35,14 @@ class Case:
     value: str
     axis: str
     window: str
+    patient: str = ""
+    structure: str = ""
 
 
 def read_cases(path: Path | str) -> list[Case]:
-    """Read the cases of a CSV file with the columns `COLUMNS`. Paths in it are relative to its folder.
+    """Read the cases of a CSV file with the columns `COLUMNS`, and perhaps `OPTIONAL_COLUMNS`.
+
+    Paths in it are relative to its folder.
 
     Raises:
         InputError: the file or a column is missing, there is no case, an id is not unique, or a file does not exist.
@@ -84,4 +91,6 @@ def _case(path: Path, line: int, row: dict[str, str | None]) -> Case:
         value=texts["value"],
         axis=texts["axis"],
         window=texts["window"] or "auto",
+        patient=(row.get("patient") or "").strip() or texts["id"].partition("_")[0],
+        structure=(row.get("structure") or "").strip() or texts["value"],
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,21 +124,51 @@ def run_case(case: Case, task: Task, predictor: Predictor | None = None) -> Case
     predictor = predictor or load_predictor(task.choice)[0]
     predictor.cache.forget()
     predictor.timings = Timings()
+    opened = open_case(case)
+    with _naming(case):
+        return _scored(case, opened.source, opened.truth, task, predictor)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedCase:
+    """Image and truth of a case.
+
+    Attributes:
+        source: slices along the axis of propagation, as the model sees them.
+        truth: bool array of the shape of `source`, not empty.
+    """
+
+    source: WindowedStack
+    truth: np.ndarray
+
+
+def open_case(case: Case) -> OpenedCase:
+    """Read the image and the truth of a case.
+
+    Raises:
+        InputError: one of them is not valid. The message names the case.
+    """
+    with _naming(case):
+        image = read_image(case.image)
+        truth = read_label(case.label, case.value, like=image)
+        axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions)
+        stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
+        source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
+        return OpenedCase(source, np.moveaxis(truth, array_axis(axis), 0))
+
+
+@contextmanager
+def _naming(case: Case) -> Iterator[None]:
+    """Name the case in errors."""
     try:
-        return _run(case, task, predictor)
+        yield
     except MedSAMError as error:
         named = type(error)(f"case {case.id}: {error}")
         named.logged = error.logged
         raise named from error
 
 
-def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
-    image = read_image(case.image)
-    truth = read_label(case.label, case.value, like=image)
-    axis = case.axis or default_axis(image.spacing_ijk, image.ijk_to_ras, image.dimensions)
-    stack = ArrayStack(image.voxels, image.spacing_ijk, axis)
-    source = WindowedStack(stack, choose_window(case.window, stack, image.modality or case.modality))
-    truth = np.moveaxis(truth, array_axis(axis), 0)
+def _scored(case: Case, source: WindowedStack, truth: np.ndarray, task: Task, predictor: Predictor) -> CaseScore:
     prompt = prompt_from_truth(truth, task.kind, task.jitter, task.seed, case.id)
     given = list(prompt.key_masks)
     if not np.delete(truth, given, axis=0).any():
@@ -154,7 +186,7 @@ def _run(case: Case, task: Task, predictor: Predictor) -> CaseScore:
     return CaseScore(
         case=case,
         model=task.choice.model,
-        agreement=agreement(mask, truth, stack.spacing, given),
+        agreement=agreement(mask, truth, source.spacing, given),
         seconds=seconds,
         timings=predictor.timings,
         slices=[_score(result, truth[result.index]) for result in results],

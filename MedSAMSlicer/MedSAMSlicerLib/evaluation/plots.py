@@ -51,17 +51,18 @@ def _slice_arrays(scores: Sequence[CaseScore]) -> tuple[np.ndarray, np.ndarray, 
     return dsc, np.array([one.confidence for one in slices]), dsc < POOR_SLICE_DSC
 
 
-def _figure(columns: int) -> Figure:
+def new_figure(columns: int, rows: int = 1) -> Figure:
+    """A figure with room for so many plots, drawn without a window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5 * columns, 4.5), layout="constrained")
+    figure = Figure(figsize=(5 * columns, 4.5 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def _agreement_figure(scores: Sequence[CaseScore]) -> Figure:
-    figure = _figure(3)
+    figure = new_figure(3)
     modalities = sorted({score.case.modality for score in scores})
     panels = (("dsc", "DSC"), ("nsd_2mm", "NSD at 2 mm"), ("hd95_mm", "HD95 (mm)"))
     for axes, (attribute, label) in zip(figure.subplots(1, len(panels)), panels, strict=True):
@@ -88,7 +89,7 @@ def _agreement_figure(scores: Sequence[CaseScore]) -> Figure:
 
 
 def _confidence_figure(scores: Sequence[CaseScore]) -> Figure:
-    figure = _figure(2)
+    figure = new_figure(2)
     scatter, calibration = figure.subplots(1, 2)
     dsc, confidence, poor = _slice_arrays(scores)
     review = np.array(

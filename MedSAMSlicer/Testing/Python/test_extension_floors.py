@@ -1,6 +1,6 @@
 """The layout of the package: which folder may import which, no circles, and nothing heavy where Slicer has to stay quick.
 
-engine <- io <- evaluation <- handoff and engine <- scene; on top of them the faces: API, command line, panel, logic of the module,
+engine <- io <- evaluation <- handoff, evaluation <- learning, and engine <- scene; on top of them the faces: API, command line, panel, logic of the module,
 effect, and the file that Slicer loads.
 """
 
@@ -23,6 +23,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "engine": SLICER | QT | {"SimpleITK"},
     "io": SLICER | QT | TORCH,
     "evaluation": SLICER | QT | TORCH,
+    "learning": SLICER | QT | {"SimpleITK"},
     "handoff": SLICER | QT | TORCH,
     "scene": QT | TORCH,  # it runs in Slicer's main process, which never imports torch
     "logic": TORCH,
@@ -50,7 +51,7 @@ SCENE_FOLDERS = [folder for level in SCENE for folder in level]
 BELOW_FACES = [*ENGINE, "io", "evaluation", "handoff", *SCENE_FOLDERS]
 FACES = {
     "api": [*ENGINE, "io", "handoff"],
-    "cli": [*ENGINE, "io", "evaluation", "handoff", "api"],
+    "cli": [*ENGINE, "io", "evaluation", "learning", "handoff", "api"],
     "processes": [*ENGINE, "scene.worker"],
     "panel.setup": ENGINE,
     "panel": [*BELOW_FACES, "processes", "panel.setup", "api"],
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{folder: set(ENGINE[:n]) for n, folder in enumerate(ENGINE)},
     "io": set(ENGINE),
     "evaluation": {*ENGINE, "io"},
+    "learning": {*ENGINE, "io", "evaluation"},
     "handoff": {*ENGINE, "io", "evaluation"},
     **{
         folder: {*ENGINE, *(below for lower in SCENE[:n] for below in lower)}

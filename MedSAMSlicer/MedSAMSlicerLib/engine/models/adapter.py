@@ -204,7 +204,7 @@ def read_adapter(path: Path) -> Adapter:
 
 
 def write_adapter(path: Path, tensors: Mapping[str, np.ndarray], metadata: AdapterMetadata) -> Adapter:
-    """Write an adapter file, whole or not at all, and read it again.
+    """Write an adapter file, whole or not at all, and read it again. The same adapter gives the same bytes.
 
     Args:
         tensors: name, with its ending -> float16 or float32 numbers.
@@ -217,7 +217,7 @@ def write_adapter(path: Path, tensors: Mapping[str, np.ndarray], metadata: Adapt
 
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in sorted(tensors.items())}
     with replace_atomically(path) as part:
-        part.write_bytes(save(whole, metadata.as_text()))
+        part.write_bytes(_with_sorted_header(save(whole, metadata.as_text())))
         read = read_adapter(part)
     return Adapter(read.metadata, read.tensors, read.sha256, path)
 
@@ -261,6 +261,16 @@ def _metadata(content: bytes) -> dict[str, object]:
     """Metadata of a file whose header the library has checked."""
     (length,) = struct.unpack("<Q", content[:_LENGTH_BYTES])
     return json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length]).get("__metadata__", {})
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The content of a file with its header in alphabetical order: the library writes metadata in a random one."""
+    (length,) = struct.unpack("<Q", content[:_LENGTH_BYTES])
+    header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    # The numbers begin at a multiple of eight bytes, as the library has it.
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + content[_LENGTH_BYTES + length :]
 
 
 def _settings(text: Mapping[str, object], name: str) -> dict[str, Any]:

@@ -31,6 +31,15 @@ def test_paths_are_relative_to_the_file(folder: Path) -> None:
     assert (case.axis, case.window) == ("", "auto")
 
 
+def test_images_of_a_patient_belong_together(folder: Path) -> None:
+    lines = "a_ct,CT,image.nrrd,label.nrrd,1,,\na_mr,MR,image.nrrd,label.nrrd,2,,\nb,CT,image.nrrd,label.nrrd,1,,\n"
+    cases = read_cases(write(folder, HEADER + lines))
+    assert [(case.patient, case.structure) for case in cases] == [("a", "1"), ("a", "2"), ("b", "1")]
+    more = HEADER.replace("window", "window,patient,structure") + "a_ct,CT,image.nrrd,label.nrrd,1,,,Doe, GTV\n"
+    (case,) = read_cases(write(folder, more))
+    assert (case.patient, case.structure) == ("Doe", "GTV")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

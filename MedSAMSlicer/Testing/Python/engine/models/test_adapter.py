@@ -37,6 +37,13 @@ def test_an_adapter_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert all(np.array_equal(read.tensors[name], tensor) for name, tensor in changes(0.1).items())
 
 
+def test_the_same_adapter_gives_the_same_bytes(tmp_path: Path) -> None:
+    said = {"description": "livers", "confidence": {"middle": 0.8}, "propagation": {"skipping": {"largest_gap_mm": 0}}}
+    for name in ("a", "b"):
+        adapter_file(tmp_path / f"{name}.medsam", changes(0.1), **said)
+    assert (tmp_path / "a.medsam").read_bytes() == (tmp_path / "b.medsam").read_bytes()
+
+
 def test_changes_are_added_in_float32(tmp_path: Path) -> None:
     tensors, base = changes(0.1), base_arrays()
     changed = adapter_file(tmp_path / "a.medsam", tensors).changed(base)

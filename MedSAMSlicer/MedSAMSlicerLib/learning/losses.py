@@ -1,0 +1,73 @@
+"""What a step of training makes small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    """Loss of the boxes on one slice.
+
+    Attributes:
+        loss: what is made small.
+        dice: mean Dice coefficient of the masks, for the log.
+    """
+
+    loss: Tensor
+    dice: float
+
+
+def object_loss(logits: Tensor, ious: Tensor, boxes: Tensor, truth: Tensor, border: float) -> StepLoss:
+    """Loss of masks of the object: BCE, Dice loss, and squared error of predicted IoU.
+
+    BCE is summed up and divided by the area of the box: a mean over the image would be the smaller the smaller the object.
+
+    Args:
+        logits: (n, h, w).
+        ious: predicted IoU (n,).
+        boxes: (n, 4) in pixels of the network's input.
+        truth: (h, w), share of the object in each pixel, 0..1.
+        border: pixels by which boxes are enlarged on each side for the area.
+    """
+    wanted = truth.expand(len(logits), -1, -1)
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum((1, 2))
+    probability = torch.sigmoid(logits)
+    overlap = 2 * (probability * wanted).sum((1, 2)) + 1
+    soft_dice = overlap / (probability.sum((1, 2)) + wanted.sum((1, 2)) + 1)
+    with torch.no_grad():
+        mask, object_mask = logits > 0, wanted > 0.5
+        common = (mask & object_mask).sum((1, 2)).float()
+        iou = common / (mask | object_mask).sum((1, 2)).clamp(min=1)
+        dice = 2 * common / (mask.sum((1, 2)) + object_mask.sum((1, 2))).clamp(min=1)
+    loss = (cross_entropy / _areas(boxes, border)).mean() + (1 - soft_dice).mean() + functional.mse_loss(ious, iou)
+    return StepLoss(loss, float(dice.mean()))
+
+
+def forgetting_loss(
+    logits: Tensor, iou: Tensor, box: Tensor, before: Tensor, iou_before: float, iou_weight: float, border: float
+) -> Tensor:
+    """Divergence of a mask from the mask before learning, and squared difference of predicted IoU.
+
+    Args:
+        logits, before: (h, w).
+        iou: predicted IoU, ().
+        box: (4,) in pixels of the network's input.
+        iou_before: predicted IoU before learning.
+        iou_weight: weight of the difference of predicted IoU.
+        border: as of `object_loss`.
+    """
+    wanted = torch.sigmoid(before)
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    entropy = functional.binary_cross_entropy(wanted, wanted, reduction="none")
+    divergence = (cross_entropy - entropy).sum() / _areas(box[None], border)[0]
+    return divergence + iou_weight * (iou - iou_before).square()
+
+
+def _areas(boxes: Tensor, border: float) -> Tensor:
+    width, height = ((boxes[:, n + 2] - boxes[:, n] + 1 + 2 * border) for n in (0, 1))
+    return width * height
