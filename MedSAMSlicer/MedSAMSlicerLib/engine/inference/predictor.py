@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..i18n import tr as _
 from ..model_choice import LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
+from ..models.checkpoints import NetworkFile
 from ..models.family import Family, NetworkPrompt
 from ..models.input_part import InputPart
 from ..models.model_files import verified_files
@@ -44,6 +45,7 @@ class Predictor:
         title: name of the model in messages.
         prompts: kinds of prompt that the model was trained with; see `ModelSpec.prompts`.
         changed_settings: settings of the propagation that this model's adapter changes, see `AdapterMetadata.settings`.
+        load_base: for a model with an adapter, loads the model that it was made for, with the same cache.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Predictor:
         title: str = "the model",
         prompts: Collection[str] = ("box",),
         changed_settings: Mapping[str, Any] | None = None,
+        load_base: Callable[[], Predictor] | None = None,
     ) -> None:
         self.family = family
         self._fallback = runtime if isinstance(runtime, DeviceFallback) else DeviceFallback.of(runtime)
@@ -65,6 +68,8 @@ class Predictor:
         self.changed_settings = dict(changed_settings or {})
         self.timings = Timings()
         self._identity = identity
+        self._load_base = load_base
+        self._base: Predictor | None = None
         self._ahead = BackgroundEncoder()
         self._embedding_bytes = 0
 
@@ -72,6 +77,18 @@ class Predictor:
     def runtime(self) -> Runtime:
         """The runtime in use. It changes if its device runs out of memory."""
         return self._fallback.runtime
+
+    @property
+    def base(self) -> Predictor | None:
+        """The model that this one's adapter was made for, loaded when it is first needed; None if there is no adapter.
+
+        It shares the embeddings, and its time is counted in this one's `timings`.
+        """
+        if self._base is None and self._load_base is not None:
+            self._base = self._load_base()
+        if self._base is not None:
+            self._base.timings = self.timings
+        return self._base
 
     @property
     def notes(self) -> list[str]:
@@ -322,15 +339,20 @@ def load_predictor(choice: ModelChoice, cache: EmbeddingCache | None = None) -> 
     begin = time.perf_counter()
     network = verified_files(spec, choice.weights)
     adapter = network.adapter
-    predictor = Predictor(
-        network.family,
-        runtime_with_fallback(choice.runtime, device, network),
-        network.encoder_identity,
-        cache,
-        title=spec.title,
-        prompts=spec.prompts,
-        changed_settings=None if adapter is None else adapter.metadata.settings,
-    )
+    cache = EmbeddingCache() if cache is None else cache
+
+    def load(files: NetworkFile, **of_adapter: Any) -> Predictor:
+        runtime = runtime_with_fallback(choice.runtime, device, files)
+        title, prompts = files.spec.title, files.spec.prompts
+        return Predictor(
+            files.family, runtime, files.encoder_identity, cache, title=title, prompts=prompts, **of_adapter
+        )
+
+    if adapter is None:
+        predictor = load(network)
+    else:
+        without = replace(network, spec=spec.base_spec, adapter=None)
+        predictor = load(network, changed_settings=adapter.metadata.settings, load_base=lambda: load(without))
     predictor.timings.load = time.perf_counter() - begin
     loaded = LoadedModel(
         spec.key,

@@ -10,7 +10,7 @@ agreement with the neighbour is left.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -158,9 +158,10 @@ def _best_mask(
     settings: OutwardSettings,
 ) -> tuple[SliceMask, Appearance | None]:
     """The better mask of the loose and the close box, and its appearance; None for an empty mask."""
-    candidates = [predictor.predict_box(index, box, settings.loose_margin, logits)]
+    follower = predictor.base if settings.extent_by_base else predictor
+    candidates = [follower.predict_box(index, box, settings.loose_margin, logits)]
     if not _is_sure(candidates[0], previous, settings):
-        candidates.append(predictor.predict_box(index, box, settings.close_margin, logits))
+        candidates.append(follower.predict_box(index, box, settings.close_margin, logits))
     rated = []
     for candidate in candidates:
         if candidate.mask.any():
@@ -174,7 +175,23 @@ def _best_mask(
     if not rated:
         return candidates[0], None
     _merit, mask, seen = max(rated, key=lambda entry: entry[0])
-    return mask, seen
+    return _by_adapted(predictor, index, mask, seen, settings) if settings.extent_by_base else (mask, seen)
+
+
+def _by_adapted(
+    predictor: SlicePredictor, index: int, mask: SliceMask, seen: Appearance, settings: OutwardSettings
+) -> tuple[SliceMask, Appearance]:
+    """The adapted decoder's mask in the box of the base's, and its appearance.
+
+    Its predicted IoU is that of the base: the adapted decoder was trained to fill the box, and always finds an object.
+    """
+    found = Box.from_mask(mask.mask)
+    assert found is not None
+    adapted = predictor.predict_box(index, found)
+    if not adapted.mask.any():
+        return mask, seen
+    adapted = replace(adapted, predicted_iou=mask.predicted_iou)
+    return adapted, Appearance.of(predictor.image(index), adapted.mask, settings.ring_step)
 
 
 def _is_sure(mask: SliceMask, previous: np.ndarray, settings: OutwardSettings) -> bool:

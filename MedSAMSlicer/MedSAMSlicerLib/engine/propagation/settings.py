@@ -17,10 +17,13 @@ class MedianBoxSettings:
         tolerance: largest distance between an edge of the box found and the same edge of the median box, as a fraction
             of the median box's width or height. Beyond it the median box is prompted. 0.03 to 0.1.
         first_weight: weight of the first prediction's logits in the combined logits. 0 to 0.5.
+        extent_by_base: for a model with an adapter: its base finds the box, and the adapted decoder predicts the mask, always
+            from the median box. For decoders that were trained with boxes close to the object.
     """
 
     tolerance: float = 0.07
     first_weight: float = 0.3
+    extent_by_base: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class OutwardSettings:
             largest diameter on that slice. 0.4 to 0.9.
         ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
             The ring of surroundings is twice as wide. 1/256 to 1/64.
+        extent_by_base: for a model with an adapter: its base follows the object and finds its end, and the adapted decoder
+            predicts the mask in the box that was found.
     """
 
     close_margin: float = 1.0
@@ -130,6 +135,7 @@ class OutwardSettings:
     visible_contrast: float = 0.5
     half_length: float = 0.6
     ring_step: float = 1 / 128
+    extent_by_base: bool = False
 
 
 @dataclass(frozen=True)

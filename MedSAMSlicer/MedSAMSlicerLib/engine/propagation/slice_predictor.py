@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from cachetools import LRUCache
@@ -65,6 +66,17 @@ class SlicePredictor:
         self._images: LRUCache[int, np.ndarray] = LRUCache(_CACHED_IMAGES)
         self._upcoming: deque[int] = deque()
         self._most_ahead = 0
+        # The predictor whose `base` this one is: it encodes ahead for both.
+        self._adapted: SlicePredictor | None = None
+
+    @cached_property
+    def base(self) -> SlicePredictor:
+        """Predictor of the same slices with the model that an adapter was made for; itself if the model has none."""
+        if self.predictor.base is None:
+            return self
+        base = SlicePredictor(self.source, self.predictor.base, self._stability_offset, self.box3d)
+        base._images, base._adapted = self._images, self
+        return base
 
     @property
     def spacing_mm(self) -> float:
@@ -109,7 +121,7 @@ class SlicePredictor:
             # The same on all slices of the box.
             part = self.predictor.part_around(self.box3d, self.rows, self.columns)
             surroundings = self.image(context)
-        self._encode_ahead(index, image, part)
+        (self._adapted or self)._encode_ahead(index, image, part)
         return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings))
 
     def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:
