@@ -21,10 +21,12 @@ from support.shapes import ellipsoid
 from support.threshold_model import load_threshold_model, threshold_predictor
 
 TRUTH = ellipsoid((14, 50, 60), (6.5, 25.0, 30.0), (5.4, 12.0, 15.0))
-# These change the confidence of a slice or how its jittered boxes are drawn, and no mask.
+# These change the confidence of a slice or how its jittered boxes are drawn, and no mask; the last ones only masks of
+# models with an adapter.
 WITHOUT_INFLUENCE = {
     *(f"confidence.{name}" for name in ("middle", "middle_smoothed", "steepness", "review_below")),
     *(f"jitter.{name}" for name in ("largest_shift", "smallest_shift", "disputed_below")),
+    *(f"{group}.extent_by_base" for group in ("in_box.median_box", "between_keys.median_box", "outward")),
 }
 
 

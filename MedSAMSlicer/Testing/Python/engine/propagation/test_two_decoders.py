@@ -1,0 +1,101 @@
+"""A model with an adapter: its base finds how far the object reaches, the adapted decoder predicts the mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
+from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.model_choice import Timings
+from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.propagation.settings import MedianBoxSettings, PropagationSettings
+from support.shapes import ellipsoid, stack_of
+from support.threshold_model import ThresholdFamily, ThresholdRuntime
+
+TRUTH = ellipsoid((30, 60, 70), (14.5, 30, 35), (8, 14, 16))
+SOURCE = stack_of(TRUTH)
+HELD = np.flatnonzero(TRUTH.any(axis=(1, 2)))
+FIRST, LAST = int(HELD[0]), int(HELD[-1])
+AROUND = Box.from_mask(TRUTH.any(axis=0))
+assert AROUND is not None
+IN_BOX = StackPrompt.from_box3d(FIRST, LAST, AROUND)
+_by_base = MedianBoxSettings(first_weight=0.0, extent_by_base=True)
+_plain = PropagationSettings()
+BY_BASE = replace(
+    _plain,
+    in_box=replace(_plain.in_box, median_box=_by_base),
+    between_keys=replace(_plain.between_keys, median_box=_by_base),
+    outward=replace(_plain.outward, extent_by_base=True),
+)
+
+
+class FillsBox(ThresholdRuntime):
+    """A decoder that fills whatever box it is given."""
+
+    def decode(self, embedding, prompts, multimask=False, origin=(0, 0)):
+        return super().decode(np.full_like(embedding, 255), prompts, multimask, origin)
+
+
+class Models:
+    """An adapted model that fills boxes and its base, which knows the object. They share the embeddings."""
+
+    def __init__(self) -> None:
+        self.base_runtime, self.adapted_runtime = ThresholdRuntime(), FillsBox()
+        cache = EmbeddingCache()
+        self.base = Predictor(ThresholdFamily(), self.base_runtime, "threshold", cache)
+        self.adapted = Predictor(
+            ThresholdFamily(), self.adapted_runtime, "threshold", cache, load_base=lambda: self.base
+        )
+
+
+def boxes_of(results: dict[int, np.ndarray]) -> dict[int, Box | None]:
+    return {index: Box.from_mask(mask) for index, mask in results.items()}
+
+
+def prompts() -> list[StackPrompt]:
+    middle = (FIRST + LAST) // 2
+    keys = {index: Box.from_mask(TRUTH[index]) for index in (FIRST + 2, middle, LAST - 2)}
+    held = {index: box for index, box in keys.items() if box is not None}
+    return [IN_BOX, StackPrompt(held), StackPrompt({middle: held[middle]})]
+
+
+@pytest.mark.parametrize("prompt", prompts(), ids=["3D box", "between keys and beyond", "one slice"])
+def test_extents_are_the_base_s_and_masks_the_adapted_decoder_s(prompt: StackPrompt) -> None:
+    models = Models()
+    found = {result.index: result.mask for result in propagate(SOURCE, prompt, models.adapted, BY_BASE)}
+    assert set(found) == set(range(FIRST, LAST + 1))
+    for index, mask in found.items():
+        box, true = Box.from_mask(mask), Box.from_mask(TRUTH[index])
+        assert box is not None
+        assert true is not None
+        # The decoder fills its box: had it found the extents, they would grow to the generous boxes or drift.
+        assert np.abs(np.subtract(box.xyxy, true.xyxy)).max() <= 2, index
+        assert mask.sum() > 0.95 * box.width * box.height
+
+
+def test_the_base_alone_decides_nothing_about_pixels_and_encodes_nothing_again() -> None:
+    models = Models()
+    assert list(propagate(SOURCE, IN_BOX, models.adapted, BY_BASE))
+    count = LAST - FIRST + 1
+    assert models.base_runtime.encoded + models.adapted_runtime.encoded == count
+    assert len(models.base_runtime.boxes) == len(models.adapted_runtime.boxes) == count
+    assert models.adapted.timings.decoder_calls == 2 * count
+    assert models.adapted.timings.encoder_calls == count
+
+
+def test_a_model_without_an_adapter_is_its_own_base() -> None:
+    models = Models()
+    assert list(propagate(SOURCE, IN_BOX, models.base, BY_BASE))
+    assert not models.adapted_runtime.boxes
+    assert len(models.base_runtime.boxes) == 2 * (LAST - FIRST + 1)
+
+
+def test_the_work_of_the_base_counts_after_timings_are_renewed() -> None:
+    models = Models()
+    models.adapted.timings = Timings()
+    assert models.adapted.base is not None
+    assert models.adapted.base.timings is models.adapted.timings
