@@ -15,9 +15,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..engine.atomic_files import replace_atomically
-from ..engine.models.family import NetworkPrompt
+from ..engine.models.family import Family, NetworkPrompt
+from ..engine.prompts import Box
+from .prompts import drawn_jitter, jittered
 from .samples import HALF, Sample
-from .settings import DistillationSettings
+from .settings import DistillationSettings, PromptSettings
 
 Decode = Callable[[np.ndarray, Sequence[NetworkPrompt]], tuple[np.ndarray, np.ndarray]]
 """`Runtime.decode`."""
@@ -84,6 +86,36 @@ def _is_sure(logits: np.ndarray, iou: float, truth: np.ndarray, settings: Distil
         return False
     stability = (logits > 1).sum() / max(1, (logits > -1).sum())
     return bool(stability > settings.stability and (mask & truth).sum() / area < settings.overlap)
+
+
+def drawn_answer_box(
+    answers: SureAnswers,
+    index: int,
+    sample: Sample,
+    family: Family,
+    settings: DistillationSettings,
+    prompts: PromptSettings,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, bool]:
+    """Draw a box for which a sure answer has to stay as it is: the one that was tried, or one around its mask.
+
+    Returns:
+        float32 (4,) in pixels of the network's input, and whether it is the one that was tried.
+    """
+    height, width = sample.truth.shape
+    kind = random.random()
+    around = Box.from_mask(answers.logits[index, :height, :width] > 0)
+    if kind < settings.as_tried or around is None:
+        return answers.boxes[index], True
+    # The mask is one of the network's input, whose pixels the model's margin is in.
+    if kind < settings.as_tried + settings.around_mask:
+        box, factor = drawn_jitter(around, 1.0, prompts, random), float(random.choice(settings.margins))
+    else:
+        growth = random.uniform(*settings.growth)
+        larger = around.padded(growth * around.width, growth * around.height)
+        box, factor = jittered(larger, settings.growth_jitter, 1.0, random), 0.0
+    side = family.input_size
+    return family.network_box(family.with_margin(box, side, side, factor), side, side), False
 
 
 def write_answers(path: Path, answers: SureAnswers) -> None:

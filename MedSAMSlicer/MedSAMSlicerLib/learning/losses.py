@@ -48,24 +48,22 @@ def object_loss(logits: Tensor, ious: Tensor, boxes: Tensor, truth: Tensor, bord
     return StepLoss(loss, float(dice.mean()))
 
 
-def forgetting_loss(
-    logits: Tensor, iou: Tensor, box: Tensor, before: Tensor, iou_before: float, iou_weight: float, border: float
-) -> Tensor:
-    """Divergence of a mask from the mask before learning, and squared difference of predicted IoU.
+def forgetting_loss(logits: Tensor, box: Tensor, before: Tensor, dice_weight: float, border: float) -> Tensor:
+    """How much a mask differs from the mask before learning: divergence and Dice loss of probabilities.
 
     Args:
         logits, before: (h, w).
-        iou: predicted IoU, ().
         box: (4,) in pixels of the network's input.
-        iou_before: predicted IoU before learning.
-        iou_weight: weight of the difference of predicted IoU.
+        dice_weight: weight of the Dice loss.
         border: as of `object_loss`.
     """
-    wanted = torch.sigmoid(before)
+    wanted, found = torch.sigmoid(before), torch.sigmoid(logits)
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     entropy = functional.binary_cross_entropy(wanted, wanted, reduction="none")
     divergence = (cross_entropy - entropy).sum() / _areas(box[None], border)[0]
-    return divergence + iou_weight * (iou - iou_before).square()
+    # With squares, so that it is none where the masks are the same.
+    dice = (2 * (found * wanted).sum() + 1) / (found.square().sum() + wanted.square().sum() + 1)
+    return divergence + dice_weight * (1 - dice)
 
 
 def _areas(boxes: Tensor, border: float) -> Tensor:

@@ -83,6 +83,11 @@ class DecoderChanges(nn.Module):
         return result
 
 
+def scaled(changes: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """A part of some changes: of each product, one factor is multiplied."""
+    return {name: value if name.startswith("down.") else share * value for name, value in changes.items()}
+
+
 def adapter_tensors(changes: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Tensors of an adapter file.
 

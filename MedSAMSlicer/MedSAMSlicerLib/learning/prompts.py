@@ -10,10 +10,13 @@ import numpy as np
 from ..engine.models.family import Family
 from ..engine.prompts import Box
 from ..engine.propagation.ellipsoid_prior import EllipsoidPrior
+from ..engine.propagation.median_box import median_box
 from ..engine.propagation.settings import PropagationSettings
 from .settings import PromptSettings, SampleSettings
 
 TIGHT, GENEROUS, EXPECTED, NEAR, NEAR_LOOSE, BOX3D = "tight", "generous", "expected", "near", "near_loose", "box3d"
+MEDIAN = "median"
+"""Drawn anew each time, from the others, as `median_box` does with boxes that are found."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,34 @@ def drawn_boxes(
         float32 (n, 4) in pixels of the network's input.
     """
     least = max(rows, columns) / family.input_size
-    amount = settings.wide_jitter if random.random() < settings.wide else settings.tight_jitter
-    own = jittered(possible[0].box, amount, least, random)
+    own = drawn_jitter(possible[0].box, least, settings, random)
     drawn = [(own, float(random.choice(settings.tight_margins)))]
-    weights = np.array([getattr(settings, one.kind) for one in possible], float)
+    kinds = [*possible, _median(possible, least, settings, random)]
+    weights = np.array([getattr(settings, one.kind) for one in kinds], float)
     for _ in range(settings.boxes - 1):
-        one = possible[random.choice(len(possible), p=weights / weights.sum())]
-        drawn.append((jittered(one.box, settings.other_jitter, least, random), one.margin_factor))
+        one = kinds[random.choice(len(kinds), p=weights / weights.sum())]
+        if one.kind == TIGHT:
+            drawn.append((drawn_jitter(one.box, least, settings, random), one.margin_factor))
+        else:
+            drawn.append((jittered(one.box, settings.other_jitter, least, random), one.margin_factor))
     return np.stack([network_box(box, factor, rows, columns, family) for box, factor in drawn])
+
+
+def _median(
+    possible: Sequence[PossibleBox], least: float, settings: PromptSettings, random: np.random.Generator
+) -> PossibleBox:
+    own = possible[0].box
+    near = [one.box for one in possible if one.kind == NEAR] or [own]
+    expected = [one.box for one in possible if one.kind == EXPECTED] or [own]
+    near_jitter, own_jitter = settings.median_jitters
+    beside = jittered(near[random.integers(len(near))], near_jitter, least, random)
+    return PossibleBox(MEDIAN, median_box([beside, jittered(own, own_jitter, least, random), *expected]), 1.0)
+
+
+def drawn_jitter(box: Box, least: float, settings: PromptSettings, random: np.random.Generator) -> Box:
+    """The object's own box, jittered as `PromptSettings.tight_jitters` says."""
+    amounts, shares = zip(*settings.tight_jitters, strict=True)
+    return jittered(box, float(random.choice(amounts, p=np.array(shares) / sum(shares))), least, random)
 
 
 def network_box(box: Box, margin_factor: float, rows: int, columns: int, family: Family) -> np.ndarray:

@@ -63,25 +63,25 @@ class PromptSettings:
 
     Attributes:
         boxes: boxes a slice, the first of which is the object's own.
-        tight_jitter, wide_jitter: largest shift of its edges, as a fraction of its width or height.
-        wide: share of boxes with the wide jitter.
+        tight_jitters: largest shift of its edges, as a fraction of its width or height, and how often it is that.
         tight_margins: margins of the object's own box, as multiples of the model's margin; each as likely.
         other_jitter: largest shift of the edges of other boxes.
-        generous, expected, near, near_loose, box3d, tight: how often each kind of box is among the others.
+        median_jitters: of the neighbour's box and of the object's own, before their median with the expected box is taken.
+        generous, expected, near, near_loose, box3d, tight, median: how often each kind of box is among the others.
     """
 
-    boxes: int = 3
-    tight_jitter: float = 0.06
-    wide_jitter: float = 0.15
-    wide: float = 0.3
+    boxes: int = 2
+    tight_jitters: tuple[tuple[float, float], ...] = ((0.04, 0.5), (0.1, 0.4), (0.18, 0.1))
     tight_margins: tuple[float, ...] = (1.0, 1.0, 0.5, 2.0)
     other_jitter: float = 0.04
-    generous: float = 3.0
-    expected: float = 1.5
-    near: float = 1.5
-    near_loose: float = 1.5
-    box3d: float = 1.0
+    median_jitters: tuple[float, float] = (0.06, 0.15)
+    generous: float = 1.0
+    expected: float = 0.5
+    near: float = 1.0
+    near_loose: float = 0.5
+    box3d: float = 0.0
     tight: float = 1.0
+    median: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,13 @@ class DistillationSettings:
 
     Attributes:
         weight: weight of this part of the loss; 0 for none.
-        iou_weight: weight of predicted IoU in it.
+        boxes: boxes a slice.
+        iou_weight, dice_weight: weights of predicted IoU and of the Dice coefficient in it.
+        as_tried, around_mask: share of boxes that are the random ones, and those around the masks that these gave. The others
+            are larger ones around these masks.
+        margins: margins of boxes around masks, as multiples of the model's margin; each as likely.
+        growth: how much larger the larger ones are on each side, least and most, as a fraction of width and height.
+        growth_jitter: largest shift of their edges.
         tried: random boxes that are tried on each slice.
         kept: of these, at most so many are kept, those with the highest predicted IoU.
         smallest_side, largest_side: of a random box, as a fraction of the network's input.
@@ -101,8 +107,15 @@ class DistillationSettings:
         smallest_area: least area of its mask, as a fraction of the network's input.
     """
 
-    weight: float = 0.5
+    weight: float = 1.5
+    boxes: int = 2
     iou_weight: float = 0.5
+    dice_weight: float = 0.5
+    as_tried: float = 0.3
+    around_mask: float = 0.4
+    margins: tuple[float, ...] = (1.0, 0.5, 2.0)
+    growth: tuple[float, float] = (0.05, 0.15)
+    growth_jitter: float = 0.05
     tried: int = 15
     kept: int = 5
     smallest_side: float = 1 / 32
@@ -128,7 +141,9 @@ class TrainingSettings:
         warm_up: steps until the full learning rate.
         last_rate: fraction of the learning rate at the last step, after half a cosine.
         largest_gradient: norm that gradients are clipped to.
-        mean_decay: decay of the running mean of the changes, which is what is kept.
+        mean_decay: decay of the running mean of the changes.
+        kept: part of the mean that is kept: a mean of the decoders before and after forgets less than that after
+            (Wortsman et al., Robust fine-tuning of zero-shot models, arXiv:2109.01903).
         border: BCE is divided by the area of the box with so many network pixels more on each side.
         check_every: steps between looks at watched patients.
         tolerance: a later state replaces the best one unless its Dice coefficient is lower by more.
@@ -138,7 +153,7 @@ class TrainingSettings:
     steps: int = 600
     samples_per_step: int = 2
     rank: int = 8
-    low_rank_rate: float = 1e-3
+    low_rank_rate: float = 7e-4
     full_rate: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.0
@@ -146,6 +161,7 @@ class TrainingSettings:
     last_rate: float = 0.03
     largest_gradient: float = 1.0
     mean_decay: float = 0.99
+    kept: float = 0.7
     border: float = 4.0
     check_every: int = 50
     tolerance: float = 0.003

@@ -23,9 +23,9 @@ from ..engine.models.family import Family
 from .checkpoint import read_checkpoint, write_checkpoint
 from .course import Course
 from .decoder import decode_boxes, positions
-from .distillation import SureAnswers
+from .distillation import SureAnswers, drawn_answer_box
 from .losses import forgetting_loss, object_loss
-from .low_rank import DecoderChanges
+from .low_rank import DecoderChanges, scaled
 from .prompts import GENEROUS, TIGHT, drawn_boxes, network_box
 from .samples import Sample
 from .settings import LearningSettings
@@ -62,6 +62,15 @@ class Learned:
 
     changes: dict[str, np.ndarray]
     course: Course
+
+
+@dataclass(frozen=True, eq=False)
+class _Unforgotten:
+    """A box, the float32 (h, w) logits that it has to have, and its predicted IoU, if that is known."""
+
+    box: np.ndarray
+    logits: np.ndarray
+    iou: float | None
 
 
 class Training:
@@ -129,7 +138,7 @@ class Training:
                 self._write()
                 written = time.monotonic()
         self._write()
-        kept = self._best if self._lessons.watched else self._mean
+        kept = scaled(self._best if self._lessons.watched else self._mean, training.kept)
         return Learned({name: value.cpu().numpy() for name, value in kept.items()}, course)
 
     def _state(self) -> dict[str, Tensor]:
@@ -180,30 +189,34 @@ class Training:
         settings = self._settings
         height, width = sample.truth.shape
         boxes = drawn_boxes(sample.boxes, sample.rows, sample.columns, self._family, settings.prompts, random)
-        asked = len(boxes)
-        answers = self._lessons.answers(sample) if settings.distillation.weight else None
-        chosen = None
-        if answers is not None and len(answers):
-            chosen = int(random.integers(len(answers)))
-            boxes = np.concatenate((boxes, answers.boxes[chosen][None]))
-        prompted = torch.from_numpy(boxes).to(self._device)
+        asked, unforgotten = len(boxes), self._unforgotten(sample, random)
+        prompted = torch.from_numpy(np.stack([*boxes, *(one.box for one in unforgotten)])).to(self._device)
         logits, ious = self._decode(parameters, sample, prompted)
         logits = logits[:, :height, :width]
         truth = torch.from_numpy(sample.truth.astype(np.float32) / 255).to(self._device)
-        border = settings.training.border
+        border, distillation = settings.training.border, settings.distillation
         loss = object_loss(logits[:asked], ious[:asked], prompted[:asked], truth, border).loss
-        if answers is not None and chosen is not None:
-            before = torch.from_numpy(answers.logits_of(chosen)[:height, :width]).to(self._device)
-            loss = loss + settings.distillation.weight * forgetting_loss(
-                logits[asked],
-                ious[asked],
-                prompted[asked],
-                before,
-                float(answers.ious[chosen]),
-                settings.distillation.iou_weight,
-                border,
-            )
+        for n, one in enumerate(unforgotten, start=asked):
+            before = torch.from_numpy(one.logits[:height, :width]).to(self._device)
+            kept = forgetting_loss(logits[n], prompted[n], before, distillation.dice_weight, border)
+            loss = loss + distillation.weight * kept / len(unforgotten)
+            if one.iou is not None:
+                loss = loss + distillation.weight * distillation.iou_weight * (ious[n] - one.iou).square()
         return loss
+
+    def _unforgotten(self, sample: Sample, random: np.random.Generator) -> list[_Unforgotten]:
+        settings = self._settings.distillation
+        answers = self._lessons.answers(sample) if settings.weight else None
+        found: list[_Unforgotten] = []
+        if answers is not None and len(answers):
+            for _ in range(settings.boxes):
+                chosen = int(random.integers(len(answers)))
+                box, as_tried = drawn_answer_box(
+                    answers, chosen, sample, self._family, settings, self._settings.prompts, random
+                )
+                iou = float(answers.ious[chosen]) if as_tried else None
+                found.append(_Unforgotten(box, answers.logits_of(chosen), iou))
+        return found
 
     def _decode(self, parameters: Mapping[str, Tensor], sample: Sample, boxes: Tensor) -> tuple[Tensor, Tensor]:
         embedding = torch.from_numpy(self._lessons.embedding(sample.key)).to(self._device)
@@ -233,7 +246,7 @@ class Training:
 
     @torch.no_grad()
     def _watched_dice(self) -> float:
-        parameters = self._changes.changed(self._mean)
+        parameters = self._changes.changed(scaled(self._mean, self._settings.training.kept))
         found = []
         for sample in self._lessons.watched:
             height, width = sample.truth.shape

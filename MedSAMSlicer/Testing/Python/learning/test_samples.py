@@ -10,8 +10,10 @@ from MedSAMSlicerLib.engine.models.litemedsam import LiteMedSAM
 from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
 from MedSAMSlicerLib.learning.augmentation import TaughtSlice, changed_at_random
+from MedSAMSlicerLib.learning.distillation import SureAnswers, drawn_answer_box
 from MedSAMSlicerLib.learning.prompts import ObjectInStack, drawn_boxes, jittered, possible_boxes
-from MedSAMSlicerLib.learning.settings import PromptSettings, SampleSettings
+from MedSAMSlicerLib.learning.samples import Sample
+from MedSAMSlicerLib.learning.settings import DistillationSettings, PromptSettings, SampleSettings
 from support.shapes import ellipsoid
 
 TRUTH = ellipsoid((7, 90, 120), (3.0, 40.0, 70.0), (2.6, 21.0, 13.0))
@@ -73,12 +75,29 @@ def test_drawn_boxes_lie_in_the_input_and_around_the_object() -> None:
     firsts = []
     for _ in range(40):
         boxes = drawn_boxes(taught.boxes, *taught.size, family, PromptSettings(), random)
-        assert boxes.shape == (3, 4) and boxes.dtype == np.float32
+        assert boxes.shape == (2, 4) and boxes.dtype == np.float32
         assert boxes.min() >= 0 and boxes.max() < family.input_size
         assert (boxes[:, :2] <= boxes[:, 2:]).all()
         firsts.append(boxes[0])
     assert np.abs(np.mean(firsts, axis=0) - own).max() < 5
     assert np.std(firsts, axis=0).min() > 0.5
+
+
+def test_boxes_that_must_stay_lie_around_the_mask_that_was_found() -> None:
+    family, random, settings = LiteMedSAM(), np.random.default_rng(0), DistillationSettings()
+    logits = np.full((1, 256, 256), -60, np.int8)
+    logits[0, 100:141, 60:91] = 60
+    answers = SureAnswers(np.array([[50, 90, 120, 150]], np.float32), logits, np.array([0.8], np.float32))
+    sample = Sample("", np.zeros((256, 200), np.uint8), 256, 200, [])
+    tried = []
+    for _ in range(200):
+        box, as_tried = drawn_answer_box(answers, 0, sample, family, settings, PromptSettings(), random)
+        tried.append(as_tried)
+        if as_tried:
+            assert np.array_equal(box, answers.boxes[0])
+        else:
+            assert np.abs(box - (60, 100, 90, 140)).max() < 20
+    assert 0.2 < np.mean(tried) < 0.4
 
 
 def test_a_box_of_one_pixel_is_jittered_into_a_box() -> None:
