@@ -228,7 +228,18 @@ class _Run:
         found: dict[PromptKind, list[CaseScore]] = {kind: [] for kind in kinds}
         if not self._split.held_back:
             return found
-        stored = Predictor(
+        stored = self._stored(predictor)
+        with self._stage(stage):
+            total = len(kinds) * len(self._split.held_back)
+            for number, (case, kind) in enumerate((case, kind) for case in self._split.held_back for kind in kinds):
+                found[kind].append(run_case(case, Task(kind, choice=self._wanted.choice), stored))
+                self._progress(stage, (number + 1) / total)
+        return found
+
+    def _stored(self, predictor: Predictor) -> Predictor:
+        """The predictor, and its base if it has one, with the embeddings that are stored."""
+        base = predictor.base
+        return Predictor(
             predictor.family,
             StoredRuntime(self._embeddings, predictor.runtime),
             self._network.encoder_identity,
@@ -236,13 +247,8 @@ class _Run:
             title=predictor.title,
             prompts=predictor.prompts,
             changed_settings=predictor.changed_settings,
+            load_base=None if base is None else lambda: self._stored(base),
         )
-        with self._stage(stage):
-            total = len(kinds) * len(self._split.held_back)
-            for number, (case, kind) in enumerate((case, kind) for case in self._split.held_back for kind in kinds):
-                found[kind].append(run_case(case, Task(kind, choice=self._wanted.choice), stored))
-                self._progress(stage, (number + 1) / total)
-        return found
 
     # --- results
 
@@ -308,7 +314,7 @@ class _Run:
             confidence={
                 name: value for name, value in dataclasses.asdict(confidence).items() if value != default[name]
             },
-            propagation={} if earlier is None else earlier.metadata.propagation,
+            propagation=self._settings.propagation if earlier is None else earlier.metadata.propagation,
         )
         write_adapter(path, adapter_tensors(changes, {} if earlier is None else earlier.tensors), metadata)
 

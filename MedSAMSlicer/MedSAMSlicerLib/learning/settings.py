@@ -5,7 +5,9 @@ All settings are immutable. Vary one with `dataclasses.replace`. `docs/adapting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,19 @@ class JudgementSettings:
     worst_cases: int = 5
 
 
+def _propagation() -> dict[str, Any]:
+    by_base = {"median_box": {"extent_by_base": True, "first_weight": 0.0}}
+    return {"in_box": by_base, "between_keys": by_base, "outward": {"extent_by_base": True}}
+
+
 @dataclass(frozen=True)
 class LearningSettings:
     """All settings of learning.
 
     Attributes:
         seed: of everything that is random.
+        propagation: settings of the propagation that suit a decoder that was trained so, see `AdapterMetadata.propagation`.
+            A model that is learned from one with an adapter has the settings of that one.
     """
 
     seed: int = 0
@@ -218,3 +227,4 @@ class LearningSettings:
     training: TrainingSettings = TrainingSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     judgement: JudgementSettings = JudgementSettings()
+    propagation: Mapping[str, Any] = field(default_factory=_propagation)

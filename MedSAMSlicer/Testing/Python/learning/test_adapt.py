@@ -97,6 +97,7 @@ def test_an_adapted_model_has_other_masks_and_holds_nothing_of_patients(
             assert text.encode() not in content
     metadata = read_adapter(output).metadata
     assert (metadata.base, metadata.title, metadata.licence) == ("litemedsam", "Our ellipsoids", "CC-BY-4.0")
+    assert metadata.propagation == SETTINGS.propagation
     assert metadata.base_sha256 == CATALOGUE["litemedsam"].weights.sha256
     assert metadata.description.startswith(
         "LiteMedSAM, adapted with 3 contours of 2 patients (CT 2, MR 1). On 1 contour of "
