@@ -14,18 +14,19 @@ import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
-from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
+from MedSAMSlicerLib.engine.propagation.settings import BoxFitSettings, PropagationSettings
 from MedSAMSlicerLib.evaluation.cases import Case
 from MedSAMSlicerLib.evaluation.simulated_prompts import PromptKind
 from support.shapes import ellipsoid
 from support.threshold_model import load_threshold_model, threshold_predictor
 
 TRUTH = ellipsoid((14, 50, 60), (6.5, 25.0, 30.0), (5.4, 12.0, 15.0))
-# These change the confidence of a slice or how its jittered boxes are drawn, and no mask; the last ones only masks of
-# models with an adapter.
+# These change the confidence of a slice, how its jittered boxes are drawn or what the user is told, and no mask; the last
+# ones only masks of models with an adapter.
 WITHOUT_INFLUENCE = {
     *(f"confidence.{name}" for name in ("middle", "middle_smoothed", "steepness", "review_below")),
     *(f"jitter.{name}" for name in ("largest_shift", "smallest_shift", "disputed_below")),
+    *(f"box_fit.{field.name}" for field in dataclasses.fields(BoxFitSettings)),
     *(f"{group}.extent_by_base" for group in ("in_box.median_box", "between_keys.median_box", "outward")),
 }
 

@@ -10,8 +10,8 @@ from typing import Any, get_args, get_type_hints
 from ..errors import WeightsError, shown
 from .settings import PropagationSettings
 
-# Its limit is shown to the user, the same for all models.
-_OF_ALL_MODELS = ("jitter",)
+# What they limit is shown or told to the user, the same for all models.
+_OF_ALL_MODELS = ("jitter", "box_fit")
 
 
 def adapted_settings(changes: Mapping[str, Any]) -> PropagationSettings:

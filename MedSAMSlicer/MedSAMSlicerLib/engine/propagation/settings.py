@@ -208,6 +208,28 @@ class JitterSettings:
 
 
 @dataclass(frozen=True)
+class BoxFitSettings:
+    """When the user is told that a 3D box said little; see `box_fit`.
+
+    Attributes:
+        largest_bend: mean distance of the sections' centres from a line above which the object bends, in mean widths or
+            heights of the sections. 0.12 to 0.2.
+        smallest_confidence: mean confidence below which the model did not find the object on most slices. 0.4 to 0.6.
+        smallest_confidence_in_long: the same in a long box, in which an object can bend unnoticed. 0.5 to 0.8.
+        long_box: length of a long box, as a multiple of its shorter side on the slices. 3 to 5.
+        fewest_slices: nothing is judged on fewer slices. 4 to 8.
+        enough_key_slices: nothing is said if so many slices in the box have a prompt of their own. 2 to 4.
+    """
+
+    largest_bend: float = 0.15
+    smallest_confidence: float = 0.5
+    smallest_confidence_in_long: float = 0.7
+    long_box: float = 4.0
+    fewest_slices: int = 5
+    enough_key_slices: int = 3
+
+
+@dataclass(frozen=True)
 class PropagationSettings:
     """All settings of `propagate`, grouped by algorithm."""
 
@@ -219,3 +241,4 @@ class PropagationSettings:
     skipping: SkippingSettings = SkippingSettings()
     confidence: ConfidenceSettings = ConfidenceSettings()
     jitter: JitterSettings = JitterSettings()
+    box_fit: BoxFitSettings = BoxFitSettings()

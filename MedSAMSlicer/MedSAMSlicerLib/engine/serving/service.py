@@ -15,8 +15,10 @@ from ..inference.predictor import Predictor, load_predictor
 from ..model_choice import LoadedModel, ModelChoice, RunInfo, Timings
 from ..models.catalogue import find_model
 from ..prompts import Box, SlicePrompt, StackPrompt, as_slice_prompt
+from ..propagation.box_fit import BoxFit
 from ..propagation.prompt_jitter import JitterAgreement, jitter_agreement
 from ..propagation.propagate import propagate
+from ..propagation.settings import PropagationSettings
 from ..results import Prediction, SliceResult
 from ..stack import SliceSource
 
@@ -71,12 +73,14 @@ class SegmentationService:
         predictor, info.loaded = self._load(choice)
         predictor.timings, self._load_seconds = Timings(load=self._load_seconds), 0.0
         info.notes = predictor.notes
-        begin = time.perf_counter()
+        begin, fit = time.perf_counter(), BoxFit(prompt, source.spacing, PropagationSettings().box_fit)
         for result in propagate(source, prompt, predictor):
+            fit.add(result)
             predictor.timings.first_result = predictor.timings.first_result or time.perf_counter() - begin
             self._update(info)
             yield result
         self._update(info)
+        info.notes += filter(None, [fit.note])
 
     def jitter_agreement(self, choice: ModelChoice, image: np.ndarray, box: Box, count: int) -> JitterAgreement:
         """Agreement of the masks of `count` jittered boxes on one uint8 (rows, columns) slice."""
