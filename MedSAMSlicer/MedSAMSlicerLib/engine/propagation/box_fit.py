@@ -70,12 +70,12 @@ class BoxFit:
         if self.bend > settings.largest_bend:
             return _(
                 "The object bends in its 3D box, which says little about where it lies on each slice: check it, or "
-                "draw rectangles on 3 or more slices instead (key slices)."
+                "draw rectangles on 5 or more slices instead (key slices)."
             )
         least = settings.smallest_confidence_in_long if self._long else settings.smallest_confidence
         if np.mean(self._confidences) < least:
             return _(
-                "The model is unsure where the object lies in its 3D box: check it, or draw rectangles on 3 or more "
+                "The model is unsure where the object lies in its 3D box: check it, or draw rectangles on 5 or more "
                 "slices instead (key slices)."
             )
         return ""

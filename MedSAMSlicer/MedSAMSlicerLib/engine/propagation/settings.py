@@ -218,7 +218,7 @@ class BoxFitSettings:
         smallest_confidence_in_long: the same in a long box, in which an object can bend unnoticed. 0.5 to 0.8.
         long_box: length of a long box, as a multiple of its shorter side on the slices. 3 to 5.
         fewest_slices: nothing is judged on fewer slices. 4 to 8.
-        enough_key_slices: nothing is said if so many slices in the box have a prompt of their own. 2 to 4.
+        enough_key_slices: nothing is said if so many slices in the box have a prompt of their own. 3 to 7.
     """
 
     largest_bend: float = 0.15
@@ -226,7 +226,7 @@ class BoxFitSettings:
     smallest_confidence_in_long: float = 0.7
     long_box: float = 4.0
     fewest_slices: int = 5
-    enough_key_slices: int = 3
+    enough_key_slices: int = 5
 
 
 @dataclass(frozen=True)
