@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import slicer
 
+from MedSAMSlicerLib.engine.serving import service
 from MedSAMSlicerLib.scene.state.prompts import Prompts
-from support.contour_editor_fixture import SHAPE, ContourEditorFixture
+from support.contour_editor_fixture import SHAPE, SPACING, ContourEditorFixture
+from support.in_process_client import InProcessClient
+from support.threshold_model import load_threshold_model
 
 
 def test_a_rotated_roi_is_a_3d_box(editor_fixture: ContourEditorFixture, turn: Any) -> None:
@@ -139,3 +142,17 @@ def test_the_slice_in_view_is_answered_before_the_middle_of_the_roi(editor_fixtu
     editor.take_roi(editor_fixture.scene_builder.roi(editor_fixture.position(7, 19.5, 21.5), (30, 30, 12)))
     editor_fixture.wait(lambda: editor.found is not None)
     assert editor.preview.image is None, "the slice in view lies beside the ROI"
+
+
+def test_an_object_that_bends_in_the_roi_is_told_beside_its_result(
+    scene_builder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "load_predictor", lambda choice, _cache=None: load_threshold_model(choice))
+    fixture = ContourEditorFixture(scene_builder, InProcessClient(service.SegmentationService()))
+    k, j, i = np.indices(SHAPE)
+    bent = (j - 20) ** 2 + (i - 10 - 0.5 * (k - 7) ** 2) ** 2 <= 25
+    fixture.volume = scene_builder.volume(np.where(bent, 200, 20).astype(np.int16), SPACING)
+    fixture.contouring = fixture.open()
+    fixture.contouring.take_roi(scene_builder.roi(fixture.position(7, 20, 22), (36, 12, 29)))
+    fixture.wait()
+    assert [note.startswith("The object bends") for note in fixture.contouring.notes] == [True]
