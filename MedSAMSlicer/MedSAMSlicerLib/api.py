@@ -142,8 +142,8 @@ def load_model(
     Parameters
     ----------
     model : str
-        Key of the catalogue: "litemedsam", "medsam", "mobile_sam", "sam_med2d", "sam_vit_b", "sam_vit_l" or "sam_vit_h";
-        key of an imported adapter; or path of an adapter file (``.medsam``).
+        Key of the catalogue: "litemedsam_plus", "litemedsam", "medsam", "mobile_sam", "sam_med2d", "sam_vit_b",
+        "sam_vit_l" or "sam_vit_h"; key of an imported adapter; or path of an adapter file (``.medsam``).
     weights : str or Path, optional
         Weights file. By default the installed or imported one; nothing is downloaded.
     device : {"auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu", "intel-npu"}

@@ -26,7 +26,7 @@ OPENVINO_DEVICES = ("intel-gpu", "intel-npu", FASTER_CPU)
 """Devices on which OpenVINO runs the encoder of LiteMedSAM, and PyTorch nothing."""
 RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 DEVICES = ("auto", *DEVICE_NAMES)
-DEFAULT_MODEL = "litemedsam"
+DEFAULT_MODEL = "litemedsam_plus"
 """Key of the model that is used unless another one is chosen."""
 
 

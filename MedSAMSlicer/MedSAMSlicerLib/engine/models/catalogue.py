@@ -193,6 +193,15 @@ CATALOGUE: dict[str, ModelSpec] = {
     spec.key: spec
     for spec in (
         _LITEMEDSAM,
+        _LITEMEDSAM.adapted(
+            "litemedsam_plus",
+            "LiteMedSAM+",
+            "Apache-2.0",
+            AdapterFile(
+                Path(__file__).parent / "litemedsam_plus.medsam",
+                sha256="5ab5a3826d6ba1cb629265afea6a43a910e4f016ebb7c667364fd382fd4c8fb1",
+            ),
+        ),
         ModelSpec(
             key="medsam",
             title="MedSAM (ViT-B)",

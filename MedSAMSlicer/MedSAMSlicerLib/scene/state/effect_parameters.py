@@ -2,10 +2,10 @@
 
 Scripts set them by `scriptedEffect.setParameter("Reach", "slice")`, or as attributes such as ``MedSAM.Reach``:
 
-================ ============================================================================ ==========
+================ ============================================================================ ===============
 name             values                                                                       default
-================ ============================================================================ ==========
-Model            key of the catalogue, or of an imported model                                litemedsam
+================ ============================================================================ ===============
+Model            key of the catalogue, or of an imported model                                litemedsam_plus
 Device           auto (chosen by the check of this computer), cpu, cuda, mps                  auto
 Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
 Reach            object (as far as it extends), slice (the key slice only), range             object
@@ -17,7 +17,7 @@ ApplyAtOnce      0, 1                                                           
 EncodeAhead      0, 1                                                                         1
 ShowModelInput   0, 1                                                                         0
 Prompts          key slices of each segment with their rectangles, points and masks; none     none
-================ ============================================================================ ==========
+================ ============================================================================ ===============
 
 Prompts is JSON: segment ID -> `prompts.Prompts.content`. Two points on slice 12, for example:
 ``{"tumour": {"plane": "K", "keys": {"12": {"points": [[31.5, 40, 1], [60, 22, 0]], "origin": "clicked"}}}}``
