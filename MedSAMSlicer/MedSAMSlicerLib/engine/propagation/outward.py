@@ -132,19 +132,22 @@ def propagate_outward(
         The slices in the order of `indices`.
     """
     outward, confidence = settings.outward, settings.confidence
+    follower = predictor.base if outward.extent_by_base else predictor
     previous, logits, known = start.mask, start.logits, start.appearance
     for index in indices:
         distance = abs(index - start.index) * predictor.spacing_mm
         box = Box.from_mask(previous)
         if box is None or (find_end and distance > start.half_length_mm):
             return
-        mask, seen = _best_mask(predictor, index, box, previous, logits, known, outward)
+        mask, seen = _best_mask(follower, index, box, previous, logits, known, outward)
         if seen is None or (find_end and _has_ended(mask, seen, previous, known, start, outward)):
             if find_end:
                 return
-            yield propagated_result(predictor, index, mask, 0.0, confidence)
+            yield propagated_result(predictor, index, _painted(predictor, index, mask, outward), 0.0, confidence)
             continue
-        yield propagated_result(predictor, index, mask, slice_confidence(mask, confidence), confidence)
+        # The painted mask is not passed on: the way from slice to slice and its end are the base's alone.
+        result = _painted(predictor, index, mask, outward)
+        yield propagated_result(predictor, index, result, slice_confidence(result, confidence), confidence)
         previous, logits, known = mask.mask, mask.logits, known.updated(seen, outward.newest_weight)
 
 
@@ -158,10 +161,9 @@ def _best_mask(
     settings: OutwardSettings,
 ) -> tuple[SliceMask, Appearance | None]:
     """The better mask of the loose and the close box, and its appearance; None for an empty mask."""
-    follower = predictor.base if settings.extent_by_base else predictor
-    candidates = [follower.predict_box(index, box, settings.loose_margin, logits)]
+    candidates = [predictor.predict_box(index, box, settings.loose_margin, logits)]
     if not _is_sure(candidates[0], previous, settings):
-        candidates.append(follower.predict_box(index, box, settings.close_margin, logits))
+        candidates.append(predictor.predict_box(index, box, settings.close_margin, logits))
     rated = []
     for candidate in candidates:
         if candidate.mask.any():
@@ -175,23 +177,19 @@ def _best_mask(
     if not rated:
         return candidates[0], None
     _merit, mask, seen = max(rated, key=lambda entry: entry[0])
-    return _by_adapted(predictor, index, mask, seen, settings) if settings.extent_by_base else (mask, seen)
+    return mask, seen
 
 
-def _by_adapted(
-    predictor: SlicePredictor, index: int, mask: SliceMask, seen: Appearance, settings: OutwardSettings
-) -> tuple[SliceMask, Appearance]:
-    """The adapted decoder's mask in the box of the base's, and its appearance.
+def _painted(predictor: SlicePredictor, index: int, followed: SliceMask, settings: OutwardSettings) -> SliceMask:
+    """The adapted decoder's mask in the box of the base's mask, if the settings want it.
 
-    Its predicted IoU is that of the base: the adapted decoder was trained to fill the box, and always finds an object.
+    Its predicted IoU stays that of the base: the adapted decoder was trained to fill the box, and always finds an object.
     """
-    found = Box.from_mask(mask.mask)
-    assert found is not None
+    found = Box.from_mask(followed.mask) if settings.extent_by_base else None
+    if found is None:
+        return followed
     adapted = predictor.predict_box(index, found)
-    if not adapted.mask.any():
-        return mask, seen
-    adapted = replace(adapted, predicted_iou=mask.predicted_iou)
-    return adapted, Appearance.of(predictor.image(index), adapted.mask, settings.ring_step)
+    return replace(adapted, predicted_iou=followed.predicted_iou) if adapted.mask.any() else followed
 
 
 def _is_sure(mask: SliceMask, previous: np.ndarray, settings: OutwardSettings) -> bool:
