@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .engine.environment import DEFAULT_EMBEDDINGS_MB, embeddings_disk_megabytes
+from .engine.environment import DEFAULT_EMBEDDINGS_MB, DEFAULT_MODEL, embeddings_disk_megabytes
 from .engine.errors import InputError, MedSAMError, WeightsError, WorkerError, as_user_error, shown
 from .engine.finite import check_finite_in_prompt
 from .engine.intensity import Window, WindowedStack, choose_window, window_option
-from .engine.model_choice import DEFAULT_MODEL, LoadedModel, ModelChoice, RunInfo
+from .engine.model_choice import LoadedModel, ModelChoice, RunInfo
 from .engine.models.catalogue import find_model
 from .engine.prompts import Box, KeyMask, MaskPrompt, Points, SlicePrompt, StackPrompt
 from .engine.provenance import PROVENANCE_TAG, provenance_text

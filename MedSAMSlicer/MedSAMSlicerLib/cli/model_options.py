@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.environment import DEFAULT_MODEL
 
 
 def add_model_arguments(parser: argparse._ActionsContainer) -> None:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..engine.environment import DEFAULT_MODEL
 from ..engine.errors import InputError, WeightsError
 from ..engine.jobs.adapter_import import import_adapter
 from ..engine.jobs.device_check import seconds_per_slice
-from ..engine.model_choice import DEFAULT_MODEL, ModelChoice
+from ..engine.model_choice import ModelChoice
 from ..engine.models.adapter import ENDING
 from ..engine.models.catalogue import PROMPT_KINDS, ModelSpec, all_models, find_model
 from ..engine.models.downloads import download_weights

@@ -26,6 +26,8 @@ THREADS_VARIABLE = "MEDSAM_SLICER_THREADS"
 EMBEDDINGS_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_MB"
 EMBEDDINGS_DISK_VARIABLE = "MEDSAM_SLICER_EMBEDDINGS_DISK_MB"
 
+DEFAULT_MODEL = "litemedsam_plus"
+"""Key of the model that is used unless another one is chosen."""
 NICENESS = 10
 """What `lower_priority` adds on POSIX systems. On Linux, a process at 0 gets nine times the processor time then."""
 _BELOW_NORMAL_PRIORITY_CLASS = 0x4000

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from .environment import DEFAULT_MODEL
 from .prompts import Box, SlicePrompt, StackPrompt
 from .results import Prediction, SliceResult
 from .stack import SliceSource
@@ -26,8 +27,6 @@ OPENVINO_DEVICES = ("intel-gpu", "intel-npu", FASTER_CPU)
 """Devices on which OpenVINO runs the encoder of LiteMedSAM, and PyTorch nothing."""
 RUNTIME_NAMES = {"torch": "PyTorch", "openvino": "OpenVINO"}
 DEVICES = ("auto", *DEVICE_NAMES)
-DEFAULT_MODEL = "litemedsam_plus"
-"""Key of the model that is used unless another one is chosen."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..engine.environment import DEFAULT_MODEL
 from ..engine.errors import InputError, MedSAMError, WorkerError, shown
 from ..engine.intensity import window_option
-from ..engine.model_choice import DEFAULT_MODEL, DEVICES, ModelChoice
+from ..engine.model_choice import DEVICES, ModelChoice
 from ..engine.models.catalogue import find_model
 from ..engine.volume.volume_prompt import volume_prompt
 from ..panel import settings

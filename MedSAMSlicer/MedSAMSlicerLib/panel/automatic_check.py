@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import qt
 from slicer.i18n import tr as _
 
-from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.environment import DEFAULT_MODEL
 from ..processes.job_process import JobProcess, Line
 from . import settings
 from .device_texts import MODULE, device_text, seconds_text

@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.environment import DEFAULT_MODEL
 from ..processes.job_process import JobProcess, Line
 from . import settings
 from .check_slices import check_messages, open_volume

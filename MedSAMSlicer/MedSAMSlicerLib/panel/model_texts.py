@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from ..engine.models.catalogue import model_title
+from ..engine.models.catalogue import CATALOGUE, model_title
 from .setup import packages
 from .setup.model_inventory import Model, Presence, WeightsSource, format_bytes
 from .texts import escaped
 
 
 def name_text(model: Model) -> str:
-    """Name of the model, as shown in the table of models."""
+    """Name of the model, as shown in the table of models; of an imported adapter also what it was adapted from."""
     title = model_title(model.spec.key)
     return (
         _("{model}, adapted from {base}").format(model=title, base=model.spec.base_spec.title)
-        if model.spec.base
+        if model.spec.base and model.spec.key not in CATALOGUE
         else title
     )
 

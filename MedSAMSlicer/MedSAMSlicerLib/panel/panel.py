@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from .. import __version__
 from ..engine.diagnostics.details import record_events
-from ..engine.model_choice import DEFAULT_MODEL
+from ..engine.environment import DEFAULT_MODEL
 from ..engine.models.catalogue import model_title
 from . import settings
 from .computer_check import ComputerCheck

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 
 import qt
 
-from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, WEIGHTS_VARIABLE
+from ..engine.environment import CACHE_VARIABLE, DEFAULT_EMBEDDINGS_MB, DEFAULT_MODEL, WEIGHTS_VARIABLE
 from ..engine.jobs.check_conditions import computer_key
-from ..engine.model_choice import DEFAULT_MODEL
 from .setup.embedding_caches import set_limit
 
 _GROUP = "MedSAMSlicer"

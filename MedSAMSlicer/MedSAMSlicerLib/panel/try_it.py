@@ -8,8 +8,8 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ..engine.environment import DEFAULT_MODEL
 from ..engine.errors import InputError
-from ..engine.model_choice import DEFAULT_MODEL
 from ..engine.models.catalogue import model_title
 from ..engine.volume.affine import transform_points
 from ..scene.display.drag_hint import DragHint

@@ -8,10 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...engine.environment import weights_folders
+from ...engine.environment import DEFAULT_MODEL, weights_folders
 from ...engine.errors import MedSAMError, WeightsError
 from ...engine.i18n import tr as _
-from ...engine.model_choice import DEFAULT_MODEL
 from ...engine.models.catalogue import ModelSpec, all_models, known_model
 from ...engine.models.weights import find_weights
 

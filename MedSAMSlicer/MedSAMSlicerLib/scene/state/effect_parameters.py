@@ -35,10 +35,11 @@ from typing import Literal, cast
 
 import slicer
 
+from ...engine.environment import DEFAULT_MODEL
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
 from ...engine.intensity import CT_PRESETS
-from ...engine.model_choice import DEFAULT_MODEL, DEVICES, ModelChoice
+from ...engine.model_choice import DEVICES, ModelChoice
 from ...engine.models.catalogue import all_models, find_model, known_model, refused_kinds
 from .modes import MODES, Mode
 

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from cli.conftest import BOX, CommandResult, Phantom
 from MedSAMSlicerLib.cli import evaluate as evaluate_command
 from MedSAMSlicerLib.engine.diagnostics import log
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.evaluation.evaluate import evaluate
 from support.threshold_model import load_threshold_model
 

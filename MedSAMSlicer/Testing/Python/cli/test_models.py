@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.adapters import adapter_file, imported_adapter
 from support.small_families import use_small_families, write_small_weights

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.source_series import read_source_series
 from support.patient_series import write_patient_series

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 
 BACKENDS = [{"device": "cpu", "runtime": "torch"}, {"device": "cpu", "runtime": "openvino"}]
 RESULTS = [{"kind": "result", **one, "seconds": 0.5 - 0.1 * n, "agrees": True} for n, one in enumerate(BACKENDS)]

@@ -9,7 +9,7 @@ import pytest
 
 from MedSAMSlicerLib.effect.hints import Hint, hint_of
 from MedSAMSlicerLib.effect.option_choices import Available
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from support.contour_editor_fixture import ContourEditorFixture
 
 READY = Available(models=(DEFAULT_MODEL,))

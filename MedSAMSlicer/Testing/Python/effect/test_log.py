@@ -12,7 +12,7 @@ import slicer.util
 
 from effect.conftest import EffectFixture
 from MedSAMSlicerLib.engine.diagnostics import log
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from support.recorded_events import forget_events
 from support.scene_builder import SceneBuilder
 

@@ -13,9 +13,8 @@ from MedSAMSlicerLib.effect.option_choices import CUSTOM_WINDOW, Available
 from MedSAMSlicerLib.effect.options_state import OptionsState, options_state
 from MedSAMSlicerLib.effect.result_summary import KEY_MARK, NO_RESULT, REVIEW_MARK, color_of, summary_of
 from MedSAMSlicerLib.effect.texts import finished_text, progress_text
-from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE
+from MedSAMSlicerLib.engine.environment import CACHE_VARIABLE, DEFAULT_MODEL
 from MedSAMSlicerLib.engine.errors import InputError
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import model_title
 from MedSAMSlicerLib.engine.models.imported_adapters import imported_path
 from MedSAMSlicerLib.engine.results import SliceResult, StackResult

@@ -47,7 +47,7 @@ def untranslatable(source: str) -> list[int]:
 # What runs in the inference process and in jobs, and what two processes send each other.
 ENGLISH = (
     *(f"engine/{folder}/" for folder in ("runtimes", "inference", "propagation", "jobs")),
-    *(f"engine/models/{file}.py" for file in ("checkpoints", "weights", "downloads", "sam")),
+    *(f"engine/models/{file}.py" for file in ("adapter", "checkpoints", "downloads", "model_files", "sam", "weights")),
     *(f"engine/serving/{file}.py" for file in ("framing", "codec", "worker")),
 )
 

@@ -16,7 +16,7 @@ import slicer.util
 
 from host.application import Host
 from logic.conftest import SHAPE, LogicFixture
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 
 # From prompt to segment
 

@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.adapters import adapter_file
 from support.panel_views import rows_of
 from support.weights_site import MEDSAM_AT, WeightsSite
 from support.weights_wheel import NAME, wheel_with
 
-TITLES = [
-    f"{spec.title}, adapted from {spec.base_spec.title}" if spec.base else spec.title for spec in CATALOGUE.values()
-]
+TITLES = [spec.title for spec in CATALOGUE.values()]
 
 
 def select(ui: Any, key: str) -> None:

@@ -64,9 +64,9 @@ def test_opening_the_module_installs_nothing_and_lists_missing_packages(
     widget.enter()
     assert (host.installed, requests_of_torch, host.shown) == ([], [], [])
     assert "install the packages" in ui.summaryLabel.text
-    assert ui.packagesSection.text == "1. Packages (5 missing)" and not ui.packagesSection.collapsed
+    assert ui.packagesSection.text == "1. Packages (6 missing)" and not ui.packagesSection.collapsed
     assert rows_of(ui.packagesTable)[0] == ["cachetools", ">=5.3,<9", "missing"]
-    assert rows_of(ui.packagesTable)[5] == ["torch", ">=2.2", "optional"]
+    assert rows_of(ui.packagesTable)[6] == ["torch", ">=2.2", "optional"]
     assert "LiteMedSAM on the CPU does not" in ui.torchHint.text and not ui.installTorchButton.enabled
     assert "only when you click" in ui.packagesHint.text
     assert not ui.openEditorButton.enabled and not ui.checkComputerButton.enabled
@@ -105,10 +105,10 @@ def test_a_model_that_needs_pytorch_says_so(installed: dict[str, str], host: Any
     del installed["torch"]
     widget.enter()
     texts = []
-    for row in range(2):
+    for row in range(3):  # LiteMedSAM, LiteMedSAM+, MedSAM
         ui.modelsTable.selectRow(row)
         texts.append(ui.modelDetails.text)
-    assert ["Needs PyTorch" in text for text in texts] == [False, True]
+    assert ["Needs PyTorch" in text for text in texts] == [False, False, True]
 
 
 def test_without_the_pytorch_extension_the_panel_explains_how_to_install_it(

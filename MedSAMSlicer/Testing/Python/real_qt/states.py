@@ -14,8 +14,8 @@ from MedSAMSlicerLib.effect.option_choices import Available
 from MedSAMSlicerLib.effect.options_frame import OptionsFrame
 from MedSAMSlicerLib.effect.options_state import ClicksState, OptionsState, options_state
 from MedSAMSlicerLib.effect.texts import help_text
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.errors import as_user_error
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models import weights
 from MedSAMSlicerLib.engine.review import SlicesToReview
 from MedSAMSlicerLib.panel import settings

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.errors import MedSAMError
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.panel.setup.model_inventory import (
     Model,

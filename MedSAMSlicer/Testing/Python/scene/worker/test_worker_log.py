@@ -9,7 +9,8 @@ import signal
 import pytest
 
 from MedSAMSlicerLib.engine.diagnostics import log
-from MedSAMSlicerLib.engine.model_choice import DEFAULT_MODEL, ModelChoice
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL
+from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from support.in_process_client import InProcessClient
 from support.threshold_service import ThresholdService, noise_stack
 from support.worker_runs import PROMPT, CallbackRecorder, WorkerClientFactory, drive, process_of, run
