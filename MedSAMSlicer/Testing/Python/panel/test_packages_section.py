@@ -67,7 +67,7 @@ def test_opening_the_module_installs_nothing_and_lists_missing_packages(
     assert ui.packagesSection.text == "1. Packages (6 missing)" and not ui.packagesSection.collapsed
     assert rows_of(ui.packagesTable)[0] == ["cachetools", ">=5.3,<9", "missing"]
     assert rows_of(ui.packagesTable)[6] == ["torch", ">=2.2", "optional"]
-    assert "LiteMedSAM on the CPU does not" in ui.torchHint.text and not ui.installTorchButton.enabled
+    assert "models other than LiteMedSAM need PyTorch" in ui.torchHint.text and not ui.installTorchButton.enabled
     assert "only when you click" in ui.packagesHint.text
     assert not ui.openEditorButton.enabled and not ui.checkComputerButton.enabled
     assert "packages" in ui.checkComputerButton.toolTip
