@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.diagnostics.log import get_logger, log_error
+from ..engine.environment import DEFAULT_MODEL
 from ..engine.errors import MedSAMError
 from ..engine.models.adapter import ENDING
 from ..processes.job_process import JobProcess, Line
@@ -79,7 +80,8 @@ class ModelsSection:
             [str(model.path or "") or presence_text(model) for model in self.models],
         )
         if self.models and selected < 0:
-            ui.modelsTable.selectRow(0)
+            keys = [model.spec.key for model in self.models]
+            ui.modelsTable.selectRow(keys.index(DEFAULT_MODEL) if DEFAULT_MODEL in keys else 0)
         count = len(self.usable)
         state = _("{count} installed").format(count=count) if count else _("none installed")
         ui.modelsSection.text = title_with_state(_("2. Models"), state)

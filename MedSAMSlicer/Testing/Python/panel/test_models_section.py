@@ -73,7 +73,7 @@ class TestList:
         assert rows[0] == ["LiteMedSAM", "not installed", "39 MB", "Apache-2.0"]
         assert rows[list(CATALOGUE).index("medsam")][2] == "375 MB"
         assert ui.modelsSection.text == "2. Models (none installed)"
-        assert ui.modelsTable.currentRow() == 0
+        assert ui.modelsTable.currentRow() == list(CATALOGUE).index(DEFAULT_MODEL)
 
     def test_the_selected_model_is_described(self, no_weights_package: None, ui: Any) -> None:
         select(ui, DEFAULT_MODEL)
