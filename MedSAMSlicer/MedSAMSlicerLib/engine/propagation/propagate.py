@@ -120,9 +120,21 @@ def _outward(
         if upper is not None and upper.box is not None and (lower is None or lower.box is None):
             starts.append((upper, below[::-1], lower is not None or prompt.slice_range is None))
     walks = []
-    for key, indices, find_end in reversed(starts):
+    for adapted_key, indices, find_end in reversed(starts):
+        key = _key_to_follow(predictor, adapted_key, prompt, settings)
         logits = shapes.logits_on(key.index) if key.low_res_logits is None else key.low_res_logits
         start = StartSlice.from_result(replace(key, low_res_logits=logits), predictor, settings.outward)
         if start is not None:
             walks.append((Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)), find_end))
     return walks
+
+
+def _key_to_follow(
+    predictor: SlicePredictor, key: SliceResult, prompt: StackPrompt, settings: PropagationSettings
+) -> SliceResult:
+    """Result of a key slice by the model that follows the object from it; see `OutwardSettings.extent_by_base`."""
+    if not settings.outward.extent_by_base or predictor.base is predictor or key.index in prompt.key_masks:
+        return key
+    given = prompt.slices[key.index]
+    by_base = key_result(key.index, predictor.base.predict_as_given(key.index, given), given, settings.confidence)
+    return by_base if by_base.mask.any() else key

@@ -77,6 +77,23 @@ def test_extents_are_the_base_s_and_masks_the_adapted_decoder_s(prompt: StackPro
         assert mask.sum() > 0.95 * box.width * box.height
 
 
+def test_one_rectangle_reaches_exactly_as_far_as_with_the_base_alone() -> None:
+    """On every slice: the adapted decoder's masks do not change the way that the base takes."""
+    middle = (FIRST + LAST) // 2
+    box = Box.from_mask(TRUTH[middle])
+    assert box is not None
+    models = Models()
+    prompt = StackPrompt({middle: box.padded(2, 2)})
+    alone = {result.index: Box.from_mask(result.mask) for result in propagate(SOURCE, prompt, models.base)}
+    both = {result.index: Box.from_mask(result.mask) for result in propagate(SOURCE, prompt, models.adapted, BY_BASE)}
+    assert both.keys() == alone.keys()
+    for index in alone.keys() - {middle}:
+        one, other = alone[index], both[index]
+        assert one is not None and other is not None
+        # The painted box is the base's, with the model's margin, which this family has not.
+        assert np.abs(np.subtract(one.xyxy, other.xyxy)).max() <= 1, index
+
+
 def test_the_base_alone_decides_nothing_about_pixels_and_encodes_nothing_again() -> None:
     models = Models()
     assert list(propagate(SOURCE, IN_BOX, models.adapted, BY_BASE))
