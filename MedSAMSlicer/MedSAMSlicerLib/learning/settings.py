@@ -205,8 +205,7 @@ class JudgementSettings:
 
 
 def _propagation() -> dict[str, Any]:
-    by_base = {"median_box": {"extent_by_base": True, "first_weight": 0.0}}
-    return {"in_box": by_base, "between_keys": by_base, "outward": {"extent_by_base": True}}
+    return {"extent_by_base": True}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ WITHOUT_INFLUENCE = {
     *(f"confidence.{name}" for name in ("middle", "middle_smoothed", "steepness", "review_below")),
     *(f"jitter.{name}" for name in ("largest_shift", "smallest_shift", "disputed_below")),
     *(f"box_fit.{field.name}" for field in dataclasses.fields(BoxFitSettings)),
-    *(f"{group}.extent_by_base" for group in ("in_box.median_box", "between_keys.median_box", "outward")),
+    "extent_by_base",
 }
 
 

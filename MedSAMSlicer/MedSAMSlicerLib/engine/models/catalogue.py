@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="5ab5a3826d6ba1cb629265afea6a43a910e4f016ebb7c667364fd382fd4c8fb1",
+                sha256="deb55ab8a59d23c14d93e466ada9a0624b0e2e73c235c4b30484f04cdaaedcd8",
             ),
         ),
         ModelSpec(

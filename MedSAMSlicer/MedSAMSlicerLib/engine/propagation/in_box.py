@@ -155,7 +155,7 @@ class _BoxWalk:
         if between is not None:
             expected = between.intersection(self._box3d) or expected
         return predict_with_median_box(
-            self._predictor,
+            self._predictor.finder,
             index,
             generous,
             expected,
@@ -167,7 +167,8 @@ class _BoxWalk:
         )
 
     def _guided(self, index: int, mask: SliceMask) -> SliceMask:
-        return mask if index in self._key_masks else self._shapes.guided(index, mask)
+        """The result of a slice from what was found there."""
+        return mask if index in self._key_masks else self._shapes.guided(index, self._predictor.painted(index, mask))
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:
         if index not in self._key_masks:

@@ -3,9 +3,6 @@
 Three boxes vote: the one found with a generous prompt, the neighbouring mask's, and the expected one. Their median, edge
 by edge, is not moved by a single box that went astray. If the box found is close to the median, its mask is the
 result. Otherwise the median box is prompted and both predictions are combined.
-
-A decoder that was trained further with boxes close to the object fills larger boxes. Then its base predicts the generous box
-(`MedianBoxSettings.extent_by_base`).
 """
 
 from __future__ import annotations
@@ -44,12 +41,11 @@ def predict_with_median_box(
         margin_factor: margin of the generous box, as a multiple of the model's own margin.
         context: see `SlicePredictor.predict_box`.
     """
-    scout = predictor.base if settings.extent_by_base else predictor
-    first = scout.predict_box(index, generous, margin_factor, context=context)
+    first = predictor.predict_box(index, generous, margin_factor, context=context)
     found = Box.from_mask(first.mask)
     nearby = found if neighbour is None else Box.from_mask(neighbour)
     median = median_box([nearby or expected, found or expected, expected])
-    if not settings.extent_by_base and found is not None and largest_edge_distance(median, found) <= settings.tolerance:
+    if found is not None and largest_edge_distance(median, found) <= settings.tolerance:
         return first
     second = predictor.predict_box(index, median, neighbour_logits=neighbour_logits, context=context)
     return predictor.mixed(second, first, settings.first_weight)

@@ -132,21 +132,20 @@ def propagate_outward(
         The slices in the order of `indices`.
     """
     outward, confidence = settings.outward, settings.confidence
-    follower = predictor.base if outward.extent_by_base else predictor
     previous, logits, known = start.mask, start.logits, start.appearance
     for index in indices:
         distance = abs(index - start.index) * predictor.spacing_mm
         box = Box.from_mask(previous)
         if box is None or (find_end and distance > start.half_length_mm):
             return
-        mask, seen = _best_mask(follower, index, box, previous, logits, known, outward)
+        mask, seen = _best_mask(predictor.finder, index, box, previous, logits, known, outward)
         if seen is None or (find_end and _has_ended(mask, seen, previous, known, start, outward)):
             if find_end:
                 return
-            yield propagated_result(predictor, index, _painted(predictor, index, mask, outward), 0.0, confidence)
+            yield propagated_result(predictor, index, _painted(predictor, index, mask), 0.0, confidence)
             continue
-        # The painted mask is not passed on: the way from slice to slice and its end are the base's alone.
-        result = _painted(predictor, index, mask, outward)
+        # The painted mask is not passed on: the way from slice to slice and its end are the finder's alone.
+        result = _painted(predictor, index, mask)
         yield propagated_result(predictor, index, result, slice_confidence(result, confidence), confidence)
         previous, logits, known = mask.mask, mask.logits, known.updated(seen, outward.newest_weight)
 
@@ -180,16 +179,9 @@ def _best_mask(
     return mask, seen
 
 
-def _painted(predictor: SlicePredictor, index: int, followed: SliceMask, settings: OutwardSettings) -> SliceMask:
-    """The adapted decoder's mask in the box of the base's mask, if the settings want it.
-
-    Its predicted IoU stays that of the base: the adapted decoder was trained to fill the box, and always finds an object.
-    """
-    found = Box.from_mask(followed.mask) if settings.extent_by_base else None
-    if found is None:
-        return followed
-    adapted = predictor.predict_box(index, found)
-    return replace(adapted, predicted_iou=followed.predicted_iou) if adapted.mask.any() else followed
+def _painted(predictor: SlicePredictor, index: int, found: SliceMask) -> SliceMask:
+    # The predicted IoU stays the finder's: a decoder that fills its box is sure of it where the object has ended, too.
+    return replace(predictor.painted(index, found), predicted_iou=found.predicted_iou)
 
 
 def _is_sure(mask: SliceMask, previous: np.ndarray, settings: OutwardSettings) -> bool:

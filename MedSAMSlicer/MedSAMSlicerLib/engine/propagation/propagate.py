@@ -53,7 +53,9 @@ def propagate(
     if settings is None:
         settings = adapted_settings(predictor.changed_settings)
     prompt.checked_for(source.shape)
-    slice_predictor = SlicePredictor(source, predictor, settings.confidence.stability_offset, prompt.box3d)
+    slice_predictor = SlicePredictor(
+        source, predictor, settings.confidence.stability_offset, prompt.box3d, settings.extent_by_base
+    )
     if prompt.slice_range is not None and prompt.box3d is not None:
         yield from propagate_in_box(slice_predictor, prompt, settings)
     else:
@@ -132,9 +134,9 @@ def _outward(
 def _key_to_follow(
     predictor: SlicePredictor, key: SliceResult, prompt: StackPrompt, settings: PropagationSettings
 ) -> SliceResult:
-    """Result of a key slice by the model that follows the object from it; see `OutwardSettings.extent_by_base`."""
-    if not settings.outward.extent_by_base or predictor.base is predictor or key.index in prompt.key_masks:
+    """Result of a key slice by the model that follows the object from it; see `SlicePredictor.finder`."""
+    if predictor.finder is predictor or key.index in prompt.key_masks:
         return key
     given = prompt.slices[key.index]
-    by_base = key_result(key.index, predictor.base.predict_as_given(key.index, given), given, settings.confidence)
-    return by_base if by_base.mask.any() else key
+    by_finder = key_result(key.index, predictor.finder.predict_as_given(key.index, given), given, settings.confidence)
+    return by_finder if by_finder.mask.any() else key

@@ -17,13 +17,10 @@ class MedianBoxSettings:
         tolerance: largest distance between an edge of the box found and the same edge of the median box, as a fraction
             of the median box's width or height. Beyond it the median box is prompted. 0.03 to 0.1.
         first_weight: weight of the first prediction's logits in the combined logits. 0 to 0.5.
-        extent_by_base: for a model with an adapter: its base finds the box, and the adapted decoder predicts the mask, always
-            from the median box. For decoders that were trained with boxes close to the object.
     """
 
     tolerance: float = 0.07
     first_weight: float = 0.3
-    extent_by_base: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,6 @@ class OutwardSettings:
             largest diameter on that slice. 0.4 to 0.9.
         ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
             The ring of surroundings is twice as wide. 1/256 to 1/64.
-        extent_by_base: for a model with an adapter: its base follows the object and finds its end, and the adapted decoder
-            predicts the mask in the box that was found.
     """
 
     close_margin: float = 1.0
@@ -135,7 +130,6 @@ class OutwardSettings:
     visible_contrast: float = 0.5
     half_length: float = 0.6
     ring_step: float = 1 / 128
-    extent_by_base: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +225,13 @@ class BoxFitSettings:
 
 @dataclass(frozen=True)
 class PropagationSettings:
-    """All settings of `propagate`, grouped by algorithm."""
+    """All settings of `propagate`, grouped by algorithm.
+
+    Attributes:
+        extent_by_base: for a model with an adapter: its base follows the object from slice to slice, and the adapted decoder
+            predicts each mask in the box of the base's; see `SlicePredictor.painted`. For decoders that were trained with
+            boxes close to the object. Without influence on other models.
+    """
 
     in_box: InBoxSettings = InBoxSettings()
     between_keys: BetweenKeysSettings = BetweenKeysSettings()
@@ -242,3 +242,4 @@ class PropagationSettings:
     confidence: ConfidenceSettings = ConfidenceSettings()
     jitter: JitterSettings = JitterSettings()
     box_fit: BoxFitSettings = BoxFitSettings()
+    extent_by_base: bool = False

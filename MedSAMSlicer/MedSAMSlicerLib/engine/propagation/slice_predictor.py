@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from cachetools import LRUCache
@@ -54,10 +53,19 @@ class SlicePredictor:
         stability_offset: logits by which the threshold is raised and lowered to measure stability.
         box3d: in-plane face of the 3D box, in slice pixels. Masks are empty outside of it, and prompts do not extend
             beyond it. None for the whole slice.
+        extent_by_base: see `PropagationSettings.extent_by_base`.
+
+    Attributes:
+        finder: predictor of the same slices that follows the object: with the model that an adapter was made for, or this one.
     """
 
     def __init__(
-        self, source: SliceSource, predictor: Predictor, stability_offset: float, box3d: Box | None = None
+        self,
+        source: SliceSource,
+        predictor: Predictor,
+        stability_offset: float,
+        box3d: Box | None = None,
+        extent_by_base: bool = False,
     ) -> None:
         self.source, self.predictor, self.box3d = source, predictor, box3d
         _slices, self.rows, self.columns = source.shape
@@ -66,17 +74,30 @@ class SlicePredictor:
         self._images: LRUCache[int, np.ndarray] = LRUCache(_CACHED_IMAGES)
         self._upcoming: deque[int] = deque()
         self._most_ahead = 0
-        # The predictor whose `base` this one is: it encodes ahead for both.
-        self._adapted: SlicePredictor | None = None
+        # The predictor that this one finds extents for: it encodes ahead for both.
+        self._painter: SlicePredictor | None = None
+        base = predictor.base if extent_by_base else None
+        self.finder = self if base is None else self._finder(base)
 
-    @cached_property
-    def base(self) -> SlicePredictor:
-        """Predictor of the same slices with the model that an adapter was made for; itself if the model has none."""
-        if self.predictor.base is None:
-            return self
-        base = SlicePredictor(self.source, self.predictor.base, self._stability_offset, self.box3d)
-        base._images, base._adapted = self._images, self
-        return base
+    def _finder(self, base: Predictor) -> SlicePredictor:
+        finder = SlicePredictor(self.source, base, self._stability_offset, self.box3d)
+        finder._images, finder._painter = self._images, self
+        return finder
+
+    def painted(self, index: int, found: SliceMask) -> SliceMask:
+        """The mask that this predictor's model predicts in the box of a mask that `finder` has found.
+
+        A decoder that was trained further with boxes close to the object fills boxes that are too large. So its base, which
+        does not, follows the object from slice to slice, and nothing of the painted masks comes back to it.
+
+        Returns:
+            `found` itself if this is the finder, or if one of the two masks is empty.
+        """
+        box = Box.from_mask(found.mask)
+        if self.finder is self or box is None:
+            return found
+        mask = self.predict_box(index, box)
+        return mask if mask.mask.any() else found
 
     @property
     def spacing_mm(self) -> float:
@@ -90,7 +111,8 @@ class SlicePredictor:
             order: slice indices, in the order of their prediction.
             certain: whether all of them will be predicted. If False, at most one slice is encoded ahead.
         """
-        self._upcoming, self._most_ahead = deque(order), len(order) if certain else 1
+        ahead = self._painter or self
+        ahead._upcoming, ahead._most_ahead = deque(order), len(order) if certain else 1
 
     def predict_box(
         self,
@@ -121,7 +143,7 @@ class SlicePredictor:
             # The same on all slices of the box.
             part = self.predictor.part_around(self.box3d, self.rows, self.columns)
             surroundings = self.image(context)
-        (self._adapted or self)._encode_ahead(index, image, part)
+        (self._painter or self)._encode_ahead(index, image, part)
         return self._slice_mask(box, self.predictor.predict_prompt(image, prompt, part=part, surroundings=surroundings))
 
     def predict_as_given(self, index: int, prompt: SlicePrompt) -> SliceMask:

@@ -190,7 +190,7 @@ def test_side_by_side_gives_to_the_digit_what_one_by_one_gives(cases: list[Case]
 @pytest.mark.slow
 def test_what_hinders_every_case_is_said_as_it_is(cases: list[Case]) -> None:
     recorded: list[Case] = []
-    task = Task(PromptKind.parse("box3d"))
+    task = Task(PromptKind.parse("box3d"), choice=ModelChoice("litemedsam"))
     with pytest.raises(WeightsError, match="^the weights of litemedsam do not match their checksum$"):
         list(evaluate.evaluate(cases, task, 2, load_missing, lambda case, _: recorded.append(case)))
     assert recorded == [], "no case is to blame"

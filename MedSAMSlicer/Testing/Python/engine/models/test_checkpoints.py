@@ -253,7 +253,8 @@ def test_marks_are_tensors_of_their_own_network_and_of_no_other_architecture() -
     titles = {
         key: titles_of({name: tuple(t.shape) for name, t in spec.load_family().build_network().state_dict().items()})
         for key, spec in CATALOGUE.items()
+        if not spec.base
     }
     twins = [CATALOGUE["medsam"].title, CATALOGUE["sam_vit_b"].title]
-    expected = {key: [spec.title] for key, spec in CATALOGUE.items()}
+    expected = {key: [spec.title] for key, spec in CATALOGUE.items() if not spec.base}
     assert titles == {**expected, "medsam": twins, "sam_vit_b": twins}
