@@ -184,7 +184,7 @@ class TestDownload:
             site.hold.clear()
             wait(host, widget)
         assert state(ui, "litemedsam") == "installed"
-        assert "LiteMedSAM is downloaded and verified" in ui.modelsMessage.text
+        assert f"{CATALOGUE[DEFAULT_MODEL].title} is downloaded and verified" in ui.modelsMessage.text
         assert [file.name for file in (cache / "weights").iterdir()] == ["lite_medsam.pth"]
         assert host.installed == [] and host.shown == []
 
