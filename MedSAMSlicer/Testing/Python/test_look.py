@@ -14,6 +14,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NARROW, IN_1500_BY_900 = "420", "467"
 EFFECT_WIDTH = 290
 ROOM_IN_1500_BY_900 = 214

@@ -21,6 +21,8 @@ from MedSAMSlicerLib.handoff.rtstruct_reader import read_rtstruct
 from MedSAMSlicerLib.handoff.source_series import read_source_series
 from support.patient_series import ball, write_patient_series
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (11, 40, 44)
 BALL = ball(SHAPE, (5, 19, 21), 12)
 OTHER = ball(SHAPE, (5, 19, 30), 5)

@@ -18,6 +18,8 @@ from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.adapters import adapter_file, imported_adapter
 from support.small_families import use_small_families, write_small_weights
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"numbers that were learnt" * 100_000
 
 

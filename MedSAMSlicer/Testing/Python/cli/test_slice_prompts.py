@@ -16,6 +16,8 @@ from MedSAMSlicerLib.engine.serving import service
 from support.component_model import load_component_model
 from support.shapes import ellipsoid
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (7, 64, 90)
 LEFT, RIGHT = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
 # Upright objects on slices 1 to 5, of the same section on all of them.

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "MedSAMSlicerLib.cli"]
 PATIENCE = 240.0
 

@@ -13,6 +13,8 @@ import SimpleITK as sitk
 
 from MedSAMSlicerLib.engine.environment import child_environment
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("openvino", reason="needs openvino")
 
 # None in sys.modules makes every import of that name fail.

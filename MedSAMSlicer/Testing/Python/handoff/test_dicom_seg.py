@@ -24,6 +24,8 @@ from MedSAMSlicerLib.handoff.terminology import anatomy_of_terminology, side_of_
 from MedSAMSlicerLib.handoff.write_dicom import write_dicom
 from support.patient_series import objects
 
+pytestmark = pytest.mark.slow
+
 hd = pytest.importorskip("highdicom")
 OBJECTS = objects()
 SEGMENTS = [

@@ -24,6 +24,8 @@ from MedSAMSlicerLib.handoff.source_series import SourceSeries, read_source_seri
 from support.contour_area import area
 from support.patient_series import ORIENTATIONS, objects, write_patient_series
 
+pytestmark = pytest.mark.slow
+
 OBJECTS = objects()
 GTV = Segment("GTVp", OBJECTS["two islands"], "GTV", provenance="litemedsam, SHA-256 79d8; box on slices 2 to 9")
 

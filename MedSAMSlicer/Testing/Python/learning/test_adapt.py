@@ -27,6 +27,8 @@ from MedSAMSlicerLib.learning.settings import (
 )
 from support.shapes import textured_slice
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE, ANY = JudgementSettings(smallest_gain=2.0), JudgementSettings(smallest_gain=-2.0, largest_loss=2.0)
 SETTINGS = LearningSettings(
     samples=SampleSettings(slices=1, variants=2),

@@ -18,6 +18,8 @@ from MedSAMSlicerLib.learning.settings import LearningSettings, PromptSettings, 
 from MedSAMSlicerLib.learning.training import Learned, Lessons, Training
 from support.seeded_weights import fill_with_seeded_weights
 
+pytestmark = pytest.mark.slow
+
 SIDE, TOKENS = 32, 8
 FAMILY = LiteMedSAM(SIDE)
 SETTINGS = LearningSettings(

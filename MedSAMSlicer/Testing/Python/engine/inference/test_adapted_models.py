@@ -31,6 +31,8 @@ from support.adapters import MLP, TOKENS, UPSCALING, adapter_file, changes
 from support.shapes import ellipsoid, stack_of
 from support.small_families import SMALL_FAMILIES, write_small_weights
 
+pytestmark = pytest.mark.slow
+
 EMBEDDING = np.random.default_rng(1).normal(size=(256, 28, 28)).astype(np.float32)
 PROMPTS = [NetworkPrompt(np.array([8, 16, 90, 100], np.float32))]
 

@@ -28,6 +28,8 @@ from MedSAMSlicerLib.engine.results import Prediction
 from MedSAMSlicerLib.engine.runtimes.check_image import phantom_slice
 from support.shapes import textured_slice
 
+pytestmark = pytest.mark.slow
+
 
 def honest(image: np.ndarray, box: Box) -> Prediction:
     """What is bright in the box."""

@@ -19,6 +19,8 @@ from MedSAMSlicerLib.engine.diagnostics.child_log import is_log_line
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from support.weights_site import MEDSAM_AT, WeightsSite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:

