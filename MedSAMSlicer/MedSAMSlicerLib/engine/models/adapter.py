@@ -185,7 +185,7 @@ def read_adapter(path: Path) -> Adapter:
 
     Raises:
         WeightsError: it cannot be read, or is no adapter of this version.
-        MissingPackage: the package safetensors is not installed.
+        ImportError: the package safetensors is not installed.
     """
     content = _content(path)
     tensors = _tensors(path, content)
