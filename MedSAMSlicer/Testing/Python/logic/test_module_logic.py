@@ -34,7 +34,7 @@ def test_the_logic_is_found_without_a_main_window_or_an_editor(host: Host, repos
 def test_segment_waits_and_returns_the_id_of_a_new_segment(logic_fixture: LogicFixture) -> None:
     logic_fixture.host.hide_main_window()
     events: list[int] = []
-    logic_fixture.host.clock.post(lambda: events.append(1), 50)
+    logic_fixture.host.clock.post(lambda: events.append(1))
     segment_id = logic_fixture.logic.segment(logic_fixture.volume, segmentName="GTV", **logic_fixture.prompt)
     assert events, "the application has processed events meanwhile"
     [segmentation] = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
