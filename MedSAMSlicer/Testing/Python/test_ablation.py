@@ -28,6 +28,7 @@ WITHOUT_INFLUENCE = {
     *(f"jitter.{name}" for name in ("largest_shift", "smallest_shift", "disputed_below")),
     *(f"box_fit.{field.name}" for field in dataclasses.fields(BoxFitSettings)),
     "extent_by_base",
+    "outward.smallest_base_dice",
 }
 
 

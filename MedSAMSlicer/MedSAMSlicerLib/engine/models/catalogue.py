@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="deb55ab8a59d23c14d93e466ada9a0624b0e2e73c235c4b30484f04cdaaedcd8",
+                sha256="04bc72f312a77b7e3dea8fd978c1c0b33d86ebd8d5f0b2d0b19a50a56b877718",
             ),
         ),
         ModelSpec(

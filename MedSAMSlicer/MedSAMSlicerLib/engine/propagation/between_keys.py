@@ -73,7 +73,6 @@ def _predictions(
 ) -> Iterator[tuple[int, SliceMask]]:
     """Index and mask of the slices, alternately from the lower and the upper key slice until both meet in the middle."""
     assert lower.box is not None and upper.box is not None
-    finder = predictor.finder
     ends = [(lower.mask, lower.low_res_logits), (upper.mask, upper.low_res_logits)]
     for direction, index in _order(lower.index, upper.index):
         neighbour, neighbour_logits = ends[direction]
@@ -81,16 +80,16 @@ def _predictions(
         bulging = bulging_box(lower.box, upper.box, share)
         expected = box_between(box_between(lower.box, upper.box, share), bulging, settings.bulge)
         mask = predict_with_median_box(
-            finder, index, bulging, expected, neighbour, neighbour_logits, settings.median_box
+            predictor, index, bulging, expected, neighbour, neighbour_logits, settings.median_box
         )
         nearby = Box.from_mask(neighbour)
         if mask.predicted_iou < settings.low_predicted_iou and nearby is not None:
-            followed = finder.predict_box(index, nearby, neighbour_logits=neighbour_logits)
+            followed = predictor.predict_box(index, nearby, neighbour_logits=neighbour_logits)
             if followed.predicted_iou > mask.predicted_iou + settings.smallest_gain:
                 mask = followed
         # The next slice follows the model's own mask: a bent object would soon be lost beside the expected shapes.
         ends[direction] = (mask.mask, mask.logits)
-        yield index, shapes.guided(index, predictor.painted(index, mask))
+        yield index, shapes.guided(index, mask)
 
 
 def order_between(lower: int, upper: int) -> list[int]:

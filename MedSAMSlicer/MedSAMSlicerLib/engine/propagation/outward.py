@@ -84,6 +84,7 @@ class StartSlice:
         index: slice index.
         mask: bool (rows, columns), not empty.
         logits: float32 logits of the mask at the decoder's resolution, if known.
+        follower: predictor that follows the object from here: `SlicePredictor.finder`, or the one that predicts the masks.
         appearance: appearance of the object on the slice.
         half_length_mm: distance to which the object is followed at most, in millimetres; infinite if the object
             is visible against its surroundings.
@@ -92,23 +93,22 @@ class StartSlice:
     index: int
     mask: np.ndarray
     logits: np.ndarray | None
+    follower: SlicePredictor
     appearance: Appearance
     half_length_mm: float
 
     @classmethod
-    def from_result(
-        cls, result: SliceResult, predictor: SlicePredictor, settings: OutwardSettings
-    ) -> StartSlice | None:
+    def from_result(cls, result: SliceResult, follower: SlicePredictor, settings: OutwardSettings) -> StartSlice | None:
         """Start slice from the result of a key slice; None if its mask is empty."""
         box = Box.from_mask(result.mask)
         if box is None:
             return None
-        seen = Appearance.of(predictor.image(result.index), result.mask, settings.ring_step)
+        seen = Appearance.of(follower.image(result.index), result.mask, settings.ring_step)
         visible = abs(seen.contrast) > max(settings.smallest_spread, settings.visible_contrast * seen.spread)
-        _mm, row_mm, column_mm = predictor.source.spacing
+        _mm, row_mm, column_mm = follower.source.spacing
         diameter = max(box.width * column_mm, box.height * row_mm)
         half_length = np.inf if visible else settings.half_length * diameter
-        return cls(result.index, result.mask, result.low_res_logits, seen, half_length)
+        return cls(result.index, result.mask, result.low_res_logits, follower, seen, half_length)
 
 
 def propagate_outward(
@@ -121,7 +121,7 @@ def propagate_outward(
     """Segment the slices on one side of a key slice.
 
     Args:
-        predictor: predictor of the stack.
+        predictor: predictor of the stack, which predicts the masks.
         start: key slice that the slices are next to.
         indices: slices, nearest first.
         settings: settings of the propagation.
@@ -138,14 +138,14 @@ def propagate_outward(
         box = Box.from_mask(previous)
         if box is None or (find_end and distance > start.half_length_mm):
             return
-        mask, seen = _best_mask(predictor.finder, index, box, previous, logits, known, outward)
+        mask, seen = _best_mask(start.follower, index, box, previous, logits, known, outward)
         if seen is None or (find_end and _has_ended(mask, seen, previous, known, start, outward)):
             if find_end:
                 return
-            yield propagated_result(predictor, index, _painted(predictor, index, mask), 0.0, confidence)
+            yield propagated_result(predictor, index, _painted(predictor, start, index, mask), 0.0, confidence)
             continue
-        # The painted mask is not passed on: the way from slice to slice and its end are the finder's alone.
-        result = _painted(predictor, index, mask)
+        # The painted mask is not passed on: the way from slice to slice and its end are the follower's alone.
+        result = _painted(predictor, start, index, mask)
         yield propagated_result(predictor, index, result, slice_confidence(result, confidence), confidence)
         previous, logits, known = mask.mask, mask.logits, known.updated(seen, outward.newest_weight)
 
@@ -179,9 +179,13 @@ def _best_mask(
     return mask, seen
 
 
-def _painted(predictor: SlicePredictor, index: int, found: SliceMask) -> SliceMask:
-    # The predicted IoU stays the finder's: a decoder that fills its box is sure of it where the object has ended, too.
-    return replace(predictor.painted(index, found), predicted_iou=found.predicted_iou)
+def _painted(predictor: SlicePredictor, start: StartSlice, index: int, found: SliceMask) -> SliceMask:
+    if start.follower is predictor:
+        return found
+    painted = predictor.painted(index, found)
+    # Where the object has ended, a decoder that fills its box can still be sure of its mask, and the follower of what it
+    # follows instead: the doubt of either counts.
+    return replace(painted, predicted_iou=min(found.predicted_iou, painted.predicted_iou))
 
 
 def _is_sure(mask: SliceMask, previous: np.ndarray, settings: OutwardSettings) -> bool:

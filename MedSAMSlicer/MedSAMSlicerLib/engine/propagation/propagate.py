@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ..inference.predictor import Predictor
-from ..prompts import StackPrompt
+from ..masks import dice
+from ..prompts import SlicePrompt, StackPrompt
 from ..results import SliceResult
 from ..stack import SliceSource
 from .adapted_settings import adapted_settings
@@ -122,21 +123,33 @@ def _outward(
         if upper is not None and upper.box is not None and (lower is None or lower.box is None):
             starts.append((upper, below[::-1], lower is not None or prompt.slice_range is None))
     walks = []
-    for adapted_key, indices, find_end in reversed(starts):
-        key = _key_to_follow(predictor, adapted_key, prompt, settings)
-        logits = shapes.logits_on(key.index) if key.low_res_logits is None else key.low_res_logits
-        start = StartSlice.from_result(replace(key, low_res_logits=logits), predictor, settings.outward)
+    for key, indices, find_end in reversed(starts):
+        if not indices:
+            continue
+        start = _start(predictor, key, shapes, prompt, settings)
         if start is not None:
             walks.append((Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)), find_end))
     return walks
 
 
-def _key_to_follow(
-    predictor: SlicePredictor, key: SliceResult, prompt: StackPrompt, settings: PropagationSettings
-) -> SliceResult:
-    """Result of a key slice by the model that follows the object from it; see `SlicePredictor.finder`."""
-    if predictor.finder is predictor or key.index in prompt.key_masks:
-        return key
-    given = prompt.slices[key.index]
-    by_finder = key_result(key.index, predictor.finder.predict_as_given(key.index, given), given, settings.confidence)
-    return by_finder if by_finder.mask.any() else key
+def _start(
+    predictor: SlicePredictor,
+    key: SliceResult,
+    shapes: KeyShapes,
+    prompt: StackPrompt,
+    settings: PropagationSettings,
+) -> StartSlice | None:
+    """Where the propagation beyond a key slice starts, and by which model; see `SlicePredictor.finder`.
+
+    It starts from the mask of the model that follows the object; from a key mask, that is the mask for all models.
+    """
+    finder, is_mask = predictor.finder, key.index in prompt.key_masks
+    if finder is not predictor:
+        given = SlicePrompt(box=key.box) if is_mask else prompt.slices[key.index]
+        by_finder = key_result(key.index, finder.predict_as_given(key.index, given), given, settings.confidence)
+        if key.mask.any() and dice(by_finder.mask, key.mask) < settings.outward.smallest_base_dice:
+            finder = predictor
+        elif not is_mask:
+            key = by_finder
+    logits = shapes.logits_on(key.index) if key.low_res_logits is None else key.low_res_logits
+    return StartSlice.from_result(replace(key, low_res_logits=logits), finder, settings.outward)

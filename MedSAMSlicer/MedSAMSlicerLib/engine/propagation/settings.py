@@ -113,6 +113,9 @@ class OutwardSettings:
             largest diameter on that slice. 0.4 to 0.9.
         ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
             The ring of surroundings is twice as wide. 1/256 to 1/64.
+        smallest_base_dice: for a model with an adapter whose base follows the object: Dice coefficient of the base's mask on
+            the key slice with the mask there below which the base does not see the object, and the adapted decoder follows
+            it. 0.6 to 0.85.
     """
 
     close_margin: float = 1.0
@@ -130,6 +133,7 @@ class OutwardSettings:
     visible_contrast: float = 0.5
     half_length: float = 0.6
     ring_step: float = 1 / 128
+    smallest_base_dice: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -228,9 +232,10 @@ class PropagationSettings:
     """All settings of `propagate`, grouped by algorithm.
 
     Attributes:
-        extent_by_base: for a model with an adapter: its base follows the object from slice to slice, and the adapted decoder
-            predicts each mask in the box of the base's; see `SlicePredictor.painted`. For decoders that were trained with
-            boxes close to the object. Without influence on other models.
+        extent_by_base: for a model with an adapter: in a 3D box and beyond the outermost key slices, where nobody has drawn
+            how far the object reaches, its base follows the object from slice to slice, and the adapted decoder predicts
+            each mask in the box of the base's; see `SlicePredictor.painted`. For decoders that were trained with boxes
+            close to the object. Without influence on other models.
     """
 
     in_box: InBoxSettings = InBoxSettings()

@@ -7,8 +7,9 @@ import pytest
 
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
+from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import Timings
-from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.prompts import Box, KeyMask, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
 from support.shapes import ellipsoid, stack_of
@@ -83,6 +84,41 @@ def test_one_rectangle_reaches_exactly_as_far_as_with_the_base_alone() -> None:
         assert one is not None and other is not None
         # The painted box is the base's, with the model's margin, which this family has not.
         assert np.abs(np.subtract(one.xyxy, other.xyxy)).max() <= 1, index
+
+
+def test_between_rectangles_the_adapted_decoder_follows_itself() -> None:
+    models = Models()
+    keys = {index: SlicePrompt(box=Box.from_mask(TRUTH[index])) for index in (FIRST, LAST)}
+    results = list(propagate(SOURCE, StackPrompt(keys, (FIRST, LAST)), models.adapted, BY_BASE))
+    assert len(results) == LAST - FIRST + 1
+    assert not models.base_runtime.boxes
+    assert len(models.adapted_runtime.boxes) >= len(results)
+
+
+class SeesNothing(ThresholdRuntime):
+    """A decoder that finds a corner of whatever box it is given."""
+
+    def decode(self, embedding, prompts, multimask=False, origin=(0, 0)):
+        logits, ious = super().decode(embedding, prompts, multimask, origin)
+        for one, prompt in zip(logits, prompts, strict=True):
+            x0, y0, x1, y1 = np.asarray(prompt.box, int)
+            one[:, (y0 + y1) // 2 :] = one[:, :, (x0 + x1) // 2 :] = -10
+        return logits, ious
+
+
+@pytest.mark.parametrize("as_key_mask", [False, True], ids=["rectangle", "key mask"])
+def test_an_object_that_the_base_does_not_see_is_followed_by_the_adapted_decoder(as_key_mask: bool) -> None:
+    models = Models()
+    models.base = Predictor(ThresholdFamily(), SeesNothing(), "threshold")
+    adapted = Predictor(ThresholdFamily(), ThresholdRuntime(), "threshold", load_base=lambda: models.base)
+    middle = (FIRST + LAST) // 2
+    key = SlicePrompt(key_mask=KeyMask(TRUTH[middle])) if as_key_mask else SlicePrompt(box=Box.from_mask(TRUTH[middle]))
+    results = {one.index: one.mask for one in propagate(SOURCE, StackPrompt({middle: key}), adapted, BY_BASE)}
+    # With the base, which loses more of the object on every slice, the ends would not be reached.
+    assert set(range(FIRST + 2, LAST - 1)) <= set(results)
+    for index, mask in results.items():
+        assert dice(mask, TRUTH[index]) > 0.9, index
+    assert len(models.base.runtime.boxes) <= 2, "only asked on the key slice, once in each direction"
 
 
 def test_the_base_alone_decides_nothing_about_pixels_and_encodes_nothing_again() -> None:
