@@ -8,7 +8,7 @@ import scipy.ndimage
 _FIXED_POINT = 2048
 
 
-def longest_side_size(height: int, width: int, target: int) -> tuple[int, int]:
+def longest_side_size(height: float, width: float, target: int) -> tuple[int, int]:
     """(height, width) after scaling the longer side to `target` pixels. Rounds half up, to at least one pixel."""
     scale = target / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))

@@ -26,11 +26,11 @@ _EPSILON, _EPSILON_2D = 1e-5, 1e-6
 def decode_boxes(
     parameters: Mapping[str, Tensor], embedding: Tensor, position: Tensor, boxes: Tensor, input_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Predict one mask for each box on one slice.
+    """Predict one mask for each box, on one slice or each on a slice of its own.
 
     Args:
         parameters: of prompt encoder and mask decoder, under the names that the authors gave them.
-        embedding: float32 (channels, h, w).
+        embedding: float32 (channels, h, w) of the slice, or (n, channels, h, w) of a slice for each box.
         position: float32 (h, w, channels), see `positions`.
         boxes: float32 (n, 4), x0, y0, x1, y1 in pixels of the network's input.
         input_size: side of the network's input in pixels.
@@ -57,8 +57,10 @@ class _Decoder:
         self._parameters, self._n = parameters, n
 
     def masks(self, embedding: Tensor, position: Tensor, boxes: Tensor, input_size: int) -> tuple[Tensor, Tensor]:
-        channels, height, width = embedding.shape
-        image = embedding.reshape(1, channels, -1).transpose(1, 2) + self._of("prompt_encoder.no_mask_embed.weight")
+        channels, height, width = embedding.shape[-3:]
+        image = embedding.reshape(-1, channels, height * width).transpose(1, 2) + self._of(
+            "prompt_encoder.no_mask_embed.weight"
+        )
         positioned = position.reshape(1, height * width, channels)
         found, image = self._transform(image, positioned, self._tokens(boxes, input_size))
         weights = self._mlp(found[:, 1], "mask_decoder.output_hypernetworks_mlps.0")

@@ -11,12 +11,14 @@ import torch
 from MedSAMSlicerLib.engine.models.adapter import Adapter
 from MedSAMSlicerLib.engine.models.catalogue import CATALOGUE
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt
+from MedSAMSlicerLib.engine.models.litemedsam import LiteMedSAM
 from MedSAMSlicerLib.engine.models.model_files import verified_files
 from MedSAMSlicerLib.engine.models.weight_arrays import read_arrays
 from MedSAMSlicerLib.engine.runtimes.choose import make_runtime
 from MedSAMSlicerLib.learning.decoder import decode_boxes, positions
 from MedSAMSlicerLib.learning.low_rank import DecoderChanges, adapter_tensors
 from support.adapters import MLP, TOKENS, UPSCALING, changes, metadata
+from support.seeded_weights import fill_with_seeded_weights
 
 BOXES = np.array([[8, 16, 90, 100], [30, 30, 60, 111]], np.float32)
 
@@ -31,6 +33,20 @@ def test_numbers_are_those_of_the_runtime(litemedsam_weights: Path) -> None:
     ours, our_ious = decode_boxes(parameters, torch.from_numpy(embedding), position, torch.from_numpy(BOXES), 256)
     assert np.abs(ours.detach().numpy() - logits[:, 0]).max() < 1e-4 * np.abs(logits).max()
     assert np.abs(our_ious.detach().numpy() - ious[:, 0]).max() < 1e-4
+
+
+def test_boxes_on_different_slices_give_what_each_gives_alone() -> None:
+    network = LiteMedSAM(32).build_network()
+    fill_with_seeded_weights(network)
+    parameters = network.requires_grad_(False).state_dict()
+    embeddings = torch.randn(2, 256, 8, 8, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[2.0, 3.0, 20.0, 25.0], [8.0, 8.0, 15.0, 30.0]])
+    position = positions(parameters, 8)
+    logits, ious = decode_boxes(parameters, embeddings, position, boxes, 32)
+    for n in range(2):
+        alone, iou = decode_boxes(parameters, embeddings[n], position, boxes[n : n + 1], 32)
+        assert torch.allclose(logits[n], alone[0], atol=1e-5) and torch.allclose(ious[n], iou[0], atol=1e-5)
+    assert not torch.allclose(logits[0], logits[1], atol=1e-3)
 
 
 SHAPES = {TOKENS: (1, 256), MLP: (2048, 256), UPSCALING: (256, 64, 2, 2)}
