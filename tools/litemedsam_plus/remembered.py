@@ -16,7 +16,7 @@ from torch import Tensor
 
 from litemedsam_plus.boxes import boxes_of, jittered, network_boxes
 from litemedsam_plus.settings import RememberedSettings
-from litemedsam_plus.taught import Shown, Taught
+from litemedsam_plus.taught import AT_ONCE, Shown, Taught
 from MedSAMSlicerLib.engine.propagation.settings import OutwardSettings
 from MedSAMSlicerLib.learning.losses import forgetting_loss
 
@@ -74,7 +74,7 @@ def _pairs_of(
     there = np.clip(here + steps, 0, shown.slices - 1)
     boxes = torch.from_numpy(_random_boxes(shown.size, settings, random)).to(device)
     first, second = (torch.from_numpy(shown.first_slice + index).to(device) for index in (here, there))
-    logits, ious = decode(taught.embeddings[first], boxes)
+    logits, ious = _decoded(taught, first, boxes, decode)
     masks = logits > 0
     objects = torch.zeros_like(masks)
     for begin in shown.first_masks:
@@ -87,11 +87,21 @@ def _pairs_of(
     if not len(found):
         return found
     around = network_boxes(torch.nan_to_num(boxes_of(masks[kept])), 1.0, side)
-    logits, ious = decode(taught.embeddings[found.second], around)
+    logits, ious = _decoded(taught, found.second, around, decode)
     common = (masks[kept] & (logits > 0)).sum((1, 2))
     agreement = 2 * common / (areas[kept] + (logits > 0).sum((1, 2)))
     same = torch.nonzero(_sure(logits, ious, settings) & (agreement > settings.agreement))[: settings.pairs, 0]
     return Remembered(found.first, found.second, found.first_logits, logits.half(), found.box).part(same)
+
+
+def _decoded(taught: Taught, slices: Tensor, boxes: Tensor, decode: Decode) -> tuple[Tensor, Tensor]:
+    """Logits and predicted IoU of a box on each of some slices."""
+    size = AT_ONCE[taught.embeddings.device.type]
+    parts = [
+        decode(taught.embeddings[some], around)
+        for some, around in zip(slices.split(size), boxes.split(size), strict=True)
+    ]
+    return torch.cat([logits for logits, _ious in parts]), torch.cat([ious for _logits, ious in parts])
 
 
 def _random_boxes(size: tuple[int, int], settings: RememberedSettings, random: np.random.Generator) -> np.ndarray:

@@ -21,7 +21,8 @@ from MedSAMSlicerLib.engine.prompts import Box
 
 Encode = Callable[[Tensor], Tensor]
 """float32 (n, 3, side, side) -> embeddings (n, channels, h, w)."""
-_AT_ONCE = 32
+AT_ONCE = {"cpu": 4, "cuda": 64}
+"""Slices that are encoded, and boxes that are decoded, at once: a processor is slower with more, for want of cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +118,8 @@ def taught(volumes: Sequence[Volume], family: Family, encode: Encode, device: st
                 random = np.random.default_rng([settings.seed, number, place])
                 variant = changed_variant(volume, side, device, settings.images, random)
             slices = len(variant.inputs)
-            for begin in range(0, slices, _AT_ONCE):
-                part = variant.inputs[begin : begin + _AT_ONCE].expand(-1, 3, -1, -1)
+            for begin in range(0, slices, AT_ONCE[device]):
+                part = variant.inputs[begin : begin + AT_ONCE[device]].expand(-1, 3, -1, -1)
                 embeddings[first_slice + begin : first_slice + begin + len(part)] = encode(part)
             found = _tracks(variant, volume, first_slice, first_mask, settings.sequences)
             masks += [mask for _track, mask in found]
