@@ -22,7 +22,7 @@ from MedSAMSlicerLib.engine.prompts import Box
 Encode = Callable[[Tensor], Tensor]
 """float32 (n, 3, side, side) -> embeddings (n, channels, h, w)."""
 AT_ONCE = {"cpu": 4, "cuda": 64}
-"""Slices that are encoded, and boxes that are decoded, at once: a processor is slower with more, for want of cache."""
+"""Slices that are encoded, and boxes of what must not be forgotten that are tried, at once."""
 
 
 @dataclass(frozen=True, eq=False)

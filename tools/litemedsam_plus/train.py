@@ -7,8 +7,8 @@ The tables are those of `medsam-slicer evaluate`. Half of what is learned comes 
 is. The same tables, settings, device, libraries and number of threads give the same file, bit for bit.
 
 Embeddings of all slices stay in float16 on the device: 2 MB for each slice and variant, 36 GB for 4,256 slices and 4 variants.
-A step needs about 0.35 GB more for each sequence of a batch on a CPU, less on a GPU; fewer variants and smaller batches
-need less of both. The model has the confidence of LiteMedSAM, which is not calibrated for it.
+On a CPU a step needs 0.1 GB more for each sequence of a batch. Fewer variants and smaller batches need less. The confidence of
+slices is that of LiteMedSAM, which is not calibrated for the new decoder.
 """
 
 from __future__ import annotations
