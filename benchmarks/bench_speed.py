@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Speed of LiteMedSAM on the processor of this computer, compared with the authors' code in PyTorch float32.
+"""Speed of the default model on the processor of this computer, compared with the authors' code in PyTorch float32.
 
     python benchmarks/bench_speed.py [--slices 10 40 160] [--repeats N] [--only PART ...]
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from demo_data import demo_case
-from MedSAMSlicerLib.engine.environment import computing_threads
+from MedSAMSlicerLib.engine.environment import DEFAULT_MODEL, computing_threads
 from MedSAMSlicerLib.engine.inference.embedding_cache import EmbeddingCache
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window
@@ -23,8 +23,8 @@ from MedSAMSlicerLib.engine.prompts import Box
 from MedSAMSlicerLib.engine.runtimes.torch_runtime import TorchRuntime
 from MedSAMSlicerLib.engine.stack import ArrayStack
 
-MODEL = "litemedsam"
-CHOICE = ModelChoice(MODEL, device="cpu")
+AUTHORS_MODEL = "litemedsam"
+CHOICE = ModelChoice(DEFAULT_MODEL, device="cpu")
 # The tumour of the demo's CT: box in slice pixels, first and last slice.
 BOX = Box(318, 333, 404, 398)
 FIRST, LAST = 15, 25
@@ -90,7 +90,7 @@ class AuthorsRuntime(TorchRuntime):
 
 def reference_predictor() -> Predictor:
     """The authors' network in PyTorch and float32, without folded layers and without a cache."""
-    spec = find_model(MODEL)
+    spec = find_model(AUTHORS_MODEL)
     family = spec.load_family()
     network = family.build_network()
     network.load_state_dict(load_state(spec, find_weights(spec)))

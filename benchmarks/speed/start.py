@@ -25,7 +25,7 @@ if sys.argv[1] == "torch":
 imported = time.perf_counter() - begin
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
-SegmentationService().load(ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1]))
+SegmentationService().load(ModelChoice(device="cpu", runtime=sys.argv[1]))
 print(json.dumps({"imported": imported, "ready": time.time()}))
 """
 
@@ -52,7 +52,7 @@ source = WindowedStack(stack, choose_window("lung", stack, "CT"))
 volume = voxels.nbytes / 1e6
 before = memory("VmRSS")
 service = SegmentationService()
-choice = ModelChoice("litemedsam", device="cpu", runtime=sys.argv[1])
+choice = ModelChoice(device="cpu", runtime=sys.argv[1])
 service.load(choice)
 # Fill the cache. Memory counts once it is written to.
 cache = service._cache
