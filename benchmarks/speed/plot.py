@@ -25,7 +25,7 @@ def draw(table: dict[str, Any], path: Path) -> None:
     encoders = [name for name in steps if name.startswith("encode")]
     _bars(peak, encoders, [table["slice"][name]["share of peak"] for name in encoders], colours[: len(encoders)])
     peak.set_xlabel("GFLOP/s relative to a matrix product")
-    peak.set_xlim(0, 1)
+    peak.set_xlim(left=0)
 
     counts = sorted(int(count) for count in table["boxes"])
     found = [table["boxes"][str(count)] for count in counts]
