@@ -64,8 +64,8 @@ def _volume(members: Sequence[Case], side: int, other: bool, settings: ImageSett
     if last - first + 1 > settings.most_slices:
         # The part that most objects lie in.
         middle = int(np.median([(int(one[0]) + int(one[-1])) / 2 for one in held]))
-        half = settings.most_slices // 2
-        first, last = max(first, middle - half), min(last, middle + half)
+        start = middle - settings.most_slices // 2
+        first, last = max(first, start), min(last, start + settings.most_slices - 1)
     first, last = max(0, first - settings.around), min(count - 1, last + settings.around)
     size = longest_side_size(rows, columns, side)
     images = np.stack([_resized(_grey(source.slice_uint8(index)), size) for index in range(first, last + 1)])

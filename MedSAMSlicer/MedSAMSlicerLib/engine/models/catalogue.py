@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="04bc72f312a77b7e3dea8fd978c1c0b33d86ebd8d5f0b2d0b19a50a56b877718",
+                sha256="6bda38844111f91ee922de8b8abf1a047be4654158140e4f50c168c1aced2389",
             ),
         ),
         ModelSpec(

@@ -141,15 +141,30 @@ def _start(
 ) -> StartSlice | None:
     """Where the propagation beyond a key slice starts, and by which model; see `SlicePredictor.finder`.
 
-    It starts from the mask of the model that follows the object; from a key mask, that is the mask for all models.
+    The finder follows the object from its own mask on the key slice, unless that has little in common with the other
+    model's: then the object is one that the finder does not see. From a key mask all models start with that mask, and the
+    one follows whose own mask in its box resembles it, the finder if both do.
     """
-    finder, is_mask = predictor.finder, key.index in prompt.key_masks
-    if finder is not predictor:
-        given = SlicePrompt(box=key.box) if is_mask else prompt.slices[key.index]
+    finder = predictor.finder
+    if finder is predictor:
+        follower = predictor
+    elif key.index in prompt.key_masks:
+        follower = _follower_from_mask(predictor, key, settings)
+    else:
+        given = prompt.slices[key.index]
         by_finder = key_result(key.index, finder.predict_as_given(key.index, given), given, settings.confidence)
-        if key.mask.any() and dice(by_finder.mask, key.mask) < settings.outward.smallest_base_dice:
-            finder = predictor
-        elif not is_mask:
-            key = by_finder
+        sees = dice(by_finder.mask, key.mask) >= settings.outward.smallest_base_dice
+        # Whoever finds nothing cannot follow it.
+        follower = finder if by_finder.mask.any() and (sees or not key.mask.any()) else predictor
+        key = by_finder if follower is finder else key
     logits = shapes.logits_on(key.index) if key.low_res_logits is None else key.low_res_logits
-    return StartSlice.from_result(replace(key, low_res_logits=logits), finder, settings.outward)
+    return StartSlice.from_result(replace(key, low_res_logits=logits), follower, settings.outward)
+
+
+def _follower_from_mask(predictor: SlicePredictor, key: SliceResult, settings: PropagationSettings) -> SlicePredictor:
+    """The finder, unless it does not see what a key mask shows and the other model sees more of it."""
+    finder, given = predictor.finder, SlicePrompt(box=key.box)
+    by_finder = dice(finder.predict_as_given(key.index, given).mask, key.mask)
+    if by_finder >= settings.outward.smallest_base_dice:
+        return finder
+    return predictor if dice(predictor.predict_as_given(key.index, given).mask, key.mask) > by_finder else finder

@@ -73,7 +73,7 @@ class KeyMaskSettings:
     Attributes:
         slope: logits per pixel of the decoder at the contour of a key mask. 0.5 to 3.
         doubt_weight: weight of the expected section's logits where the model's mask is not reliable at all; it falls to 0
-            where the mask is fully reliable, and never exceeds 1. 1 to 2.
+            where the mask is fully reliable, and never exceeds 1. 0.3 to 2.
         least_agreement: Dice coefficient of the model's mask and the expected section up to which the section does not
             count: the object is bent, and the section lies beside it. 0.1 to 0.5.
         full_agreement: coefficient from which the section counts in full. 0.4 to 0.8.
@@ -114,8 +114,8 @@ class OutwardSettings:
         ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
             The ring of surroundings is twice as wide. 1/256 to 1/64.
         smallest_base_dice: for a model with an adapter whose base follows the object: Dice coefficient of the base's mask on
-            the key slice with the mask there below which the base does not see the object, and the adapted decoder follows
-            it. 0.6 to 0.85.
+            the key slice with the adapted decoder's below which the base does not see the object, and the adapted decoder
+            follows it; with a key mask that of the base's mask in its box. 0.6 to 0.85.
     """
 
     close_margin: float = 1.0
@@ -234,8 +234,8 @@ class PropagationSettings:
     Attributes:
         extent_by_base: for a model with an adapter: in a 3D box and beyond the outermost key slices, where nobody has drawn
             how far the object reaches, its base follows the object from slice to slice, and the adapted decoder predicts
-            each mask in the box of the base's; see `SlicePredictor.painted`. For decoders that were trained with boxes
-            close to the object. Without influence on other models.
+            each mask in the box of the base's; see `SlicePredictor.painted`. For decoders that fill a box that is too large
+            more readily than their base. Without influence on other models.
     """
 
     in_box: InBoxSettings = InBoxSettings()

@@ -87,8 +87,8 @@ class SlicePredictor:
     def painted(self, index: int, found: SliceMask) -> SliceMask:
         """The mask that this predictor's model predicts in the box of a mask that `finder` has found.
 
-        A decoder that was trained further with boxes close to the object fills boxes that are too large. So its base, which
-        does not, follows the object from slice to slice, and nothing of the painted masks comes back to it.
+        A decoder that was trained further fills boxes that are too large more readily than its base. So the base follows the
+        object from slice to slice, and nothing of the painted masks comes back to it.
 
         Returns:
             `found` itself if this is the finder, or if one of the two masks is empty.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from MedSAMSlicerLib.engine.model_choice import Timings
 from MedSAMSlicerLib.engine.prompts import Box, KeyMask, SlicePrompt, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
 from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
+from MedSAMSlicerLib.engine.results import SliceResult
 from support.shapes import ellipsoid, stack_of
 from support.threshold_model import ThresholdFamily, ThresholdRuntime
 
@@ -111,14 +114,98 @@ def test_an_object_that_the_base_does_not_see_is_followed_by_the_adapted_decoder
     models = Models()
     models.base = Predictor(ThresholdFamily(), SeesNothing(), "threshold")
     adapted = Predictor(ThresholdFamily(), ThresholdRuntime(), "threshold", load_base=lambda: models.base)
-    middle = (FIRST + LAST) // 2
-    key = SlicePrompt(key_mask=KeyMask(TRUTH[middle])) if as_key_mask else SlicePrompt(box=Box.from_mask(TRUTH[middle]))
-    results = {one.index: one.mask for one in propagate(SOURCE, StackPrompt({middle: key}), adapted, BY_BASE)}
+    results = {one.index: one.mask for one in propagate(SOURCE, one_key(as_key_mask), adapted, BY_BASE)}
     # With the base, which loses more of the object on every slice, the ends would not be reached.
     assert set(range(FIRST + 2, LAST - 1)) <= set(results)
     for index, mask in results.items():
         assert dice(mask, TRUTH[index]) > 0.9, index
     assert len(models.base.runtime.boxes) <= 2, "only asked on the key slice, once in each direction"
+
+
+class FindsNothing(ThresholdRuntime):
+    """A decoder that never finds an object."""
+
+    def decode(self, embedding, prompts, multimask=False, origin=(0, 0)):
+        return super().decode(np.zeros_like(embedding), prompts, multimask, origin)
+
+
+class Doubts(ThresholdRuntime):
+    """A decoder of which the predicted IoU is known."""
+
+    def __init__(self, predicted_iou: float) -> None:
+        super().__init__()
+        self.predicted_iou = predicted_iou
+
+    def decode(self, embedding, prompts, multimask=False, origin=(0, 0)):
+        logits, ious = super().decode(embedding, prompts, multimask, origin)
+        return logits, np.full_like(ious, self.predicted_iou)
+
+
+def one_key(as_key_mask: bool = False) -> StackPrompt:
+    middle = (FIRST + LAST) // 2
+    box = Box.from_mask(TRUTH[middle])
+    return StackPrompt({middle: SlicePrompt(key_mask=KeyMask(TRUTH[middle])) if as_key_mask else SlicePrompt(box=box)})
+
+
+def propagated(
+    adapted: ThresholdRuntime, base: ThresholdRuntime, prompt: StackPrompt, settings: PropagationSettings = BY_BASE
+) -> dict[int, SliceResult]:
+    of_base = Predictor(ThresholdFamily(), base, "threshold")
+    predictor = Predictor(ThresholdFamily(), adapted, "threshold", load_base=lambda: of_base)
+    return {one.index: one for one in propagate(SOURCE, prompt, predictor, settings)}
+
+
+def test_a_key_mask_is_followed_by_the_decoder_that_sees_more_of_it() -> None:
+    # A filled box resembles an ellipse more than a quarter of it does; whoever finds nothing follows nothing.
+    by_adapted = propagated(FillsBox(), SeesNothing(), one_key(as_key_mask=True))
+    assert set(range(FIRST + 2, LAST - 1)) <= set(by_adapted)
+    by_base = propagated(FindsNothing(), SeesNothing(), one_key(as_key_mask=True))
+    assert 1 < len(by_base) < 8, "a quarter of it on each slice is soon nothing"
+
+
+def test_a_key_mask_that_the_base_sees_is_where_the_base_starts() -> None:
+    middle = (FIRST + LAST) // 2
+    found = propagated(FillsBox(), ThresholdRuntime(), one_key(as_key_mask=True))
+    np.testing.assert_array_equal(found[middle].mask, TRUTH[middle])
+    assert set(found) == set(range(FIRST, LAST + 1))
+
+
+def test_an_empty_mask_of_one_decoder_leaves_the_object_to_the_other() -> None:
+    nothing_adapted = propagated(FindsNothing(), ThresholdRuntime(), one_key())
+    assert set(range(FIRST + 2, LAST - 1)) <= set(nothing_adapted)
+    for threshold in (0.0, 0.7):
+        settings = replace(BY_BASE, outward=replace(BY_BASE.outward, smallest_base_dice=threshold))
+        nothing_base = propagated(ThresholdRuntime(), FindsNothing(), one_key(), settings)
+        assert set(range(FIRST + 2, LAST - 1)) <= set(nothing_base)
+
+
+def test_beyond_a_key_slice_the_base_starts_from_its_own_mask() -> None:
+    """The ends are those of the base alone, although the adapted mask of the key slice is larger."""
+    middle = (FIRST + LAST) // 2
+    prompt = StackPrompt({middle: SlicePrompt(box=Box.of_slice(*TRUTH.shape[1:]).padded(-12, -12))})
+    adapted, base = ThresholdRuntime(), ThresholdRuntime()
+    settings = replace(BY_BASE, outward=replace(BY_BASE.outward, smallest_base_dice=0.05))
+    filled = propagated(FillsBox(), base, prompt, settings)
+    alone = {one.index: one for one in propagate(SOURCE, prompt, Predictor(ThresholdFamily(), adapted, "threshold"))}
+    assert filled.keys() == alone.keys()
+
+
+@pytest.mark.parametrize(("of_adapted", "of_base"), [(0.6, 0.9), (0.9, 0.6)])
+def test_beyond_a_key_slice_the_doubt_of_either_decoder_counts(of_adapted: float, of_base: float) -> None:
+    found = propagated(Doubts(of_adapted), Doubts(of_base), one_key())
+    middle = (FIRST + LAST) // 2
+    assert len(found) > 3
+    assert {round(one.predicted_iou, 3) for index, one in found.items() if index != middle} == {0.6}
+
+
+def test_a_decoder_that_follows_itself_predicts_no_mask_twice() -> None:
+    adapted = ThresholdRuntime()
+    found = propagated(adapted, SeesNothing(), one_key())
+    follows = ThresholdRuntime()
+    predictor = Predictor(ThresholdFamily(), follows, "threshold")
+    alone = {one.index: one for one in propagate(SOURCE, one_key(), predictor, BY_BASE)}
+    assert found.keys() == alone.keys()
+    assert len(adapted.boxes) == len(follows.boxes)
 
 
 def test_the_base_alone_decides_nothing_about_pixels_and_encodes_nothing_again() -> None:
