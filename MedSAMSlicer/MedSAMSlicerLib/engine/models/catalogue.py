@@ -191,8 +191,8 @@ _LITEMEDSAM = ModelSpec(
 )
 CATALOGUE: dict[str, ModelSpec] = {
     spec.key: spec
+    # In the order of lists: the default first.
     for spec in (
-        _LITEMEDSAM,
         _LITEMEDSAM.adapted(
             "litemedsam_plus",
             "LiteMedSAM+",
@@ -202,6 +202,7 @@ CATALOGUE: dict[str, ModelSpec] = {
                 sha256="6bda38844111f91ee922de8b8abf1a047be4654158140e4f50c168c1aced2389",
             ),
         ),
+        _LITEMEDSAM,
         ModelSpec(
             key="medsam",
             title="MedSAM (ViT-B)",

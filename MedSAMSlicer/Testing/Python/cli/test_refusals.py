@@ -57,8 +57,8 @@ class TestUsage:
             ),
             (["models", "improt"], ["improt", "list"]),
             (["models", "import", "file.pth"], ["--as"]),
-            (["models", "import", "file.pth", "--as", "unet"], ["'unet'", "choose one of litemedsam, "]),
-            (["models", "download", "unet"], ["'unet'", "choose one of litemedsam, "]),
+            (["models", "import", "file.pth", "--as", "unet"], ["'unet'", "choose one of litemedsam_plus, "]),
+            (["models", "download", "unet"], ["'unet'", "choose one of litemedsam_plus, "]),
         ],
         ids=str,
     )
@@ -206,7 +206,7 @@ class TestOptions:
         ("options", "mentions"),
         [
             (["--axis", "Z"], ["'Z'", "I, J or K"]),
-            (["--model", "unet"], ["'unet'", "choose one of litemedsam, "]),
+            (["--model", "unet"], ["'unet'", "choose one of litemedsam_plus, "]),
             (["--window", "fog"], ["'fog'", "soft-tissue", "LEVEL,WIDTH"]),
             (["--window", "-600,0"], ["'-600,0'", "width above 0"]),
             (["--window", "-600,100"], ["shows nothing of this image", "100 to 600"]),

@@ -353,7 +353,7 @@ def test_models_that_the_user_has_imported(
     assert hint.set_up and hint.text.startswith("Our livers (livers) is not installed")
     imported_path("livers").unlink()
     assert choices(editor_fixture).combos["Model"].text == "livers (not installed)"
-    with pytest.raises(InputError, match="option Model is 'livers': choose one of litemedsam, "):
+    with pytest.raises(InputError, match="option Model is 'livers': choose one of litemedsam_plus, "):
         editor_fixture.parameters.get("Model")
 
 

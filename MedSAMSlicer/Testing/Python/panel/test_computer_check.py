@@ -162,7 +162,7 @@ def test_the_model_for_the_check_can_be_any_installed_model(
     (cache / "weights" / "sam_vit_b_01ec64.pth").write_bytes(b"x")
     widget.panel.refresh()
     titles = [ui.checkModelComboBox.itemText(n) for n in range(ui.checkModelComboBox.count)]
-    assert len(titles) == before + 1 and titles[0] == "LiteMedSAM" and titles[-1] == "SAM ViT-B"
+    assert len(titles) == before + 1 and titles[0] == "LiteMedSAM+" and titles[-1] == "SAM ViT-B"
     host.user.choose(ui.checkModelComboBox, "SAM ViT-B")
     widget.panel.refresh()
     assert ui.checkModelComboBox.currentText == "SAM ViT-B", "looking again does not change the choice"

@@ -70,7 +70,7 @@ class TestList:
     def test_every_model_is_listed_with_state_size_and_licence(self, no_weights_package: None, ui: Any) -> None:
         rows = rows_of(ui.modelsTable)
         assert [row[0] for row in rows] == TITLES
-        assert rows[0] == ["LiteMedSAM", "not installed", "39 MB", "Apache-2.0"]
+        assert rows[0] == ["LiteMedSAM+", "not installed", "39 MB", "Apache-2.0"]
         assert rows[list(CATALOGUE).index("medsam")][2] == "375 MB"
         assert ui.modelsSection.text == "2. Models (none installed)"
         assert ui.modelsTable.currentRow() == list(CATALOGUE).index(DEFAULT_MODEL)

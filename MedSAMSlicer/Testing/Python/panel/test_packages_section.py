@@ -105,7 +105,7 @@ def test_a_model_that_needs_pytorch_says_so(installed: dict[str, str], host: Any
     del installed["torch"]
     widget.enter()
     texts = []
-    for row in range(3):  # LiteMedSAM, LiteMedSAM+, MedSAM
+    for row in range(3):  # LiteMedSAM+, LiteMedSAM, MedSAM
         ui.modelsTable.selectRow(row)
         texts.append(ui.modelDetails.text)
     assert ["Needs PyTorch" in text for text in texts] == [False, False, True]

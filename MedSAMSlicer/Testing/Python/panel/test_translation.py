@@ -33,7 +33,7 @@ def test_a_text_is_found_under_its_file(german: dict[tuple[str, str], str]) -> N
     german["models.catalogue", UNKNOWN] = "{key} gibt es nicht, nur {models}"
     with pytest.raises(InputError, match=r"^Rechteck \(3, 0, 1, 4\) steht kopf$"):
         Box(3, 0, 1, 4)
-    with pytest.raises(InputError, match="^'sam3' gibt es nicht, nur litemedsam, "):
+    with pytest.raises(InputError, match="^'sam3' gibt es nicht, nur litemedsam_plus, "):
         find_model("sam3")
 
 
