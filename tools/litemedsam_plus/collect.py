@@ -24,7 +24,8 @@ sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(ROOT / "tools")]
 
 from litemedsam_plus.collect_clone import Clone, find_clone  # noqa: E402
 from litemedsam_plus.sources_table import SOURCES, Source  # noqa: E402
-from MedSAMSlicerLib.engine.errors import MedSAMError  # noqa: E402
+from MedSAMSlicerLib.engine.atomic_files import replace_atomically  # noqa: E402
+from MedSAMSlicerLib.engine.errors import MedSAMError, one_line  # noqa: E402
 from MedSAMSlicerLib.evaluation.cases import COLUMNS  # noqa: E402
 
 SOURCE_COLUMNS = ("id", "target", "truth", "licence", "attribution", "source")
@@ -40,7 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         collect(options.clones, options.output, SOURCES)
     except MedSAMError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"collect: {error}", file=sys.stderr)
+        return error.exit_status
+    # SimpleITK raises RuntimeError where a file cannot be written.
+    except (OSError, RuntimeError) as error:
+        print(f"collect: {options.output} cannot be written: {one_line(str(error), 200)}", file=sys.stderr)
         return 1
     return 0
 
@@ -110,7 +115,7 @@ def find_clones(folder: Path, sources: Sequence[Source]) -> list[Clone]:
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replace_atomically(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

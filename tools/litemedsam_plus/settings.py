@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from MedSAMSlicerLib.learning.settings import SampleSettings
+from MedSAMSlicerLib.learning.settings import OptimisationSettings, SampleSettings
 
 
 @dataclass(frozen=True)
@@ -145,43 +145,24 @@ class ImageSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(OptimisationSettings):
     """All settings.
 
     Attributes:
         seed: of everything that is random.
         variants: times that each image is taken: as it is, then changed at random.
-        steps: steps that the learning rate is laid out for.
         stop_after: step after which training ends; its running mean is what is written.
         batch: sequences in a step.
-        rank: rank of the changes of matrices.
-        low_rank_rate, full_rate: learning rates of these and of the changes of everything else.
-        betas: decay of AdamW's means (Loshchilov and Hutter, arXiv:1711.05101); its weight decay is 0.
-        warm_up: steps until the full learning rate.
-        last_rate: fraction of the learning rate at the last step, after half a cosine.
-        largest_gradient: norm that gradients are clipped to.
-        mean_decay: decay of the running mean of the changes.
-        kept: part of the mean that is kept: a mean of the decoders before and after forgets less than that after
-            (Wortsman et al., Robust fine-tuning of zero-shot models, arXiv:2109.01903).
-        border: BCE is divided by the area of the box with so many pixels more on each side.
         ended_weight: weight of BCE where the object has ended, as a fraction of that where it is.
     """
 
+    steps: int = 839
+    full_rate: float = 2.1e-4
+    kept: float = 0.85
     seed: int = 0
     variants: int = 4
-    steps: int = 839
     stop_after: int = 293
     batch: int = 108
-    rank: int = 8
-    low_rank_rate: float = 7e-4
-    full_rate: float = 2.1e-4
-    betas: tuple[float, float] = (0.9, 0.98)
-    warm_up: int = 40
-    last_rate: float = 0.03
-    largest_gradient: float = 1.0
-    mean_decay: float = 0.99
-    kept: float = 0.85
-    border: float = 4.0
     ended_weight: float = 0.3
     images: ImageSettings = ImageSettings()
     sequences: SequenceSettings = SequenceSettings()

@@ -6,7 +6,6 @@ for bit, on the same device with the same libraries and number of threads.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -47,7 +46,7 @@ class Training:
         self._optimizer = torch.optim.AdamW(
             [{"params": parameters, "lr": rate, "full": rate} for parameters, rate in groups],
             betas=settings.betas,
-            weight_decay=0.0,
+            weight_decay=settings.weight_decay,
         )
         self._mean = {name: value.detach().clone() for name, value in self._changes.state_dict().items()}
 
@@ -65,18 +64,12 @@ class Training:
             progress(step + 1, self._step(step))
         return {name: value.cpu().numpy() for name, value in scaled(self._mean, self._settings.kept).items()}
 
-    def rate(self, step: int) -> float:
-        """Fraction of the learning rate: a linear warm-up times half a cosine."""
-        settings = self._settings
-        cosine = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-        return min(1.0, (step + 1) / settings.warm_up) * (settings.last_rate + (1 - settings.last_rate) * cosine)
-
     def _step(self, step: int) -> list[float]:
         settings = self._settings
         random = np.random.default_rng([settings.seed, step])
         on_device = torch.Generator(self._device).manual_seed(int(random.integers(2**62)))
         for group in self._optimizer.param_groups:
-            group["lr"] = group["full"] * self.rate(step)
+            group["lr"] = group["full"] * settings.rate(step)
         self._optimizer.zero_grad()
         chosen = random.choice(len(self._taught.tracks), settings.batch, p=self._weights)
         sequences = [

@@ -5,6 +5,7 @@ All settings are immutable. Vary one with `dataclasses.replace`. `docs/adapting.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,12 +131,11 @@ class DistillationSettings:
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """Optimisation; see `training`.
+class OptimisationSettings:
+    """Optimisation of a decoder's changes; see `low_rank`.
 
     Attributes:
-        steps: number of steps, if nothing stops them earlier.
-        samples_per_step: slices whose gradients are added up in a step.
+        steps: number of steps that the learning rate is laid out for.
         rank: rank of the changes of matrices.
         low_rank_rate, full_rate: learning rates of these and of the changes of everything else.
         betas: decay of AdamW's means (Loshchilov and Hutter, arXiv:1711.05101).
@@ -147,13 +147,9 @@ class TrainingSettings:
         kept: part of the mean that is kept: a mean of the decoders before and after forgets less than that after
             (Wortsman et al., Robust fine-tuning of zero-shot models, arXiv:2109.01903).
         border: BCE is divided by the area of the box with so many network pixels more on each side.
-        check_every: steps between looks at watched patients.
-        tolerance: a later state replaces the best one unless its Dice coefficient is lower by more.
-        patience: training ends after so many looks that were worse.
     """
 
     steps: int = 600
-    samples_per_step: int = 2
     rank: int = 8
     low_rank_rate: float = 7e-4
     full_rate: float = 2e-4
@@ -165,6 +161,25 @@ class TrainingSettings:
     mean_decay: float = 0.99
     kept: float = 0.7
     border: float = 4.0
+
+    def rate(self, step: int) -> float:
+        """Fraction of the learning rate: a linear warm-up times half a cosine."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return min(1.0, (step + 1) / self.warm_up) * (self.last_rate + (1 - self.last_rate) * cosine)
+
+
+@dataclass(frozen=True)
+class TrainingSettings(OptimisationSettings):
+    """Training of a department's model; see `training`. It has at most `steps`.
+
+    Attributes:
+        samples_per_step: slices whose gradients are added up in a step.
+        check_every: steps between looks at watched patients.
+        tolerance: a later state replaces the best one unless its Dice coefficient is lower by more.
+        patience: training ends after so many looks that were worse.
+    """
+
+    samples_per_step: int = 2
     check_every: int = 50
     tolerance: float = 0.003
     patience: int = 5

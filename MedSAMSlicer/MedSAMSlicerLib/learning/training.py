@@ -8,7 +8,6 @@ number of threads).
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ class Training:
     def _step(self) -> None:
         training, course = self._settings.training, self._course
         random = np.random.default_rng([self._settings.seed, course.step])
-        rate = self._rate(course.step)
+        rate = training.rate(course.step)
         for group in self._optimizer.param_groups:
             group["lr"] = group["full"] * rate
         self._optimizer.zero_grad()
@@ -169,12 +168,6 @@ class Training:
         with torch.no_grad():
             for name, value in self._changes.state_dict().items():
                 self._mean[name].mul_(decay).add_(value, alpha=1 - decay)
-
-    def _rate(self, step: int) -> float:
-        """Fraction of the learning rate: a linear warm-up times half a cosine."""
-        training = self._settings.training
-        cosine = 0.5 * (1 + math.cos(math.pi * step / training.steps))
-        return min(1.0, (step + 1) / training.warm_up) * (training.last_rate + (1 - training.last_rate) * cosine)
 
     def _sample_index(self, number: int) -> int:
         """Which sample comes at a place of the sequence: all of them in a random order, then in another one."""

@@ -163,3 +163,13 @@ class TestTables:
         assert len(rows) == 8
         assert rows[0]["licence"] == SOURCE.licence and rows[0]["attribution"] == SOURCE.attribution
         assert rows[0]["source"] == f"github.com/somebody/slices@{slices.commit[:12]}:data/{{images,masks}}/a 1.png"
+
+    def test_an_output_that_cannot_be_written_is_said_in_one_line(
+        self, slices: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("litemedsam_plus.collect.SOURCES", [replace(SOURCE, commit=slices.commit)])
+        output = tmp_path / "output"
+        output.write_text("a file, not a folder", encoding="utf-8")
+        assert main([str(tmp_path / "clones"), str(output)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"collect: {output} cannot be written: ")
