@@ -216,17 +216,27 @@ def service_factory(name: str) -> Callable[[], Service]:
 
 def receive_requests(stream: io.BufferedReader, requests: RequestQueue) -> None:
     """Put the messages of a stream into the queue until the stream ends, then end the process."""
+    status = 1
     try:
         for message in read_messages(stream):
             requests.put(message)
+        requests.close()
+        # A network cannot be interrupted while it computes a slice, and no parent waits for the result.
+        time.sleep(_GRACE_SECONDS)
+        status = 0
     except (WorkerError, OSError) as error:
         # The boundaries between messages are lost: nothing that follows can be decoded.
+        _complain(error)
+    finally:
+        # Whatever has happened: nobody else receives requests, and the process would wait for them for ever.
+        os._exit(status)
+
+
+def _complain(error: Exception) -> None:
+    """Say in one line of standard error why the process ends."""
+    # An application that has ended inside a message does not read it.
+    with contextlib.suppress(OSError):
         print(f"inference process: {one_line(str(error))}", file=sys.stderr, flush=True)
-        os._exit(1)
-    requests.close()
-    # A network cannot be interrupted while it computes a slice, and no parent waits for the result.
-    time.sleep(_GRACE_SECONDS)
-    os._exit(0)
 
 
 def _enlarge_pipe(stream: io.BufferedWriter) -> None:
@@ -272,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         Worker(requests, send, service_factory(options.service)).run()
     except MedSAMError as error:
-        print(f"inference process: {one_line(str(error))}", file=sys.stderr, flush=True)
+        _complain(error)
         return 1
     return 0
 
