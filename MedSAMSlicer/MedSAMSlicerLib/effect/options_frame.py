@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from ..scene.state.effect_parameters import EffectParameters
 from .commands import Commands
 from .option_choices import CUSTOM_WINDOW, Available, Choice, OptionChoices
-from .options_state import KeyRow, OptionsState, options_state
+from .options_state import KeyRow, OptionsState, ProgressBar, options_state
 from .result_summary import StripCell
 
 UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "SegmentEditorEffect.ui"
@@ -110,8 +110,8 @@ class OptionsFrame:
         ui.cancelButton.enabled = state.can_cancel
         ui.progressFrame.visible = state.progress is not None
         if state.progress is not None:
-            ui.progressBar.maximum, ui.progressBar.value = state.progress.total, state.progress.done
-            ui.progressLabel.text = state.progress.text
+            _assign(ui.progressBar, "styleSheet", _bar_style(state.progress))
+            _assign(ui.progressLabel, "text", state.progress.text)
         ui.resultFrame.visible = state.result is not None
         if state.result is not None:
             _assign(ui.resultLabel, "text", state.result.text)
@@ -259,3 +259,19 @@ def _show_text(label: qt.QLabel, text: str) -> None:
     """Set the text; an empty label takes no space."""
     _assign(label, "text", text)
     label.visible = bool(text)
+
+
+def _bar_style(progress: ProgressBar) -> str:
+    """Style sheet of a label that is filled as far as a run has come.
+
+    Not a QProgressBar: Qt's Fusion style animates one that is not full 30 times a second, and each time Qt puts the whole window
+    together anew, with all views: that took half of the processor's time from the engine.
+    """
+    share = progress.done / progress.total if progress.total else 0.0
+    stops = f"stop:0 {{0}}, stop:{share:.3f} {{0}}, stop:{min(1.0, share + 0.001):.3f} {{1}}, stop:1 {{1}}"
+    colours = stops.format("palette(highlight)", "palette(base)")
+    if share in (0.0, 1.0):
+        fill = "palette(highlight)" if share else "palette(base)"
+    else:
+        fill = f"qlineargradient(x1:0, y1:0, x2:1, y2:0, {colours})"
+    return f"border: 1px solid palette(mid); background: {fill};"

@@ -75,7 +75,6 @@ class ComputerCheck:
         show_message(ui.checkMessage, "")
         self._show_results()
         ui.checkProgressLabel.text = _("Starting…")
-        ui.checkProgress.setRange(0, 0)
         ui.checkProgressFrame.visible = ui.cancelCheckButton.enabled = True
         messages = check_messages(open_volume())
         self._model = self._models[index].spec.key
