@@ -201,6 +201,9 @@ class EffectController:
             self._leave()
             self._on_change()
         if self.editor is not None:
+            if self._clear_requested:
+                # The client would never be idle if slices were encoded ahead meanwhile.
+                self.editor.forget_encoded()
             self.editor.step()
         else:
             self.client.step()

@@ -60,3 +60,21 @@ def test_the_memory_of_encoded_slices_can_be_given_back(effect_fixture: Any) -> 
     effect_fixture.finish()
     assert (effect_fixture.result() == effect_fixture.truth).all()
     effect_fixture.host.wait_until(lambda: effect_fixture.effect._controller.client.transport is None)
+
+
+def test_clearing_waits_for_the_slice_under_way_and_for_no_other(make_effect_fixture: Callable[[str], Any]) -> None:
+    """The mouse moves on meanwhile, so that there are slices to encode ahead."""
+    effect_fixture = make_effect_fixture("support.effect_services:SlowEncodingService")
+    voxels = slicer.util.arrayFromVolume(effect_fixture.volume)
+    voxels[:, 0, 0] = np.arange(len(voxels))  # so that no slice is encoded with another
+    slicer.util.arrayFromVolumeModified(effect_fixture.volume)
+    controller, user = effect_fixture.effect._controller, effect_fixture.host.user
+    asked: list[Any] = []
+    encode = controller.client.encode
+    controller.client.encode = lambda *arguments: (asked.append(arguments), encode(*arguments))[1]
+    user._send("Red", "EnterEvent", (200, 150), False, False)
+    effect_fixture.host.wait_until(lambda: len(asked) == 1 and not controller.client.idle)
+    assert controller.clear_embedding_cache()
+    effect_fixture.contouring.look_at(effect_fixture.contouring.state.view)
+    effect_fixture.host.wait_until(lambda: controller.client.transport is None)
+    assert len(asked) == 1
