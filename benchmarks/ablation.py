@@ -4,8 +4,8 @@
     python benchmarks/ablation.py CASES.csv --prompt box3d|midslice|keyslices:N [--processes N] [--output TABLE.csv]
 
 Each case is encoded once, and each distinct prompt is decoded once for all variants. Set
-$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the embeddings for the next run. The first line of the table has the default
-settings. A second table leaves out one data set at a time. The output file has each case's Dice coefficient too.
+$MEDSAM_SLICER_EMBEDDINGS_DISK_MB to keep the embeddings for the next run. The first line of the table has the settings of
+the default model. A second table leaves out one data set at a time. The output file has each case's Dice coefficient too.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from MedSAMSlicerLib.engine.intensity import WindowedStack, choose_window  # noq
 from MedSAMSlicerLib.engine.masks import dice  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import ModelChoice, Timings  # noqa: E402
 from MedSAMSlicerLib.engine.models.family import NetworkPrompt  # noqa: E402
+from MedSAMSlicerLib.engine.propagation.adapted_settings import adapted_settings  # noqa: E402
 from MedSAMSlicerLib.engine.propagation.propagate import propagate  # noqa: E402
 from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.runtime import Runtime  # noqa: E402
@@ -57,6 +58,16 @@ SMOOTHING: Changes = {
     "smoothing.largest_logit": (5.0, 20.0),
     "smoothing.smallest_trust": (0.001, 0.1),
 }
+# Without influence on models without an adapter that switches the classifier on.
+PIXELS: Changes = {
+    "pixels.logits_weight": (0.5, 1.0),
+    "pixels.grey_weight": (0.25, 0.75),
+    "pixels.embedding_weight": (0.15, 0.45),
+    "pixels.bias": (-0.9, 0.0),
+    "pixels.sure_logit": (1.0, 4.0),
+    "pixels.surroundings": (0.1, 0.5),
+    "pixels.shrinkage": (0.1, 2.0),
+}
 CHANGES: dict[str, Changes] = {
     "midslice": {
         "outward.close_margin": (0.5, 1.5),
@@ -75,6 +86,7 @@ CHANGES: dict[str, Changes] = {
         "outward.half_length": (0.4, 0.9),
         "outward.ring_step": (1 / 256, 1 / 64),
         "confidence.stability_offset": (0.5, 2.0),
+        **PIXELS,
     },
     "box3d": {
         "in_box.expected_width": (0.8, 1.0),
@@ -86,6 +98,7 @@ CHANGES: dict[str, Changes] = {
         "skipping.largest_gap_mm": (0.0, 7.0),
         "skipping.fewest_predicted": (10, 25),
         "confidence.stability_offset": (0.5, 2.0),
+        **PIXELS,
         **SMOOTHING,
     },
     "keyslices": {
@@ -94,6 +107,7 @@ CHANGES: dict[str, Changes] = {
         "between_keys.median_box.first_weight": (0.0, 0.5),
         "between_keys.low_predicted_iou": (0.5, 0.7),
         "between_keys.smallest_gain": (0.0, 0.1),
+        **PIXELS,
         **SMOOTHING,
     },
     "keymasks": {
@@ -102,6 +116,7 @@ CHANGES: dict[str, Changes] = {
         "key_masks.doubt_weight": (1.0, 2.0),
         "key_masks.least_agreement": (0.1, 0.5),
         "key_masks.full_agreement": (0.4, 0.8),
+        **PIXELS,
         **SMOOTHING,
     },
 }
@@ -119,19 +134,18 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Variant:
-    """The default settings, or one of them changed.
+    """The model's settings, or one of them changed.
 
     Attributes:
-        path: the setting that is changed, for example "in_box.expected_width"; "" for the default settings.
+        path: the setting that is changed, for example "in_box.expected_width"; "" for the model's settings.
         value: its value.
     """
 
     path: str = ""
     value: float = 0.0
 
-    @property
-    def settings(self) -> PropagationSettings:
-        defaults = PropagationSettings()
+    def settings(self, defaults: PropagationSettings) -> PropagationSettings:
+        """The settings, from those of the model."""
         return with_setting(defaults, self.path, self.value) if self.path else defaults
 
 
@@ -184,7 +198,7 @@ def cache_predictions(runtime: Runtime) -> None:
 
 
 def variants_of(kind: PromptKind) -> list[Variant]:
-    """The default settings, then every change that concerns prompts of this kind."""
+    """The model's settings, then every change that concerns prompts of this kind."""
     return [Variant(), *(Variant(path, value) for path, values in CHANGES[kind.name].items() for value in values)]
 
 
@@ -203,9 +217,12 @@ def run_case(case: Case, kind: PromptKind) -> list[Score]:
     truth = np.moveaxis(truth, array_axis(axis), 0)
     prompt = prompt_from_truth(truth, kind, case=case.id)
     scores = []
+    defaults = adapted_settings(predictor.changed_settings)
     for variant in variants_of(kind):
         predictor.timings = Timings()
-        masks = {result.index: result.mask for result in propagate(source, prompt, predictor, variant.settings)}
+        masks = {
+            result.index: result.mask for result in propagate(source, prompt, predictor, variant.settings(defaults))
+        }
         scores.append(_score(predictor, masks, truth, list(prompt.key_masks)))
     return scores
 

@@ -7,8 +7,17 @@ shear of objects are those of the propagation, `PropagationSettings`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from MedSAMSlicerLib.learning.settings import OptimisationSettings, SampleSettings
+
+PROPAGATION: dict[str, Any] = {
+    "extent_by_base": True,
+    "key_masks": {"doubt_weight": 0.5},
+    "pixels": {"in_box": 1.0, "between_keys": 0.5, "outward": 1.0},
+}
+"""Settings of the propagation that suit the decoder, see `AdapterMetadata.propagation`: docs/development/propagation.md says how
+they were chosen."""
 
 
 @dataclass(frozen=True)

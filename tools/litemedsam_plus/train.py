@@ -28,7 +28,7 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "MedSAMSlicer"), str(ROOT / "tools")]
 
-from litemedsam_plus.settings import Settings  # noqa: E402
+from litemedsam_plus.settings import PROPAGATION, Settings  # noqa: E402
 from litemedsam_plus.taught import Encode, Taught, taught  # noqa: E402
 from litemedsam_plus.training import Training  # noqa: E402
 from litemedsam_plus.volumes import Volume, read_volumes  # noqa: E402
@@ -42,7 +42,6 @@ from MedSAMSlicerLib.engine.models.network import PromptableNetwork  # noqa: E40
 from MedSAMSlicerLib.evaluation.cases import Case, read_cases  # noqa: E402
 from MedSAMSlicerLib.io.output_files import cannot_write, check_output  # noqa: E402
 from MedSAMSlicerLib.learning.low_rank import adapter_tensors  # noqa: E402
-from MedSAMSlicerLib.learning.settings import LearningSettings  # noqa: E402
 
 BASE = "litemedsam"
 DEVICES = ("cpu", "cuda")
@@ -157,7 +156,7 @@ def run(options: argparse.Namespace) -> None:
         title=options.title or options.output.stem,
         licence=options.licence,
         description=options.description or describe(tables),
-        propagation=LearningSettings().propagation,
+        propagation=PROPAGATION,
     )
     try:
         adapter = write_adapter(options.output, tensors, metadata)

@@ -29,6 +29,7 @@ WITHOUT_INFLUENCE = {
     *(f"box_fit.{field.name}" for field in dataclasses.fields(BoxFitSettings)),
     "extent_by_base",
     "outward.smallest_base_dice",
+    *(f"pixels.{name}" for name in ("in_box", "between_keys", "outward")),
 }
 
 
@@ -77,7 +78,7 @@ def test_every_setting_that_can_change_a_mask_is_varied_below_and_above_its_defa
 
 def test_a_variant_changes_one_setting_and_no_other(ablation: Any) -> None:
     for variant in ablation.variants_of(PromptKind.parse("box3d"))[1:]:
-        before, after = dict(paths(PropagationSettings())), dict(paths(variant.settings))
+        before, after = dict(paths(PropagationSettings())), dict(paths(variant.settings(PropagationSettings())))
         assert [path for path in before if before[path] != after[path]] == [variant.path]
         assert after[variant.path] == variant.value
 

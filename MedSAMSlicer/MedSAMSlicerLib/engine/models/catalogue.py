@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="6bda38844111f91ee922de8b8abf1a047be4654158140e4f50c168c1aced2389",
+                sha256="fd6bbd0def216c8f367ce62366429c7b6149281738c724a52ef6352a64de97c6",
             ),
         ),
         _LITEMEDSAM,

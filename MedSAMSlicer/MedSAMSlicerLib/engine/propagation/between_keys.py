@@ -11,7 +11,7 @@ Meeting in the middle follows micro-sam (`multi_dimensional_segmentation.py`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -20,6 +20,7 @@ from ..results import SliceResult
 from .confidence import smoothed_result
 from .key_shapes import KeyShapes
 from .median_box import predict_with_median_box
+from .pixel_classifier import PixelClassifier
 from .settings import BetweenKeysSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
 from .smoothing import StackSmoother
@@ -29,6 +30,7 @@ def propagate_between(
     predictor: SlicePredictor,
     lower: SliceResult,
     upper: SliceResult,
+    masks: Mapping[int, SliceMask],
     shapes: KeyShapes,
     settings: PropagationSettings,
 ) -> Iterator[SliceResult]:
@@ -37,6 +39,7 @@ def propagate_between(
     Args:
         predictor: predictor of the stack.
         lower, upper: results on the key slices, both with a box.
+        masks: slice index -> mask of each key slice.
         shapes: shapes of the key masks.
         settings: settings of the propagation.
 
@@ -52,9 +55,14 @@ def propagate_between(
         assert key.low_res_logits is not None
         # Key slices influence their neighbours but keep their own masks.
         smoother.add(key.index, key.low_res_logits, key.predicted_iou)
+    # It knows only these two, so that another key slice changes only the slices up to its neighbours.
+    pixels = PixelClassifier(predictor, settings.pixels, settings.pixels.between_keys)
+    for key in (lower, upper):
+        pixels.learn(key.index, masks[key.index])
     predicted: dict[int, SliceMask] = {}
-    for index, mask in _predictions(predictor, lower, upper, shapes, settings.between_keys):
-        predicted[index] = mask
+    for index, found in _predictions(predictor, lower, upper, shapes, settings.between_keys):
+        pixels.learn(index, found)
+        mask = predicted[index] = pixels.refined(index, found)
         for ready, logits in smoother.add(index, mask.logits, mask.reliability):
             if ready not in predicted:
                 continue

@@ -17,7 +17,8 @@ from .confidence import key_mask_result, key_result, smoothed_result
 from .ellipsoid_prior import EllipsoidPrior
 from .key_shapes import KeyShapes
 from .median_box import predict_with_median_box
-from .settings import InBoxSettings, PropagationSettings
+from .pixel_classifier import PixelClassifier
+from .settings import PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
 from .slice_skipping import SkippedSlices, predicted_slices
 from .smoothing import StackSmoother
@@ -55,7 +56,7 @@ def propagate_in_box(
     }
     prompted = [index for index in prompt.slices if first <= index <= last]
     indices = predicted_slices(first, last, predictor.spacing_mm, settings.skipping, prompted)
-    walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, shapes, settings.in_box)
+    walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, shapes, settings)
     smoother = StackSmoother(first, last, predictor.spacing_mm, settings.smoothing, indices)
     skipped = SkippedSlices(predictor, indices, settings)
     predicted: dict[int, SliceMask] = {}
@@ -96,7 +97,7 @@ class _BoxWalk:
         indices: slices to predict, in increasing order, from the first to the last of the box.
         key_masks: masks of slices that are given or predicted already.
         shapes: shapes of the key masks that were given.
-        settings: settings of the propagation in a box.
+        settings: settings of the propagation.
     """
 
     def __init__(
@@ -106,20 +107,22 @@ class _BoxWalk:
         indices: Sequence[int],
         key_masks: Mapping[int, SliceMask],
         shapes: KeyShapes,
-        settings: InBoxSettings,
+        settings: PropagationSettings,
     ) -> None:
         self._predictor, self._box3d, self._indices, self._key_masks = predictor, box3d, indices, key_masks
-        self._shapes, self._settings = shapes, settings
+        self._shapes, self._settings = shapes, settings.in_box
+        self._pixels = PixelClassifier(predictor, settings.pixels, settings.pixels.in_box)
         self._first, self._last = indices[0], indices[-1]
         middle = (self._first + self._last) // 2
         self._start = min(indices, key=lambda index: abs(index - middle))
-        fewest = settings.fewest_in_parts
+        fewest = self._settings.fewest_in_parts
         self._context = None if fewest is None or len(indices) < fewest else self._start
-        self._prior = EllipsoidPrior(box3d, self._first, self._last, settings, len(indices))
+        self._prior = EllipsoidPrior(box3d, self._first, self._last, self._settings, len(indices))
         slices = predictor.source.shape[0]
         self._cut_off_below, self._cut_off_above = self._first == 0, self._last == slices - 1
         for index, mask in key_masks.items():
             self._observe(index, mask)
+            self._pixels.learn(index, mask)
 
     def predictions(self) -> Iterator[tuple[int, SliceMask]]:
         """Index and mask of every slice, alternately above and below the middle.
@@ -132,16 +135,16 @@ class _BoxWalk:
         pairs = list(zip_longest(above, below))
         self._predictor.announce([start, *(index for pair in pairs for index in pair if index is not None)])
         mask = self._predict(start, None)
-        yield start, self._guided(start, mask)
+        yield from self._finished({start: mask})
         self._observe_once(start, mask)
         ends = [mask, mask]
         for pair in pairs:
             reached = [(direction, index) for direction, index in enumerate(pair) if index is not None]
             for direction, index in reached:
                 ends[direction] = self._predict(index, ends[direction])
-                # The next slice follows the model's own mask, as between key slices.
-                yield index, self._guided(index, ends[direction])
-            # After both directions: a flipped volume gives the same masks.
+            # The next slice follows the model's own mask, as between key slices.
+            yield from self._finished({index: ends[direction] for direction, index in reached})
+            # After both directions, as what is learned from both: a flipped volume gives the same masks.
             for direction, index in reached:
                 self._observe_once(index, ends[direction])
 
@@ -166,9 +169,17 @@ class _BoxWalk:
             context=self._context,
         )
 
-    def _guided(self, index: int, mask: SliceMask) -> SliceMask:
-        """The result of a slice from what was found there."""
-        return mask if index in self._key_masks else self._shapes.guided(index, self._predictor.painted(index, mask))
+    def _finished(self, found: Mapping[int, SliceMask]) -> Iterator[tuple[int, SliceMask]]:
+        """The results of slices from what was found there."""
+        new = {
+            index: self._shapes.guided(index, self._predictor.painted(index, mask))
+            for index, mask in found.items()
+            if index not in self._key_masks
+        }
+        for index, mask in new.items():
+            self._pixels.learn(index, mask)
+        for index, mask in found.items():
+            yield index, self._pixels.refined(index, new[index]) if index in new else mask
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:
         if index not in self._key_masks:

@@ -9,7 +9,7 @@ agreement with the neighbour is left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..masks import dice
 from ..prompts import Box
 from ..results import SliceResult
 from .confidence import propagated_result, slice_confidence
+from .pixel_classifier import PixelClassifier
 from .settings import OutwardSettings, PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
 
@@ -115,6 +116,7 @@ def propagate_outward(
     predictor: SlicePredictor,
     start: StartSlice,
     indices: Sequence[int],
+    masks: Mapping[int, SliceMask],
     settings: PropagationSettings,
     find_end: bool = True,
 ) -> Iterator[SliceResult]:
@@ -124,6 +126,7 @@ def propagate_outward(
         predictor: predictor of the stack, which predicts the masks.
         start: key slice that the slices are next to.
         indices: slices, nearest first.
+        masks: slice index -> mask of each key slice.
         settings: settings of the propagation.
         find_end: stop where the object ends. If False, `indices` is the known extent of the object: every slice is
             segmented while the previous mask is not empty, and slices beyond the apparent end get a confidence of 0.
@@ -133,6 +136,8 @@ def propagate_outward(
     """
     outward, confidence = settings.outward, settings.confidence
     previous, logits, known = start.mask, start.logits, start.appearance
+    pixels = PixelClassifier(predictor, settings.pixels, settings.pixels.outward)
+    pixels.learn(start.index, masks[start.index])
     for index in indices:
         distance = abs(index - start.index) * predictor.spacing_mm
         box = Box.from_mask(previous)
@@ -145,7 +150,9 @@ def propagate_outward(
             yield propagated_result(predictor, index, _painted(predictor, start, index, mask), 0.0, confidence)
             continue
         # The painted mask is not passed on: the way from slice to slice and its end are the follower's alone.
-        result = _painted(predictor, start, index, mask)
+        painted = _painted(predictor, start, index, mask)
+        pixels.learn(index, painted)
+        result = pixels.refined(index, painted)
         yield propagated_result(predictor, index, result, slice_confidence(result, confidence), confidence)
         previous, logits, known = mask.mask, mask.logits, known.updated(seen, outward.newest_weight)
 

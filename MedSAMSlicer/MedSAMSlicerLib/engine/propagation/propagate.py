@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ from .key_shapes import KeyShapes
 from .nearest_first import Walk, nearest_first
 from .outward import StartSlice, propagate_outward
 from .settings import PropagationSettings
-from .slice_predictor import SlicePredictor
+from .slice_predictor import SliceMask, SlicePredictor
 
 
 def propagate(
@@ -70,12 +70,14 @@ def _propagate_from_keys(
     key_masks = prompt.key_masks
     shapes = KeyShapes(predictor, {index: key_masks.get(index) for index in prompt.slices}, settings)
     found: dict[int, SliceResult] = {}
+    masks: dict[int, SliceMask] = {}
     for index in sorted(prompt.slices, key=lambda index: abs(index - in_view)):
         given = prompt.slices[index]
         if index in key_masks:
-            key = key_mask_result(index, key_masks[index])
+            key, masks[index] = key_mask_result(index, key_masks[index]), shapes.key(index)
         else:
-            key = key_result(index, predictor.predict_as_given(index, given), given, settings.confidence)
+            masks[index] = predictor.predict_as_given(index, given)
+            key = key_result(index, masks[index], given, settings.confidence)
         yield key
         # A key slice with points and an empty mask says nothing about its neighbours.
         if key.box is not None or index in key_masks:
@@ -85,11 +87,14 @@ def _propagate_from_keys(
     if not held:
         return
     between = [
-        Walk(order_between(lower.index, upper.index), propagate_between(predictor, lower, upper, shapes, settings))
+        Walk(
+            order_between(lower.index, upper.index),
+            propagate_between(predictor, lower, upper, masks, shapes, settings),
+        )
         for lower, upper in pairwise(keys)
         if lower.box is not None and upper.box is not None
     ]
-    outward = _outward(predictor, keys, shapes, prompt, settings)
+    outward = _outward(predictor, keys, shapes, masks, prompt, settings)
     certain = not any(find_end for _walk, find_end in outward)
     parts = [(between, True), ([walk for walk, _find_end in outward], certain)]
     if not held[0] <= in_view <= held[-1]:
@@ -103,6 +108,7 @@ def _outward(
     predictor: SlicePredictor,
     keys: list[SliceResult],
     shapes: KeyShapes,
+    masks: Mapping[int, SliceMask],
     prompt: StackPrompt,
     settings: PropagationSettings,
 ) -> list[tuple[Walk, bool]]:
@@ -110,6 +116,7 @@ def _outward(
 
     Args:
         keys: results of the key slices, in increasing order.
+        masks: slice index -> mask of each key slice.
     """
     slices = predictor.source.shape[0]
     first, last = prompt.slice_range or (0, slices - 1)
@@ -128,7 +135,8 @@ def _outward(
             continue
         start = _start(predictor, key, shapes, prompt, settings)
         if start is not None:
-            walks.append((Walk(indices, propagate_outward(predictor, start, indices, settings, find_end)), find_end))
+            results = propagate_outward(predictor, start, indices, masks, settings, find_end)
+            walks.append((Walk(indices, results), find_end))
     return walks
 
 

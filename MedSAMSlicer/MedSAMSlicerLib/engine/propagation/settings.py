@@ -137,6 +137,37 @@ class OutwardSettings:
 
 
 @dataclass(frozen=True)
+class PixelClassifierSettings:
+    """How far the look of the object's pixels on all slices changes the masks; see `pixel_classifier`.
+
+    Attributes:
+        in_box: share of the change that is made in a 3D box. 0 (none) to 1.
+        between_keys: the same between key slices. 0 to 1.
+        outward: the same beyond the outermost key slices. 0 to 1.
+        logits_weight: weight of the decoder's logits. 0.5 to 1.
+        grey_weight: weight of the log-likelihood ratio of grey levels. 0 to 1.
+        embedding_weight: weight of the log-likelihood ratio of the embedding. 0 to 0.6.
+        bias: logit that is added everywhere: the ratio is positive where both are as likely, but there are more pixels of
+            surroundings. -0.9 to 0.
+        sure_logit: magnitude from which the decoder's logits are sure enough to learn from. 0 to 4.
+        surroundings: width of the surroundings from which is learned and where masks are changed, as a fraction of the sides of
+            the 3D box, or of the mask's box. 0.1 to 0.5.
+        shrinkage: weight of the identity in the covariance of the embedding, in mean variances. 0.05 to 2.
+    """
+
+    in_box: float = 0.0
+    between_keys: float = 0.0
+    outward: float = 0.0
+    logits_weight: float = 0.72
+    grey_weight: float = 0.5
+    embedding_weight: float = 0.3
+    bias: float = -0.45
+    sure_logit: float = 2.0
+    surroundings: float = 0.25
+    shrinkage: float = 0.5
+
+
+@dataclass(frozen=True)
 class SmoothingSettings:
     """Smoothing of logits along the stack; see `smoothing`.
 
@@ -242,6 +273,7 @@ class PropagationSettings:
     between_keys: BetweenKeysSettings = BetweenKeysSettings()
     key_masks: KeyMaskSettings = KeyMaskSettings()
     outward: OutwardSettings = OutwardSettings()
+    pixels: PixelClassifierSettings = PixelClassifierSettings()
     smoothing: SmoothingSettings = SmoothingSettings()
     skipping: SkippingSettings = SkippingSettings()
     confidence: ConfidenceSettings = ConfidenceSettings()
