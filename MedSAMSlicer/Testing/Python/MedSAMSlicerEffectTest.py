@@ -164,8 +164,12 @@ class MedSAMSlicerEffectTest(EffectSession, ScriptedLoadableModuleTest):
         hint, display = self.effect._frame.ui.hintLabel, self.segmentation.GetDisplayNode()
         assert "hidden" not in hint.text
         display.SetSegmentVisibility(TUMOUR, False)
-        self.wait(lambda: hint.visible and "hidden" in hint.text, "the hint on the hidden segment")
-        display.SetSegmentVisibility(TUMOUR, True)
+        try:
+            # This editor is shown nowhere, so that nothing in it is visible.
+            self.wait(lambda: not hint.isHidden() and "hidden" in hint.text, "the hint on the hidden segment")
+        finally:
+            # Slicer asks before it writes into a hidden segment, and waits for an answer.
+            display.SetSegmentVisibility(TUMOUR, True)
         self.wait(lambda: "hidden" not in hint.text, "the end of the hint")
 
     def draw_anew_during_a_run(self) -> None:

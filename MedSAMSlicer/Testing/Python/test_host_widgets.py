@@ -72,6 +72,14 @@ def test_a_shortcut_belongs_to_its_window(host: Host, qt: ModuleType) -> None:
         host.user.shortcut("Ctrl+J", field)
 
 
+def test_a_widget_is_hidden_where_it_was_hidden_itself(host: Host, qt: ModuleType) -> None:
+    label = qt.QLabel(slicer.util.mainWindow())
+    label.visible = True
+    assert not label.isHidden()
+    label.visible = False
+    assert label.isHidden()
+
+
 def test_an_event_filter_gets_a_plain_event_before_a_shortcut_and_cannot_tell_the_key(
     host: Host, qt: ModuleType
 ) -> None:

@@ -37,6 +37,9 @@ class Widget(Double):
     def setHidden(self, hidden: bool) -> None:
         self.visible = not hidden
 
+    def isHidden(self) -> bool:
+        return not self.visible
+
     def setDisabled(self, disabled: bool) -> None:
         self.enabled = not disabled
 
