@@ -154,7 +154,7 @@ def progress_text(progress: Progress | None) -> str:
         # The run goes on to the end of the object, wherever that is: the remaining time is unknown.
         if progress.done == 0:
             return _("{seconds} s so far, looking for the end of the object").format(seconds=round(progress.seconds))
-        slices = _("1 slice") if progress.done == 1 else _("{count} slices").format(count=progress.done)
+        slices = _slices_text(progress.done)
         return _("{slices}, {seconds} s so far, looking for the end of the object").format(
             slices=slices, seconds=round(progress.seconds)
         )
@@ -233,7 +233,7 @@ def result_text(editor: ContourEditor) -> str:
         took = seconds_text(current.run.seconds)
     text = _("{state}: {slices}, {review}.").format(
         state=state,
-        slices=_("1 slice") if summary.found == 1 else _("{count} slices").format(count=summary.found),
+        slices=_slices_text(summary.found),
         review=_review_text(summary.to_review),
     )
     return f"{text} {took}" if took else text
@@ -276,7 +276,16 @@ def written_text(written: Written, mode: Mode) -> str:
     if written.voxels_outside:
         text = _("{count} voxels lie outside of the segmentation's geometry and were left out.")
         parts.append(text.format(count=written.voxels_outside))
+    if written.slices_kept:
+        text = _(
+            "Left as edited in the segment since this run began: {slices}. 'Run again' contours the rest from there."
+        )
+        parts.append(text.format(slices=_slices_text(written.slices_kept)))
     return " ".join(parts)
+
+
+def _slices_text(count: int) -> str:
+    return _("1 slice") if count == 1 else _("{count} slices").format(count=count)
 
 
 def _review_text(count: int) -> str:

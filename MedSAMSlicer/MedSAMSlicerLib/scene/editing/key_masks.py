@@ -9,6 +9,7 @@ import numpy as np
 
 from ...engine.errors import InputError
 from ...engine.i18n import tr as _
+from ..state.edits import Edits
 from ..state.prompts import KeySlice, Prompts
 from ..state.segment_state import SegmentState
 from ..state.slice_range import chosen_slice_range
@@ -20,7 +21,7 @@ from .segment_slice import segment_on_slice
 class EditedObject(Protocol):
     """The object in the segment, with what the user has edited since it was written; see `ResultWriter`."""
 
-    def edited_slices(self) -> dict[int, np.ndarray]: ...
+    def edits(self) -> Edits: ...
 
     def object_on(self, index: int) -> np.ndarray | None: ...
 
@@ -64,26 +65,30 @@ def _shown_on(state: SegmentState, edited: EditedObject | None, stack: Stack, in
     return segment_on_slice(state.segmentation_node, state.segment_id, stack, index) if mask is None else mask
 
 
-def with_edited_slices(state: SegmentState, edited: EditedObject | None, prompts: Prompts, stack: Stack) -> Prompts:
-    """The prompts with the slices that were edited since the last run as final ones.
+def with_edited_slices(state: SegmentState, edited: Edits, prompts: Prompts, stack: Stack) -> Prompts:
+    """The prompts with the slices that were edited since the current result's run began as final ones.
 
-    What was marked on a slice since then counts more, and the user may have removed its final mask. Edits that were undone before a run had used them do not count, nor
-    those outside of the slices that the options allow.
+    What was marked on a slice since then counts more, and the user may have removed its final mask. Edits that were undone
+    do not count, nor those outside of the slices that the options allow.
 
     Args:
+        edited: the edited slices of the segment.
         stack: slices of the prompts' plane.
     """
     current = state.current
-    if edited is None or current.prompts is None or prompts.lineage != current.lineage:
+    if current.run is None or prompts.lineage != current.lineage:
         return prompts
-    edits = {index: mask for index, mask in edited.edited_slices().items() if index not in current.released}
-    known = current.prompts.keys
+    newer, undone = edited.newer_than(current.run.edits), edited.undone_since(current.run.edits)
+    edits = {index: mask for index, mask in newer.items() if index not in current.released}
+    known = current.run.prompts.keys
     for index, key in prompts.keys.items():
-        if key.origin == "edited" and index not in edits and not _is_same(key, known.get(index)):
+        if key.origin != "edited" or index in edits:
+            continue
+        before = known.get(index)
+        if not _is_same(key, before) or index in undone:
             remaining = prompts.without_key(index)
-            before = known.get(index)
             prompts = prompts if remaining is None else remaining
-            if before is not None:
+            if before is not None and index not in undone:
                 prompts = prompts.with_key(index, before, stack)
     allowed = prompts.slice_range
     if allowed is None:

@@ -12,6 +12,7 @@ from ...engine.finite import check_finite_in_prompt
 from ...engine.provenance import provenance_text
 from ...engine.results import SliceResult, StackResult
 from ..state.current_result import FinishedRun, ResultBasis
+from ..state.edits import Edits
 from ..state.prompts import Prompts
 from ..state.segment_state import SegmentState
 from ..state.slice_range import chosen_slice_range
@@ -39,7 +40,7 @@ class RunController:
         on_slice: called with each slice whose run still has the segment's prompts.
         on_finished: called when `current` has the result of a run.
         on_failed: called when a run has ended without a result, before the state's `problem` is set.
-        edited: tells which slices the user has edited in the segment since the last run; None if nobody can.
+        edited: tells which slices the user has edited in the segment; None if nobody can.
         clock: monotonic seconds.
     """
 
@@ -116,7 +117,8 @@ class RunController:
         try:
             state.check_nodes()
             stack = state.stack(prompts.plane)
-            prompts = with_edited_slices(state, self._edited, prompts, stack)
+            edits = Edits() if self._edited is None else self._edited.edits()
+            prompts = with_edited_slices(state, edits, prompts, stack)
             if prompts is not state.prompts:
                 state.amend_prompts(prompts)
             slice_range, choice = prompts.slice_range, state.parameters.choice
@@ -141,7 +143,7 @@ class RunController:
                 part=part,
                 earlier=state.current.result,
                 on_slice=partial(self._show, prompts=prompts, content=content),
-                on_finished=partial(self._finish, prompts=prompts, basis=basis, content=content),
+                on_finished=partial(self._finish, prompts=prompts, basis=basis, content=content, edits=edits),
                 on_failed=self._fail,
             )
         except Exception as error:
@@ -159,7 +161,9 @@ class RunController:
         if prompts is self._state.prompts:
             self._on_slice(found)
 
-    def _finish(self, result: StackResult, prompts: Prompts, basis: ResultBasis, content: Content) -> None:
+    def _finish(
+        self, result: StackResult, prompts: Prompts, basis: ResultBasis, content: Content, edits: Edits
+    ) -> None:
         info = None if self._run is None else self._run.info
         self._state.notes = list(dict.fromkeys([*self._reader.notes, *([] if info is None else info.notes)]))
         self.before = []
@@ -168,7 +172,8 @@ class RunController:
             prompt = prompts.stack_prompt(basis.choice.model, basis.slice_range)
             provenance = provenance_text(info.loaded, prompt, result.slices_to_review)
         seconds = None if self._first_seconds is None else (self._first_seconds, self._clock() - self._since)
-        self._state.current.finish(FinishedRun(result, prompts, basis, voxels, provenance, seconds), drawn=True)
+        run = FinishedRun(result, prompts, basis, voxels, provenance, seconds, edits)
+        self._state.current.finish(run, drawn=True)
         self._state.current.compare_voxels(self._state.stack)
         self._on_finished()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..display.overlay import StackImage
 from ..volume.content import Content, ReadVoxels
 from ..volume.slice_stack import SliceStack
 from ..volume.view_plane import Plane, Stack
+from .edits import Edits
 from .partial_run import PartialRun, partial_run_for
 from .prompts import Prompts
 from .stored_mask import StoredMask
@@ -51,6 +52,8 @@ class FinishedRun:
         voxels: the voxels of the result's slices; None if some were edited during the run.
         provenance: see `provenance_text`; empty if it is not known.
         seconds: from the user's action to the first new slice, and to the last; None if there was none.
+        edits: what the user had edited in the segment when the run began: the run has used it, or something else that the
+            user has marked there since.
     """
 
     result: StackResult
@@ -59,6 +62,7 @@ class FinishedRun:
     voxels: ReadVoxels | None
     provenance: str = ""
     seconds: tuple[float, float] | None = None
+    edits: Edits = field(default_factory=Edits)
 
 
 class CurrentResult:

@@ -20,7 +20,8 @@ class WrittenObject:
 
     Attributes:
         segment: reads the segment as it is now.
-        own: voxels of the result that the segment held.
+        own: voxels of the result that the segment held; on slices that were left as the user had edited them, those that it
+            would have held otherwise, so that they still count as edited.
         others: its other voxels, which do not belong to the object.
     """
 
@@ -29,18 +30,27 @@ class WrittenObject:
     others: CroppedMask
 
     @classmethod
-    def now(cls, segment: SegmentVoxels, result: CroppedMask) -> WrittenObject | None:
+    def now(
+        cls, segment: SegmentVoxels, written: CroppedMask, result: CroppedMask | None = None
+    ) -> WrittenObject | None:
         """What the segment holds now. None if it is gone or not stored on its grid.
 
         Args:
-            result: the result, in the voxels of the segment.
+            written: what was written, in the voxels of the segment.
+            result: the result, likewise; None if that is what was written.
         """
         box = segment.bounding_box()
+        if box is not None and result is not None:
+            box = box.union(result.box)
         voxels = None if box is None else segment.read(box)
         if box is None or voxels is None:
             return None
-        inside = result.inside(box)
-        return cls(segment, CroppedMask.of(voxels & inside, box.first), CroppedMask.of(voxels & ~inside, box.first))
+        inside = written.inside(box)
+        own = voxels & inside
+        if result is not None:
+            found = result.inside(box)
+            own = np.where(found != inside, found, own)
+        return cls(segment, CroppedMask.of(own, box.first), CroppedMask.of(voxels & ~inside, box.first))
 
     def masks_on(
         self, stack: Stack, segmentation_node: slicer.vtkMRMLSegmentationNode, indices: list[int] | None = None

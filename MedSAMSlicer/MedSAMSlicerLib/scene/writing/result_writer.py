@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import slicer
@@ -15,13 +16,14 @@ from ...engine.i18n import tr as _
 from ...engine.results import StackResult
 from ...engine.review import SlicesToReview
 from ...engine.volume.voxel_box import CroppedMask, Index
+from ..state.edits import Edits
 from ..state.segment_state import SegmentState
 from ..volume.view_plane import Plane
 from .edited_slices import WrittenObject
 from .segment_editor import SegmentEditor
 from .segment_tags import review_of, slice_names, tag_provenance, tag_review
 from .segment_writer import SegmentChange, SegmentWriter, Written
-from .segmentation_grid import SegmentVoxels, reference_geometry
+from .segmentation_grid import SegmentVoxels, place_mask, reference_geometry
 
 _REMEMBERED = 10
 """Number of writes that are tracked: the Segment Editor keeps as many undo steps."""
@@ -72,6 +74,8 @@ class _Write:
         segment: the segment that was written to.
         added: what the segment holds because of this form and earlier ones; None in modes other than "add".
         tracked: whether it is still there.
+        object: what the segment held then; None if it cannot be read, or voxels were only removed.
+        number: different for all writes.
     """
 
     result: StackResult
@@ -79,6 +83,8 @@ class _Write:
     segment: SegmentVoxels
     added: CroppedMask | None
     tracked: TrackedWrite
+    object: WrittenObject | None
+    number: int
 
 
 class ResultWriter:
@@ -86,6 +92,8 @@ class ResultWriter:
 
     In mode "add", voxels that an earlier form of the result has added and the corrected form lacks are removed from the
     segment. What the segment held before stays. In mode "remove", a correction only removes more.
+
+    Slices that the user has edited in the segment since the result's run began stay as they are, in modes "add" and "replace".
 
     Undo and Redo in the Segment Editor are noticed: `state.current.applied` and `undone` follow them.
 
@@ -97,8 +105,7 @@ class ResultWriter:
         self._state = state
         self._writes: list[_Write] = []
         self._segment_changed = False
-        self._written: tuple[StackResult, WrittenObject] | None = None
-        """The result that was written last, and what the segment held then; None if it only removed voxels."""
+        self._numbers = itertools.count()
         self._checked: StackResult | None = None
         """The current result at the last `check_undo`."""
         self._stop = _observe_changes(state.segmentation_node, self._on_segment_changed)
@@ -125,22 +132,33 @@ class ResultWriter:
             raise InputError(_("there is no result to write: draw a rectangle and let the run finish"))
         state.check_nodes()
         self.check_undo()
-        mask = state.stack(plane).to_volume(result.to_stack())
-        mode = state.parameters.mode
+        mode, stack, masks = state.parameters.mode, state.stack(plane), result.to_stack()
+        kept = {} if mode == "remove" else self._edited_since_run()
+        found = self._placed(stack.to_volume(masks)) if kept else None
+        for index, edited in kept.items():
+            masks[index] = edited
+        mask = stack.to_volume(masks)
         writer = SegmentWriter(state.segmentation_node, state.segment_id, editor)
         earlier = self._last_form() if mode == "add" else None
         written = writer.write(mask, state.volume_node, mode, None if earlier is None else earlier.added)
         if (change := written.change) is not None:
             added = None if mode != "add" else _added(change, earlier)
-            write = _Write(result, current.lineage, change.segment, added, TrackedWrite(change))
+            written_mask = CroppedMask.of(change.mask, change.box.first)
+            held = None if mode == "remove" else WrittenObject.now(change.segment, written_mask, found)
+            tracked, number = TrackedWrite(change), next(self._numbers)
+            write = _Write(result, current.lineage, change.segment, added, tracked, held, number)
             # What was undone cannot be redone any more.
             self._writes = [*(one for one in self._writes if not one.tracked.undone), write][-_REMEMBERED:]
-            held = WrittenObject.now(change.segment, CroppedMask.of(change.mask, change.box.first))
-            self._written = None if held is None or mode == "remove" else (result, held)
         self._tag(result, plane, earlier)
         self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
-        return written
+        return replace(written, slices_kept=len(kept))
+
+    def _placed(self, mask: np.ndarray) -> CroppedMask:
+        """A mask of the volume in the voxels of the segmentation."""
+        volume_node, segmentation_node = self._state.volume_node, self._state.segmentation_node
+        reference = reference_geometry(segmentation_node, volume_node)
+        return place_mask(mask, volume_node, segmentation_node, reference)[0]
 
     def _tag(self, result: StackResult, plane: Plane, earlier: _Write | None) -> None:
         """Say in the segment where the result comes from, and which of its slices need review."""
@@ -171,27 +189,55 @@ class ResultWriter:
         tag_review(segment, SlicesToReview(before.needed, before.seen | seen))
         self._segment_changed = changed  # its voxels are the same
 
-    def edited_slices(self) -> dict[int, np.ndarray]:
-        """Slice index -> bool (rows, columns) mask of the object on slices that were edited since the result was written.
+    def edits(self) -> Edits:
+        """The slices that the user has edited since the current result, or an earlier form of it, was written.
 
-        What other tools of the Segment Editor have drawn counts, and what Undo has taken back does not. Without an applied
-        result there are none.
+        What other tools of the Segment Editor have drawn counts, and what Undo has taken back does not. Without a form of the
+        result in the segment there are none.
         """
-        return self._object_on(None)
+        write = self._form_in_segment()
+        return Edits() if write is None else Edits(write.number, self._object_on(write, None))
 
     def object_on(self, index: int) -> np.ndarray | None:
-        """bool (rows, columns) mask of the applied result on a slice, with the user's edits; None if none is applied."""
-        return self._object_on([index]).get(index)
+        """bool (rows, columns) mask of the object on a slice, as the segment holds it with the user's edits.
 
-    def _object_on(self, indices: list[int] | None) -> dict[int, np.ndarray]:
-        state, current = self._state, self._state.current
+        None if no form of the result is in the segment.
+        """
+        write = self._form_in_segment()
+        return None if write is None else self._object_on(write, [index]).get(index)
+
+    def _object_on(self, write: _Write, indices: list[int] | None) -> dict[int, np.ndarray]:
+        state, plane = self._state, self._state.current.plane
+        if plane is None or write.object is None:
+            return {}
+        return write.object.masks_on(state.stack(plane), state.segmentation_node, indices)
+
+    def _form_in_segment(self) -> _Write | None:
+        """The last write that was not undone, if it is of a form of the current result."""
+        if self._state.gone:
+            return None
         self.check_undo()
-        if state.gone or not current.applied or current.plane is None or self._written is None:
+        last = next((write for write in reversed(self._writes) if not write.tracked.undone), None)
+        return last if last is not None and last.lineage == self._state.current.lineage else None
+
+    def _edited_since_run(self) -> dict[int, np.ndarray]:
+        """The object in the segment on slices that were edited, or whose edits were undone, since the run began.
+
+        Without those where the user has made the result's own mask final since.
+        """
+        current, prompts = self._state.current, self._state.prompts
+        if current.run is None:
             return {}
-        result, written = self._written
-        if result is not current.result:
-            return {}
-        return written.masks_on(state.stack(current.plane), state.segmentation_node, indices)
+        edits = self.edits()
+        newer = edits.newer_than(current.run.edits)
+        for index in edits.undone_since(current.run.edits):
+            if (mask := self.object_on(index)) is not None:
+                newer[index] = mask
+        for index, key in ({} if prompts is None else prompts.keys).items():
+            before = current.run.prompts.keys.get(index)
+            if key.origin == "kept" and (before is None or key.given != before.given):
+                newer.pop(index, None)
+        return newer
 
     def check_undo(self) -> None:
         """If it is suspected, find out which writes were undone or redone, and set the flags of the current result."""
@@ -224,10 +270,9 @@ class ResultWriter:
             write.tracked.undone = undone = undone or write.tracked.undone
 
     def _last_form(self) -> _Write | None:
-        """The last write that was not undone, if it is of an earlier form of the current result."""
-        state = self._state
-        last = next((write for write in reversed(self._writes) if not write.tracked.undone), None)
-        if last is None or last.lineage != state.current.lineage:
+        """The write whose voxels a correction takes the place of, if there is one."""
+        state, last = self._state, self._form_in_segment()
+        if last is None:
             return None
         # Indices of voxels are worth nothing after the user has specified another geometry.
         reference = reference_geometry(state.segmentation_node, state.volume_node)

@@ -45,7 +45,7 @@ class SegmentChange:
 
 @dataclass(frozen=True)
 class Written:
-    """What has become of a mask. All counts are voxels of the segmentation's geometry, except the last.
+    """What has become of a mask. Counts of voxels are those of the segmentation's geometry, except `voxels_outside`.
 
     Attributes:
         voxels: voxels of the mask that the segment holds now; in mode "remove", those that it has lost.
@@ -53,12 +53,14 @@ class Written:
         voxels_outside: voxels of the mask, in the volume, that lie outside the segmentation's geometry and are lost.
         change: what has changed; None if there was nothing to do, or if the segment was resampled to the reference
             geometry first.
+        slices_kept: slices that were left as the user had edited them.
     """
 
     voxels: int
     voxels_masked: int
     voxels_outside: int
     change: SegmentChange | None = field(default=None, repr=False, compare=False)
+    slices_kept: int = 0
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,61 @@ def test_replace_and_remove(effect_fixture: Any) -> None:
     assert not effect_fixture.voxels().any()
 
 
+def edit(effect_fixture: Any) -> np.ndarray:
+    """What Erase and Paint do to slices 8 and 12 of the segment, which is returned."""
+    edited = effect_fixture.voxels()
+    edited[8, :, 40:] = False
+    edited[12, :4, :4] = True
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        edited.astype(np.uint8), effect_fixture.segmentation, "tumour", effect_fixture.volume
+    )
+    return np.asarray(edited)
+
+
+def origins(effect_fixture: Any) -> dict[int, str]:
+    return {index: key.origin for index, key in effect_fixture.contouring.state.prompts.keys.items()}
+
+
+@pytest.mark.parametrize("mode", ["add", "replace"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_was_edited_beside_a_newer_result_is_final(effect_fixture: Any, mode: str, elsewhere: bool) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    effect_fixture.drag()
+    user.click(ui.applyButton)
+    user.click(ui.runButton)
+    effect_fixture.finish()
+    if elsewhere:
+        effect_fixture.host.editor.setCurrentSegmentID("other")
+    edited = edit(effect_fixture)
+    if elsewhere:
+        effect_fixture.host.editor.setCurrentSegmentID("tumour")
+    assert ui.resultLabel.text.startswith("Preview")
+    user.click(ui.runButton)
+    effect_fixture.finish()
+    assert origins(effect_fixture) == {8: "edited", 10: "drawn", 12: "edited"}
+    # The service of these tests takes no final masks: the run fails. What is applied then is the result from before.
+    effect_fixture.effect.scriptedEffect.setParameter("Mode", mode)
+    user.click(ui.applyButton)
+    assert (effect_fixture.voxels() == edited).all()
+
+
+@pytest.mark.parametrize("mode", ["add", "replace"])
+def test_a_result_from_before_the_edits_leaves_them_and_says_so(effect_fixture: Any, mode: str) -> None:
+    user, ui = effect_fixture.host.user, effect_fixture.ui
+    effect_fixture.drag()
+    user.click(ui.applyButton)
+    user.click(ui.runButton)
+    effect_fixture.finish()
+    edited = edit(effect_fixture)
+    effect_fixture.effect.scriptedEffect.setParameter("Mode", mode)
+    user.click(ui.applyButton)
+    assert (effect_fixture.voxels() == edited).all() and ui.resultLabel.text.startswith("Applied")
+    assert "Left as edited in the segment since this run began: 2 slices." in ui.noteLabel.text
+    user.click(ui.runButton)
+    effect_fixture.finish()
+    assert origins(effect_fixture) == {8: "edited", 10: "drawn", 12: "edited"}
+
+
 def test_masking_by_another_segment_is_respected(effect_fixture: Any) -> None:
     effect_fixture.drag(half=0.4)
     effect_fixture.effect.apply()

@@ -49,6 +49,22 @@ def test_before_slicer_exits_the_user_can_apply(by_user: Any, said: str, exits: 
     assert by_user.host.shown[-1].text.startswith("Not applied yet: tumour.")
 
 
+def test_what_the_user_has_edited_meanwhile_is_left_when_slicer_exits(by_user: Any) -> None:
+    by_user.effect.scriptedEffect.setParameter("Mode", "replace")
+    by_user.drag()
+    by_user.effect.apply()
+    by_user.effect.run()
+    by_user.finish()
+    edited = by_user.voxels()
+    edited[8, :, 40:] = False
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        edited.astype(np.uint8), by_user.segmentation, "tumour", by_user.volume
+    )
+    answer(by_user, "Yes")
+    assert slicer.util.mainWindow().close()
+    assert (by_user.voxels() == edited).all()
+
+
 def test_without_results_to_apply_nothing_is_asked(by_user: Any, tmp_path: Path) -> None:
     by_user.drag()
     by_user.effect.apply()

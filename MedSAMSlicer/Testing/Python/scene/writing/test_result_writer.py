@@ -44,13 +44,14 @@ class ResultFixture:
         self.prompts = PROMPTS
 
     def finish(self, mask: np.ndarray, corrects: bool = True, to_review: tuple[int, ...] = ()) -> None:
-        """A run finishes: with a correction of the result, or with the result for another object."""
+        """A run begins and finishes: with a correction of the result, or with the result for another object."""
+        edits = self.writer.edits()
         if not corrects:
             self.prompts = replace(PROMPTS, lineage=self.prompts.lineage + 1)
         result = StackResult(SHAPE)
         for index in range(SHAPE[0]):
             result.add(SliceResult(index, mask[index], None, 0.9, 0.9, index in to_review))
-        self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None, "model a, box"))
+        self.state.current.finish(FinishedRun(result, self.prompts, BASIS, None, "model a, box", edits=edits))
 
     def write(self, mode: str = "add") -> Any:
         self.state.parameters.set("Mode", mode)
