@@ -281,6 +281,9 @@ def written_text(written: Written, mode: Mode) -> str:
             "Left as edited in the segment since this run began: {slices}. 'Run again' contours the rest from there."
         )
         parts.append(text.format(slices=_slices_text(written.slices_kept)))
+    if written.edits_replaced:
+        text = _("That includes {count} voxels edited since the last 'Apply': 'Undo' brings them back.")
+        parts.append(text.format(count=written.edits_replaced))
     return " ".join(parts)
 
 

@@ -26,7 +26,7 @@ from ..volume.view_plane import ViewGeometry
 from ..worker.progress import Progress
 from ..worker.worker_client import WorkerClient
 from .frame_controller import FrameController
-from .key_masks import EditedObject, keep_slice
+from .key_masks import EditedObject, keep_slice, settle
 from .mouse_interaction import MouseInteraction
 from .point_tool import PointTool
 from .prefetch import Prefetcher
@@ -156,7 +156,7 @@ class ContourEditor:
         if prompts is None or index not in prompts.keys:
             return
         if prompts.keys[index].key_mask is not None:
-            self.state.current.released.add(index)
+            settle(self.state, self._edited, index)
         remaining = prompts.without_key(index)
         if remaining is None:
             self.discard()

@@ -49,9 +49,14 @@ def keep_slice(state: SegmentState, edited: EditedObject | None, view: ViewGeome
         raise InputError(_("the segment is empty on this slice: go to a slice that shows it, or draw it first"))
     key = KeySlice(None, "kept", key_mask=StoredKeyMask.of(mask))
     before = state.prompts
-    state.current.released.discard(index)
+    settle(state, edited, index)
     state.change_prompts(Prompts(plane, {index: key}) if before is None else before.with_key(index, key, stack))
     return index
+
+
+def settle(state: SegmentState, edited: EditedObject | None, index: int) -> None:
+    """The user decides about the final mask of a slice: edits that were made there until now do not count any more."""
+    state.current.settled[index] = None if edited is None else edited.object_on(index)
 
 
 def _shown_on(state: SegmentState, edited: EditedObject | None, stack: Stack, index: int) -> np.ndarray:
@@ -79,7 +84,7 @@ def with_edited_slices(state: SegmentState, edited: Edits, prompts: Prompts, sta
     if current.run is None or prompts.lineage != current.lineage:
         return prompts
     newer, undone = edited.newer_than(current.run.edits), edited.undone_since(current.run.edits)
-    edits = {index: mask for index, mask in newer.items() if index not in current.released}
+    edits = {index: mask for index, mask in newer.items() if not current.settles(index, mask)}
     known = current.run.prompts.keys
     for index, key in prompts.keys.items():
         if key.origin != "edited" or index in edits:
@@ -98,11 +103,11 @@ def with_edited_slices(state: SegmentState, edited: Edits, prompts: Prompts, sta
 
 
 def _newer(edits: Mapping[int, np.ndarray], prompts: Prompts, known: Mapping[int, KeySlice]) -> dict[int, np.ndarray]:
-    """Edits of slices on which nothing else was marked since the last run."""
+    """Edits of slices on which nothing else was marked since the last run. One that a kept mask does not settle came later."""
     newer = {}
     for index, mask in edits.items():
         key = prompts.keys.get(index)
-        if key is None or key.origin == "edited" or _is_same(key, known.get(index)):
+        if key is None or key.origin in ("edited", "kept") or _is_same(key, known.get(index)):
             newer[index] = mask
     return newer
 

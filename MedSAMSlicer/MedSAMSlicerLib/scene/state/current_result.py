@@ -76,13 +76,14 @@ class CurrentResult:
         outdated: whether the volume holds other voxels than those that the result was made from. No prediction starts
             from it then.
         seen: slices of the result that the user has looked at since they were contoured.
-        released: slices whose final masks the user has removed since: edits on them do not count.
+        settled: slices whose final masks the user has chosen or removed since, and the object in the segment on them at that
+            time: only what is edited after that counts; see `settles`.
     """
 
     def __init__(self) -> None:
         self.run: FinishedRun | None = None
         self.seen: frozenset[int] = frozenset()
-        self.released: set[int] = set()
+        self.settled: dict[int, np.ndarray | None] = {}
         self.image: StackImage | None = None
         self._drawn: tuple[FinishedRun, StackImage] | None = None
         """A run and the image of its result, to be shown again if the next run ends without one."""
@@ -173,9 +174,14 @@ class CurrentResult:
         if before is None or before.shape != run.result.shape:
             self.seen = frozenset()
         self.seen = frozenset(index for index in self.seen if before is not None and _same(before, run.result, index))
-        self.run, self.released = run, set()
+        self.run, self.settled = run, {}
         self._drawn = (run, self.image) if drawn and self.image is not None else None
         self.applied = self.undone = self.outdated = False
+
+    def settles(self, index: int, edited: np.ndarray) -> bool:
+        """Whether the user has decided about a slice when the segment held this mask on it."""
+        before = self.settled.get(index)
+        return before is not None and np.array_equal(before, edited)
 
     def look_at(self, index: int) -> bool:
         """The user looks at a slice. Returns whether it is one of the result, which the view shows."""
@@ -224,7 +230,7 @@ class CurrentResult:
     def drop(self) -> None:
         """Forget the result; what was applied stays in the segment."""
         self.run = self.image = self._drawn = None
-        self.seen, self.released = frozenset(), set()
+        self.seen, self.settled = frozenset(), {}
         self.applied = self.undone = self.outdated = False
 
 

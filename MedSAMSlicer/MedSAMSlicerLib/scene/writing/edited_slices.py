@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 
 from ...engine.volume.affine import transform_points
-from ...engine.volume.voxel_box import CroppedMask
+from ...engine.volume.voxel_box import CroppedMask, VoxelBox
 from ..volume.geometry import ijk_to_other
 from ..volume.view_plane import Stack
 from .segmentation_grid import SegmentVoxels
@@ -52,6 +52,23 @@ class WrittenObject:
             own = np.where(found != inside, found, own)
         return cls(segment, CroppedMask.of(own, box.first), CroppedMask.of(voxels & ~inside, box.first))
 
+    def edited_voxels(self) -> int:
+        """How many voxels of the object were edited since."""
+        compared = self._compare()
+        return 0 if compared is None else int(np.count_nonzero(compared[2]))
+
+    def _compare(self) -> tuple[VoxelBox, np.ndarray, np.ndarray] | None:
+        """A box, the object in it as the segment holds it now, and where that was edited; None if it cannot be read."""
+        content = self.segment.bounding_box()
+        if content is None:
+            return None
+        box = content.union(self.own.box).union(self.others.box)
+        now = self.segment.read(box)
+        if now is None:
+            return None
+        held = now & ~self.others.inside(box)
+        return box, held, held != self.own.inside(box)
+
     def masks_on(
         self, stack: Stack, segmentation_node: slicer.vtkMRMLSegmentationNode, indices: list[int] | None = None
     ) -> dict[int, np.ndarray]:
@@ -64,15 +81,10 @@ class WrittenObject:
             segmentation_node: the segment's.
             indices: slices; None for those that were edited.
         """
-        content = self.segment.bounding_box()
-        if content is None:
+        compared = self._compare()
+        if compared is None:
             return {}
-        box = content.union(self.own.box).union(self.others.box)
-        now = self.segment.read(box)
-        if now is None:
-            return {}
-        held = now & ~self.others.inside(box)
-        edited = held != self.own.inside(box)
+        box, held, edited = compared
         slice_to_voxels = (
             np.linalg.inv(self.segment.ijk_to_node)
             @ ijk_to_other(stack.volume_node, segmentation_node)

@@ -133,11 +133,12 @@ class ResultWriter:
         state.check_nodes()
         self.check_undo()
         mode, stack, masks = state.parameters.mode, state.stack(plane), result.to_stack()
-        kept = {} if mode == "remove" else self._edited_since_run()
+        kept = {} if mode == "remove" else self._edited_since_run(masks)
         found = self._placed(stack.to_volume(masks)) if kept else None
         for index, edited in kept.items():
             masks[index] = edited
         mask = stack.to_volume(masks)
+        edits_replaced = self._edits_of_another_object() if mode == "replace" else 0
         writer = SegmentWriter(state.segmentation_node, state.segment_id, editor)
         earlier = self._last_form() if mode == "add" else None
         written = writer.write(mask, state.volume_node, mode, None if earlier is None else earlier.added)
@@ -152,7 +153,7 @@ class ResultWriter:
         self._tag(result, plane, earlier)
         self._segment_changed, self._checked = False, result
         current.applied, current.undone = True, False
-        return replace(written, slices_kept=len(kept))
+        return replace(written, slices_kept=len(kept), edits_replaced=edits_replaced)
 
     def _placed(self, mask: np.ndarray) -> CroppedMask:
         """A mask of the volume in the voxels of the segmentation."""
@@ -217,13 +218,26 @@ class ResultWriter:
         if self._state.gone:
             return None
         self.check_undo()
-        last = next((write for write in reversed(self._writes) if not write.tracked.undone), None)
+        last = self._last_write()
         return last if last is not None and last.lineage == self._state.current.lineage else None
 
-    def _edited_since_run(self) -> dict[int, np.ndarray]:
+    def _last_write(self) -> _Write | None:
+        return next((write for write in reversed(self._writes) if not write.tracked.undone), None)
+
+    def _edits_of_another_object(self) -> int:
+        """Edited voxels of the object that was written last, if the result is one of another object."""
+        last = self._last_write()
+        if last is None or last.lineage == self._state.current.lineage or last.object is None:
+            return 0
+        return last.object.edited_voxels()
+
+    def _edited_since_run(self, masks: np.ndarray) -> dict[int, np.ndarray]:
         """The object in the segment on slices that were edited, or whose edits were undone, since the run began.
 
         Without those where the user has made the result's own mask final since.
+
+        Args:
+            masks: the result, bool (slices, rows, columns).
         """
         current, prompts = self._state.current, self._state.prompts
         if current.run is None:
@@ -234,9 +248,10 @@ class ResultWriter:
             if (mask := self.object_on(index)) is not None:
                 newer[index] = mask
         for index, key in ({} if prompts is None else prompts.keys).items():
-            before = current.run.prompts.keys.get(index)
-            if key.origin == "kept" and (before is None or key.given != before.given):
-                newer.pop(index, None)
+            if key.origin != "kept" or key.key_mask is None or index not in newer:
+                continue
+            if current.settles(index, newer[index]) and np.array_equal(key.key_mask.key_mask.mask, masks[index]):
+                del newer[index]
         return newer
 
     def check_undo(self) -> None:

@@ -54,6 +54,7 @@ class Written:
         change: what has changed; None if there was nothing to do, or if the segment was resampled to the reference
             geometry first.
         slices_kept: slices that were left as the user had edited them.
+        edits_replaced: voxels that the user had edited on an earlier object, which the mask has replaced.
     """
 
     voxels: int
@@ -61,6 +62,7 @@ class Written:
     voxels_outside: int
     change: SegmentChange | None = field(default=None, repr=False, compare=False)
     slices_kept: int = 0
+    edits_replaced: int = 0
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,21 @@ def test_a_result_from_before_the_edits_leaves_them_and_says_so(effect_fixture: 
     assert origins(effect_fixture) == {8: "edited", 10: "drawn", 12: "edited"}
 
 
+def test_a_new_object_that_replaces_edits_says_so(effect_fixture: Any) -> None:
+    effect_fixture.drag()
+    effect_fixture.effect.apply()
+    edited = edit(effect_fixture)
+    effect_fixture.effect.discard()
+    effect_fixture.drag(half=0.4)
+    effect_fixture.effect.scriptedEffect.setParameter("Mode", "replace")
+    effect_fixture.effect.apply()
+    assert (effect_fixture.voxels() == effect_fixture.result()).all()
+    count = (edited != effect_fixture.truth).sum()
+    assert f"That includes {count} voxels edited since the last 'Apply'" in effect_fixture.ui.noteLabel.text
+    effect_fixture.host.editor.undo()
+    assert (effect_fixture.voxels() == edited).all()
+
+
 def test_masking_by_another_segment_is_respected(effect_fixture: Any) -> None:
     effect_fixture.drag(half=0.4)
     effect_fixture.effect.apply()

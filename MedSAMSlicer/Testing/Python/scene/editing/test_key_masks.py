@@ -368,6 +368,31 @@ def test_a_kept_slice_of_a_preview_counts_more_than_an_earlier_edit(user: Correc
     assert np.array_equal(user.segment[4], preview)
 
 
+@pytest.mark.parametrize("apply", [True, False])
+def test_an_edit_of_a_kept_slice_counts_more_than_what_was_kept_before(user: Corrections, apply: bool) -> None:
+    user.contour()
+    user.run()
+    user.contouring.keep_slice(user.fixture.view(4))
+    user.erase(4)
+    edited = user.segment
+    if not apply:
+        user.run()
+        assert user.origins == {4: "edited", MIDDLE: "drawn"}
+    assert user.write("replace").slices_kept == int(apply)
+    assert np.array_equal(user.segment[4], edited[4])
+
+
+def test_removing_a_key_mask_does_not_give_the_edit_away(user: Corrections) -> None:
+    user.contour()
+    user.erase(4)
+    edited = user.segment
+    user.contouring.keep_slice(user.fixture.view(4))
+    user.contouring.remove_key(4)
+    user.contouring.cancel()
+    assert user.write("replace").slices_kept == 1
+    assert np.array_equal(user.segment, edited)
+
+
 def test_an_edit_that_is_undone_after_a_run_has_used_it_is_none_any_more(user: Corrections) -> None:
     user.contour()
     user.erase(4)
