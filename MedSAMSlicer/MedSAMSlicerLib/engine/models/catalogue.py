@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="fd6bbd0def216c8f367ce62366429c7b6149281738c724a52ef6352a64de97c6",
+                sha256="46e8800d9bd759395689a83f6f6ae4c15e165777af7e18010f09d9367a97417c",
             ),
         ),
         _LITEMEDSAM,
