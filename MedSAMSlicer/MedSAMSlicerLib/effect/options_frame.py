@@ -265,13 +265,14 @@ def _bar_style(progress: ProgressBar) -> str:
     """Style sheet of a label that is filled as far as a run has come.
 
     Not a QProgressBar: Qt's Fusion style animates one that is not full 30 times a second, and each time Qt puts the whole window
-    together anew, with all views: that took half of the processor's time from the engine.
+    together anew, with all views: runs took twice as long where Slicer draws in software.
     """
     share = progress.done / progress.total if progress.total else 0.0
-    stops = f"stop:0 {{0}}, stop:{share:.3f} {{0}}, stop:{min(1.0, share + 0.001):.3f} {{1}}, stop:1 {{1}}"
-    colours = stops.format("palette(highlight)", "palette(base)")
+    # Transparent, because a style sheet's gradient does not follow a change to a dark palette.
+    done, rest = "palette(highlight)", "transparent"
     if share in (0.0, 1.0):
-        fill = "palette(highlight)" if share else "palette(base)"
+        fill = done if share else rest
     else:
-        fill = f"qlineargradient(x1:0, y1:0, x2:1, y2:0, {colours})"
+        edge = f"stop:{share:.3f} {done}, stop:{min(1.0, share + 0.001):.3f} {rest}"
+        fill = f"qlineargradient(x1:0, y1:0, x2:1, y2:0, stop:0 {done}, {edge}, stop:1 {rest})"
     return f"border: 1px solid palette(mid); background: {fill};"

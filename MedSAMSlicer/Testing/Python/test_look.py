@@ -76,6 +76,13 @@ def test_the_pictures_are_light_and_dark_and_their_labels_can_be_read(measured: 
     assert measured[NARROW][name]["faint"] == []
 
 
+def test_the_bar_of_a_run_follows_a_dark_palette(folder: Path) -> None:
+    """A part of the bar that is not filled yet does not stay as bright as in a light one."""
+    picture = matplotlib.image.imread(folder / "effect-running-dark.png")
+    white = (picture[..., :3].min(axis=2) > 0.95).mean(axis=1)
+    assert white.max() < 0.3
+
+
 @pytest.mark.parametrize("name", EFFECT)
 def test_what_is_needed_next_is_seen_without_scrolling(measured: Any, name: str) -> None:
     ends = measured[IN_1500_BY_900][f"effect-{name}"]["ends"]

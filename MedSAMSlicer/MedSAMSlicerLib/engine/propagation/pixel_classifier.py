@@ -60,7 +60,7 @@ class _View:
 
 
 @dataclass(frozen=True)
-class _Class:
+class _Sums:
     """Weighted sums over the sure pixels and tokens of one side, the object or its surroundings. They are never changed in place.
 
     Attributes:
@@ -75,9 +75,9 @@ class _Class:
     sum: np.ndarray | float = 0.0
     squares: np.ndarray | float = 0.0
 
-    def with_slice(self, bins: np.ndarray, tokens: np.ndarray, weight: float) -> _Class:
+    def with_slice(self, bins: np.ndarray, tokens: np.ndarray, weight: float) -> _Sums:
         """With int (n,) bins of pixels and float32 (m, channels) tokens of one more slice."""
-        return _Class(
+        return _Sums(
             self.histogram + weight * np.bincount(bins, minlength=len(self.histogram)),
             self.tokens + weight * len(tokens),
             self.sum + weight * tokens.sum(axis=0, dtype=np.float64),
@@ -109,7 +109,7 @@ class PixelClassifier:
     def __init__(self, predictor: SlicePredictor, settings: PixelClassifierSettings, share: float) -> None:
         self._predictor, self._settings, self._share = predictor, settings, share
         self._grid = predictor.predictor.family.logits_grid(predictor.rows, predictor.columns)
-        self._object, self._surroundings = _Class(), _Class()
+        self._object, self._surroundings = _Sums(), _Sums()
         self._views: LRUCache[int, _View] = LRUCache(_VIEWS)
 
     def learn(self, index: int, mask: SliceMask) -> None:

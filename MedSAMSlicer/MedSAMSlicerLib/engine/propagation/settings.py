@@ -35,7 +35,8 @@ class InBoxSettings:
         largest_shear: largest shear of the ellipsoid, in half widths of the box; below 1, where the sections vanish.
             0.8 to 0.99.
         fewest_in_parts: number of predicted slices from which only the first of them is encoded whole, and of the others
-            the part around the box: faster, not always as accurate. None to encode all slices whole. 3 to 10.
+            the part around the box: faster, not always as accurate, and not together with `PixelClassifierSettings.in_box`,
+            which has all slices encoded whole. None to encode all slices whole. 3 to 10.
         median_box: when and how slices are predicted a second time.
     """
 
@@ -147,8 +148,8 @@ class PixelClassifierSettings:
         logits_weight: weight of the decoder's logits. 0.5 to 1.
         grey_weight: weight of the log-likelihood ratio of grey levels. 0 to 1.
         embedding_weight: weight of the log-likelihood ratio of the embedding. 0 to 0.6.
-        bias: logit that is added everywhere: the ratio is positive where both are as likely, but there are more pixels of
-            surroundings. -0.9 to 0.
+        bias: logit that is added everywhere: a pixel that is as likely on either side belongs to the surroundings more often,
+            because they are larger. -0.9 to 0.
         sure_logit: magnitude from which the decoder's logits are sure enough to learn from. 0 to 4.
         surroundings: width of the surroundings from which is learned and where masks are changed, as a fraction of the sides of
             the 3D box, or of the mask's box. 0.1 to 0.5.
