@@ -17,8 +17,9 @@ _PATHS = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "MedSAMSlicer")])
 # Prints the seconds of importing torch, if it is needed, and the time at which the model was loaded.
 _READY = """
 import json, sys, time
-from MedSAMSlicerLib.engine.environment import share_processor
+from MedSAMSlicerLib.engine.environment import return_memory, share_processor
 share_processor()
+return_memory()
 begin = time.perf_counter()
 if sys.argv[1] == "torch":
     import torch
@@ -31,8 +32,9 @@ print(json.dumps({"imported": imported, "ready": time.time()}))
 
 _PEAK = """
 import json, resource, sys, time
-from MedSAMSlicerLib.engine.environment import share_processor
+from MedSAMSlicerLib.engine.environment import return_memory, share_processor
 share_processor()
+return_memory()
 import numpy as np
 from MedSAMSlicerLib.engine.inference.embedding_cache import DEFAULT_BYTES
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt

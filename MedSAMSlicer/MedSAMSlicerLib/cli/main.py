@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..engine.diagnostics.log import get_logger, log_error
-from ..engine.environment import share_processor
+from ..engine.environment import return_memory, share_processor
 from ..engine.errors import Cancelled, InputError, MedSAMError, as_user_error
 from .console import prepare_output, print_error, print_line
 from .log_options import logging_to
@@ -95,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit status: 0; 2 wrong input; 3 weights; 130 interrupted; 1 anything else."""
     prepare_output()
     share_processor()
+    return_memory()
     failure: MedSAMError | None = None
     with _interrupted_once():
         try:

@@ -23,7 +23,7 @@ from io import BufferedReader
 import numpy as np
 
 from ..diagnostics.log import get_logger, log_error
-from ..environment import lower_priority, share_processor
+from ..environment import lower_priority, return_memory, share_processor
 from ..errors import WeightsError, as_user_error
 from ..masks import dice
 from ..model_choice import DEFAULT_MODEL, FASTER_CPU, OPENVINO_DEVICES, ModelChoice, Service
@@ -242,6 +242,7 @@ def _check(model: str, slices: Sequence[CheckSlice], send: SendLine) -> None:
 
     # As in the inference process, so that the times are the same.
     share_processor()
+    return_memory()
     lower_priority()
     from ..runtimes.devices import available_devices, name_of_device
     from ..serving.service import SegmentationService

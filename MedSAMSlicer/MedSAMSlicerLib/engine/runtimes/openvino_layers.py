@@ -5,7 +5,7 @@ Parameter names are those of the authors' weights file: `Weights.part` goes down
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +28,7 @@ class Weights:
         prefix: name of the module with a dot at its end; empty for the network.
     """
 
-    arrays: Mapping[str, np.ndarray]
+    arrays: MutableMapping[str, np.ndarray]
     prefix: str = ""
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -50,6 +50,15 @@ class Weights:
             made = self[name] if values is None else values()
             self._constants[key] = np.ascontiguousarray(made, np.float32)
         return ops.constant(self._constants[key], shared_memory=True)
+
+    def release(self) -> None:
+        """Forget the parameters of this module and of the modules in it, once a network is made of them.
+
+        Constants that were computed from them, such as merged ones, take memory of their own. Networks for other sizes can still
+        be made, from the same constants.
+        """
+        for name in [name for name in self.arrays if name.startswith(self.prefix)]:
+            del self.arrays[name]
 
 
 def integers(values: Sequence[int]) -> Node:

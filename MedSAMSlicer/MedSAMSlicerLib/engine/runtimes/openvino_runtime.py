@@ -68,13 +68,19 @@ class OpenVINORuntime:
         core().get_property(on, "FULL_DEVICE_NAME")
         self.device = "cpu" if on == "CPU" else device
         self.version = f"{openvino.get_version()} {precision or on}"
-        weights = Weights(arrays)
+        weights = Weights(dict(arrays))
         image_encoder = weights.part("image_encoder")
 
+        def compiled(height: int, width: int) -> CompiledNetwork:
+            network = encoder(image_encoder, height, width)
+            image_encoder.release()
+            return CompiledNetwork(network, threads, on, precision)
+
         shared = (encoder_identity, device, threads)
-        self._encoders = (_encoders.get(shared) if encoder_identity else None) or NetworkSizes(
-            lambda height, width: CompiledNetwork(encoder(image_encoder, height, width), threads, on, precision)
-        )
+        existing = _encoders.get(shared) if encoder_identity else None
+        if existing is not None:
+            image_encoder.release()
+        self._encoders = existing or NetworkSizes(compiled)
         if encoder_identity:
             _encoders[shared] = self._encoders
         self._decoder_of = cache(lambda multimask: CompiledNetwork(decoder(weights, input_size, multimask), threads))

@@ -43,7 +43,7 @@ import numpy as np
 
 from ..diagnostics.child_log import claim_standard_streams, log_to_stderr
 from ..diagnostics.log import get_logger, log_error
-from ..environment import lower_priority, share_processor
+from ..environment import lower_priority, return_memory, share_processor
 from ..errors import Cancelled, InputError, MedSAMError, WorkerError, as_user_error, one_line
 from ..model_choice import ModelChoice, RunInfo, Service
 from ..models.catalogue import known_model
@@ -257,6 +257,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--service", default=DEFAULT_SERVICE, help="factory of the service, as module:function")
     options = parser.parse_args(arguments)
     share_processor()
+    return_memory()
     lower_priority()
     request_stream, response_stream = claim_standard_streams()
     _enlarge_pipe(response_stream)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
+from subprocess import PIPE
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,37 @@ def test_all_cores_are_used_unless_the_environment_says_otherwise(monkeypatch: p
     assert environment.computing_threads() == cores
     monkeypatch.setenv(environment.THREADS_VARIABLE, "3")
     assert environment.computing_threads() == 3
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library of Linux")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    """Small blocks between large ones hold what is freed, unless large ones are apart from the heap."""
+    script = """
+import sys
+import numpy as np
+from MedSAMSlicerLib.engine.environment import return_memory
+
+def used():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+if sys.argv[1] == "return":
+    return_memory()
+for _ in range(2):
+    before, large, small = used(), [], []
+    for _ in range(16):
+        large.append(np.ones(6 << 17))
+        small.append(np.ones(1 << 10))
+    del large
+print((used() - before) >> 20)
+"""
+    path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH")]))
+    environ = {**os.environ, "PYTHONPATH": path}
+    left = {
+        how: int(subprocess.run([sys.executable, "-c", script, how], env=environ, stdout=PIPE, check=True).stdout)
+        for how in ("keep", "return")
+    }
+    assert left["return"] <= 2, left
 
 
 def test_the_priority_is_lowered_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_a_run_returns_nearly_the_previewed_mask(litemedsam_weights: Path) -> No
     assert dice(result.mask, preview.mask) > 0.97 and result.box == rectangle
 
 
-@pytest.mark.parametrize(("text", "megabytes"), [("", 352), ("64", 64), ("0", 0)])
+@pytest.mark.parametrize(("text", "megabytes"), [("", 144), ("64", 64), ("0", 0)])
 def test_an_environment_variable_limits_the_embeddings_of_inference_processes(
     text: str, megabytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
