@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="46e8800d9bd759395689a83f6f6ae4c15e165777af7e18010f09d9367a97417c",
+                sha256="d43a4affc4bc9077bd334fc3360311fa9267785f16daf9a76fb31d4fef68802b",
             ),
         ),
         _LITEMEDSAM,

@@ -68,7 +68,7 @@ def propagate_in_box(
             if ready in given_masks:
                 yield key_mask_result(ready, given_masks[ready])
             elif own is None:
-                yield skipped.result(ready, logits)
+                yield skipped.result(ready, walk.pixels.refined_by_levels(ready, logits))
             elif ready in key_masks:
                 yield key_result(ready, own, prompt.slices[ready], settings.confidence)
             else:
@@ -98,6 +98,9 @@ class _BoxWalk:
         key_masks: masks of slices that are given or predicted already.
         shapes: shapes of the key masks that were given.
         settings: settings of the propagation.
+
+    Attributes:
+        pixels: what the slices predicted so far have taught about the object's pixels.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class _BoxWalk:
     ) -> None:
         self._predictor, self._box3d, self._indices, self._key_masks = predictor, box3d, indices, key_masks
         self._shapes, self._settings = shapes, settings.in_box
-        self._pixels = PixelClassifier(predictor, settings.pixels, settings.pixels.in_box)
+        self.pixels = PixelClassifier(predictor, settings.pixels, settings.pixels.in_box)
         self._first, self._last = indices[0], indices[-1]
         middle = (self._first + self._last) // 2
         self._start = min(indices, key=lambda index: abs(index - middle))
@@ -122,7 +125,7 @@ class _BoxWalk:
         self._cut_off_below, self._cut_off_above = self._first == 0, self._last == slices - 1
         for index, mask in key_masks.items():
             self._observe(index, mask)
-            self._pixels.learn(index, mask)
+            self.pixels.learn(index, mask)
 
     def predictions(self) -> Iterator[tuple[int, SliceMask]]:
         """Index and mask of every slice, alternately above and below the middle.
@@ -177,9 +180,9 @@ class _BoxWalk:
             if index not in self._key_masks
         }
         for index, mask in new.items():
-            self._pixels.learn(index, mask)
+            self.pixels.learn(index, mask)
         for index, mask in found.items():
-            yield index, self._pixels.refined(index, new[index]) if index in new else mask
+            yield index, self.pixels.refined(index, new[index]) if index in new else mask
 
     def _observe_once(self, index: int, mask: SliceMask) -> None:
         if index not in self._key_masks:

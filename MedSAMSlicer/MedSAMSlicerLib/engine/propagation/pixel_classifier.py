@@ -143,16 +143,38 @@ class PixelClassifier:
         """
         if self._share == 0 or not mask.mask.any() or min(self._object.pixels, self._surroundings.pixels) == 0:
             return mask
-        settings, view = self._settings, self._view(index, mask)
-        levels = self._of_levels()[view.bins]
-        grey = (levels + ndimage.uniform_filter(levels, _NEIGHBOURHOOD)) / 2
-        before = mask.logits[view.pixels]
-        change = (settings.logits_weight - 1) * before + settings.grey_weight * grey + settings.bias
-        change += settings.embedding_weight * self._of_embedding(view)
+        view = self._view(index, mask)
+        change = self._by_levels(mask.logits[view.pixels], view.bins)
+        change += self._settings.embedding_weight * self._of_embedding(view)
         logits = mask.logits.copy()
         logits[view.pixels] += self._share * change
         refined = self._predictor.with_logits(mask, logits.astype(np.float32))
         return refined if refined.mask.any() else mask
+
+    def refined_by_levels(self, index: int, logits: np.ndarray) -> np.ndarray:
+        """Logits of a slice in a 3D box that was not encoded, changed by its grey levels alone.
+
+        Args:
+            index: slice index.
+            logits: float32 (h, w) logits at the decoder's resolution, from neighbouring slices.
+
+        Returns:
+            `logits` themselves if no pixel belongs to the object, if there are too few sure pixels, or if nothing would be left.
+        """
+        if self._share == 0 or not (logits > 0).any() or min(self._object.pixels, self._surroundings.pixels) == 0:
+            return logits
+        box = self._predictor.box3d
+        assert box is not None
+        pixels, bins = self._levels(index, box)
+        changed = logits.copy()
+        changed[pixels] += self._share * self._by_levels(logits[pixels], bins)
+        return changed if (changed > 0).any() else logits
+
+    def _by_levels(self, logits: np.ndarray, bins: np.ndarray) -> np.ndarray:
+        """float64 (h, w) change of logits without that of the embedding; `bins` are those of the pixels."""
+        levels, settings = self._of_levels()[bins], self._settings
+        grey = (levels + ndimage.uniform_filter(levels, _NEIGHBOURHOOD)) / 2
+        return (settings.logits_weight - 1) * logits + settings.grey_weight * grey + settings.bias
 
     def _of_levels(self) -> np.ndarray:
         """float64 (bins,) log-likelihood ratio of grey levels."""
@@ -196,27 +218,32 @@ class PixelClassifier:
         return view
 
     def _seen(self, index: int, mask: SliceMask) -> _View:
-        grid, box = self._grid, self._predictor.box3d or Box.from_mask(mask.mask)
+        box = self._predictor.box3d or Box.from_mask(mask.mask)
         assert box is not None
+        pixels, bins = self._levels(index, box)
+        embedding = self._predictor.predictor.embed(self._predictor.image(index))
+        side = self._grid.side // embedding.shape[1]
+        first, end = (tuple(one.start // side for one in pixels), tuple(-(-one.stop // side) for one in pixels))
+        return _View(
+            pixels,
+            bins,
+            embedding[:, first[0] : end[0], first[1] : end[1]],
+            (first[0] * side, first[1] * side),
+            side,
+        )
+
+    def _levels(self, index: int, box: Box) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Rows and columns of the logits in and around a box, and the int (h, w) bins of their grey levels."""
+        grid = self._grid
         rows, columns = (round(self._predictor.rows * grid.down), round(self._predictor.columns * grid.across))
         pixels = (
             _around(box.y0 * grid.down, (box.y1 + 1) * grid.down, self._settings.surroundings, rows),
             _around(box.x0 * grid.across, (box.x1 + 1) * grid.across, self._settings.surroundings, columns),
         )
-        image = self._predictor.image(index)
-        levels = area_resize(image, rows, columns)[pixels]
+        levels = area_resize(self._predictor.image(index), rows, columns)[pixels]
         if levels.ndim == 3:
             levels = levels.mean(axis=2)
-        embedding = self._predictor.predictor.embed(image)
-        side = grid.side // embedding.shape[1]
-        first, end = (tuple(one.start // side for one in pixels), tuple(-(-one.stop // side) for one in pixels))
-        return _View(
-            pixels,
-            (levels // _LEVELS_PER_BIN).astype(int),
-            embedding[:, first[0] : end[0], first[1] : end[1]],
-            (first[0] * side, first[1] * side),
-            side,
-        )
+        return pixels, (levels // _LEVELS_PER_BIN).astype(int)
 
 
 def _around(low: float, high: float, surroundings: float, size: int) -> slice:

@@ -1,7 +1,8 @@
-"""Interpolation of thin slices: every second slice of a 3D box is not predicted if its neighbours are close enough.
+"""Interpolation of slices: every second slice of a 3D box is not predicted if its neighbours are close enough, and more of thin ones.
 
 Encoding takes most of the time, and slices a millimetre apart look nearly the same. Masks of skipped slices come from the
-smoothed logits of their neighbours (`smoothing`). Slices are skipped only in 3D boxes: between key slices and beyond
+smoothed logits of their neighbours (`smoothing`), and with a classifier of pixels from their own grey levels
+(`PixelClassifier.refined_by_levels`). Slices are skipped only in 3D boxes: between key slices and beyond
 them, boxes follow the masks from slice to slice, and a bent object was lost that way (docs/development/propagation.md).
 """
 
@@ -20,10 +21,16 @@ from .slice_predictor import SliceMask, SlicePredictor
 
 
 def slice_step(count: int, spacing_mm: float, settings: SkippingSettings) -> int:
-    """Step between predicted slices: 1 to predict all of `count` slices, 2 to skip every second one."""
-    # 1e-3 mm of tolerance for spacings that are stored with few digits.
-    close = 2 * spacing_mm < settings.largest_gap_mm + 1e-3
-    return 2 if close and count >= 2 * settings.fewest_predicted else 1
+    """Step between predicted slices: 1 to predict all of `count` slices, 2 to predict every second one, and so on."""
+
+    def suits(step: int, gap_mm: float, fewest: int) -> bool:
+        # 1e-3 mm of tolerance for spacings that are stored with few digits.
+        return step * spacing_mm < gap_mm + 1e-3 and count >= step * fewest
+
+    for step in range(settings.largest_step, 2, -1):
+        if suits(step, settings.thin_gap_mm, settings.fewest_of_thin):
+            return step
+    return 2 if suits(2, settings.largest_gap_mm, settings.fewest_predicted) else 1
 
 
 def predicted_slices(

@@ -133,6 +133,23 @@ def test_what_was_learned_on_a_slice_holds_on_others(predictor: SlicePredictor) 
     np.testing.assert_array_equal(classifier.refined(other, doubtful).mask, TRUTH[other])
 
 
+def test_a_slice_that_was_not_encoded_is_changed_by_its_grey_levels_alone() -> None:
+    predictor = SlicePredictor(SOURCE, doubting_predictor(), 1.0, box_of(TRUTH.any(axis=0)))
+    runtime = predictor.predictor.runtime
+    assert isinstance(runtime, ThresholdRuntime)
+    classifier = PixelClassifier(predictor, SETTINGS, 1.0)
+    other, teacher = MIDDLE + 3, slice_mask(predictor, MIDDLE, logits_of(TRUTH[MIDDLE]))
+    between = logits_of(TRUTH[MIDDLE], 1.0)
+    assert classifier.refined_by_levels(other, between) is between, "nothing has been learned"
+    classifier.learn(MIDDLE, teacher)
+    found = classifier.refined_by_levels(other, between)
+    np.testing.assert_array_equal(found[:60, :70] > 0, TRUTH[other])
+    assert runtime.encoded == 1
+    empty = logits_of(np.zeros((60, 70), bool))
+    assert classifier.refined_by_levels(other, empty) is empty
+    assert PixelClassifier(predictor, SETTINGS, 0.0).refined_by_levels(other, between) is between
+
+
 def test_another_key_slice_changes_only_the_slices_up_to_its_neighbours() -> None:
     """Only these are predicted again when the user corrects a slice."""
     wrong = TRUTH[FIRST + 5].copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from MedSAMSlicerLib.engine.propagation.settings import SkippingSettings
+from MedSAMSlicerLib.engine.propagation.settings import PixelClassifierSettings, PropagationSettings, SkippingSettings
 from MedSAMSlicerLib.engine.propagation.slice_skipping import predicted_slices, slice_step
 from MedSAMSlicerLib.engine.results import SliceResult
 from support.shapes import ellipsoid, stack_of
@@ -22,14 +23,19 @@ FIRST, LAST = 10, 50
 AROUND = Box.from_mask(TRUTH.any(axis=0))
 assert AROUND is not None
 BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
+MANY_SKIPPED = SkippingSettings(largest_gap_mm=10.0, fewest_predicted=8, largest_step=4)
 
 
 def run(
-    truth: np.ndarray, prompt: StackPrompt, slice_mm: float, inside: int = 200
+    truth: np.ndarray,
+    prompt: StackPrompt,
+    slice_mm: float,
+    inside: int = 200,
+    settings: PropagationSettings = PropagationSettings(),  # noqa: B008 - immutable
 ) -> tuple[dict[int, SliceResult], int]:
     predictor = threshold_predictor()
     source = stack_of(truth, (1.0, 1.0, slice_mm), inside=inside)
-    found = list(propagate(source, prompt, predictor))
+    found = list(propagate(source, prompt, predictor, settings))
     results = {one.index: one for one in found}
     assert sorted(results) == list(range(FIRST, LAST + 1)) and len(found) == len(results)
     return results, predictor.timings.encoder_calls
@@ -61,12 +67,33 @@ def test_slices_are_skipped_only_if_they_are_thin_and_many(count: int, slice_mm:
     assert slice_step(count, slice_mm, SkippingSettings()) == step
 
 
-@pytest.mark.parametrize("count", [30, 31, 44, 45])
+@pytest.mark.parametrize(
+    ("count", "slice_mm", "step"),
+    [
+        (16, 5.0, 2),
+        (15, 5.0, 1),
+        (40, 5.5, 1),
+        (40, 1.25, 3),
+        (35, 1.25, 2),
+        (48, 1.0, 4),
+        (47, 1.0, 3),
+        (200, 0.3, 4),
+        (48, 1.5, 2),
+    ],
+)
+def test_more_of_thin_slices_are_skipped_if_the_settings_say_so(count: int, slice_mm: float, step: int) -> None:
+    assert slice_step(count, slice_mm, MANY_SKIPPED) == step
+
+
+@pytest.mark.parametrize("settings", [SkippingSettings(), MANY_SKIPPED], ids=["default", "many"])
+@pytest.mark.parametrize("count", [30, 31, 44, 45, 46, 47, 48, 61])
 @pytest.mark.parametrize("slice_mm", [0.6, 1.0, 2.0])
-def test_both_ends_are_predicted_and_no_gap_exceeds_the_step(count: int, slice_mm: float) -> None:
-    predicted = predicted_slices(7, 6 + count, slice_mm, SkippingSettings())
+def test_both_ends_are_predicted_and_no_gap_exceeds_the_step(
+    count: int, slice_mm: float, settings: SkippingSettings
+) -> None:
+    predicted = predicted_slices(7, 6 + count, slice_mm, settings)
     assert predicted[0] == 7 and predicted[-1] == 6 + count
-    assert max(b - a for a, b in pairwise(predicted)) == slice_step(count, slice_mm, SkippingSettings())
+    assert max(b - a for a, b in pairwise(predicted)) == slice_step(count, slice_mm, settings)
     assert [13 + count - index for index in reversed(predicted)] == predicted, "the same for a flipped volume"
 
 
@@ -80,6 +107,28 @@ def test_half_of_the_slices_are_encoded_and_the_object_is_complete() -> None:
     assert len(left) == calls - fewer and not {FIRST, LAST} & set(left)
     # An interpolated slice takes over the predicted IoU of its neighbours.
     assert all(thin[index].mask.any() and 0 < thin[index].predicted_iou <= 1 for index in left)
+
+
+@pytest.mark.parametrize(("slice_mm", "share"), [(5.0, 1 / 2), (1.2, 1 / 3)])
+def test_grey_levels_show_what_a_skipped_slice_alone_shows(slice_mm: float, share: float) -> None:
+    """A notch on every skipped slice: no neighbour shows it."""
+    skipping = PropagationSettings(skipping=MANY_SKIPPED)
+    pixels = PixelClassifierSettings(in_box=1.0, logits_weight=0.5, embedding_weight=0.0)
+    classified = replace(skipping, pixels=pixels)
+    # Logits of 3: sure enough to learn from, and not too sure to change.
+    plain, calls = run(TRUTH, BOX3D, slice_mm, 140, skipping)
+    assert calls <= share * len(plain) + 2
+    left = [index for index, one in plain.items() if one.interpolated and 16 < index < 44]
+    notched = TRUTH.copy()
+    notched[left, 24:36, 33:] = False
+    before, _ = run(notched, BOX3D, slice_mm, 140, skipping)
+    after, same = run(notched, BOX3D, slice_mm, 140, classified)
+    assert same == calls, "none of them is encoded for it"
+    for index in left:
+        assert before[index].mask[26:34, 36:40].all() and not after[index].mask[26:34, 36:40].any()
+    assert dice(stacked(after)[left], notched[left]) > dice(stacked(before)[left], notched[left]) + 0.05
+    flipped, _ = run(notched[::-1], BOX3D, slice_mm, 140, classified)
+    assert (stacked(flipped)[::-1] == stacked(after)).all()
 
 
 def test_a_flipped_volume_gives_the_same_masks() -> None:
