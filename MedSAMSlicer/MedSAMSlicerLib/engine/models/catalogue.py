@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="d43a4affc4bc9077bd334fc3360311fa9267785f16daf9a76fb31d4fef68802b",
+                sha256="60c63699500f5770bc9654b7727da1fa8e5835fd45e54463e692d8972c136bdc",
             ),
         ),
         _LITEMEDSAM,

@@ -196,17 +196,16 @@ class SkippingSettings:
         largest_gap_mm: every second slice is skipped if predicted slices are then no further apart, in millimetres;
             0 skips none. 0 to 10.
         fewest_predicted: and if at least this many slices are predicted. 6 to 25.
-        largest_step: one of so many slices is predicted, at least. 2 to 4.
-        thin_gap_mm: more than every second slice is skipped only if predicted slices are then no further apart, in
-            millimetres. 2 to 6.
-        fewest_of_thin: and if at least this many slices are predicted. 10 to 25.
+        largest_step: in long boxes every third slice alone is predicted (with 3), or every fourth (with 4). 2 to 4.
+        long_gap_mm: if predicted slices are then no further apart, in millimetres. 4 to 16.
+        fewest_of_long: and if at least this many slices are predicted. 10 to 25.
     """
 
     largest_gap_mm: float = 4.0
     fewest_predicted: int = 15
     largest_step: int = 2
-    thin_gap_mm: float = 4.0
-    fewest_of_thin: int = 12
+    long_gap_mm: float = 15.0
+    fewest_of_long: int = 12
 
 
 @dataclass(frozen=True)

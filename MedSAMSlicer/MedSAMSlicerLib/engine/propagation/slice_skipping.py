@@ -1,4 +1,4 @@
-"""Interpolation of slices: every second slice of a 3D box is not predicted if its neighbours are close enough, and more of thin ones.
+"""Interpolation of slices: every second slice of a 3D box is not predicted if its neighbours are close enough, and more in long boxes.
 
 Encoding takes most of the time, and slices a millimetre apart look nearly the same. Masks of skipped slices come from the
 smoothed logits of their neighbours (`smoothing`), and with a classifier of pixels from their own grey levels
@@ -28,7 +28,7 @@ def slice_step(count: int, spacing_mm: float, settings: SkippingSettings) -> int
         return step * spacing_mm < gap_mm + 1e-3 and count >= step * fewest
 
     for step in range(settings.largest_step, 2, -1):
-        if suits(step, settings.thin_gap_mm, settings.fewest_of_thin):
+        if suits(step, settings.long_gap_mm, settings.fewest_of_long):
             return step
     return 2 if suits(2, settings.largest_gap_mm, settings.fewest_predicted) else 1
 

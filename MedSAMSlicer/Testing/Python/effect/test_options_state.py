@@ -159,6 +159,19 @@ def test_the_strip_has_a_cell_for_slices_without_a_result() -> None:
     assert color_of(-1.0) == color_of(0.0) == summary.cells[0].color != summary.cells[2].color == color_of(1.0)
 
 
+def test_the_strip_says_which_slices_the_model_has_not_seen() -> None:
+    result = StackResult((9, 4, 4))
+    mask = np.ones((4, 4), bool)
+    for index, confidence in ((2, 0.9), (3, 0.9), (4, 0.3)):
+        review = confidence < 0.5
+        result.add(SliceResult(index, mask, None, 0.9, confidence, needs_review=review, interpolated=index > 2))
+    assert [cell.tooltip for cell in summary_of(result, str).cells] == [
+        "Slice 2: confidence 90 %",
+        "Slice 3: confidence 90 %, interpolated",
+        "Slice 4: confidence 30 %, interpolated, needs review",
+    ]
+
+
 def test_a_run_shows_its_progress_and_can_be_cancelled(editor_fixture: ContourEditorFixture) -> None:
     for name, value in (("ReachPlane", "K"), ("ReachStart", "4"), ("ReachEnd", "9"), ("Reach", "range")):
         editor_fixture.parameters.set(name, value)
