@@ -144,7 +144,8 @@ class PixelClassifier:
         if self._share == 0 or not mask.mask.any() or min(self._object.pixels, self._surroundings.pixels) == 0:
             return mask
         view = self._view(index, mask)
-        change = self._by_levels(mask.logits[view.pixels], view.bins)
+        levels = self._of_levels()[view.bins]
+        change = self._change(mask.logits[view.pixels], (levels + _neighbourhood(levels)) / 2)
         change += self._settings.embedding_weight * self._of_embedding(view)
         logits = mask.logits.copy()
         logits[view.pixels] += self._share * change
@@ -153,6 +154,8 @@ class PixelClassifier:
 
     def refined_by_levels(self, index: int, logits: np.ndarray) -> np.ndarray:
         """Logits of a slice in a 3D box that was not encoded, changed by its grey levels alone.
+
+        Only means of neighbourhoods count: there is no embedding to outweigh the noise of single pixels.
 
         Args:
             index: slice index.
@@ -167,13 +170,12 @@ class PixelClassifier:
         assert box is not None
         pixels, bins = self._levels(index, box)
         changed = logits.copy()
-        changed[pixels] += self._share * self._by_levels(logits[pixels], bins)
+        changed[pixels] += self._share * self._change(logits[pixels], _neighbourhood(self._of_levels()[bins]))
         return changed if (changed > 0).any() else logits
 
-    def _by_levels(self, logits: np.ndarray, bins: np.ndarray) -> np.ndarray:
-        """float64 (h, w) change of logits without that of the embedding; `bins` are those of the pixels."""
-        levels, settings = self._of_levels()[bins], self._settings
-        grey = (levels + ndimage.uniform_filter(levels, _NEIGHBOURHOOD)) / 2
+    def _change(self, logits: np.ndarray, grey: np.ndarray) -> np.ndarray:
+        """float64 (h, w) change of logits by the log-likelihood ratios of grey levels, without that of the embedding."""
+        settings = self._settings
         return (settings.logits_weight - 1) * logits + settings.grey_weight * grey + settings.bias
 
     def _of_levels(self) -> np.ndarray:
@@ -250,6 +252,10 @@ def _around(low: float, high: float, surroundings: float, size: int) -> slice:
     """Pixels of an interval with its surroundings, of `size` pixels in all."""
     more = surroundings * (high - low) + 2
     return slice(max(0, int(low - more)), min(size, int(np.ceil(high + more))))
+
+
+def _neighbourhood(levels: np.ndarray) -> np.ndarray:
+    return np.asarray(ndimage.uniform_filter(levels, _NEIGHBOURHOOD))
 
 
 def _block_means(logits: np.ndarray, view: _View) -> np.ndarray:
