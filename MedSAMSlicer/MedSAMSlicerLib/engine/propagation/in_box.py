@@ -1,8 +1,8 @@
 """Propagation inside a 3D box, from its middle in both directions.
 
 Each slice is predicted by a vote of three boxes (`median_box`). The expected box is a section of an ellipsoid that
-touches the faces of the 3D box (`ellipsoid_prior`). Logits are smoothed along the stack (`smoothing`), and thin slices
-are interpolated (`slice_skipping`).
+touches the faces of the 3D box (`ellipsoid_prior`). Logits are smoothed along the stack (`smoothing`), and slices
+are skipped and interpolated (`slice_skipping`).
 """
 
 from __future__ import annotations

@@ -162,16 +162,20 @@ class PixelClassifier:
             logits: float32 (h, w) logits at the decoder's resolution, from neighbouring slices.
 
         Returns:
-            `logits` themselves if no pixel belongs to the object, if there are too few sure pixels, or if nothing would be left.
+            `logits` themselves if no pixel in the box belongs to the object, if there are too few sure pixels, or if nothing would
+            be left.
         """
-        if self._share == 0 or not (logits > 0).any() or min(self._object.pixels, self._surroundings.pixels) == 0:
+        if self._share == 0 or min(self._object.pixels, self._surroundings.pixels) == 0 or not self._shows(logits):
             return logits
         box = self._predictor.box3d
         assert box is not None
         pixels, bins = self._levels(index, box)
         changed = logits.copy()
         changed[pixels] += self._share * self._change(logits[pixels], _neighbourhood(self._of_levels()[bins]))
-        return changed if (changed > 0).any() else logits
+        return changed if self._shows(changed) else logits
+
+    def _shows(self, logits: np.ndarray) -> bool:
+        return bool(self._predictor.from_logits(logits, 1.0).mask.any())
 
     def _change(self, logits: np.ndarray, grey: np.ndarray) -> np.ndarray:
         """float64 (h, w) change of logits by the log-likelihood ratios of grey levels, without that of the embedding."""

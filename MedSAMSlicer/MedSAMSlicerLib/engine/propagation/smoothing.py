@@ -26,8 +26,7 @@ class StackSmoother:
         first, last: first and last slice, inclusive.
         spacing_mm: distance between slices in millimetres.
         settings: settings of the smoothing.
-        predicted: slices that will be added, `first` and `last` among them; None for all of them. The gaps between them
-            must not exceed the reach of the smoothing.
+        predicted: slices that will be added, `first` and `last` among them; None for all of them.
     """
 
     def __init__(

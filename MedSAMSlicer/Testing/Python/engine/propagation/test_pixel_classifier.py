@@ -151,6 +151,23 @@ def test_a_slice_that_was_not_encoded_is_changed_by_its_grey_levels_alone() -> N
     assert PixelClassifier(predictor, SETTINGS, 0.0).refined_by_levels(other, between) is between
 
 
+def test_what_looks_like_the_object_beside_the_box_does_not_empty_a_slice_that_was_not_encoded() -> None:
+    box, beside = box_of(TRUTH.any(axis=0)), np.zeros_like(TRUTH)
+    beside[:MIDDLE] = beside[MIDDLE + 1 :] = TRUTH[MIDDLE]
+    beside[MIDDLE + 1] = False
+    beside[MIDDLE + 1, 20:40, int(box.x1) + 2 : int(box.x1) + 8] = True
+    predictor = SlicePredictor(
+        stack_of(beside | (TRUTH & (np.arange(30) == MIDDLE)[:, None, None])), doubting_predictor(), 1.0, box
+    )
+    classifier = PixelClassifier(predictor, SETTINGS, 1.0)
+    classifier.learn(MIDDLE, slice_mask(predictor, MIDDLE, logits_of(TRUTH[MIDDLE])))
+    between = logits_of(TRUTH[MIDDLE] | beside[MIDDLE + 1], 1.0)
+    found = classifier.refined_by_levels(MIDDLE + 1, between)
+    assert predictor.from_logits(found, 1.0).mask.any()
+    outside = logits_of(beside[MIDDLE + 1], 1.0)
+    assert classifier.refined_by_levels(MIDDLE + 1, outside) is outside
+
+
 def test_single_bright_pixels_of_a_slice_that_was_not_encoded_make_no_specks() -> None:
     noisy = TRUTH.copy()
     noisy[MIDDLE + 1, 22:40:6, 10:60:6] ^= True

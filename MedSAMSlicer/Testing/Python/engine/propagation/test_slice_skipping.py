@@ -1,4 +1,4 @@
-"""Thin slices of a 3D box: which are predicted, and how those between are interpolated."""
+"""Slices of a 3D box: which are predicted, and how those between are interpolated."""
 
 from __future__ import annotations
 
