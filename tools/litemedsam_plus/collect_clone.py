@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,11 +43,12 @@ class Clone:
         Raises:
             MedSAMError: the commit has no such path.
         """
-        # Texts as they were committed: elsewhere git may be set to write Windows' line ends.
-        packed = _git(self.folder, "-c", "core.autocrlf=false", "archive", "--format=tar", self.commit, "--", *paths)
+        # Texts as they were committed: elsewhere git may be set to write Windows' line ends. A zip archive, because `tarfile` unpacks
+        # safely only from Python 3.10.12 and 3.11.4 on.
+        packed = _git(self.folder, "-c", "core.autocrlf=false", "archive", "--format=zip", self.commit, "--", *paths)
         with tempfile.TemporaryDirectory() as folder:
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(folder, filter="data")
+            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+                archive.extractall(folder)
             yield Path(folder)
 
 
