@@ -97,7 +97,7 @@ CHANGES: dict[str, Changes] = {
         "in_box.largest_shear": (0.8, 0.99),
         "skipping.largest_gap_mm": (0.0, 16.0),
         "skipping.fewest_predicted": (6, 25),
-        # 1 is as good as 2, which no other step is below.
+        # 1 means the same as 2.
         "skipping.largest_step": (1, 4),
         "skipping.long_gap_mm": (4.0, 20.0),
         "skipping.fewest_of_long": (10, 25),

@@ -23,6 +23,7 @@ FIRST, LAST = 10, 50
 AROUND = Box.from_mask(TRUTH.any(axis=0))
 assert AROUND is not None
 BOX3D = StackPrompt.from_box3d(FIRST, LAST, AROUND)
+DEFAULTS = PropagationSettings()
 MANY_SKIPPED = SkippingSettings(largest_gap_mm=10.0, fewest_predicted=8, largest_step=3)
 
 
@@ -31,7 +32,7 @@ def run(
     prompt: StackPrompt,
     slice_mm: float,
     inside: int = 200,
-    settings: PropagationSettings = PropagationSettings(),  # noqa: B008 - immutable
+    settings: PropagationSettings = DEFAULTS,
 ) -> tuple[dict[int, SliceResult], int]:
     predictor = threshold_predictor()
     source = stack_of(truth, (1.0, 1.0, slice_mm), inside=inside)
