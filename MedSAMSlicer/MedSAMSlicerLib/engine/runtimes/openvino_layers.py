@@ -96,10 +96,14 @@ def gelu(x: Node) -> Node:
     return ops.gelu(x, "erf")
 
 
+def normalized(x: Node, epsilon: float = LAYER_NORM_EPSILON) -> Node:
+    """Layer normalization over the last axis without its weight and bias, which can be merged into the linear layer after it."""
+    return ops.mvn(x, integers([-1]), True, epsilon, "inside_sqrt")
+
+
 def layer_norm(x: Node, weights: Weights, epsilon: float = LAYER_NORM_EPSILON) -> Node:
     """Layer normalization over the last axis."""
-    normal = ops.mvn(x, integers([-1]), True, epsilon, "inside_sqrt")
-    return ops.add(ops.multiply(normal, weights.constant("weight")), weights.constant("bias"))
+    return ops.add(ops.multiply(normalized(x, epsilon), weights.constant("weight")), weights.constant("bias"))
 
 
 def image_norm(x: Node, weights: Weights) -> Node:
