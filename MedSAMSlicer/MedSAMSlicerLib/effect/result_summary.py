@@ -89,6 +89,8 @@ def color_of(confidence: float) -> Color:
 def _cell(found: SliceResult, name: str) -> StripCell:
     percent = round(100 * min(max(found.confidence, 0), 1))
     text = _("Slice {name}: confidence {percent} %").format(name=name, percent=percent)
+    if found.provisional:
+        text = f"{text}, {_('first answer')}"
     if found.interpolated:
         text = f"{text}, {_('interpolated')}"
     mark = ""

@@ -46,6 +46,7 @@ class SliceResult:
         key: True for a key slice: the user gave the prompt.
         interpolated: True if the model did not see the slice and the mask is interpolated from the slices on both
             sides; see `propagation.slice_skipping`.
+        provisional: True for a first answer, which the final result of the same slice replaces before the run ends.
         low_res_logits: float32 (h, w) logits that the mask was made from, smoothed along the stack if the mask was.
             Present on key slices and, for models that accept mask prompts, on every slice with a non-empty mask:
             a correction of the slice starts from them (`MaskPrompt`).
@@ -59,6 +60,7 @@ class SliceResult:
     needs_review: bool
     key: bool = False
     interpolated: bool = False
+    provisional: bool = False
     low_res_logits: np.ndarray | None = None
 
 

@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 from ..prompts import Box, SlicePrompt, StackPrompt
 from ..results import SliceResult
-from .confidence import key_mask_result, key_result, smoothed_result
+from .confidence import key_mask_result, key_result, propagated_result, slice_confidence, smoothed_result
 from .ellipsoid_prior import EllipsoidPrior
 from .key_shapes import KeyShapes
 from .median_box import predict_with_median_box
@@ -22,6 +22,9 @@ from .settings import PropagationSettings
 from .slice_predictor import SliceMask, SlicePredictor
 from .slice_skipping import SkippedSlices, predicted_slices
 from .smoothing import StackSmoother
+
+_NEAR = 4
+"""Slices near the one in view that have a first answer, too: two on each side."""
 
 
 def propagate_in_box(
@@ -39,7 +42,8 @@ def propagate_in_box(
         settings: settings of the propagation.
 
     Yields:
-        Every slice, as soon as the slices that it is smoothed with are predicted.
+        Every slice, as soon as the slices that it is smoothed with are predicted. If `prompt` tells the slice in view, first
+        provisional results of that slice and of those near it, each by itself: they have no influence on what follows.
     """
     assert prompt.slice_range is not None and prompt.box3d is not None
     given = {index: one for index, one in prompt.slices.items() if one.box_alone != prompt.box3d}
@@ -57,6 +61,11 @@ def propagate_in_box(
     prompted = [index for index in prompt.slices if first <= index <= last]
     indices = predicted_slices(first, last, predictor.spacing_mm, settings.skipping, prompted)
     walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, shapes, settings)
+    if prompt.in_view is not None and first <= prompt.in_view <= last:
+        for index, mask in walk.first_answers(prompt.in_view):
+            sure = slice_confidence(mask, settings.confidence)
+            answer = propagated_result(predictor, index, mask, sure, settings.confidence)
+            yield replace(answer, provisional=True)
     smoother = StackSmoother(first, last, predictor.spacing_mm, settings.smoothing, indices)
     skipped = SkippedSlices(predictor, indices, settings)
     predicted: dict[int, SliceMask] = {}
@@ -126,6 +135,16 @@ class _BoxWalk:
         for index, mask in key_masks.items():
             self._observe(index, mask)
             self.pixels.learn(index, mask)
+
+    def first_answers(self, in_view: int) -> Iterator[tuple[int, SliceMask]]:
+        """Index and mask of the slice in view, then of the predicted slices nearest to it, from the box alone.
+
+        Nothing is learned from them: the masks of the box do not depend on what the user looks at.
+        """
+        near = sorted(self._indices, key=lambda index: abs(index - in_view))
+        for index in list(dict.fromkeys([in_view, *near]))[: 1 + _NEAR]:
+            key_mask = self._key_masks.get(index)
+            yield index, self._predictor.painted(index, self._predict(index, None)) if key_mask is None else key_mask
 
     def predictions(self) -> Iterator[tuple[int, SliceMask]]:
         """Index and mask of every slice, alternately above and below the middle.

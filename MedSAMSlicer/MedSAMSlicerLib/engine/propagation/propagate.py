@@ -45,7 +45,8 @@ def propagate(
 
     Yields:
         Each segmented slice once: key slices first, the others from the slice in view outward as far as they do not
-        depend on each other. In a 3D box all of them do.
+        depend on each other. In a 3D box all of them do: if `prompt` tells the slice in view, that slice and those near it
+        come before all others once more, as provisional results.
 
     Raises:
         InputError: the prompt lies outside the stack.

@@ -180,6 +180,7 @@ def result_parts(result: SliceResult) -> tuple[Fields, Arrays]:
         "needs_review": bool(result.needs_review),
         "key": bool(result.key),
         "interpolated": bool(result.interpolated),
+        "provisional": bool(result.provisional),
     }
     if result.low_res_logits is not None:
         arrays["logits"] = np.asarray(result.low_res_logits, np.float32)
@@ -196,6 +197,7 @@ def read_result(message: Message) -> SliceResult:
         needs_review=message.flag("needs_review"),
         key=message.flag("key"),
         interpolated=message.flag("interpolated"),
+        provisional=message.flag("provisional"),
         low_res_logits=message.array("logits", "float32", 2) if "logits" in message.arrays else None,
     )
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import WorkerError
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAY_BYTES = 1 << 28
 """Limit for the arrays of a message: one slice of 16384 x 16384 pixels, or 9459 x 9459 in colour. A message holds a single slice, never a volume."""

@@ -75,7 +75,8 @@ class SegmentationService:
         info.notes = predictor.notes
         begin, fit = time.perf_counter(), BoxFit(prompt, source.spacing, PropagationSettings().box_fit)
         for result in propagate(source, prompt, predictor):
-            fit.add(result)
+            if not result.provisional:
+                fit.add(result)
             predictor.timings.first_result = predictor.timings.first_result or time.perf_counter() - begin
             self._update(info)
             yield result

@@ -15,7 +15,6 @@ from ...engine.diagnostics.log import get_logger, log_error
 from ...engine.errors import InputError, MedSAMError, as_user_error
 from ...engine.i18n import tr as _
 from ...engine.intensity import Window
-from ...engine.prompts import SlicePrompt
 from ...engine.results import SliceResult, StackResult
 from ..state.effect_parameters import EffectParameters
 from ..state.prompts import Prompts
@@ -214,21 +213,6 @@ class ContourEditor:
     def _run(self, before: list[Prompts | None] | None = None) -> None:
         self._prefetch.stop()
         self.runs.want(before)
-        self._preview_box()
-
-    def _preview_box(self) -> None:
-        """Answer the slice in view first: within a 3D box, a run begins in the middle, whatever the user looks at."""
-        state, prompts = self.state, self.state.prompts
-        if prompts is None or prompts.box3d is None or prompts.slice_range is None or state.current.result is not None:
-            return
-        try:
-            index, stack = state.index_in_view(prompts.plane), state.stack(prompts.plane)
-        except MedSAMError:
-            return  # the run reports it
-        first, last = prompts.slice_range
-        if index is not None and first <= index <= last:
-            self.preview.use(prompts.plane, stack)
-            self.preview.request(index, SlicePrompt(box=prompts.box3d), oriented_box=prompts.oriented_box)
 
     def contour_all_frames(self) -> None:
         """Contour the object in the other frames of the sequence too; all are written when the last one is done."""

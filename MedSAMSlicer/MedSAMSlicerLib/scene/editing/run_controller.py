@@ -82,7 +82,7 @@ class RunController:
     @property
     def found(self) -> StackResult | None:
         """What the run has found so far, with what it keeps of an earlier result; None without a run or a slice."""
-        if self._run is None or not self.running or self.wanted or not self._run.progress.done:
+        if self._run is None or not self.running or self.wanted or not self._run.answered:
             return None
         return self._run.found
 

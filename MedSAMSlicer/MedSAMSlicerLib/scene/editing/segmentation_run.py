@@ -27,6 +27,7 @@ class SegmentationRun:
 
     Attributes:
         running: True until one of these two is called.
+        answered: True once a slice of this run is among `found`, perhaps provisionally.
         found: masks found so far, and those that a `part` keeps.
         result: masks of the whole stack; None until the run has finished.
         info: what ran, how long it took and notes for the user; None until the run has finished.
@@ -41,7 +42,7 @@ class SegmentationRun:
         oriented_box: rotated ROI that no mask may leave.
         part: the slices to segment; None: all of them.
         earlier: result that a `part` updates. Its other slices are taken over.
-        on_slice: gets each new slice as it is found, with its index in `stack`.
+        on_slice: gets each new slice as it is found, with its index in `stack`; in a 3D box some slices provisionally first.
         on_progress: called at each stage, and for each slice before `on_slice`.
         on_finished: gets `result`.
         on_failed: gets `error`; that is `Cancelled` after `cancel`.
@@ -71,7 +72,7 @@ class SegmentationRun:
         self._client, self._stack, self._oriented_box, self._part = client, stack, oriented_box, part
         self._on_slice, self._on_progress = on_slice, on_progress
         self._on_finished, self._on_failed = on_finished, on_failed
-        self.running = True
+        self.running, self.answered = True, False
         self.result: StackResult | None = None
         self.info: RunInfo | None = None
         self.error: MedSAMError | None = None
@@ -119,7 +120,8 @@ class SegmentationRun:
         is_new = self._part is None or self._part.replaces(found.index)
         if is_new:
             self.found.add(found)
-        self._on_progress(self._meter.count())
+            self.answered = True
+        self._on_progress(self._meter.now() if found.provisional else self._meter.count())
         if is_new:
             self._on_slice(found)
 

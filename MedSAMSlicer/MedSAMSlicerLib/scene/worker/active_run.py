@@ -38,7 +38,8 @@ class RunListener:
     """Callbacks of a run. The run ends with exactly one call of `on_finished` or `on_failed`.
 
     Attributes:
-        on_slice: called with each slice result, in the order of computation; each slice comes once.
+        on_slice: called with each slice result, in the order of computation; each slice comes once,
+            and before that perhaps as a provisional result.
         on_finished: called when the run has finished, with the model, the timings and notes for the user.
         on_failed: called when the run ends without a result; with `Cancelled` after `WorkerClient.cancel`.
         on_stage: called when the run enters a stage.
@@ -114,7 +115,8 @@ class ActiveRun:
             )
         if result.index in self._received:
             raise WorkerError(_("slice {index} was sent twice").format(index=result.index))
-        self._received.add(result.index)
+        if not result.provisional:
+            self._received.add(result.index)
         return result
 
     def enter(self, stage: Stage) -> None:
@@ -127,7 +129,8 @@ class ActiveRun:
         self.enter(Stage.SEGMENTING)
         # The listener may have cancelled the run when the stage changed.
         if self.stop_reason is None:
-            self._log.count()
+            if not result.provisional:
+                self._log.count()
             self._listener.on_slice(result)
 
     def finish(self, info: RunInfo) -> None:

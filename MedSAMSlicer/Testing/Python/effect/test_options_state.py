@@ -172,6 +172,14 @@ def test_the_strip_says_which_slices_the_model_has_not_seen() -> None:
     ]
 
 
+def test_the_strip_says_which_slices_have_a_first_answer_only() -> None:
+    result = StackResult((9, 4, 4))
+    for provisional in (True, False):
+        result.add(SliceResult(2, np.ones((4, 4), bool), None, 0.9, 0.8, False, provisional=provisional))
+        (cell,) = summary_of(result, str).cells
+        assert cell.tooltip == "Slice 2: confidence 80 %" + ", first answer" * provisional
+
+
 def test_a_run_shows_its_progress_and_can_be_cancelled(editor_fixture: ContourEditorFixture) -> None:
     for name, value in (("ReachPlane", "K"), ("ReachStart", "4"), ("ReachEnd", "9"), ("Reach", "range")):
         editor_fixture.parameters.set(name, value)

@@ -44,16 +44,17 @@ class FakeWorkerProcess:
         self.listener.on_bytes(b"".join(map(encode, messages)))
 
     @staticmethod
-    def result(index: int, mask: np.ndarray, job: int = 1) -> Message:
-        fields, arrays = codec.result_parts(SliceResult(index, mask, None, 0.5, 0.5, False))
+    def result(index: int, mask: np.ndarray, job: int = 1, provisional: bool = False) -> Message:
+        found = SliceResult(index, mask, None, 0.5, 0.5, False, provisional=provisional)
+        fields, arrays = codec.result_parts(found)
         return Message("slice_result", {"job": job, **fields}, arrays)
 
     @staticmethod
     def end(job: int = 1) -> Message:
         return Message("finished", {"job": job, **codec.info_fields(RunInfo())})
 
-    def find(self, index: int, mask: np.ndarray, job: int = 1) -> None:
-        self.say_together([self.result(index, mask, job)])
+    def find(self, index: int, mask: np.ndarray, job: int = 1, provisional: bool = False) -> None:
+        self.say_together([self.result(index, mask, job, provisional)])
 
     def jobs(self, kind: str) -> list[int]:
         """Numbers of the requests of a kind, in the order of their arrival."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
-from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings
+from MedSAMSlicerLib.engine.propagation.settings import PropagationSettings, SkippingSettings
 from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import array_axis
 from support.shapes import ellipsoid, stack_of
@@ -84,6 +86,35 @@ def orders(mask: np.ndarray, *keys: int, in_view: int | None = None, slice_range
     prompt = StackPrompt(boxes, slice_range, in_view=in_view)
     results = list(propagate(stack_of(mask), prompt, threshold_predictor()))
     return [result.index for result in results], {result.index: result for result in results}
+
+
+@pytest.mark.parametrize("in_view", [FIRST, 6, 9, 13, LAST])
+@pytest.mark.parametrize("spacing_mm", [1.0, 5.0], ids=["slices skipped", "all predicted"])
+def test_in_a_3d_box_the_slice_in_view_and_those_near_it_have_a_first_answer(
+    lesion: np.ndarray, in_view: int, spacing_mm: float
+) -> None:
+    source, prompt = stack_of(lesion, spacing_ijk=(1.0, 1.0, spacing_mm)), box3d(lesion)
+    settings = PropagationSettings(skipping=SkippingSettings(fewest_predicted=4))
+    final = list(propagate(source, prompt, threshold_predictor(), settings))
+    assert any(one.interpolated for one in final) == (spacing_mm == 1.0) and not any(one.provisional for one in final)
+    model = threshold_predictor()
+    results = list(propagate(source, replace(prompt, in_view=in_view), model, settings))
+    answers = [one for one in results if one.provisional]
+    assert results[:5] == answers and answers[0].index == in_view
+    assert all(dice(one.mask, lesion[one.index]) > 0.85 for one in answers)
+    furthest = max(abs(one.index - in_view) for one in answers)
+    nearer = {one.index for one in final if not one.interpolated and abs(one.index - in_view) < furthest}
+    assert nearer <= {one.index for one in answers}
+    for one, other in zip(results[5:], final, strict=True):
+        assert one.index == other.index and (one.mask == other.mask).all() and one.confidence == other.confidence
+    in_addition = {in_view} - {one.index for one in final if not one.interpolated}
+    assert model.timings.encoder_calls == sum(not one.interpolated for one in final) + len(in_addition)
+
+
+@pytest.mark.parametrize("in_view", [None, FIRST - 1, LAST + 1])
+def test_without_a_slice_in_view_there_is_no_first_answer(lesion: np.ndarray, in_view: int | None) -> None:
+    _stack, results = run(threshold_predictor(), lesion, replace(box3d(lesion), in_view=in_view))
+    assert not any(one.provisional for one in results)
 
 
 def test_slices_on_both_sides_of_the_rectangle_come_in_turns(lesion: np.ndarray) -> None:

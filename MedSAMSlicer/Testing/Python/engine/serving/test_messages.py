@@ -245,12 +245,13 @@ def test_a_mask_that_does_not_fit_its_size_is_refused(damage: dict[str, object])
     [
         SliceResult(3, np.eye(9, 7, dtype=bool), Box(0, 0.5, 3, 4), 0.1 + 0.2, 1 / 3, True, True),
         SliceResult(0, np.zeros((2, 3), bool), None, -0.02, 0.0, False, interpolated=True),
+        SliceResult(1, np.ones((2, 3), bool), None, 0.5, 0.7, False, provisional=True),
     ],
 )
 def test_a_slice_result_is_decoded_to_the_last_bit(result: SliceResult) -> None:
     received = codec.read_result(sent_and_received(Message("slice_result", *codec.result_parts(result))))
     np.testing.assert_array_equal(received.mask, result.mask)
-    for name in ("index", "box", "predicted_iou", "confidence", "needs_review", "key", "interpolated"):
+    for name in ("index", "box", "predicted_iou", "confidence", "needs_review", "key", "interpolated", "provisional"):
         assert getattr(received, name) == getattr(result, name)
 
 

@@ -127,21 +127,37 @@ def test_an_roi_along_the_voxels_needs_nothing_but_its_box(all_bright: ContourEd
     assert (all_bright.mask == inside(all_bright, roi)).all()
 
 
-def test_the_slice_in_view_is_answered_before_the_middle_of_the_roi(editor_fixture: ContourEditorFixture) -> None:
-    editor = editor_fixture.contouring
-    editor.look_at(editor_fixture.view(9))
-    editor.take_roi(editor_fixture.scene_builder.roi(editor_fixture.position(7, 19.5, 21.5), (30, 30, 12)))
-    editor_fixture.wait(lambda: editor.preview.image is not None)
-    assert editor.found is None and editor.preview.shown is not None and editor.preview.shown.index == 9
-    assert (editor.preview.image.values[0] == editor_fixture.truth[9]).all()
-    editor_fixture.wait(lambda: editor.found is not None and 9 in editor.found)
-    assert editor.preview.image is None, "the result takes the place of the preview"
-    editor_fixture.wait()
-    editor.look_at(editor_fixture.view(13))
+def test_the_slice_in_view_and_those_near_it_are_answered_before_the_middle_of_the_roi(
+    scene_builder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "load_predictor", lambda choice, _cache=None: load_threshold_model(choice))
+    fixture = ContourEditorFixture(scene_builder, InProcessClient(service.SegmentationService()))
+    editor, roi = fixture.contouring, scene_builder.roi(fixture.position(7, 19.5, 21.5), (30, 30, 29))
+    shown: list[int] = []
+
+    def look_at_what_is_shown() -> bool:
+        if editor.found is not None and editor.progress is not None:
+            new = [index for index in editor.found.indices if index not in shown]
+            shown.extend(new)
+            image = editor.state.current.image
+            assert image is not None
+            if editor.progress.done == 0:
+                assert all((image.values[index] == fixture.truth[index]).all() for index in shown), "drawn at once"
+                assert all(editor.found[index].provisional for index in shown)
+        return not editor.running
+
+    editor.look_at(fixture.view(11))
+    editor.take_roi(roi)
+    fixture.wait(look_at_what_is_shown)
+    assert shown[0] == 11 and set(shown[:3]) == {10, 11, 12}, "then the middle, which is slice 7"
+    assert editor.result is not None and not any(found.provisional for found in editor.result)
+    assert editor.state.current.run is not None and editor.state.current.run.seconds is not None
+    seen_from_there = fixture.mask.copy()
     editor.discard()
-    editor.take_roi(editor_fixture.scene_builder.roi(editor_fixture.position(7, 19.5, 21.5), (30, 30, 12)))
-    editor_fixture.wait(lambda: editor.found is not None)
-    assert editor.preview.image is None, "the slice in view lies beside the ROI"
+    editor.look_at(fixture.view(13))
+    editor.take_roi(roi)
+    fixture.wait()
+    assert (fixture.mask == seen_from_there).all()
 
 
 def test_an_object_that_bends_in_the_roi_is_told_beside_its_result(

@@ -68,6 +68,10 @@ MASK = np.zeros((20, 30), bool)
         pytest.param(lambda process: process.find(3, MASK[1:]), id="mask of another size"),
         pytest.param(lambda process: process.find(-1, MASK), id="result outside"),
         pytest.param(lambda process: [process.find(3, MASK) for _ in range(2)], id="slice twice"),
+        pytest.param(
+            lambda process: [process.find(3, MASK, provisional=later) for later in (False, True)],
+            id="first answer after the result",
+        ),
     ],
 )
 def test_invalid_messages_end_the_process(
@@ -82,6 +86,16 @@ def test_invalid_messages_end_the_process(
     assert client_fixture.client.idle and not client_fixture.client.running
     process.find(5, MASK)
     assert all(result.index == 3 for result in recorded.results)
+
+
+def test_a_slice_may_have_first_answers_before_its_result(client_fixture: WorkerClientFixture) -> None:
+    recorded = client_fixture.begin()
+    [process] = client_fixture.processes
+    process.greet()
+    for provisional in (True, True, False):
+        process.find(3, MASK, provisional=provisional)
+    process.say_together([process.end()])
+    assert recorded.infos and [result.provisional for result in recorded.results] == [True, True, False]
 
 
 def test_a_process_of_another_version_is_not_used(client_fixture: WorkerClientFixture) -> None:
