@@ -9,6 +9,10 @@ from ..scene.editing.contour_editor import ContourEditor
 from .overlays import Overlays
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
+LONGEST_PAUSE = 1.0
+PAUSE_PER_DRAWING = 2.0
+"""Pause after a drawing as a multiple of its duration, if that is longer than a tenth of a second. Without a graphics card the views
+are rendered by the processor's cores, and would take most of them from the engine."""
 
 
 class RunDisplay:
@@ -28,6 +32,7 @@ class RunDisplay:
     ) -> None:
         self._overlays, self._show_progress, self._clock = overlays, show_progress, clock
         self._next_text = self._next_drawing = 0.0
+        self._nothing_waited = clock()
 
     @property
     def waiting(self) -> bool:
@@ -42,8 +47,11 @@ class RunDisplay:
             self._show_progress()
         image = None if editor is None else editor.state.current.image
         if self._overlays.waiting:
-            # Counted from the last view: where rendering is slow, the engine gets the processor in between.
-            self._next_drawing = now + SECONDS_BETWEEN_DRAWINGS
-        elif image is not None and image.changed and now >= self._next_drawing:
-            self._overlays.result_grew(image)
+            # Counted from the last view.
+            pause = min(LONGEST_PAUSE, PAUSE_PER_DRAWING * (now - self._nothing_waited))
+            self._next_drawing = now + max(SECONDS_BETWEEN_DRAWINGS, pause)
+        else:
+            self._nothing_waited = now
+            if image is not None and image.changed and now >= self._next_drawing:
+                self._overlays.result_grew(image)
         self._overlays.render_next(editor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,19 @@ def test_one_view_is_rendered_in_a_turn_of_the_event_loop_and_all_messages_are_r
     slow.clock.advance(3000)
     assert max(slow.renders.values()) == 1, "the end of a run has all views rendered, one by one"
     assert slow.fixture.visible("result", "Green") and editor.result is not None
+
+
+def test_where_rendering_is_slow_most_of_the_time_is_left_to_the_engine(slow: SlowViews) -> None:
+    mask = np.ones((60, 80), bool)
+    for number in range(600):
+        send = partial(slow.worker.find, 10 + number % 3, mask, slow.job, provisional=True)
+        slow.clock.post(send, 1000.0 + 20.0 * number)
+    slow.find = lambda _index: None
+    slow.clock.advance(1000)
+    slow.begin, started = slow.clock.cycle, slow.clock.now
+    slow.clock.advance(11_000)
+    share = sum(slow.renders.values()) * RENDER_MILLISECONDS / (slow.clock.now - started)
+    assert 0.2 < share < 0.45, "new results come all the time"
 
 
 def test_a_view_is_rendered_only_for_slices_that_it_shows(slow: SlowViews) -> None:
