@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import openvino
@@ -25,40 +26,62 @@ def core() -> openvino.Core:
 class CompiledNetwork:
     """A network that is ready to run. May be called in several threads.
 
-    On the processor it keeps no memory for intermediate results between two runs: 82 MB of LiteMedSAM's encoder and 35 MB of each
-    decoder. To take it again costs 3 % of the encoder's time, and nothing that could be measured in a preview.
+    On the processor memory for intermediate results is taken anew for each run: 82 MB of LiteMedSAM's encoder, at 3 to 7 % of its time,
+    and 35 MB of each decoder, which would double its time: several answers follow each other.
 
     Args:
         network: the network, or the .xml file that holds it.
         threads: number of processor threads.
         device: OpenVINO's name of the device.
         precision: "f32", "bf16" or "f16"; None leaves it to the device.
+        keeps_memory: keep that memory until another network runs that does not keep it.
 
     Raises:
         RuntimeError: OpenVINO cannot compile it.
     """
 
-    def __init__(self, network: Model | Path, threads: int, device: str = "CPU", precision: str | None = "f32") -> None:
+    def __init__(
+        self,
+        network: Model | Path,
+        threads: int,
+        device: str = "CPU",
+        precision: str | None = "f32",
+        keeps_memory: bool = False,
+    ) -> None:
         options: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY"}
         if precision is not None:
             options["INFERENCE_PRECISION_HINT"] = precision
         if device == "CPU":
             # Pinned threads would wait for their core while another process uses it.
             options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-        self._keeps_memory = device != "CPU"
+        self._keeps_memory = keeps_memory or device != "CPU"
         given = str(network) if isinstance(network, Path) else network
         self._compiled = core().compile_model(given, device, options)
         self._request = self._compiled.create_infer_request()
         self._lock = threading.Lock()
+        if keeps_memory:
+            _keeping.add(self)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the network on one array for each input. Returns a new array for each output."""
+        if not self._keeps_memory:
+            for other in list(_keeping):
+                other.release()
         with self._lock:
             self._request.infer(dict(enumerate(inputs)), share_inputs=True)
             outputs = [self._request.get_output_tensor(n).data.copy() for n in range(len(self._compiled.outputs))]
             if not self._keeps_memory:
                 self._compiled.release_memory()
             return outputs
+
+    def release(self) -> None:
+        """Give the memory for intermediate results back."""
+        with self._lock:
+            self._compiled.release_memory()
+
+
+_keeping: WeakSet[CompiledNetwork] = WeakSet()
+"""Networks that may hold memory for intermediate results. At most one encoder's, or these, is held at a time."""
 
 
 class NetworkSizes:
