@@ -83,6 +83,7 @@ CHANGES: dict[str, Changes] = {
         "outward.smallest_area": (0.02, 0.1),
         "outward.smallest_dice": (0.15, 0.5),
         "outward.visible_contrast": (0.25, 1.0),
+        "outward.clearly_visible": (1.1, 1.5),
         "outward.half_length": (0.4, 0.9),
         "outward.ring_step": (1 / 256, 1 / 64),
         "confidence.stability_offset": (0.5, 2.0),

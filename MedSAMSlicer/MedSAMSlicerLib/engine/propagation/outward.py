@@ -88,7 +88,9 @@ class StartSlice:
         follower: predictor that follows the object from here: `SlicePredictor.finder`, or the one that predicts the masks.
         appearance: appearance of the object on the slice.
         half_length_mm: distance to which the object is followed at most, in millimetres; infinite if the object
-            is visible against its surroundings.
+            is clearly visible against its surroundings.
+        smallest_contrast: the object has ended if less of its contrast on this slice is left; minus infinity if it is
+            invisible.
     """
 
     index: int
@@ -97,6 +99,7 @@ class StartSlice:
     follower: SlicePredictor
     appearance: Appearance
     half_length_mm: float
+    smallest_contrast: float
 
     @classmethod
     def from_result(cls, result: SliceResult, follower: SlicePredictor, settings: OutwardSettings) -> StartSlice | None:
@@ -105,11 +108,13 @@ class StartSlice:
         if box is None:
             return None
         seen = Appearance.of(follower.image(result.index), result.mask, settings.ring_step)
-        visible = abs(seen.contrast) > max(settings.smallest_spread, settings.visible_contrast * seen.spread)
+        just_visible = max(settings.smallest_spread, settings.visible_contrast * seen.spread)
+        clarity = (abs(seen.contrast) / just_visible - 1) / (settings.clearly_visible - 1)
         _mm, row_mm, column_mm = follower.source.spacing
         diameter = max(box.width * column_mm, box.height * row_mm)
-        half_length = np.inf if visible else settings.half_length * diameter
-        return cls(result.index, result.mask, result.low_res_logits, follower, seen, half_length)
+        half_length = np.inf if clarity >= 1 else settings.half_length * diameter / (1 - max(clarity, 0.0))
+        least = -np.inf if clarity <= 0 else settings.smallest_contrast + 1 - 1 / min(clarity, 1.0)
+        return cls(result.index, result.mask, result.low_res_logits, follower, seen, half_length, least)
 
 
 def propagate_outward(
@@ -213,10 +218,11 @@ def _has_ended(
     start: StartSlice,
     settings: OutwardSettings,
 ) -> bool:
-    if np.isinf(start.half_length_mm) and seen.contrast / start.appearance.contrast < settings.smallest_contrast:
-        return True
+    # An invisible object has perhaps no contrast to divide by.
+    visible = np.isfinite(start.smallest_contrast)
     return (
-        _change(seen, known, settings) > settings.largest_change
+        (visible and seen.contrast / start.appearance.contrast < start.smallest_contrast)
+        or _change(seen, known, settings) > settings.largest_change
         or mask.predicted_iou < settings.smallest_predicted_iou
         or mask.mask.sum() < settings.smallest_area * start.mask.sum()
         or dice(mask.mask, previous) < settings.smallest_dice

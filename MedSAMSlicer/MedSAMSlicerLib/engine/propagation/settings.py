@@ -110,6 +110,8 @@ class OutwardSettings:
         smallest_dice: the object has ended if the Dice coefficient with the neighbouring mask is lower. 0.15 to 0.5.
         visible_contrast: contrast below which an object counts as invisible against its surroundings, as a fraction of
             the standard deviation of its grey levels. 0.25 to 1.
+        clearly_visible: contrast from which an object counts as clearly visible, as a multiple of the one above. Between the
+            two the limits of both kinds of object pass into each other, so that no rounding error decides. 1.1 to 1.5.
         half_length: distance from the key slice beyond which an invisible object is not followed, as a fraction of its
             largest diameter on that slice. 0.4 to 0.9.
         ring_step: distance from the object at which its surroundings begin, as a fraction of the slice's longer side.
@@ -132,6 +134,7 @@ class OutwardSettings:
     smallest_area: float = 0.04
     smallest_dice: float = 0.3
     visible_contrast: float = 0.5
+    clearly_visible: float = 1.25
     half_length: float = 0.6
     ring_step: float = 1 / 128
     smallest_base_dice: float = 0.7
