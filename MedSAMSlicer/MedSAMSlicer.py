@@ -173,7 +173,7 @@ class MedSAMSlicerLogic(ScriptedLoadableModuleLogic):
                 K, x and y are voxel indices along I and J; across J, along I and K; across I, along J and K.
             window: "auto", "display" (as the volume is displayed), a CT preset such as "lung", or (level, width).
             model: key of the model, one of `usableModels`; None: the default model.
-            device: "auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu" or "intel-npu".
+            device: "auto", "cpu", "cpu-bf16", "cpu-int8", "cuda", "mps", "intel-gpu" or "intel-npu".
             mode: "add" the object to the segment, "replace" the segment by it, or "remove" it from the segment.
             progress: called with a `scene.worker.progress.Progress` for each stage and each slice.
             finished: called once at the end, with the ID of the segment (a str) or with a `MedSAMError`.

@@ -146,7 +146,7 @@ def load_model(
         "sam_vit_l" or "sam_vit_h"; key of an imported adapter; or path of an adapter file (``.medsam``).
     weights : str or Path, optional
         Weights file. By default the installed or imported one; nothing is downloaded.
-    device : {"auto", "cpu", "cpu-bf16", "cuda", "mps", "intel-gpu", "intel-npu"}
+    device : {"auto", "cpu", "cpu-bf16", "cpu-int8", "cuda", "mps", "intel-gpu", "intel-npu"}
     runtime : {"auto", "torch", "openvino"}
     embeddings_mb : int
         Memory for embeddings in megabytes. An embedding of LiteMedSAM takes 4 MB.

@@ -18,5 +18,7 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
 
 def add_device_arguments(parser: argparse._ActionsContainer) -> None:
     """Add --device and --runtime."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cpu-bf16, cuda, mps, intel-gpu or intel-npu")
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cpu-bf16, cpu-int8, cuda, mps, intel-gpu or intel-npu"
+    )
     parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..diagnostics.log import get_logger
 from ..environment import computing_threads
 from ..errors import InputError, MissingPackage, one_line
-from ..model_choice import FASTER_CPU, OPENVINO_DEVICES
+from ..model_choice import FASTER_CPUS, OPENVINO_DEVICES
 from ..models.checkpoints import NetworkFile
 from ..optional_packages import check_torch, openvino_installed, torch_installed
 from .device_fallback import DeviceFallback
@@ -67,8 +67,9 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
     check_runtime(wanted, device)
 
     if device in OPENVINO_DEVICES:
-        note = "Encoder in bfloat16: faster, and a little less accurate"
-        return _on_openvino_device(network, device), [note] if device == FASTER_CPU else []
+        numbers = FASTER_CPUS.get(device)
+        note = f"Encoder in {numbers}: faster, and a little less accurate"
+        return _on_openvino_device(network, device), [note] if numbers else []
     if device != "cpu":
         from .accelerated import accelerated_runtime
         from .device_memory import memory_of

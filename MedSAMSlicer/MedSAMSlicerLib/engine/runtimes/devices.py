@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..environment import computing_threads, processor_name
 from ..errors import InputError
-from ..model_choice import DEVICES, FASTER_CPU, OPENVINO_DEVICES
+from ..model_choice import BFLOAT16_CPU, DEVICES, FASTER_CPUS, INT8_CPU, OPENVINO_DEVICES
 from ..optional_packages import check_torch, openvino_installed, torch_installed
 
 # Device files of the drivers of NVIDIA (including Jetson), of AMD and of the Windows Subsystem for Linux.
 _LINUX_DRIVERS = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
-OPENVINO_NAMES = {"cpu": "CPU", FASTER_CPU: "CPU", "intel-gpu": "GPU", "intel-npu": "NPU"}
+OPENVINO_NAMES = {"cpu": "CPU", **dict.fromkeys(FASTER_CPUS, "CPU"), "intel-gpu": "GPU", "intel-npu": "NPU"}
 """What OpenVINO calls a device."""
 
 
@@ -40,14 +40,18 @@ def _torch_devices() -> list[str]:
 def _openvino_devices() -> list[str]:
     if not openvino_installed():
         return []
+    from .openvino_int8 import adds_exactly
     from .openvino_network import core
 
     # Several devices of a kind are called GPU.0, GPU.1 and so on, and "GPU" is the first of them.
     there = {name.partition(".")[0] for name in core().available_devices}
+    absent = set()
     if "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         # It would be emulated, or float32 be used instead.
-        there.discard("CPU")
-    return [device for device in OPENVINO_DEVICES if OPENVINO_NAMES[device] in there]
+        absent.add(BFLOAT16_CPU)
+    if not adds_exactly():
+        absent.add(INT8_CPU)
+    return [device for device in OPENVINO_DEVICES if OPENVINO_NAMES[device] in there and device not in absent]
 
 
 def may_have_accelerator() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import openvino.opset13 as ops
 from openvino import Model, Node
 
-from .openvino_layers import Weights, gelu, integers, layer_norm, linear, mlp, product, reshape, token_norm, transpose
+from .openvino_layers import Weights, gelu, integers, layer_norm, linear, mlp, reshape, token_norm, transpose
 
 _DEPTH = 2
 _HEADS = 8
@@ -219,7 +219,8 @@ def _upscaled(image: Node, masks: list[Node], weights: Weights) -> Node:
         def matrix() -> np.ndarray:
             return part["weight"].transpose(2, 3, 1, 0).reshape(-1, part["weight"].shape[0])
 
-        return product(x, part.constant("matrix", matrix), part.constant("biases", lambda: np.tile(part["bias"], 4)))
+        biases = part.constant("biases", lambda: np.tile(part["bias"], 4))
+        return part.product(x, part.constant("matrix", matrix), biases)
 
     hidden, channels = (weights.part(layer)["weight"].shape[1] for layer in (0, 3))
     pixels = _reshape_each(upscale(image, 0), -1, hidden)

@@ -17,7 +17,6 @@ from .openvino_layers import (
     integers,
     linear,
     normalized,
-    product,
     reshape,
     transpose,
 )
@@ -126,7 +125,7 @@ def _mlp(x: Node, weights: Weights) -> Node:
     first, norm = weights.part("fc1"), weights.part("norm")
     weight = first.constant("after norm", lambda: first["weight"] * norm["weight"])
     bias = first.constant("bias after norm", lambda: first["bias"] + first["weight"] @ norm["bias"])
-    return linear(gelu(product(normalized(x), weight, bias)), weights.part("fc2"))
+    return linear(gelu(first.product(normalized(x), weight, bias)), weights.part("fc2"))
 
 
 def _attend(tokens: Node, weights: Weights, heads: int, window: int, size: Sequence[int]) -> Node:
@@ -162,7 +161,7 @@ def _attention(tokens: Node, weights: Weights, heads: int, size: int) -> Node:
 
         weight = part.constant(f"weight {which}", lambda: rows("weight") * norm["weight"])
         bias = part.constant(f"bias {which}", lambda: rows("bias")[:, 0] + rows("weight") @ norm["bias"])
-        return transpose(reshape(product(normal, weight, bias), (windows, count, heads, width)), (0, 2, 1, 3))
+        return transpose(reshape(part.product(normal, weight, bias), (windows, count, heads, width)), (0, 2, 1, 3))
 
     def position_bias() -> np.ndarray:
         rows, columns = (axis.ravel() for axis in np.indices((size, size)))

@@ -17,6 +17,15 @@ _IMAGE_NORM_EPSILON = 1e-6
 _BATCH_NORM_EPSILON = 1e-5
 
 
+Product = Callable[[str, Node, Node, Node], Node]
+"""From the name of a layer, its input, weight and bias to its output: `product`, or another way to compute the same."""
+
+
+def product(_name: str, x: Node, weight: Node, bias: Node) -> Node:
+    """``x @ weight.T + bias``, with the weight as PyTorch stores it: (outputs, inputs)."""
+    return ops.add(ops.matmul(x, weight, False, True), bias)
+
+
 @dataclass(frozen=True)
 class Weights:
     """Parameters of a module and of the modules in it.
@@ -26,14 +35,16 @@ class Weights:
     Attributes:
         arrays: all parameters of the network, under the names of the weights file.
         prefix: name of the module with a dot at its end; empty for the network.
+        multiply: computes the linear layers.
     """
 
     arrays: MutableMapping[str, np.ndarray]
     prefix: str = ""
+    multiply: Product = product
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
 
     def part(self, name: str | int) -> Weights:
-        return Weights(self.arrays, f"{self.prefix}{name}.", self._constants)
+        return Weights(self.arrays, f"{self.prefix}{name}.", self.multiply, self._constants)
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.arrays[self.prefix + name]
@@ -50,6 +61,10 @@ class Weights:
             made = self[name] if values is None else values()
             self._constants[key] = np.ascontiguousarray(made, np.float32)
         return ops.constant(self._constants[key], shared_memory=True)
+
+    def product(self, x: Node, weight: Node, bias: Node) -> Node:
+        """A linear layer of this module, whose weight and bias may be merged with others; see `product`."""
+        return self.multiply(self.prefix.removesuffix("."), x, weight, bias)
 
     def release(self) -> None:
         """Forget the parameters of this module and of the modules in it, once a network is made of them.
@@ -74,13 +89,8 @@ def transpose(x: Node, order: Sequence[int]) -> Node:
     return ops.transpose(x, integers(order))
 
 
-def product(x: Node, weight: Node, bias: Node) -> Node:
-    """``x @ weight.T + bias``, with the weight as PyTorch stores it: (outputs, inputs)."""
-    return ops.add(ops.matmul(x, weight, False, True), bias)
-
-
 def linear(x: Node, weights: Weights) -> Node:
-    return product(x, weights.constant("weight"), weights.constant("bias"))
+    return weights.product(x, weights.constant("weight"), weights.constant("bias"))
 
 
 def mlp(x: Node, layers: Weights, count: int) -> Node:

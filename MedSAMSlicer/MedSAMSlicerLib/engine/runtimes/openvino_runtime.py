@@ -6,6 +6,7 @@ Its networks are written with OpenVINO's operators: an encoder for each size tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -13,11 +14,12 @@ from weakref import WeakValueDictionary
 import numpy as np
 import openvino
 
-from ..model_choice import FASTER_CPU
+from ..model_choice import BFLOAT16_CPU, INT8_CPU
 from ..models.litemedsam import PIXELS_PER_TOKEN
 from .devices import OPENVINO_NAMES
 from .openvino_decoder import decoder, ordered, positions
 from .openvino_encoder import encoder
+from .openvino_int8 import product_in_int8, stored_ranges
 from .openvino_layers import Weights
 from .openvino_network import CompiledNetwork, NetworkSizes, core
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _encoders: WeakValueDictionary[tuple[str, str, int], NetworkSizes] = WeakValueDictionary()
 """Encoders in use, by weights, device and number of threads: whoever goes from a model to one with another decoder compiles
 none."""
-_PRECISIONS = {"cpu": "f32", FASTER_CPU: "bf16"}
+_PRECISIONS = {"cpu": "f32", BFLOAT16_CPU: "bf16", INT8_CPU: "int8"}
 MOST_TOKENS = 8192
 """Most tokens of embeddings that are decoded in one call, counted for each prompt: two of whole slices, which take 80 MB. Further
 ones in the same call are no faster."""
@@ -70,11 +72,13 @@ class OpenVINORuntime:
         self.version = f"{openvino.get_version()} {precision or on}"
         weights = Weights(dict(arrays))
         image_encoder = weights.part("image_encoder")
+        if precision == "int8":
+            image_encoder = replace(image_encoder, multiply=product_in_int8(stored_ranges()))
 
         def compiled(height: int, width: int) -> CompiledNetwork:
             network = encoder(image_encoder, height, width)
             image_encoder.release()
-            return CompiledNetwork(network, threads, on, precision)
+            return CompiledNetwork(network, threads, on, "f32" if precision == "int8" else precision)
 
         shared = (encoder_identity, device, threads)
         existing = _encoders.get(shared) if encoder_identity else None
@@ -83,7 +87,9 @@ class OpenVINORuntime:
         self._encoders = existing or NetworkSizes(compiled)
         if encoder_identity:
             _encoders[shared] = self._encoders
-        self._decoder_of = cache(lambda multimask: CompiledNetwork(decoder(weights, input_size, multimask), threads))
+        self._decoder_of = cache(
+            lambda multimask: CompiledNetwork(decoder(weights, input_size, multimask), threads, keeps_memory=True)
+        )
         self._positions = positions(weights, input_size // PIXELS_PER_TOKEN)
 
     def encode(self, prepared: np.ndarray) -> np.ndarray:

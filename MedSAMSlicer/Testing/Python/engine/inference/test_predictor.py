@@ -85,7 +85,7 @@ def test_a_bright_disc_is_found(litemedsam: Predictor) -> None:
 def test_unknown_models_devices_and_runtimes_are_refused_with_the_known_ones(litemedsam_weights: Path) -> None:
     for choice, words in (
         (ModelChoice(model="unet"), "litemedsam"),
-        (ModelChoice(device="tpu"), "auto, cpu, cpu-bf16, cuda, mps"),
+        (ModelChoice(device="tpu"), "auto, cpu, cpu-bf16, cpu-int8, cuda, mps"),
         (ModelChoice(runtime="tensorrt"), "torch"),
     ):
         with pytest.raises(InputError, match=words):
@@ -96,7 +96,8 @@ def test_devices_are_only_those_that_are_there(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(devices, "may_have_accelerator", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert devices.available_devices() in (["cpu"], ["cpu", "cpu-bf16"])
+    assert devices.available_devices()[0] == "cpu"
+    assert set(devices.available_devices()) <= {"cpu", "cpu-bf16", "cpu-int8"}
     assert devices.choose_device("auto") == "cpu"
     with pytest.raises(InputError, match="'cuda' is not available on this computer: choose cpu"):
         devices.choose_device("cuda")
@@ -119,10 +120,15 @@ def test_devices_of_openvino_are_chosen_only_by_name(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(devices, "may_have_accelerator", lambda: False)
     capabilities = ["FP32", "INT8"]
     core = SimpleNamespace(available_devices=["CPU", "GPU.0", "GPU.1", "GNA"], get_property=lambda *_: capabilities)
+    int8 = pytest.importorskip("MedSAMSlicerLib.engine.runtimes.openvino_int8")
     monkeypatch.setattr(network, "core", lambda: core)
+    monkeypatch.setattr(int8, "adds_exactly", lambda: False)
     assert devices.available_devices() == ["cpu", "intel-gpu"]
     capabilities.append("BF16")
     assert devices.available_devices() == ["cpu", "intel-gpu", "cpu-bf16"]
+    monkeypatch.setattr(int8, "adds_exactly", lambda: True)
+    assert devices.available_devices() == ["cpu", "intel-gpu", "cpu-bf16", "cpu-int8"]
+    monkeypatch.setattr(int8, "adds_exactly", lambda: False)
     capabilities.remove("BF16")
     assert (devices.choose_device("auto"), devices.choose_device("intel-gpu")) == ("cpu", "intel-gpu")
     with pytest.raises(InputError, match="'intel-npu' is not available on this computer: choose cpu or intel-gpu"):

@@ -103,7 +103,13 @@ def test_a_graphics_card_that_agrees_is_faster_and_chosen() -> None:
 
 
 def test_what_can_be_compared_depends_on_what_is_installed_and_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    devices = ["cuda", "cpu", "intel-gpu", "cpu-bf16"]  # the last one is less accurate, and the user's own choice
+    devices = [
+        "cuda",
+        "cpu",
+        "intel-gpu",
+        "cpu-bf16",
+        "cpu-int8",
+    ]  # the last ones are less accurate, and the user's own choice
     torch, openvino, card = ("cpu", "torch"), ("cpu", "openvino"), ("cuda", "torch")
     assert list_backends(devices, needs_torch=False) == [torch, openvino, card, ("intel-gpu", "openvino")]
     assert list_backends(devices, needs_torch=True) == [torch, openvino, card]
