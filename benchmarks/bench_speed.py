@@ -5,7 +5,8 @@
 
 Parts: ``slice`` times encoder and decoder on one slice with each runtime, and the product of two large matrices as the peak of
 the processor; ``plane`` times slices of several sizes; ``boxes`` times whole 3D boxes, and a second prompt in each;
-``thin`` does so for 40 slices at a distance of 1.25 mm, of which not all are encoded; ``length`` compares the time per
+``thin`` does so for 40 slices at a distance of 1.25 mm, ``int8`` for 40 slices with
+the encoder in int8, where the processor has VNNI; ``length`` compares the time per
 slice in a long box and in boxes of 10 slices; ``outside`` compares the same box in volumes of 30 and 300 slices;
 ``preview`` times previews through the pipes of the inference process; ``start`` and ``memory`` measure new processes.
 
@@ -22,6 +23,7 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 # Before torch is loaded, as the command line does: see engine/environment.py.
@@ -37,9 +39,11 @@ from speed.start import cold_starts, peak_memory  # noqa: E402
 from speed.targets import as_text, profile, targets  # noqa: E402
 
 from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
+from MedSAMSlicerLib.engine.model_choice import INT8_CPU  # noqa: E402
+from MedSAMSlicerLib.engine.runtimes.openvino_int8 import adds_exactly  # noqa: E402
 from MedSAMSlicerLib.engine.serving.service import SegmentationService  # noqa: E402
 
-PARTS = ("slice", "plane", "boxes", "thin", "length", "outside", "preview", "start", "memory")
+PARTS = ("slice", "plane", "boxes", "thin", "int8", "length", "outside", "preview", "start", "memory")
 
 
 def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]
             keep("slice", time_slice(predictors, repeats))
         if "plane" in parts:
             keep("in plane", time_slice_sizes(predictors[OPENVINO], repeats))
-    if {"boxes", "thin", "length", "outside"} & set(parts):
+    if {"boxes", "thin", "int8", "length", "outside"} & set(parts):
         service, reference = SegmentationService(CACHE_BYTES), reference_predictor()
         service.load(CHOICE)
         if "boxes" in parts:
@@ -75,6 +79,9 @@ def measure(parts: list[str], counts: list[int], repeats: int) -> dict[str, Any]
                 keep("boxes", found)
         if "thin" in parts:
             keep("thin", time_box(service, reference, 40, THIN_MM))
+        if "int8" in parts and adds_exactly():
+            keep("int8", time_box(service, reference, 40, choice=replace(CHOICE, device=INT8_CPU)))
+            service.load(CHOICE)
         if "length" in parts:
             other = SegmentationService(CACHE_BYTES)
             other.load(CHOICE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from MedSAMSlicerLib.engine.inference.predictor import Predictor
 from MedSAMSlicerLib.engine.masks import dice
-from MedSAMSlicerLib.engine.model_choice import RunInfo
+from MedSAMSlicerLib.engine.model_choice import ModelChoice, RunInfo
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
 from MedSAMSlicerLib.engine.serving.service import SegmentationService
 from MedSAMSlicerLib.evaluation.cvpr24_baseline import segment_as_authors
@@ -31,12 +31,17 @@ SLICES_PER_TURN = 5
 
 
 def time_box(
-    service: SegmentationService, reference: Predictor, count: int, slice_mm: float | None = None
+    service: SegmentationService,
+    reference: Predictor,
+    count: int,
+    slice_mm: float | None = None,
+    choice: ModelChoice = CHOICE,
 ) -> dict[str, Any]:
     """Time a box of `count` slices, alternating with the authors' algorithm, and then a moved box.
 
     Args:
-        slice_mm: distance of slices; see `demo_stack`. Of thin slices not all are encoded.
+        slice_mm: distance of slices; see `demo_stack`.
+        choice: model and device of ours.
     """
     source = demo_stack(count + 2 * MARGIN, slice_mm=slice_mm)
     last = MARGIN + count - 1
@@ -44,12 +49,13 @@ def time_box(
     moved = StackPrompt.from_box3d(MARGIN, last, MOVED)
     ours, second, authors = [], [], []
     info = RunInfo()
+    service.load(choice)
     for _ in range(ROUNDS.get(count, 1)):
         service.clear_cache()
         info = RunInfo()
         generators = AlternatingGenerators(
             {
-                "ours": (iter(service.segment(CHOICE, source, prompt, info)), SLICES_PER_TURN),
+                "ours": (iter(service.segment(choice, source, prompt, info)), SLICES_PER_TURN),
                 "authors": (segment_as_authors(source, reference, MARGIN, last, BOX), SLICES_PER_TURN),
             }
         )
@@ -59,7 +65,7 @@ def time_box(
         ours.append(generators.total("ours"))
         authors.append(generators.total("authors") * count / timed_slices)
         second_info = RunInfo()
-        second.append(timed(lambda info=second_info: list(service.segment(CHOICE, source, moved, info))))
+        second.append(timed(lambda info=second_info: list(service.segment(choice, source, moved, info))))
         assert second_info.timings.encoder_calls == 0
     timings = info.timings
     return {

@@ -35,6 +35,9 @@ def targets(table: Table) -> list[Row]:
     if "thin" in table:
         ours = table["thin"]["ours of the authors'"]
         add("3D box of 40 slices 1.25 mm apart, of the authors' time", "<= 0.25", lambda x: x <= 0.25, ours)
+    if "int8" in table:
+        ours = table["int8"]["ours of the authors'"]
+        add("3D box of 40 slices in int8, of the authors' time", "<= 0.15", lambda x: x <= 0.15, ours)
     if "agreement" in table:
         found = table["agreement"]
         least = found["authors"]

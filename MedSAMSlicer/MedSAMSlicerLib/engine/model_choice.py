@@ -15,7 +15,8 @@ from .stack import SliceSource
 
 BFLOAT16_CPU, INT8_CPU = "cpu-bf16", "cpu-int8"
 FASTER_CPUS = {BFLOAT16_CPU: "bfloat16", INT8_CPU: "int8"}
-"""The processor, which encodes with shorter numbers: faster, and a little less accurate. Never chosen but by name."""
+"""The processor, which encodes with shorter numbers: faster, and masks differ a little."""
+PROCESSORS = ("cpu", *FASTER_CPUS)
 DEVICE_NAMES = {
     "cpu": "CPU",
     **{device: f"CPU, faster ({numbers})" for device, numbers in FASTER_CPUS.items()},

@@ -12,7 +12,7 @@ import numpy as np
 from ..diagnostics.log import get_logger
 from ..errors import InputError
 from ..i18n import tr as _
-from ..model_choice import LoadedModel, ModelChoice, Timings
+from ..model_choice import PROCESSORS, LoadedModel, ModelChoice, Timings
 from ..models.catalogue import check_kinds, find_model
 from ..models.checkpoints import NetworkFile
 from ..models.family import Family, NetworkPrompt
@@ -138,7 +138,7 @@ class Predictor:
         It is 0 on a CPU, where the encoder uses every core and would slow down the decoder: a box of 12 slices took
         10.3 s with encoding ahead and 9.7 s without (fastest of 5 runs each, two cores).
         """
-        if self.runtime.device == "cpu" or self._ahead.busy or not self._embedding_bytes:
+        if self.runtime.device in PROCESSORS or self._ahead.busy or not self._embedding_bytes:
             return 0
         # Half of the cache: new embeddings must not displace those that are still to be used.
         return min(self.runtime.slices_at_once, self.cache.max_bytes // self._embedding_bytes // 2)

@@ -68,7 +68,7 @@ class OpenVINORuntime:
         on, precision = OPENVINO_NAMES[device], _PRECISIONS.get(device)
         # Loads the code for the device, so that it fails here if it cannot be used.
         core().get_property(on, "FULL_DEVICE_NAME")
-        self.device = "cpu" if on == "CPU" else device
+        self.device = device
         self.version = f"{openvino.get_version()} {precision or on}"
         weights = Weights(dict(arrays))
         image_encoder = weights.part("image_encoder")
