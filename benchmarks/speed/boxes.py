@@ -49,7 +49,8 @@ def time_box(
     moved = StackPrompt.from_box3d(MARGIN, last, MOVED)
     ours, second, authors = [], [], []
     info = RunInfo()
-    service.load(choice)
+    # Networks are compiled when they are first used.
+    service.encode(choice, source.slice_uint8(0))
     for _ in range(ROUNDS.get(count, 1)):
         service.clear_cache()
         info = RunInfo()
