@@ -427,6 +427,8 @@ def _results(model: Model, source: SliceSource, prompt: StackPrompt, info: RunIn
     """Run the model; what it raises becomes a `MedSAMError`, what the consumer of the results raises does not."""
     with RunLog(model._choice, source, prompt) as log, _user_errors():
         for result in model._service.segment(model._choice, source, prompt, info):
+            if result.provisional:
+                continue
             log.count()
             yield result
     log.finished(info)

@@ -96,7 +96,7 @@ def _cell(found: SliceResult, name: str) -> StripCell:
     mark = ""
     if found.key:
         mark, text = KEY_MARK, f"{text}, {_('key slice')}"
-    elif found.needs_review:
+    elif found.needs_review and not found.provisional:
         mark, text = REVIEW_MARK, f"{text}, {_('needs review')}"
     return StripCell(mark, color_of(found.confidence), text)
 

@@ -32,7 +32,7 @@ class RunDisplay:
     ) -> None:
         self._overlays, self._show_progress, self._clock = overlays, show_progress, clock
         self._next_text = self._next_drawing = 0.0
-        self._nothing_waited = clock()
+        self._begun: float | None = None
 
     @property
     def waiting(self) -> bool:
@@ -48,10 +48,13 @@ class RunDisplay:
         image = None if editor is None else editor.state.current.image
         if self._overlays.waiting:
             # Counted from the last view.
-            pause = min(LONGEST_PAUSE, PAUSE_PER_DRAWING * (now - self._nothing_waited))
+            self._begun = now if self._begun is None else self._begun
+            pause = min(LONGEST_PAUSE, PAUSE_PER_DRAWING * (now - self._begun))
             self._next_drawing = now + max(SECONDS_BETWEEN_DRAWINGS, pause)
-        else:
-            self._nothing_waited = now
-            if image is not None and image.changed and now >= self._next_drawing:
-                self._overlays.result_grew(image)
+        elif image is not None and image.changed and now >= self._next_drawing:
+            self._begun = now
+            self._overlays.result_grew(image)
         self._overlays.render_next(editor)
+        if not self._overlays.waiting:
+            # No step may follow before there is something new.
+            self._begun = None

@@ -15,7 +15,7 @@ from .stack import SliceSource
 
 BFLOAT16_CPU, INT8_CPU = "cpu-bf16", "cpu-int8"
 FASTER_CPUS = {BFLOAT16_CPU: "bfloat16", INT8_CPU: "int8"}
-"""The processor, which encodes with shorter numbers: faster, and masks differ a little."""
+"""The processor, which encodes with shorter numbers: faster, and masks differ a little. Never chosen but by name."""
 PROCESSORS = ("cpu", *FASTER_CPUS)
 DEVICE_NAMES = {
     "cpu": "CPU",
@@ -89,7 +89,7 @@ class Timings:
         encode, decode: seconds spent in encoder and decoder.
         encoder_calls: number of encoded slices.
         decoder_calls: number of decoded prompts.
-        first_result: seconds from the beginning of the run to the result of its first slice, without loading.
+        first_result: seconds from the beginning of the run to the result of its first slice, which may be provisional, without loading.
     """
 
     load: float = 0.0

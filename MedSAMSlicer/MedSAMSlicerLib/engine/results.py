@@ -165,10 +165,12 @@ class StackResult:
     def slices_to_review(self) -> list[int]:
         """Indices of the slices that need review, in increasing order.
 
-        Key slices are left out: the user prompted them and has seen their masks.
+        Key slices are left out: the user prompted them and has seen their masks. So are first answers.
         """
         results = (compact.result for compact in self._slices.values())
-        return sorted(result.index for result in results if result.needs_review and not result.key)
+        return sorted(
+            result.index for result in results if result.needs_review and not (result.key or result.provisional)
+        )
 
     def next_slice_to_review(self, after: int) -> int | None:
         """The first of `slices_to_review` with an index above `after`, else the lowest one; None if there are none."""

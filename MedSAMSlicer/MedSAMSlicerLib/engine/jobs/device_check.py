@@ -26,7 +26,7 @@ from ..diagnostics.log import get_logger, log_error
 from ..environment import lower_priority, return_memory, share_processor
 from ..errors import WeightsError, as_user_error
 from ..masks import dice
-from ..model_choice import BFLOAT16_CPU, DEFAULT_MODEL, OPENVINO_DEVICES, ModelChoice, Service
+from ..model_choice import DEFAULT_MODEL, FASTER_CPUS, OPENVINO_DEVICES, ModelChoice, Service
 from ..models.catalogue import find_model
 from ..models.model_files import verified_files
 from ..models.weights import find_weights, verify_weights
@@ -86,8 +86,8 @@ def list_backends(devices: Sequence[str], needs_torch: bool = True) -> list[Back
     on_processor = [("cpu", "torch")] if torch_installed() else []
     if openvino_installed() and (torch_installed() or not needs_torch):
         on_processor.append(("cpu", "openvino"))
-    # Over 26 cases int8 lost nothing that counts; bfloat16 did, and remains the user's own choice (docs/speed.md).
-    compared = [device for device in devices if device not in ("cpu", BFLOAT16_CPU)]
+    # Shorter numbers are the user's own choice: masks differ too much where a box lies about no object.
+    compared = [device for device in devices if device != "cpu" and device not in FASTER_CPUS]
     others = [(device, "openvino" if device in OPENVINO_DEVICES else "torch") for device in compared]
     if needs_torch:
         others = [(device, runtime) for device, runtime in others if runtime == "torch"]

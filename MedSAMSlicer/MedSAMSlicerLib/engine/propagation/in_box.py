@@ -24,7 +24,7 @@ from .slice_skipping import SkippedSlices, predicted_slices
 from .smoothing import StackSmoother
 
 _NEAR = 4
-"""Slices near the one in view that have a first answer, too: two on each side."""
+"""Predicted slices nearest to the one in view that have a first answer, too."""
 
 
 def propagate_in_box(
@@ -63,8 +63,13 @@ def propagate_in_box(
     walk = _BoxWalk(predictor, prompt.box3d, indices, key_masks, shapes, settings)
     if prompt.in_view is not None and first <= prompt.in_view <= last:
         for index, mask in walk.first_answers(prompt.in_view):
-            sure = slice_confidence(mask, settings.confidence)
-            answer = propagated_result(predictor, index, mask, sure, settings.confidence)
+            if index in given_masks:
+                answer = key_mask_result(index, given_masks[index])
+            elif index in key_masks:
+                answer = key_result(index, mask, prompt.slices[index], settings.confidence)
+            else:
+                sure = slice_confidence(mask, settings.confidence)
+                answer = propagated_result(predictor, index, mask, sure, settings.confidence)
             yield replace(answer, provisional=True)
     smoother = StackSmoother(first, last, predictor.spacing_mm, settings.smoothing, indices)
     skipped = SkippedSlices(predictor, indices, settings)

@@ -113,7 +113,7 @@ class StartSlice:
         _mm, row_mm, column_mm = follower.source.spacing
         diameter = max(box.width * column_mm, box.height * row_mm)
         half_length = np.inf if clarity >= 1 else settings.half_length * diameter / (1 - max(clarity, 0.0))
-        least = -np.inf if clarity <= 0 else settings.smallest_contrast + 1 - 1 / min(clarity, 1.0)
+        least = -np.inf if clarity <= 0 else settings.smallest_contrast - (1 / min(clarity, 1.0) - 1)
         return cls(result.index, result.mask, result.low_res_logits, follower, seen, half_length, least)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..diagnostics.log import get_logger
 from ..environment import computing_threads
 from ..errors import InputError, MissingPackage, one_line
-from ..model_choice import FASTER_CPUS, OPENVINO_DEVICES
+from ..model_choice import DEVICE_NAMES, FASTER_CPUS, OPENVINO_DEVICES
 from ..models.checkpoints import NetworkFile
 from ..optional_packages import check_torch, openvino_installed, torch_installed
 from .device_fallback import DeviceFallback
@@ -66,6 +66,13 @@ def make_runtime(wanted: str, device: str, network: NetworkFile) -> tuple[Runtim
     """
     check_runtime(wanted, device)
 
+    if device in OPENVINO_DEVICES and network.family.tensor_table is None:
+        # The device may have been chosen for another model.
+        runtime, notes = make_runtime("auto", "cpu", network)
+        instead = (
+            f"{network.spec.title} does not run on the device {DEVICE_NAMES[device]}: the processor is used instead"
+        )
+        return runtime, [instead, *notes]
     if device in OPENVINO_DEVICES:
         numbers = FASTER_CPUS.get(device)
         note = f"Encoder in {numbers}: faster; masks differ a little from those in float32"
@@ -137,8 +144,6 @@ def runtime_with_fallback(wanted: str, device: str, network: NetworkFile) -> Dev
 
 
 def _on_openvino_device(network: NetworkFile, device: str) -> Runtime:
-    if network.family.tensor_table is None:
-        raise InputError(f"device {device!r} does not run {network.spec.title}: choose --device cpu")
     try:
         return _written(network, device)
     except RuntimeError as error:

@@ -22,6 +22,8 @@ from openvino import Model, Node
 from .openvino_layers import Product, product
 from .openvino_network import CompiledNetwork
 
+REVISION = 1
+"""To be raised with the ranges: embeddings of different revisions differ."""
 RANGES_FILE = Path(__file__).with_name("litemedsam_int8.json")
 
 

@@ -60,12 +60,15 @@ class CompiledNetwork:
         self._request = self._compiled.create_infer_request()
         self._lock = threading.Lock()
         if keeps_memory:
-            _keeping.add(self)
+            with _keeping_lock:
+                _keeping.add(self)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run the network on one array for each input. Returns a new array for each output."""
         if not self._keeps_memory:
-            for other in list(_keeping):
+            with _keeping_lock:
+                others = list(_keeping)
+            for other in others:
                 other.release()
         with self._lock:
             self._request.infer(dict(enumerate(inputs)), share_inputs=True)
@@ -81,7 +84,8 @@ class CompiledNetwork:
 
 
 _keeping: WeakSet[CompiledNetwork] = WeakSet()
-"""Networks that may hold memory for intermediate results. At most one encoder's, or these, is held at a time."""
+"""Networks that may hold memory for intermediate results until an encoder runs on the processor."""
+_keeping_lock = threading.Lock()
 
 
 class NetworkSizes:

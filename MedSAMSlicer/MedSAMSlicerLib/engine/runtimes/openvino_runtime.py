@@ -19,7 +19,7 @@ from ..models.litemedsam import PIXELS_PER_TOKEN
 from .devices import OPENVINO_NAMES
 from .openvino_decoder import decoder, ordered, positions
 from .openvino_encoder import encoder
-from .openvino_int8 import product_in_int8, stored_ranges
+from .openvino_int8 import REVISION, product_in_int8, stored_ranges
 from .openvino_layers import Weights
 from .openvino_network import CompiledNetwork, NetworkSizes, core
 
@@ -70,6 +70,8 @@ class OpenVINORuntime:
         core().get_property(on, "FULL_DEVICE_NAME")
         self.device = device
         self.version = f"{openvino.get_version()} {precision or on}"
+        if precision == "int8":
+            self.version += f" revision {REVISION}"
         weights = Weights(dict(arrays))
         image_encoder = weights.part("image_encoder")
         if precision == "int8":

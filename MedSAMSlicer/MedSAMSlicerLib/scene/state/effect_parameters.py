@@ -6,7 +6,7 @@ Scripts set them by `scriptedEffect.setParameter("Reach", "slice")`, or as attri
 name             values                                                                       default
 ================ ============================================================================ ===============
 Model            key of the catalogue, or of an imported model                                litemedsam_plus
-Device           auto (chosen by the check of this computer), cpu, cuda, mps                  auto
+Device           auto (chosen by the check of this computer), or a key of `DEVICE_NAMES`       auto
 Window           auto, display (as the volume is shown), a preset's name, or LEVEL,WIDTH      auto
 Reach            object (as far as it extends), slice (the key slice only), range             object
 ReachStart       first slice of the range, in ReachPlane; -1: not set                         -1

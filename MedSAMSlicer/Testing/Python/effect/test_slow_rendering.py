@@ -108,6 +108,26 @@ def test_where_rendering_is_slow_most_of_the_time_is_left_to_the_engine(slow: Sl
     assert 0.2 < share < 0.45, "new results come all the time"
 
 
+def test_after_a_pause_the_first_result_is_drawn_at_once(effect_fixture: Any) -> None:
+    host, worker = effect_fixture.host, FakeWorkerProcess()
+    effect_fixture.effect.make_transport = lambda: worker
+    effect_fixture.effect._run_display._clock = lambda: host.clock.now / 1000
+    effect_fixture.effect.scriptedEffect.setParameter("EncodeAhead", "0")
+    host.rendering.milliseconds = 5.0
+    host.clock.advance(60_000)
+    effect_fixture.drag(wait=False)
+    host.clock.advance(50)
+    worker.greet()
+    host.clock.advance(50)
+    [job] = worker.jobs("segment")
+    for preview in worker.jobs("preview"):
+        worker.say("superseded", {"job": preview})
+    worker.find(10, np.ones((60, 80), bool), job, provisional=True)
+    views = Views(host)
+    host.clock.advance(250)
+    assert views.rendered("Red") and effect_fixture.visible("result")
+
+
 def test_a_view_is_rendered_only_for_slices_that_it_shows(slow: SlowViews) -> None:
     slow.host.rendering.milliseconds = 10.0
     slow.clock.advance(20.0 * len(ORDER) + 1000)

@@ -11,9 +11,14 @@ from MedSAMSlicerLib.engine.intensity import Window, WindowedStack
 from MedSAMSlicerLib.engine.masks import dice
 from MedSAMSlicerLib.engine.model_choice import ModelChoice
 from MedSAMSlicerLib.engine.prompts import Box, StackPrompt
+from MedSAMSlicerLib.engine.propagation.outward import StartSlice
 from MedSAMSlicerLib.engine.propagation.propagate import propagate
+from MedSAMSlicerLib.engine.propagation.settings import OutwardSettings
+from MedSAMSlicerLib.engine.propagation.slice_predictor import SlicePredictor
+from MedSAMSlicerLib.engine.results import SliceResult
 from MedSAMSlicerLib.engine.stack import ArrayStack
 from support.shapes import ellipsoid
+from support.threshold_model import threshold_predictor
 
 SHAPE = (8, 48, 60)
 
@@ -36,3 +41,21 @@ def test_nothing_is_found_in_the_noise_beyond_a_lesion(litemedsam_weights: Path)
     assert answered[0] <= held[0] + 1 and answered[-1] >= held[-1] - 1
     inside = slice(answered[0], answered[-1] + 1)
     assert dice(found[inside], lesion[inside]) > 0.9
+
+
+def test_limits_of_visible_and_invisible_objects_pass_into_each_other() -> None:
+    """Lesions on a background of 100 grey levels, of which 12 more are just visible and 15 clearly."""
+    lesion, settings = ellipsoid(SHAPE, (3.0, 22.0, 30.0), (2.3, 10.0, 13.0)), OutwardSettings()
+    starts = []
+    for contrast in (6, 11, 12, 13, 15, 40):
+        image = np.where(lesion, 100 + contrast, 100).astype(np.int16)
+        source = WindowedStack(ArrayStack(image, (1.0, 1.0, 1.0), "K"), Window(0, 255, "plain"))
+        predictor = SlicePredictor(source, threshold_predictor(), 1.0)
+        key = SliceResult(3, lesion[3], None, 1.0, 1.0, False, key=True)
+        start = StartSlice.from_result(key, predictor, settings)
+        assert start is not None
+        starts.append(start)
+    lengths, least = [one.half_length_mm for one in starts], [one.smallest_contrast for one in starts]
+    assert lengths[:3] == [lengths[0]] * 3 and least[:3] == [-np.inf] * 3, "invisible"
+    assert 1.4 * lengths[0] < lengths[3] < 1.6 * lengths[0] and -3 < least[3] < -1, "a third of the way"
+    assert lengths[4:] == [np.inf] * 2 and least[4:] == [settings.smallest_contrast] * 2, "clearly visible"

@@ -77,6 +77,16 @@ def test_a_product_is_rounded_to_the_steps_of_its_input_and_weights() -> None:
         np.testing.assert_allclose(exact, x @ weight.T + bias, rtol=1e-4, atol=1e-4)
 
 
+def test_networks_that_keep_memory_answer_as_before_when_another_has_run() -> None:
+    given = ops.parameter([1, 4], np.float32)
+    model = openvino.Model([ops.relu(given)], [given], "relu")
+    keeping, other = network.CompiledNetwork(model, 1, keeps_memory=True), network.CompiledNetwork(model, 1)
+    x = np.array([[-1.0, 0.0, 2.0, 3.0]], np.float32)
+    for _ in range(3):
+        for one in (keeping, other, keeping):
+            np.testing.assert_array_equal(one([x])[0], np.maximum(x, 0))
+
+
 @needs_vnni
 def test_embeddings_and_masks_are_near_to_those_in_float32(litemedsam_weights: Path) -> None:
     image, box = textured_slice(96, 128, 96), Box(25, 24, 85, 76)

@@ -152,15 +152,23 @@ def test_without_either_there_is_one_line(litemedsam: NetworkFile, monkeypatch: 
         make_runtime("auto", "cpu", litemedsam)
 
 
-def test_intel_devices_run_the_written_networks_and_nothing_else(litemedsam: NetworkFile) -> None:
+def test_intel_devices_run_the_written_networks_and_nothing_else(
+    litemedsam: NetworkFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No test has such a device: what is asked of OpenVINO, and that it fails in one line, is all that is known."""
     with pytest.raises(InputError, match="^'intel-npu' cannot be used \\(.*choose --device cpu$"):
         make_runtime("auto", "intel-npu", litemedsam)
     with pytest.raises(InputError, match="runtime 'torch' does not run on 'intel-gpu'"):
         make_runtime("torch", "intel-gpu", litemedsam)
     spec = CATALOGUE["sam_vit_b"]
-    with pytest.raises(InputError, match="device 'intel-gpu' does not run SAM ViT-B"):
-        make_runtime("auto", "intel-gpu", NetworkFile(spec, spec.load_family(), litemedsam.path, "0" * 64))
+    on_processor: list[str] = []
+    monkeypatch.setattr(choose, "_with_openvino", lambda network: on_processor.append(network.spec.key))
+    other = NetworkFile(spec, spec.load_family(), litemedsam.path, "0" * 64)
+    for runtime in ("auto", "openvino"):
+        # The device that suits this computer was chosen for the default model.
+        _made, notes = make_runtime(runtime, "intel-gpu", other)
+        assert notes == ["SAM ViT-B does not run on the device Intel GPU: the processor is used instead"]
+    assert on_processor == ["sam_vit_b", "sam_vit_b"]
 
 
 def test_the_processor_in_bfloat16_is_told_and_goes_into_the_cache_apart(
