@@ -70,3 +70,12 @@ def test_the_priority_is_lowered_on_windows_too(monkeypatch: pytest.MonkeyPatch)
     environment.lower_priority()
     assert given == [(-1, 0x4000)]
     assert current.restype is ctypes.c_void_p  # a handle has 64 bits
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's own")
+def test_child_processes_take_large_pages_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert environment.child_environment()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0")
+    # The last one counts.
+    assert environment.child_environment()["GLIBC_TUNABLES"].endswith(":glibc.malloc.hugetlb=0")
