@@ -5,9 +5,8 @@
 
 Parts: ``slice`` times encoder and decoder on one slice with each runtime, and the product of two large matrices as the peak of
 the processor; ``plane`` times slices of several sizes; ``boxes`` times whole 3D boxes, and a second prompt in each;
-``thin`` does so for 40 slices at a distance of 1.25 mm, ``int8`` for 40 slices with
-the encoder in int8, where the processor has VNNI; ``length`` compares the time per
-slice in a long box and in boxes of 10 slices; ``outside`` compares the same box in volumes of 30 and 300 slices;
+``thin`` does so for 40 slices at a distance of 1.25 mm, ``int8`` for 40 slices with the encoder in int8, where the processor
+has VNNI; ``length`` compares the time per slice in a long box and in boxes of 10 slices; ``outside`` compares the same box in volumes of 30 and 300 slices;
 ``preview`` times previews through the pipes of the inference process; ``start`` and ``memory`` measure new processes.
 
 Variants run alternately, and ratios are computed within a round, so that other load on the computer affects all of them

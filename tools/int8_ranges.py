@@ -4,7 +4,7 @@
     python tools/int8_ranges.py CASES.csv
 
 Writes `openvino_int8.RANGES_FILE`. Left in float32 are the second layers of the MLPs but one: their inputs (after GELU) have few
-large values, and they alone doubled the error of the embedding (docs/speed.md).
+large values, and they alone doubled the error of the embedding (docs/development/models.md).
 """
 
 from __future__ import annotations

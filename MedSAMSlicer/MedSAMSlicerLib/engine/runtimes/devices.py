@@ -78,9 +78,10 @@ def choose_device(wanted: str) -> str:
         return wanted
     if wanted in ("cuda", "mps"):
         check_torch(f"device {wanted!r}")
-    available = available_devices()
     if wanted == "auto":
-        return available[0]
+        # The first of `available_devices`, without trying OpenVINO's.
+        return next(iter(_torch_devices()), "cpu")
+    available = available_devices()
     if wanted not in available:
         raise InputError(f"device {wanted!r} is not available on this computer: choose {' or '.join(available)}")
     return wanted

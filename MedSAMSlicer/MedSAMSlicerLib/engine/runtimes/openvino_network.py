@@ -26,7 +26,7 @@ def core() -> openvino.Core:
 class CompiledNetwork:
     """A network that is ready to run. May be called in several threads.
 
-    On the processor memory for intermediate results is taken anew for each run: 82 MB of LiteMedSAM's encoder, at 3 to 7 % of its time,
+    On the processor memory for intermediate results is taken anew for each run: 82 MB of LiteMedSAM's encoder, at 4 to 8 % of its time,
     and 35 MB of each decoder, which would double its time: several answers follow each other.
 
     Args:
