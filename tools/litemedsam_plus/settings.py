@@ -15,7 +15,7 @@ PROPAGATION: dict[str, Any] = {
     "extent_by_base": True,
     "key_masks": {"doubt_weight": 0.5},
     "pixels": {"in_box": 1.0, "between_keys": 0.5, "outward": 1.0},
-    "skipping": {"largest_gap_mm": 10.0, "fewest_predicted": 8, "largest_step": 3},
+    "skipping": {"largest_gap_mm": 10.0, "fewest_predicted": 8, "largest_step": 4},
 }
 """Settings of the propagation that suit the decoder, see `AdapterMetadata.propagation`: docs/development/propagation.md says how
 they were chosen."""

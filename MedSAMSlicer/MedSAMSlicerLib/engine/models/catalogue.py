@@ -199,7 +199,7 @@ CATALOGUE: dict[str, ModelSpec] = {
             "Apache-2.0",
             AdapterFile(
                 Path(__file__).parent / "litemedsam_plus.medsam",
-                sha256="60c63699500f5770bc9654b7727da1fa8e5835fd45e54463e692d8972c136bdc",
+                sha256="a5bc8fc959d3f75374c93786e42c4ecdef6bb77b6c79fc02b8bb005bc6ab2e75",
             ),
         ),
         _LITEMEDSAM,

@@ -200,15 +200,15 @@ class SkippingSettings:
             0 skips none. 0 to 10.
         fewest_predicted: and if at least this many slices are predicted. 6 to 25.
         largest_step: in long boxes only every third slice is predicted with 3, every fourth with 4; 2 makes no difference. 2 to 4.
-        long_gap_mm: if predicted slices are then no further apart, in millimetres. 4 to 16.
-        fewest_of_long: and if at least this many slices are predicted. 10 to 25.
+        long_gap_mm: if predicted slices are then no further apart, in millimetres. 4 to 20.
+        fewest_of_long: and if at least this many slices are predicted. 9 to 25.
     """
 
     largest_gap_mm: float = 4.0
     fewest_predicted: int = 15
     largest_step: int = 2
-    long_gap_mm: float = 15.0
-    fewest_of_long: int = 12
+    long_gap_mm: float = 20.0
+    fewest_of_long: int = 10
 
 
 @dataclass(frozen=True)
