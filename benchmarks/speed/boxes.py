@@ -20,6 +20,8 @@ from .cases import BOX, CHOICE, FIRST, LAST, demo_mask, demo_stack
 CACHE_BYTES = 1 << 30
 THIN_MM = 1.25
 """Slice distance of a CT with thin slices."""
+FAR_MM = 12.0
+"""Slice distance at which every slice is encoded, however many there are."""
 MARGIN = 10
 """Slices of the stack on each side of the box."""
 MOVED = Box(BOX.x0 + 6, BOX.y0 - 4, BOX.x1 + 6, BOX.y1 - 4)
@@ -97,7 +99,7 @@ def time_box_lengths(service: SegmentationService, other: SegmentationService, l
 
     def box(of: SegmentationService, count: int) -> Iterator[Any]:
         prompt = StackPrompt.from_box3d(MARGIN, MARGIN + count - 1, BOX)
-        return of.segment(CHOICE, demo_stack(count + 2 * MARGIN), prompt, RunInfo())
+        return of.segment(CHOICE, demo_stack(count + 2 * MARGIN, slice_mm=FAR_MM), prompt, RunInfo())
 
     def short_boxes() -> Iterator[Any]:
         for _ in range(longest // 10):
