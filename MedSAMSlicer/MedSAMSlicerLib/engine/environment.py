@@ -32,7 +32,7 @@ NICENESS = 10
 """What `lower_priority` adds on POSIX systems. On Linux, a process at 0 gets nine times the processor time then."""
 _BELOW_NORMAL_PRIORITY_CLASS = 0x4000
 DEFAULT_EMBEDDINGS_MB = 144
-"""Embeddings of 36 slices of LiteMedSAM, so that another prompt in a 3D box of the same 100 slices encodes nothing: every third
+"""Embeddings of 36 slices of LiteMedSAM, so that another prompt in a 3D box of the same 130 slices encodes nothing: every fourth
 is predicted there. Together with the 440 MB of a process that runs OpenVINO: less than 600 MB."""
 _MMAP_THRESHOLD, _RETURNED_BYTES = -3, 1 << 22
 """glibc's number of the option in ``mallopt``, and from how many bytes on freed memory goes back to the system."""
