@@ -99,7 +99,7 @@ CHANGES: dict[str, Changes] = {
         "skipping.largest_gap_mm": (0.0, 16.0),
         "skipping.fewest_predicted": (6, 25),
         # 1 means the same as 2.
-        "skipping.largest_step": (1, 4),
+        "skipping.largest_step": (1, 3),
         "skipping.long_gap_mm": (10.0, 30.0),
         "skipping.fewest_of_long": (9, 25),
         "confidence.stability_offset": (0.5, 2.0),

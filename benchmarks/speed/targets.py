@@ -30,7 +30,15 @@ def targets(table: Table) -> list[Row]:
     boxes, slices, start = table.get("boxes", {}), table.get("slice", {}), table.get("start", {})
     if "40" in boxes:
         forty = boxes["40"]
-        add("3D box of 40 slices, of the authors' time", "<= 0.25", lambda x: x <= 0.25, forty["ours of the authors'"])
+        # Int8 is timed where the processor has VNNI.
+        most = 0.15 if "int8" in table else 0.25
+        add(
+            "3D box of 40 slices, of the authors' time",
+            f"<= {most}",
+            lambda x: x <= most,
+            forty["ours of the authors'"],
+        )
+        add("its object is 1/6 of a full-field CT wide", "<= 0.12", lambda x: x <= 0.12, forty["ours of the authors'"])
         add("second prompt, of the first's time", "<= 1/4", lambda x: x <= 1 / 4, forty["second of first"])
     if "thin" in table:
         ours = table["thin"]["ours of the authors'"]
@@ -38,6 +46,7 @@ def targets(table: Table) -> list[Row]:
     if "int8" in table:
         ours = table["int8"]["ours of the authors'"]
         add("3D box of 40 slices in int8, of the authors' time", "<= 0.15", lambda x: x <= 0.15, ours)
+        add("its object is 1/6 of a full-field CT wide", "<= 0.12", lambda x: x <= 0.12, ours)
     if "agreement" in table:
         found = table["agreement"]
         least = found["authors"]

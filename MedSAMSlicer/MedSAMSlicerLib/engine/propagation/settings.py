@@ -200,7 +200,7 @@ class SkippingSettings:
             0 skips none. 0 to 10.
         fewest_predicted: and if at least this many slices are predicted. 6 to 25.
         largest_step: in long boxes only every third slice is predicted with 3, every fourth with 4; 2 makes no difference. 2 to 4.
-        long_gap_mm: if predicted slices are then no further apart, in millimetres. 4 to 30.
+        long_gap_mm: if slices `largest_step` apart are no further apart, in millimetres. 4 to 30.
         fewest_of_long: and if at least this many slices are predicted. 9 to 25.
     """
 

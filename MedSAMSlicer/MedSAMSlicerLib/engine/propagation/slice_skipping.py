@@ -1,6 +1,6 @@
 """Interpolation of slices: every second slice of a 3D box is not predicted if its neighbours are close enough, and more in long boxes.
 
-Encoding takes most of the time, and slices a millimetre apart look nearly the same. Masks of skipped slices come from the
+Encoding takes most of the time, and a dozen sections tell nearly all of the shape of an object. Masks of skipped slices come from the
 smoothed logits of their neighbours (`smoothing`), and with a classifier of pixels from their own grey levels
 (`PixelClassifier.refined_by_levels`). Slices are skipped only in 3D boxes: between key slices and beyond
 them, boxes follow the masks from slice to slice, and a bent object was lost that way (docs/development/propagation.md).
@@ -23,14 +23,15 @@ from .slice_predictor import SliceMask, SlicePredictor
 def slice_step(count: int, spacing_mm: float, settings: SkippingSettings) -> int:
     """Step between predicted slices: 1 to predict all of `count` slices, 2 to predict every second one, and so on."""
 
-    def suits(step: int, gap_mm: float, fewest: int) -> bool:
-        # 1e-3 mm of tolerance for spacings that are stored with few digits.
-        return step * spacing_mm < gap_mm + 1e-3 and count >= step * fewest
+    def suits(step: int, farthest_mm: float, fewest: int) -> bool:
+        # A hundredth of tolerance for spacings that are stored with few digits, or computed from positions.
+        return spacing_mm <= farthest_mm + 0.01 and count >= step * fewest
 
+    # One limit for all steps above 2: otherwise boxes whose slices are all predicted would lose two of three with one slice more.
     for step in range(settings.largest_step, 2, -1):
-        if suits(step, settings.long_gap_mm, settings.fewest_of_long):
+        if suits(step, settings.long_gap_mm / settings.largest_step, settings.fewest_of_long):
             return step
-    return 2 if suits(2, settings.largest_gap_mm, settings.fewest_predicted) else 1
+    return 2 if suits(2, settings.largest_gap_mm / 2, settings.fewest_predicted) else 1
 
 
 def predicted_slices(
