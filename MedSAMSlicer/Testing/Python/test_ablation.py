@@ -29,7 +29,7 @@ WITHOUT_INFLUENCE = {
     *(f"box_fit.{field.name}" for field in dataclasses.fields(BoxFitSettings)),
     "extent_by_base",
     "outward.smallest_base_dice",
-    *(f"pixels.{name}" for name in ("in_box", "between_keys", "outward")),
+    *(f"pixels.{name}" for name in ("in_box", "between_keys", "outward", "least_likeness")),
 }
 
 

@@ -82,7 +82,7 @@ def propagate_in_box(
             if ready in given_masks:
                 yield key_mask_result(ready, given_masks[ready])
             elif own is None:
-                yield skipped.result(ready, walk.pixels.refined_by_levels(ready, logits))
+                yield skipped.result(ready, *walk.pixels.refined_by_levels(ready, logits))
             elif ready in key_masks:
                 yield key_result(ready, own, prompt.slices[ready], settings.confidence)
             else:

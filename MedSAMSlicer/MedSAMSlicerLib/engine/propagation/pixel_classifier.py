@@ -34,6 +34,8 @@ _FEWEST_TOKENS = 3.0
 _LEAST_VARIANCE = 0.05
 # Log-likelihood ratios are clipped to this magnitude.
 _LARGEST_RATIO = 4.0
+# Difference of the mean log-likelihood ratio of object and surroundings below which grey levels do not tell them apart.
+_LEAST_CONTRAST = 0.5
 # Side of the neighbourhood in which grey levels are averaged, in pixels of the decoder.
 _NEIGHBOURHOOD = 5
 # Views of slices that are kept between learning from them and refining them: of both directions of a propagation.
@@ -152,8 +154,8 @@ class PixelClassifier:
         refined = self._predictor.with_logits(mask, logits.astype(np.float32))
         return refined if refined.mask.any() else mask
 
-    def refined_by_levels(self, index: int, logits: np.ndarray) -> np.ndarray:
-        """Logits of a slice in a 3D box that was not encoded, changed by its grey levels alone.
+    def refined_by_levels(self, index: int, logits: np.ndarray) -> tuple[np.ndarray, float]:
+        """Logits of a slice in a 3D box that was not encoded, changed by its grey levels alone, and whether these fit.
 
         Only means of neighbourhoods count: there is no embedding to outweigh the noise of single pixels.
 
@@ -162,17 +164,28 @@ class PixelClassifier:
             logits: float32 (h, w) logits at the decoder's resolution, from neighbouring slices.
 
         Returns:
-            `logits` themselves if no pixel in the box belongs to the object, if there are too few sure pixels, or if nothing would
-            be left.
+            The logits, `logits` themselves if no pixel in the box belongs to the object, if there are too few sure pixels, or if
+            nothing would be left; and how far the grey levels where `logits` see the object fit to those on the predicted
+            slices, 0..1: 0 if they are those of the surroundings, 1 if they fit or if nothing can be said.
         """
         if self._share == 0 or min(self._object.pixels, self._surroundings.pixels) == 0 or not self._shows(logits):
-            return logits
+            return logits, 1.0
         box = self._predictor.box3d
         assert box is not None
         pixels, bins = self._levels(index, box)
+        ratios = self._of_levels()
         changed = logits.copy()
-        changed[pixels] += self._share * self._change(logits[pixels], _neighbourhood(self._of_levels()[bins]))
-        return changed if self._shows(changed) else logits
+        changed[pixels] += self._share * self._change(logits[pixels], _neighbourhood(ratios[bins]))
+        fit = self._fit(ratios, bins[logits[pixels] > 0])
+        return (changed if self._shows(changed) else logits), fit
+
+    def _fit(self, ratios: np.ndarray, bins: np.ndarray) -> float:
+        """How far pixels with int (n,) bins have the grey levels of the object, 0..1."""
+        one, other = (float(np.average(ratios, weights=of.histogram)) for of in (self._object, self._surroundings))
+        if one - other < _LEAST_CONTRAST or not bins.size:
+            return 1.0
+        likeness = (float(ratios[bins].mean()) - other) / (one - other)
+        return min(1.0, max(0.0, likeness / self._settings.least_likeness))
 
     def _shows(self, logits: np.ndarray) -> bool:
         return bool(self._predictor.from_logits(logits, 1.0).mask.any())

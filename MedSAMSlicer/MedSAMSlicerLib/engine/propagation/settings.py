@@ -157,6 +157,9 @@ class PixelClassifierSettings:
         surroundings: width of the surroundings from which is learned and where masks are changed, as a fraction of the sides of
             the 3D box, or of the mask's box. 0.1 to 0.5.
         shrinkage: weight of the identity in the covariance of the embedding, in mean variances. 0.05 to 2.
+        least_likeness: place of the mean grey level of an interpolated mask, as a log-likelihood ratio, between those of the
+            surroundings (0) and of the object (1), below which the slice loses confidence: the object may be missing there.
+            0.1 to 0.3.
     """
 
     in_box: float = 0.0
@@ -169,6 +172,7 @@ class PixelClassifierSettings:
     sure_logit: float = 2.0
     surroundings: float = 0.25
     shrinkage: float = 0.5
+    least_likeness: float = 0.2
 
 
 @dataclass(frozen=True)

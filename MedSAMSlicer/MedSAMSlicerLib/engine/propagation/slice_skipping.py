@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..results import SliceResult
-from .confidence import smoothed_result
+from .confidence import propagated_result, slice_confidence
 from .settings import PropagationSettings, SkippingSettings
 from .slice_predictor import SliceMask, SlicePredictor
 
@@ -71,7 +71,7 @@ class SkippedSlices:
         """Record the prediction of a slice."""
         self._known[index] = (mask.predicted_iou, bool(mask.mask.any()))
 
-    def result(self, index: int, logits: np.ndarray) -> SliceResult:
+    def result(self, index: int, logits: np.ndarray, fit: float) -> SliceResult:
         """Result of a skipped slice whose two neighbours have been observed.
 
         Its predicted IoU is interpolated between the neighbours. Its mask is empty if both neighbours' masks are.
@@ -79,6 +79,7 @@ class SkippedSlices:
         Args:
             index: slice index.
             logits: smoothed float32 (h, w) logits of the slice.
+            fit: how far the slice's grey levels fit to the object, 0..1; its confidence is multiplied by it.
         """
         after = bisect_left(self._predicted, index)
         low, high = self._predicted[after - 1], self._predicted[after]
@@ -87,5 +88,6 @@ class SkippedSlices:
         if not (found_low or found_high):
             logits = np.full_like(logits, -self._settings.smoothing.largest_logit)
         mask = self._predictor.from_logits(logits, iou_low + (iou_high - iou_low) * share)
-        result = smoothed_result(self._predictor, index, mask, self._settings.confidence)
+        confidence = fit * slice_confidence(mask, self._settings.confidence, smoothed=True)
+        result = propagated_result(self._predictor, index, mask, confidence, self._settings.confidence)
         return replace(result, box=None, interpolated=True)

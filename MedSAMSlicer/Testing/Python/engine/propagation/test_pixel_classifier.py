@@ -141,14 +141,18 @@ def test_a_slice_that_was_not_encoded_is_changed_by_its_grey_levels_alone() -> N
     classifier = PixelClassifier(predictor, SETTINGS, 1.0)
     other, teacher = MIDDLE + 3, slice_mask(predictor, MIDDLE, logits_of(TRUTH[MIDDLE]))
     between = logits_of(TRUTH[MIDDLE], 1.0)
-    assert classifier.refined_by_levels(other, between) is between, "nothing has been learned"
+    unchanged, fit = classifier.refined_by_levels(other, between)
+    assert unchanged is between and fit == 1, "nothing has been learned"
     classifier.learn(MIDDLE, teacher)
-    found = classifier.refined_by_levels(other, between)[:60, :70] > 0
-    assert dice(found, TRUTH[other]) > 0.94 > dice(TRUTH[MIDDLE], TRUTH[other]) + 0.03
+    logits, fit = classifier.refined_by_levels(other, between)
+    found = logits[:60, :70] > 0
+    assert fit == 1 and dice(found, TRUTH[other]) > 0.94 > dice(TRUTH[MIDDLE], TRUTH[other]) + 0.03
     assert runtime.encoded == 1
     empty = logits_of(np.zeros((60, 70), bool))
-    assert classifier.refined_by_levels(other, empty) is empty
-    assert PixelClassifier(predictor, SETTINGS, 0.0).refined_by_levels(other, between) is between
+    assert classifier.refined_by_levels(other, empty)[0] is empty
+    assert PixelClassifier(predictor, SETTINGS, 0.0).refined_by_levels(other, between)[0] is between
+    _logits, fit = classifier.refined_by_levels(other, logits_of(~TRUTH[other], 1.0))
+    assert fit < 0.1, "seen where the surroundings are"
 
 
 def test_what_looks_like_the_object_beside_the_box_does_not_empty_a_slice_that_was_not_encoded() -> None:
@@ -162,10 +166,10 @@ def test_what_looks_like_the_object_beside_the_box_does_not_empty_a_slice_that_w
     classifier = PixelClassifier(predictor, SETTINGS, 1.0)
     classifier.learn(MIDDLE, slice_mask(predictor, MIDDLE, logits_of(TRUTH[MIDDLE])))
     between = logits_of(TRUTH[MIDDLE] | beside[MIDDLE + 1], 1.0)
-    found = classifier.refined_by_levels(MIDDLE + 1, between)
+    found, _fit = classifier.refined_by_levels(MIDDLE + 1, between)
     assert predictor.from_logits(found, 1.0).mask.any()
     outside = logits_of(beside[MIDDLE + 1], 1.0)
-    assert classifier.refined_by_levels(MIDDLE + 1, outside) is outside
+    assert classifier.refined_by_levels(MIDDLE + 1, outside)[0] is outside
 
 
 def test_single_bright_pixels_of_a_slice_that_was_not_encoded_make_no_specks() -> None:
@@ -174,7 +178,8 @@ def test_single_bright_pixels_of_a_slice_that_was_not_encoded_make_no_specks() -
     predictor = SlicePredictor(stack_of(noisy), doubting_predictor(), 1.0, box_of(TRUTH.any(axis=0)))
     classifier = PixelClassifier(predictor, SETTINGS, 1.0)
     classifier.learn(MIDDLE, slice_mask(predictor, MIDDLE, logits_of(TRUTH[MIDDLE])))
-    found = classifier.refined_by_levels(MIDDLE + 1, logits_of(TRUTH[MIDDLE], 1.5))[:60, :70] > 0
+    logits, _fit = classifier.refined_by_levels(MIDDLE + 1, logits_of(TRUTH[MIDDLE], 1.5))
+    found = logits[:60, :70] > 0
     assert dice(found, TRUTH[MIDDLE + 1]) > 0.97
     assert ndimage.label(found)[1] == ndimage.label(~found)[1] == 1
 

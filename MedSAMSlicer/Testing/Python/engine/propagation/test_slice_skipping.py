@@ -162,3 +162,19 @@ def test_a_slice_between_two_empty_ones_is_empty() -> None:
     results, _ = run(gone, BOX3D, 1.0)
     assert not any(one.mask.any() for index, one in results.items() if index > 21)
     assert results[15].mask.any()
+
+
+@pytest.mark.parametrize("gone", [(31, 32, 33), (31, 32), (32,)])
+@pytest.mark.parametrize("inside", [140, 200])
+def test_a_skipped_slice_that_does_not_show_the_object_needs_review(gone: tuple[int, ...], inside: int) -> None:
+    """Two objects one above the other: the model has not seen that nothing lies between them."""
+    settings = PropagationSettings(skipping=MANY_SKIPPED, pixels=PixelClassifierSettings(in_box=1.0))
+    parted = TRUTH.copy()
+    parted[list(gone)] = False
+    results, _ = run(parted, BOX3D, 5.0, inside, settings)
+    assert all(results[index].interpolated for index in gone)
+    assert all(results[index].needs_review for index in gone)
+    whole, _ = run(TRUTH, BOX3D, 5.0, inside, settings)
+    assert not any(whole[index].needs_review for index in gone)
+    others = [index for index in whole if index not in gone and 20 < index < 40]
+    assert not any(results[index].needs_review for index in others)
