@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speed of the default model on the processor of this computer, compared with the authors' code in PyTorch float32.
 
-    python benchmarks/bench_speed.py [--slices 10 40 160] [--repeats N] [--only PART ...]
+    python benchmarks/bench_speed.py [--slices 10 40 160] [--repeats N] [--only PART ...] [--without-mlas]
 
 Parts: ``slice`` times encoder and decoder on one slice with each runtime, and the product of two large matrices as the peak of
 the processor; ``plane`` times slices of several sizes; ``boxes`` times whole 3D boxes, and a second prompt in each;
@@ -28,6 +28,7 @@ from typing import Any
 # Before torch is loaded, as the command line does: see engine/environment.py.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import openvino.opset13 as ops  # noqa: E402
 from speed import ROOT  # noqa: E402
 from speed.boxes import CACHE_BYTES, THIN_MM, demo_dice, time_box, time_box_lengths, time_volume_lengths  # noqa: E402
 from speed.cases import CHOICE, reference_predictor  # noqa: E402
@@ -40,6 +41,7 @@ from speed.targets import as_text, profile, targets  # noqa: E402
 from MedSAMSlicerLib.engine.environment import computing_threads  # noqa: E402
 from MedSAMSlicerLib.engine.model_choice import INT8_CPU  # noqa: E402
 from MedSAMSlicerLib.engine.runtimes.openvino_int8 import adds_exactly  # noqa: E402
+from MedSAMSlicerLib.engine.runtimes.openvino_layers import Weights  # noqa: E402
 from MedSAMSlicerLib.engine.serving.service import SegmentationService  # noqa: E402
 
 PARTS = ("slice", "plane", "boxes", "thin", "int8", "length", "outside", "preview", "start", "memory")
@@ -101,13 +103,26 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def _keep_from_mlas() -> None:
+    """Put behind each linear layer a clamp that changes nothing: MLAS multiplies only what nothing is fused with."""
+    product = Weights.product
+    Weights.product = lambda *of: ops.clamp(product(*of), -1e30, 1e30)  # type: ignore[method-assign]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--slices", type=int, nargs="+", default=[10, 40, 160], metavar="N")
     parser.add_argument("--repeats", type=int, default=7, metavar="N")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument(
+        "--without-mlas",
+        action="store_true",
+        help="keep OpenVINO in this process from its MLAS, which does not heed ONEDNN_MAX_CPU_ISA",
+    )
     options = parser.parse_args()
 
+    if options.without_mlas:
+        _keep_from_mlas()
     table = measure(options.only, options.slices, options.repeats)
     rows = targets(table)
     table["targets"] = [dict(zip(("what", "target", "measured", "met"), row, strict=True)) for row in rows]
